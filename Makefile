@@ -1,0 +1,85 @@
+# Everything from a fresh clone; needs Python 3.11 or 3.12, and make. `make` alone lists the targets.
+
+# The interpreter the environment is made of: the first of these that runs and is 3.11 or 3.12. An
+# environment that is there stays what it is, until another PYTHON is named.
+PYTHON ?=
+VENV ?= .venv
+BIN = $(VENV)/bin
+THERE = $(if $(wildcard $(VENV)/.installed-*),$(BIN)/python)
+# pyenv puts a python3.12 on the path that does not run unless that version is chosen.
+NAMED = $(if $(PYTHON),$(filter python3.11 python3.12,$(PYTHON)),python3.11 python3.12)
+PYENVS = $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/*/bin
+PYENV = $(foreach name,$(NAMED),$(wildcard $(PYENVS)/$(name)))
+CANDIDATES = $(or $(PYTHON),$(THERE) python3.11 python3.12 python3 python) $(PYENV)
+
+.PHONY: help setup quickstart test test-all lint format clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@echo '  make PYTHON=python3.12 TARGET   with that Python; .venv is made anew if it is of another'
+
+setup: ## make the environment, .venv
+	@$(FIND_PYTHON); $(INSTALL)
+
+quickstart: setup ## train and evaluate the embedded world, write runs/quickstart/report.html
+	$(BIN)/animclip train --config=configs/quickstart.py --sweep --workdir=runs/quickstart
+	$(BIN)/animclip report runs/quickstart
+
+test: setup ## run the tests, but for the slow ones
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow'
+
+test-all: setup ## run all tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: setup ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy animclip_jax input_pipeline
+
+format: setup ## rewrite the files in the style that lint checks
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+clean: ## remove what make made, but not runs/
+	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Shell: sets $python and $version ("3.11"), or ends with what is missing.
+define FIND_PYTHON
+found=; ask='import sys; print("%d.%d" % sys.version_info[:2])'; \
+for python in $(CANDIDATES); do \
+	version=$$("$$python" -c "$$ask" 2>/dev/null) || version=; \
+	case $$version in 3.11|3.12) break;; esac; \
+	found="$$found $$python=$${version:-none}"; version=; \
+done; \
+if [ -z "$$version" ]; then \
+	echo "make: needs Python 3.11 or 3.12, found:$$found" >&2; \
+	echo "make: name one by: make PYTHON=/path/to/python3.11 ..." >&2; \
+	exit 1; \
+fi
+endef
+
+# Shell: brings $(VENV) up to date. The stamp, written last, says that an installation went to its
+# end, of which Python and in which folder; without it everything is made anew.
+define INSTALL
+tag=$$(echo "py$$version" | tr -d .); \
+stamp=$(VENV)/.installed-$$tag; constraints=constraints/$$tag.txt; \
+if [ -x $(BIN)/python ] && [ "$$(cat $$stamp 2>/dev/null)" = "$(CURDIR)" ]; then \
+	if [ ! setup.py -nt $$stamp ] && [ ! $$constraints -nt $$stamp ]; then exit 0; fi; \
+else \
+	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+		echo "make: $$python has no venv module; on Debian: apt install python$$version-venv" >&2; \
+		exit 1; \
+	fi; \
+	if [ -e $(VENV) ] && [ ! -e $(VENV)/pyvenv.cfg ]; then \
+		echo "make: $(VENV) is no Python environment: remove it, or name another: make VENV=..." >&2; \
+		exit 1; \
+	fi; \
+	"$$python" -m venv --clear $(VENV) || exit 1; \
+fi; \
+rm -f $$stamp; \
+echo "Installing into $(VENV) from $$constraints (Python $$version, a minute or two)"; \
+$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $$constraints -e '.[dev]' \
+	|| { echo "make: the installation failed; make setup tries again" >&2; exit 1; }; \
+echo "$(CURDIR)" > $$stamp
+endef

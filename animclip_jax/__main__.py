@@ -1,0 +1,8 @@
+"""`python -m animclip_jax VERB ...` is `animclip VERB ...`."""
+
+import sys
+
+from animclip_jax.command_line import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""Packaging; exact versions that are known to work together stand in constraints/."""
+
+from setuptools import find_packages, setup
+
+# tensorflow-cpu is half the download and leaves a GPU's memory alone, where there is a wheel of it.
+TENSORFLOW = ">=2.21,<2.22"
+HAS_CPU_WHEEL = (
+    "(sys_platform == 'linux' and platform_machine == 'x86_64') or sys_platform == 'win32'"
+)
+NO_CPU_WHEEL = (
+    "sys_platform != 'win32' and (sys_platform != 'linux' or platform_machine != 'x86_64')"
+)
+
+setup(
+    name="animclip-jax",
+    version="0.1.0",
+    description="Video-text retrieval in JAX, pretrained on videos animated from captioned images",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    # 3.13 has no wheel of the tokenizer.
+    python_requires=">=3.11,<3.13",
+    packages=find_packages(
+        include=[
+            f"{name}{below}"
+            for name in ("animclip_jax", "input_pipeline", "configs")
+            for below in ("", ".*")
+        ]
+    ),
+    package_data={"": ["*.json", "*.css"]},
+    entry_points={"console_scripts": ["animclip = animclip_jax.command_line:main"]},
+    install_requires=[
+        "absl-py>=2.1",
+        "av>=18,<20",
+        "etils[epath]>=1.12",
+        "flax>=0.12.8,<0.13",
+        "ftfy>=6.3,<7",
+        # TFDS imports it on Python 3.11 without saying so.
+        "importlib_resources>=6",
+        "instant-clip-tokenizer>=0.1.1,<0.2",
+        "jax>=0.10,<0.13",
+        "jsonschema>=4.23,<5",
+        "ml_collections>=1.1,<2",
+        "numpy>=2,<3",
+        "optax>=0.2.8,<0.3",
+        "orbax-checkpoint>=0.12,<1",
+        "pillow>=11",
+        "tensorboardX>=2.6.2,<3",
+        f"tensorflow-cpu{TENSORFLOW}; {HAS_CPU_WHEEL}",
+        f"tensorflow{TENSORFLOW}; {NO_CPU_WHEEL}",
+        "tensorflow-datasets>=4.9.10,<5",
+        "tqdm>=4.66",
+    ],
+    extras_require={
+        "gpu": ["jax[cuda12]"],
+        # Brings libtpu, which also compiles for TPUs on a machine that has none.
+        "tpu": ["jax[tpu]"],
+        "app": ["starlette>=0.40", "uvicorn>=0.30"],
+        "dev": [
+            "mypy>=1.13",
+            "pytest>=8.3",
+            "pytest-xdist>=3.6",
+            "ruff>=0.8",
+            # Tests build the wheel without fetching anything.
+            "setuptools>=77",
+        ],
+        "parity": ["safetensors>=0.5", "torch>=2.6", "transformers>=4.50"],
+    },
+)

@@ -1,0 +1,218 @@
+"""Which room may import which, read from every import statement; what no file may hold."""
+
+import ast
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LIBRARY = ("animclip_jax", "input_pipeline", "configs")
+TENSORFLOW = ("tensorflow", "tensorflow_datasets")
+# Commands that read pictures and videos through tf.data, or make what it reads.
+NEED_TENSORFLOW = {f"animclip_jax.{verb}" for verb in ("train", "evaluate", "animate", "prepare")}
+# The part of input_pipeline that a machine without TensorFlow uses.
+WITHOUT_TENSORFLOW = ("input_pipeline.video", "input_pipeline.tokenizer", "input_pipeline.drawn")
+
+
+class Rule(NamedTuple):
+    """No module of `rooms` imports anything of `forbidden`, unless it is of `allowed`."""
+
+    rooms: tuple[str, ...]
+    forbidden: tuple[str, ...]
+    allowed: tuple[str, ...] = ()
+
+
+RULES = [
+    Rule(("animclip_jax", "configs"), (*TENSORFLOW, "av", "clu")),
+    Rule(WITHOUT_TENSORFLOW, TENSORFLOW),
+    Rule(("input_pipeline",), ("animclip_jax", "configs"), ("animclip_jax.animation",)),
+    Rule(
+        tuple(
+            f"animclip_jax.{room}"
+            for room in ("models", "losses", "animation", "retrieval", "weights")
+        ),
+        ("input_pipeline",),
+    ),
+    Rule(("animclip_jax.models",), ("animclip_jax.sharding",)),
+    Rule(LIBRARY, ("tests", "benchmarks")),
+]
+
+
+def within(name: str, rooms: tuple[str, ...]) -> bool:
+    return any(name == room or name.startswith(f"{room}.") for room in rooms)
+
+
+def modules(root: Path) -> dict[str, Path]:
+    """Every module of the library by its name."""
+    found = {}
+    for package in LIBRARY:
+        for path in sorted((root / package).rglob("*.py")):
+            parts = path.relative_to(root).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(name: str, path: Path, known: set[str]) -> Iterator[str]:
+    """The modules a file imports anywhere in it; of `from a import b`, a.b where that is one."""
+    for node in ast.walk(ast.parse(path.read_text(), path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = name.split(".") if path.stem == "__init__" else name.split(".")[:-1]
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                # What is not a module of ours is a name in `base`, or a module there: the rules
+                # that forbid `base` forbid both.
+                inner = f"{base}.{alias.name}"
+                yield inner if inner in known or base not in known else base
+
+
+def violations(root: Path) -> list[str]:
+    found = modules(root)
+    return [
+        f"{name} imports {imported}"
+        for name, path in found.items()
+        for imported in imports(name, path, set(found))
+        for rule in RULES
+        if within(name, rule.rooms)
+        and within(imported, rule.forbidden)
+        and not within(imported, rule.allowed)
+    ]
+
+
+def test_no_room_imports_what_it_must_not() -> None:
+    assert len(modules(ROOT)) > 20
+    assert violations(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    "file, text, imported",
+    [
+        ("animclip_jax/search.py", "import tensorflow as tf", "tensorflow"),
+        ("animclip_jax/search.py", "def f():\n    import av", "av"),
+        ("configs/x.py", "import tensorflow_datasets", "tensorflow_datasets"),
+        ("input_pipeline/video.py", "import tensorflow as tf", "tensorflow"),
+        ("input_pipeline/drawn/a.py", "from tensorflow import io", "tensorflow.io"),
+        ("input_pipeline/x.py", "from animclip_jax import losses", "animclip_jax.losses"),
+        ("input_pipeline/x.py", "import animclip_jax", "animclip_jax"),
+        ("animclip_jax/losses.py", "import input_pipeline.video", "input_pipeline.video"),
+        ("animclip_jax/models/x.py", "from .. import sharding", "animclip_jax.sharding"),
+        ("animclip_jax/models/__init__.py", "from ..sharding import y", "animclip_jax.sharding"),
+        ("animclip_jax/x.py", "from tests import conftest", "tests.conftest"),
+        ("animclip_jax/x.py", "if 1:\n    import benchmarks.a", "benchmarks.a"),
+    ],
+)
+def test_finds_a_forbidden_import(tmp_path: Path, file: str, text: str, imported: str) -> None:
+    for there in ("animclip_jax/__init__.py", "animclip_jax/sharding.py", "animclip_jax/losses.py"):
+        (tmp_path / there).parent.mkdir(exist_ok=True)
+        (tmp_path / there).write_text("")
+    for there in ("__init__.py", "plan.py"):
+        (tmp_path / "animclip_jax/animation").mkdir(exist_ok=True)
+        (tmp_path / "animclip_jax/animation" / there).write_text("")
+    path = tmp_path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    (line,) = violations(tmp_path)
+    assert line.endswith(f" imports {imported}")
+
+
+def test_allows_what_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "input_pipeline" / "x.py"
+    path.parent.mkdir()
+    path.write_text(
+        "import tensorflow, av\n"
+        "from animclip_jax.animation.plan import ShotPlan\n"
+        "from input_pipeline import video\n"
+    )
+    assert violations(tmp_path) == []
+
+
+BLOCKED = """
+import importlib, json, sys
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("tensorflow", "tensorflow_datasets"):
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Block())
+failed = {}
+for name in json.load(sys.stdin):
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        failed[name] = str(error)
+print(json.dumps(failed))
+"""
+
+
+def test_all_but_the_tf_data_part_imports_without_tensorflow() -> None:
+    names = [
+        name
+        for name in modules(ROOT)
+        if not within(name, ("input_pipeline",)) or within(name, WITHOUT_TENSORFLOW)
+        if name not in NEED_TENSORFLOW
+    ]
+    assert {"animclip_jax.losses", "animclip_jax.models.clip", "input_pipeline.video"} <= set(names)
+    run = subprocess.run(
+        [sys.executable, "-c", BLOCKED],
+        input=json.dumps([*names, "tensorflow"]),
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout) == {"tensorflow": "tensorflow is blocked"}
+
+
+def test_every_configuration_imports() -> None:
+    names = [name for name in modules(ROOT) if name.startswith("configs.")]
+    assert names
+    for name in names:
+        assert callable(importlib.import_module(name).get_config), name
+
+
+def test_input_pipeline_itself_is_empty() -> None:
+    assert ast.parse((ROOT / "input_pipeline" / "__init__.py").read_text()).body == []
+
+
+def tracked() -> list[Path]:
+    """The files that are in the repository, or would be if everything were added."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no git repository here: {error}")
+    return [path for name in run.stdout.split("\0")[:-1] if (path := ROOT / name).is_file()]
+
+
+def test_no_file_is_called_utils() -> None:
+    assert [path for path in tracked() if path.stem in ("util", "utils")] == []
+
+
+# Where packages come from is the choice of who installs.
+REGISTRY = re.compile(
+    r"pypi\.(org|python)|pythonhosted\.|anaconda\.(org|com)|registry\.(npmjs|yarnpkg)"
+    r"|download\.pytorch\.|(extra-)?index[-_]url|find[-_]links|dl\.google\.com/.*pip",
+    re.IGNORECASE,
+)
+
+
+def test_no_file_holds_a_registrys_address() -> None:
+    assert REGISTRY.search("https://" + "pypi" + ".org/simple")
+    assert REGISTRY.search("--find" + "-links /x")
+    named = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in tracked()
+        if (match := REGISTRY.search(path.read_bytes().decode("utf-8", "replace")))
+    ]
+    assert named == []

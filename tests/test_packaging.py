@@ -1,0 +1,193 @@
+"""Tests of setup.py and of the Makefile's set-up: what is installed, and from which Python."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# An interpreter that only writes down how it is called, in calls.log beside the Makefile.
+STUB = """#!/bin/sh
+case "$1 $2 $3" in
+  "-c "*version_info*) echo {version};;
+  "-c "*ensurepip*) exit {no_venv};;
+  "-m venv --clear") echo venv >> calls.log; rm -rf "$4"; mkdir -p "$4/bin"
+    cp "$0" "$4/bin/python"; touch "$4/pyvenv.cfg";;
+  "-m pip install") echo "pip $*" >> calls.log; test ! -e broken;;
+esac
+"""
+
+
+def copy_of_the_repository(directory: Path) -> Path:
+    """The files that git has or would take, as in a fresh clone."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no git repository here: {error}")
+    for name in run.stdout.split("\0")[:-1]:
+        if (ROOT / name).is_file():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, directory / name)
+    return directory
+
+
+def python(path: Path, version: str, no_venv: int = 0) -> Path:
+    path.write_text(STUB.format(version=version, no_venv=no_venv))
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess]:
+    """Runs make in a folder that holds what its set-up reads."""
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    for name in ("Makefile", "setup.py", "constraints"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess:
+        # Without what `make PYTHON=... test` hands down, and without the interpreters of pyenv.
+        ours = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHON", "VENV", "PYENV_ROOT")
+        environment = {name: text for name, text in os.environ.items() if name not in ours}
+        environment["HOME"] = str(tmp_path)
+        command = ["make", "--no-print-directory", *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+
+    return run
+
+
+def calls(directory: Path) -> list[str]:
+    log = directory / "calls.log"
+    lines = log.read_text().splitlines() if log.exists() else []
+    log.unlink(missing_ok=True)
+    return lines
+
+
+def test_set_up_installs_once(make: Callable, tmp_path: Path) -> None:
+    stub = f"PYTHON={python(tmp_path / 'python', '3.11')}"
+    assert make("setup", stub).returncode == 0
+    made, installed = calls(tmp_path)
+    assert made == "venv" and "-c constraints/py311.txt -e .[dev]" in installed
+    for arguments in (("setup", stub), ("setup",), ("-n", "setup")):
+        assert make(*arguments).returncode == 0
+        assert calls(tmp_path) == [], "the second call, also one that names no Python"
+    later = (tmp_path / ".venv" / ".installed-py311").stat().st_mtime + 10
+    os.utime(tmp_path / "setup.py", (later, later))
+    assert make("setup", stub).returncode == 0
+    (updated,) = calls(tmp_path)
+    assert updated.startswith("pip"), "requirements that changed are installed into what is there"
+
+
+def test_set_up_follows_the_python_that_is_named(make: Callable, tmp_path: Path) -> None:
+    for version, tag in (("3.11", "py311"), ("3.12", "py312"), ("3.11", "py311")):
+        assert make("setup", f"PYTHON={python(tmp_path / tag, version)}").returncode == 0
+        made, installed = calls(tmp_path)
+        assert made == "venv" and f"constraints/{tag}.txt" in installed
+        assert (tmp_path / ".venv" / f".installed-{tag}").exists()
+
+
+def test_set_up_that_did_not_end_is_done_again(make: Callable, tmp_path: Path) -> None:
+    stub = f"PYTHON={python(tmp_path / 'python', '3.12')}"
+    (tmp_path / "broken").touch()
+    run = make("setup", stub)
+    assert run.returncode != 0 and "the installation failed" in run.stderr
+    assert not list((tmp_path / ".venv").glob(".installed*"))
+    (tmp_path / "broken").unlink()
+    calls(tmp_path)
+    assert make("setup", stub).returncode == 0
+    assert calls(tmp_path)[0] == "venv", "from an empty environment"
+    later = (tmp_path / ".venv" / ".installed-py312").stat().st_mtime + 10
+    os.utime(tmp_path / "setup.py", (later, later))
+    (tmp_path / "broken").touch()
+    assert make("setup", stub).returncode != 0, "an update"
+    (tmp_path / "broken").unlink()
+    calls(tmp_path)
+    assert make("setup", stub).returncode == 0
+    assert calls(tmp_path)[0] == "venv", "nor is a broken one mended"
+
+
+def test_set_up_notices_that_the_folder_moved(make: Callable, tmp_path: Path) -> None:
+    stub = f"PYTHON={python(tmp_path / 'python', '3.12')}"
+    assert make("setup", stub).returncode == 0
+    calls(tmp_path)
+    (tmp_path / ".venv" / ".installed-py312").write_text("/where/it/was\n")
+    assert make("setup", stub).returncode == 0
+    assert calls(tmp_path)[0] == "venv"
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.13", "2.7"])
+def test_another_python_is_refused(make: Callable, tmp_path: Path, version: str) -> None:
+    stub = python(tmp_path / "other", version)
+    run = make("setup", f"PYTHON={stub}")
+    assert run.returncode != 0 and calls(tmp_path) == []
+    assert "needs Python 3.11 or 3.12" in run.stderr and f"{stub}={version}" in run.stderr
+    assert "make PYTHON=" in run.stderr
+
+
+def test_a_python_without_venv_and_a_folder_that_is_none(make: Callable, tmp_path: Path) -> None:
+    run = make("setup", f"PYTHON={python(tmp_path / 'bare', '3.11', no_venv=1)}")
+    assert run.returncode != 0 and "apt install python3.11-venv" in run.stderr
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").touch()
+    run = make("setup", f"PYTHON={python(tmp_path / 'python', '3.11')}", "VENV=mine")
+    assert run.returncode != 0 and "mine is no Python environment" in run.stderr
+    assert (tmp_path / "mine" / "letter.txt").exists() and calls(tmp_path) == []
+
+
+def test_make_alone_lists_the_targets(make: Callable) -> None:
+    listed = make().stdout
+    for target in ("setup", "quickstart", "test", "test-all", "lint", "format", "clean"):
+        assert f"make {target} " in listed
+
+
+@pytest.mark.parametrize("tag", ["py311", "py312"])
+def test_constraints_are_plain_versions(tag: str) -> None:
+    lines = (ROOT / "constraints" / f"{tag}.txt").read_text().splitlines()
+    pins = [line.partition("==") for line in lines if not line.startswith("#")]
+    assert all(name and version and "+" not in version for name, _, version in pins), pins
+    names = [name.lower().replace("_", "-") for name, _, _ in pins]
+    assert names == sorted(set(names))
+    assert {"jax", "jaxlib", "flax", "tensorflow-cpu", "numpy", "pytest", "mypy"} <= set(names)
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_everything_and_its_command_works(tmp_path: Path) -> None:
+    source = copy_of_the_repository(tmp_path / "source")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    quiet = ["--quiet", "--no-deps", "--no-index"]
+    build = [*pip, "wheel", *quiet, "--no-build-isolation", "-w", str(tmp_path), str(source)]
+    subprocess.run(build, check=True)
+    (wheel,) = tmp_path.glob("animclip_jax-*.whl")
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    for package in ("animclip_jax", "input_pipeline", "configs"):
+        paths = [path for path in (source / package).rglob("*") if path.is_file()]
+        assert paths
+        assert {path.relative_to(source).as_posix() for path in paths} - inside == set()
+    assert not [name for name in inside if name.startswith(("tests", "benchmarks", "docs"))]
+
+    installed = tmp_path / "installed"
+    subprocess.run([*pip, "install", *quiet, "--target", str(installed), str(wheel)], check=True)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    command = [sys.executable, str(installed / "bin" / "animclip")]
+    environment = os.environ | {"PYTHONPATH": str(installed)}
+
+    def animclip(*arguments: str) -> str:
+        run = subprocess.run(
+            [*command, *arguments], cwd=elsewhere, env=environment, capture_output=True, text=True
+        )
+        assert run.returncode == 0, run.stderr
+        return run.stdout
+
+    assert "evaluate" in animclip("--help")
+    shown = animclip("train", "--config=configs/quickstart.py", "--help")
+    assert "  optimizer.learning_rate = " in shown and "--workdir" in shown
