@@ -1,0 +1,112 @@
+"""Draws a split of the embedded world into a prepared store, once, with all cores."""
+
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from io import BytesIO
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from input_pipeline.drawn.captions import captions
+from input_pipeline.drawn.raster import still, video
+from input_pipeline.drawn.scene import SPLITS, WORLD_VERSION, scene
+
+DEFAULT_COUNTS = {"train": 8192, "val": 600, "test": 600}
+CAPTIONS_STORED = {"train": 5, "val": 3, "test": 3}
+JPEG_QUALITY = 90
+CHUNK = 32  # scenes a worker draws at a time
+
+Drawn = tuple[str, list[bytes], list[str], int, int]  # id, JPEG frames, captions, width, height
+
+
+def prepared(split: str, count: int | None, cache_dir: str | os.PathLike[str]) -> Path:
+    """The store with scenes 0 to count - 1 of "train" (stills), "val" or "test" (videos).
+
+    It is drawn into `cache_dir` on first use. `count` None stands for DEFAULT_COUNTS. Raises
+    ValueError for another split or a count below 1.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"drawn world: split {split!r} is none of {', '.join(SPLITS)}")
+    count = DEFAULT_COUNTS[split] if count is None else count
+    if count < 1:
+        raise ValueError(f"drawn:{split}:{count}: the count must be 1 or more")
+    directory = Path(cache_dir) / f"drawn-v{WORLD_VERSION}-{split}-{count}"
+    if not directory.exists():
+        _write(directory, split, count)
+    return directory
+
+
+def _write(directory: Path, split: str, count: int) -> None:
+    from input_pipeline.store import StoreWriter  # here, so that drawing needs no TensorFlow
+
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    starts = range(0, count, CHUNK)
+    workers = min(len(starts), _cores())
+    try:
+        with (
+            StoreWriter(directory, f"drawn:{split}:{count}") as store,
+            ProcessPoolExecutor(workers, get_context("spawn")) as pool,
+            tqdm(total=count, desc=f"drawing {split}", unit="scene") as bar,
+        ):
+            with _hidden_main():
+                chunks = [
+                    pool.submit(_draw, split, start, min(start + CHUNK, count)) for start in starts
+                ]
+            try:
+                for chunk in chunks:
+                    for item in chunk.result():
+                        store.add(*item)
+                        bar.update()
+            finally:
+                pool.shutdown(cancel_futures=True)
+    except FileExistsError:
+        if not directory.exists():
+            raise
+        # Another process has drawn the same scenes meanwhile: theirs are as good.
+
+
+def _cores() -> int:
+    """How many cores this process may use, which in a container is fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def _hidden_main() -> Iterator[None]:
+    """Keeps spawned workers from importing the program's main module, and TensorFlow with it."""
+    main = sys.modules["__main__"]
+    hidden = {name: getattr(main, name) for name in ("__spec__", "__file__") if hasattr(main, name)}
+    try:
+        main.__spec__ = None
+        if "__file__" in hidden:
+            del main.__file__
+        yield
+    finally:
+        for name, value in hidden.items():
+            setattr(main, name, value)
+
+
+def _draw(split: str, start: int, stop: int) -> list[Drawn]:
+    drawn = []
+    for index in range(start, stop):
+        at = scene(split, index)
+        frames = still(at)[None] if split == "train" else video(at)
+        told = captions(at, CAPTIONS_STORED[split])
+        height, width = frames.shape[1:3]
+        encoded = [_jpeg(frame) for frame in frames]
+        drawn.append((f"drawn-{split}-{index:06d}", encoded, told, width, height))
+    return drawn
+
+
+def _jpeg(picture: np.ndarray) -> bytes:
+    """picture: uint8 [H, W, 3]."""
+    buffer = BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return buffer.getvalue()

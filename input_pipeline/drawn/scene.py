@@ -1,0 +1,298 @@
+"""What is in a drawn scene: things, their layout and the pairs of near-duplicates (siblings).
+
+A scene is a pure function of (WORLD_VERSION, split, index). Nothing here knows about pixels.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TypeVar
+
+import numpy as np
+
+# Raise this whenever a drawn pixel or a caption changes: results of different versions are not
+# comparable. It is part of the name of the cache folder, so an old cache is never mixed in.
+WORLD_VERSION = 1
+
+# How hard the world is.
+SIBLING_FRACTION = 0.6  # of the pairs (2i, 2i+1): near-duplicates that differ in one swap
+SWAPS = {"colour": 0.55, "place": 0.2, "texture": 0.15, "size": 0.1}  # what siblings differ in
+THINGS = {2: 0.5, 3: 0.4, 4: 0.1}  # number of things in a scene
+SIZES = {"small": 0.2, "medium": 0.28, "large": 0.36}  # side of one object, in scene sides
+SIZE_ODDS = {"small": 0.3, "medium": 0.35, "large": 0.35}
+COUNTS = {1: 0.78, 2: 0.13, 3: 0.09}  # objects in a thing; large ones always come alone
+TEXTURES = {"plain": 0.55, "striped": 0.15, "dotted": 0.15, "checked": 0.15}
+LIGHTS = {"day": 0.7, "sunset": 0.1, "night": 0.1, "fog": 0.1}
+OCCLUSION_FRACTION = 0.4  # of the scenes: one thing hides a part of another
+HELD_OUT_OF = 8  # one (kind, colour) pair in this many is seen in test only, and one in val only
+
+GROUP_SCALE = {1: 1.0, 2: 0.8, 3: 0.75}  # objects of a group are drawn this much smaller
+GROUP_OFFSETS = {  # centres of a group's objects, in sides of one object
+    1: ((0.0, 0.0),),
+    2: ((-0.5, 0.08), (0.5, -0.08)),
+    3: ((0.0, -0.44), (-0.5, 0.4), (0.5, 0.4)),
+}
+
+RELATION_MARGIN = 0.2  # left of, above: centres are at least this far apart on that axis ...
+RELATION_DOMINANCE = 1.3  # ... and this many times farther than on the other axis
+OVERLAP = 0.15  # in front of: boxes share at least this much of the smaller one ...
+MOST_OVERLAP = 0.6  # ... and at most this much, so that the hidden thing can be told
+MIN_SPREAD = 0.6  # two things are at least this far apart on an axis: no viewport shows them all
+GAP = 0.015  # between things that don't overlap, and to the scene's edge
+
+SPLITS = ("train", "val", "test")
+COLOURS = (
+    *("red", "orange", "yellow", "green", "blue"),
+    *("purple", "pink", "brown", "white", "black"),
+)
+KINDS = (
+    *("ball", "cube", "car", "house", "tree", "fish", "star", "cup", "boat", "flower", "key"),
+    *("umbrella", "mushroom", "rocket", "arrow", "heart", "bird", "cat", "snail", "butterfly"),
+    *("balloon", "kite", "hat", "bottle", "lamp", "bell", "drum", "crown", "clock", "moon"),
+    *("chair", "tent"),
+)
+BACKGROUNDS = (
+    *("grass", "sand", "sea", "bricks", "wood", "stars", "snow", "paving", "tiles", "clouds"),
+    *("leaves", "carpet", "gravel", "paper"),
+)
+LIGHT_FROM = ("left", "above", "right")
+
+Key = TypeVar("Key", int, str)
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One to three equal objects, centred on (x, y) in scene sides (x right, y down)."""
+
+    kind: str
+    colour: str
+    texture: str
+    size: str
+    count: int
+    x: float = 0.5
+    y: float = 0.5
+    room: float = 0.0  # half the side of the box reserved for it (and for its sibling's)
+
+    @property
+    def side(self) -> float:
+        """Side of one object, in scene sides."""
+        return SIZES[self.size] * GROUP_SCALE[self.count]
+
+    @property
+    def radius(self) -> float:
+        """Half the side of the square box around all its objects, in scene sides."""
+        return self.side * (0.5 if self.count == 1 else 1.0)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that is drawn and told. `things` stand in depth order, the last in front.
+
+    `sibling` is the index (same split) of the scene that differs only by swapping `differs`
+    ("colour", "texture", "size" or "place") between the two things `swapped`, else None.
+    """
+
+    split: str
+    index: int
+    things: tuple[Thing, ...]
+    background: str
+    light: str
+    light_from: str
+    seed: int
+    sibling: int | None = None
+    differs: str | None = None
+    swapped: tuple[int, int] | None = None
+
+
+def scene(split: str, index: int) -> Scene:
+    """The scene `index` (0 or more, no upper end) of "train", "val" or "test".
+
+    Raises ValueError for another split or a negative index.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"drawn world: split {split!r} is none of {', '.join(SPLITS)}")
+    if index < 0:
+        raise ValueError(f"drawn world: index {index} is negative")
+    return _pair(split, index // 2)[index % 2]
+
+
+def home(kind: str, colour: str) -> str:
+    """The split that holds this pair alone ("val" or "test"), or "train" if every split may."""
+    digest = hashlib.sha256(f"{kind} {colour}".encode()).digest()
+    bucket = int.from_bytes(digest[:4], "big") % HELD_OUT_OF
+    return ("test", "val")[bucket] if bucket < 2 else "train"
+
+
+def relations(scene: Scene) -> list[tuple[str, int, int]]:
+    """All (name, a, b) true by a clear margin: a is "left" of, "above" or in "front" of b.
+
+    a and b are positions in `scene.things`.
+    """
+    found = []
+    for a, first in enumerate(scene.things):
+        for b, second in enumerate(scene.things):
+            name = direction(second.x - first.x, second.y - first.y)
+            if name is not None:
+                found.append((name, a, b))
+            if a > b and overlap(first, second) >= OVERLAP:
+                found.append(("front", a, b))
+    return found
+
+
+def direction(
+    right: float,
+    down: float,
+    margin: float = RELATION_MARGIN,
+    dominance: float = RELATION_DOMINANCE,
+) -> str | None:
+    """What a thing is to another that lies (right, down) of it: "left", "above" or None."""
+    if right >= margin and right >= dominance * abs(down):
+        return "left"
+    if down >= margin and down >= dominance * abs(right):
+        return "above"
+    return None
+
+
+def overlap(a: Thing, b: Thing) -> float:
+    """Common area of the two boxes as a fraction of the smaller box."""
+    reach = a.radius + b.radius
+    smaller = 2 * min(a.radius, b.radius)
+    wide = min(smaller, max(0.0, reach - abs(a.x - b.x)))
+    high = min(smaller, max(0.0, reach - abs(a.y - b.y)))
+    return wide * high / smaller**2
+
+
+@lru_cache(maxsize=64)
+def _pair(split: str, pair: int) -> tuple[Scene, Scene]:
+    seed = [WORLD_VERSION, SPLITS.index(split), pair]
+    rng = np.random.default_rng(seed)
+    if rng.random() < SIBLING_FRACTION:
+        return _siblings(rng, split, pair)
+    first, second = (np.random.default_rng([*seed, half]) for half in (0, 1))
+    return _single(first, split, 2 * pair), _single(second, split, 2 * pair + 1)
+
+
+def _single(rng: np.random.Generator, split: str, index: int) -> Scene:
+    while True:
+        things = _contents(rng, split)
+        placed = _placed(rng, things, things)
+        if placed is not None:
+            return Scene(split, index, placed[0], *_surroundings(rng))
+
+
+def _siblings(rng: np.random.Generator, split: str, pair: int) -> tuple[Scene, Scene]:
+    """Draws until a swap exists that respects the split and leaves both layouts clear."""
+    differs = _pick(rng, SWAPS)
+    while True:
+        things = _contents(rng, split)
+        a, b = sorted(int(slot) for slot in rng.choice(len(things), 2, replace=False))
+        others = _swapped(things, differs, a, b)
+        if others is None or not _belongs(others, split):
+            continue
+        placed = _placed(rng, things, others)
+        if placed is None:
+            continue
+        around = _surroundings(rng)
+        swap = differs, (a, b)
+        first = Scene(split, 2 * pair, placed[0], *around, 2 * pair + 1, *swap)
+        second = Scene(split, 2 * pair + 1, placed[1], *around, 2 * pair, *swap)
+        if differs != "place" or any({a, b} == {i, j} for _, i, j in relations(first)):
+            return first, second
+
+
+def _swapped(things: tuple[Thing, ...], differs: str, a: int, b: int) -> tuple[Thing, ...] | None:
+    """The sibling's things, or None where the swap would change nothing or break a rule."""
+    first, second = things[a], things[b]
+    if differs == "place":
+        pair = second, first
+    else:
+        values = getattr(first, differs), getattr(second, differs)
+        grows_group = differs == "size" and max(first.count, second.count) > 1
+        if values[0] == values[1] or grows_group:
+            return None
+        pair = replace(first, **{differs: values[1]}), replace(second, **{differs: values[0]})
+    others = list(things)
+    others[a], others[b] = pair
+    return tuple(others)
+
+
+def _contents(rng: np.random.Generator, split: str) -> tuple[Thing, ...]:
+    """Things of different kinds whose (kind, colour) pairs the split may show, not yet placed."""
+    while True:
+        kinds = rng.choice(KINDS, _pick(rng, THINGS), replace=False)
+        things = []
+        for slot, kind in enumerate(kinds):
+            homes = ("train", split) if slot else (split,)
+            colours = [colour for colour in COLOURS if home(kind, colour) in homes]
+            if not colours:
+                break
+            size = _pick(rng, SIZE_ODDS)
+            count = 1 if size == "large" else _pick(rng, COUNTS)
+            colour, texture = str(rng.choice(colours)), _pick(rng, TEXTURES)
+            things.append(Thing(str(kind), colour, texture, size, count))
+        if len(things) == len(kinds):
+            return tuple(things[slot] for slot in rng.permutation(len(things)))
+
+
+def _belongs(things: tuple[Thing, ...], split: str) -> bool:
+    homes = {home(thing.kind, thing.colour) for thing in things}
+    return homes <= {"train", split} and split in homes
+
+
+def _placed(
+    rng: np.random.Generator, things: tuple[Thing, ...], others: tuple[Thing, ...]
+) -> tuple[tuple[Thing, ...], tuple[Thing, ...]] | None:
+    """Both sets of things on one common layout, or None where none was found."""
+    rooms = np.array([max(a.radius, b.radius) for a, b in zip(things, others, strict=True)])
+    back = front = None
+    if rng.random() < OCCLUSION_FRACTION and len(things) > 2:
+        back, front = sorted(int(slot) for slot in rng.choice(len(things), 2, replace=False))
+    centres = _layout(rng, rooms, back, front)
+    if centres is None:
+        return None
+    first, second = (
+        tuple(
+            replace(thing, x=float(x), y=float(y), room=float(room))
+            for thing, (x, y), room in zip(some, centres, rooms, strict=True)
+        )
+        for some in (things, others)
+    )
+    if front is not None and back is not None:
+        hidden = [overlap(some[front], some[back]) for some in (first, second)]
+        if min(hidden) < OVERLAP or max(hidden) > MOST_OVERLAP:
+            return None
+    return first, second
+
+
+def _layout(
+    rng: np.random.Generator, rooms: np.ndarray, back: int | None, front: int | None
+) -> np.ndarray | None:
+    """Centres [N, 2] for boxes of half side `rooms` [N]: inside, apart, and well spread out."""
+    tries, n = 256, len(rooms)
+    low = rooms + GAP
+    centres = rng.uniform(low[:, None], 1 - low[:, None], (tries, n, 2))
+    if back is not None and front is not None:
+        angle = rng.uniform(0, 2 * np.pi, tries)
+        axis = np.stack([np.cos(angle), np.sin(angle)], -1)
+        axis /= np.abs(axis).max(-1, keepdims=True)
+        share = rng.uniform(0.5, 0.66, (tries, 1))
+        centres[:, front] = centres[:, back] + axis * share * (rooms[back] + rooms[front])
+    inside = (np.abs(centres - 0.5) <= 0.5 - low[:, None]).all((1, 2))
+    apart = np.abs(centres[:, :, None] - centres[:, None]).max(-1)
+    spread = apart.max((1, 2)) >= MIN_SPREAD
+    clear = apart >= rooms[:, None] + rooms[None, :] + GAP
+    clear[:, np.arange(n), np.arange(n)] = True
+    if back is not None and front is not None:
+        clear[:, back, front] = clear[:, front, back] = True
+    fits = np.flatnonzero(inside & spread & clear.all((1, 2)))
+    return centres[fits[0]] if len(fits) else None
+
+
+def _surroundings(rng: np.random.Generator) -> tuple[str, str, str, int]:
+    """Background, light, light_from and seed."""
+    background, light = str(rng.choice(BACKGROUNDS)), _pick(rng, LIGHTS)
+    return background, light, str(rng.choice(LIGHT_FROM)), int(rng.integers(2**31))
+
+
+def _pick(rng: np.random.Generator, odds: dict[Key, float]) -> Key:
+    return list(odds)[int(rng.choice(len(odds), p=list(odds.values())))]

@@ -1,0 +1,186 @@
+"""Captions: every stated fact is true, the text states the facts, siblings are told apart."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from input_pipeline.drawn.captions import (
+    BACKGROUND_PHRASES,
+    LIGHT_PHRASES,
+    NOUNS,
+    RELATION_PATTERNS,
+    SETTLING_FRACTION,
+    SIZE_WORDS,
+    TEXTURE_AFTER,
+    TEXTURE_WORDS,
+    WORDS,
+    Fact,
+    captions,
+    holds,
+    write,
+)
+from input_pipeline.drawn.scene import BACKGROUNDS, COLOURS, KINDS, LIGHTS, SIZES, TEXTURES, scene
+
+SCENES = [scene(split, index) for split in ("train", "val", "test") for index in range(300)]
+WRITTEN = [(at, write(at, 5)) for at in SCENES]
+
+
+def words(text):
+    return re.findall(r"[a-z-]+", text)
+
+
+def nouns(kind):
+    return "|".join(noun for names in NOUNS[kind] for noun in names)
+
+
+def test_every_name_has_words():
+    assert set(NOUNS) == set(KINDS)
+    assert set(SIZE_WORDS) == set(SIZES) and set(TEXTURE_WORDS) == set(TEXTURES)
+    assert set(BACKGROUND_PHRASES) == set(BACKGROUNDS) and set(LIGHT_PHRASES) == set(LIGHTS)
+
+
+def test_captions_are_distinct_lower_case_and_of_5_to_18_words():
+    assert WORDS == (5, 18)
+    for at, told in WRITTEN:
+        texts = [caption.text for caption in told]
+        assert len(set(texts)) == 5
+        assert texts == captions(at, 5) and texts[:3] == captions(at, 3)
+        for text in texts:
+            assert 5 <= len(text.split()) <= 18
+            assert re.fullmatch(r"[a-z-]+(,? [a-z-]+)*", text), text
+
+
+def test_the_vocabulary_is_small():
+    seen = {word for _, told in WRITTEN for caption in told for word in words(caption.text)}
+    assert 150 < len(seen) < 300
+
+
+def test_every_stated_fact_is_true_of_the_scene():
+    for at, told in WRITTEN:
+        for caption in told:
+            assert caption.facts and all(holds(fact, at) for fact in caption.facts), caption
+
+
+def test_the_text_states_each_fact_of_its_owner():
+    """Colours stand right before their noun or after its "is"; the other facts have their words."""
+    for at, told in WRITTEN:
+        things = {thing.kind: thing for thing in at.things}
+        for text, facts in told:
+            for about, kinds, value in facts:
+                noun = rf"\b({nouns(kinds[0])})\b" if kinds else ""
+                if about == "there":
+                    assert re.search(noun, text), (text, kinds)
+                elif about == "colour":
+                    after = rf"{noun} (is|are) {value}"
+                    assert re.search(rf"\b{value} {noun}|{after}", text), (text, value)
+                elif about == "texture":
+                    said = [*TEXTURE_WORDS[value], TEXTURE_AFTER.get(value, "-")]
+                    assert any(word in text for word in said), (text, value)
+                elif about == "size":
+                    size = "|".join(SIZE_WORDS[value])
+                    assert re.search(rf"\b({size}) ([a-z]+ )*{noun}", text), (text, value)
+                elif about == "count" and value > 1:
+                    number = {2: "(two|pair of)", 3: "three"}[value]
+                    assert re.search(rf"\b{number} ([a-z-]+ )*{noun}", text), (text, value)
+                elif about == "count":
+                    assert re.search(rf"\b(a|an|the) ([a-z-]+ )*{noun}", text), (text, kinds)
+                    assert things[kinds[0]].count == 1
+                elif about == "background":
+                    assert any(phrase in text for phrase in BACKGROUND_PHRASES[value])
+                elif about == "light":
+                    assert any(phrase in text for phrase in LIGHT_PHRASES[value])
+                else:
+                    assert about in RELATION_PATTERNS
+
+
+def test_the_text_states_nothing_but_its_facts():
+    textures = {word for said in TEXTURE_WORDS.values() for word in said}
+    textures |= {"stripes", "dots", "checks"}
+    sizes = {word for said in SIZE_WORDS.values() for word in said}
+    backgrounds = [phrase for said in BACKGROUND_PHRASES.values() for phrase in said]
+    lights = [phrase for said in LIGHT_PHRASES.values() for phrase in said]
+    for _, told in WRITTEN:
+        for text, facts in told:
+            bare = text
+            stated = [fact.about for fact in facts]
+            for name, phrases in (("background", backgrounds), ("light", lights)):
+                found = [phrase for phrase in phrases if phrase in bare]
+                assert len(found) == stated.count(name), (text, found)
+                for phrase in found:
+                    bare = bare.replace(phrase, "")
+            used = words(bare)
+            assert sum(word in COLOURS for word in used) == stated.count("colour")
+            assert sum(word in textures for word in used) == stated.count("texture")
+            assert sum(word in sizes for word in used) == stated.count("size")
+            numbers = sum(word in ("two", "pair", "three") for word in used)
+            plural = sum(fact.about == "count" and fact.value != 1 for fact in facts)
+            assert numbers == plural, text
+            for kind in KINDS:
+                named = re.search(rf"\b({nouns(kind)})\b", bare)
+                assert bool(named) == (Fact("there", (kind,)) in facts), (text, kind)
+
+
+def test_most_captions_of_siblings_settle_which_is_meant():
+    settled = []
+    for at, told in WRITTEN:
+        if at.sibling is None:
+            continue
+        sibling = scene(at.split, at.sibling)
+        for caption in told:
+            false = [fact for fact in caption.facts if not holds(fact, sibling)]
+            settled.append(bool(false))
+            swapped = {at.things[slot].kind for slot in at.swapped}
+            assert all(swapped & set(fact.kinds) for fact in false)
+    assert len(settled) > 1500
+    assert SETTLING_FRACTION - 0.02 < sum(settled) / len(settled) < 0.98
+
+
+def test_settling_captions_of_colour_siblings_mostly_use_the_same_words_for_both():
+    """So that who has which colour matters, not which colours there are."""
+    both = total = 0
+    for at, told in WRITTEN:
+        if at.differs == "colour":
+            kinds = {at.things[slot].kind for slot in at.swapped}
+            for caption in told:
+                owners = {fact.kinds[0] for fact in caption.facts if fact.about == "colour"}
+                both, total = both + (kinds <= owners), total + 1
+    assert both / total > 0.6
+
+
+def test_what_is_told_varies():
+    told = [caption for _, written in WRITTEN for caption in written]
+    for about in ("background", "light", "left", "above", "front", "bigger", "between"):
+        share = sum(any(fact.about == about for fact in one.facts) for one in told) / len(told)
+        assert 0.002 < share < 0.6, about
+    named = [sum(fact.about == "there" for fact in caption.facts) for caption in told]
+    assert {named.count(count) > 50 for count in (1, 2, 3)} == {True}
+
+
+@pytest.mark.parametrize("name", ["left", "above", "front"])
+def test_patterns_say_their_relation(name):
+    """Read by hand: the words between the two things, in either order."""
+    forward = {
+        "left": r"A( is)? (to the left of|left of|on the left of) B|B with A to its left"
+        r"|(to the right of) A there is B|B( is)? (to the right of|right of) A"
+        r"|on the left is A, on the right B",
+        "above": r"A( is)? (above|over|higher up than) B|B( is)? (below|under|beneath) A"
+        r"|below A there is B|at the top is A, lower down B",
+        "front": r"A( is)? (in front of|hiding part of) B|behind A there is B"
+        r"|B( is)? (behind|partly hidden by|half covered by) A",
+    }[name]
+    for pattern in RELATION_PATTERNS[name]:
+        said = pattern.format(a="A", b="B", is_a="is", is_b="is", its_b="its")
+        assert re.fullmatch(forward, said), said
+
+
+def test_facts_about_other_scenes_are_false():
+    at = scene("train", 0)
+    thing = at.things[0]
+    missing = next(kind for kind in KINDS if all(kind != other.kind for other in at.things))
+    assert holds(Fact("colour", (thing.kind,), thing.colour), at)
+    assert not holds(Fact("there", (missing,)), at)
+    assert not holds(Fact("left", (thing.kind, missing)), at)
+    assert not holds(Fact("background", (), "nowhere"), at)
+    changed = replace(at, things=(replace(thing, count=thing.count % 3 + 1), *at.things[1:]))
+    assert not holds(Fact("count", (thing.kind,), thing.count), changed)

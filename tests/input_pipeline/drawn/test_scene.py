@@ -1,0 +1,145 @@
+"""Scenes: the same everywhere, compositional splits, siblings that differ by one swap."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from input_pipeline.drawn.scene import (
+    BACKGROUNDS,
+    COLOURS,
+    COUNTS,
+    GROUP_OFFSETS,
+    GROUP_SCALE,
+    KINDS,
+    LIGHT_FROM,
+    LIGHTS,
+    OVERLAP,
+    SIBLING_FRACTION,
+    SIZES,
+    SPLITS,
+    SWAPS,
+    TEXTURES,
+    home,
+    overlap,
+    relations,
+    scene,
+)
+
+
+def pairs_of(at):
+    return {(thing.kind, thing.colour) for thing in at.things}
+
+
+def test_the_world_is_rich_enough():
+    assert len(set(KINDS)) >= 28 and len(set(COLOURS)) == 10
+    assert len(TEXTURES) == 4 and len(SIZES) == 3 and len(set(BACKGROUNDS)) >= 12
+    assert set(COUNTS) == set(GROUP_OFFSETS) == set(GROUP_SCALE) == {1, 2, 3}
+    seen = [scene("train", index) for index in range(600)]
+    assert {at.background for at in seen} == set(BACKGROUNDS)
+    assert {at.light for at in seen} == set(LIGHTS)
+    assert {at.light_from for at in seen} == set(LIGHT_FROM)
+    assert {len(at.things) for at in seen} == {2, 3, 4}
+    for field, values in (("kind", KINDS), ("colour", COLOURS), ("texture", TEXTURES)):
+        assert {getattr(thing, field) for at in seen for thing in at.things} == set(values)
+
+
+def test_same_scene_in_a_fresh_process_and_in_any_order():
+    code = (
+        "from input_pipeline.drawn.scene import scene\n"
+        "print([scene('val', index) for index in (7, 6, 40)])"
+    )
+    fresh = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
+    assert fresh.stdout.strip() == repr([scene("val", index) for index in (7, 6, 40)])
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_splits_are_compositional(split):
+    for index in range(1500):
+        homes = {home(*pair) for pair in pairs_of(scene(split, index))}
+        assert homes <= {"train", split}
+        assert split in homes
+
+
+def test_about_an_eighth_of_the_pairs_is_held_out_for_each_evaluation_split():
+    homes = [home(kind, colour) for kind in KINDS for colour in COLOURS]
+    for split in ("val", "test"):
+        assert 0.08 < homes.count(split) / len(homes) < 0.17
+    for kind in KINDS:
+        assert sum(home(kind, colour) == "train" for colour in COLOURS) >= 4
+    for colour in COLOURS:
+        assert sum(home(kind, colour) == "train" for kind in KINDS) >= 16
+
+
+def test_siblings_differ_only_in_the_swap_they_record():
+    differences = []
+    for index in range(0, 800, 2):
+        first, second = scene("test", index), scene("test", index + 1)
+        assert (first.index, second.index) == (index, index + 1)
+        if first.sibling is None:
+            assert second.sibling is None and second.differs is None is second.swapped
+            assert first.things != second.things and first.seed != second.seed
+            continue
+        assert (first.sibling, second.sibling) == (index + 1, index)
+        differences.append(first.differs)
+        a, b = first.swapped
+        one, other = first.things[a], first.things[b]
+        things = list(first.things)
+        if first.differs == "place":
+            at = ("x", "y", "room")
+            places = [{name: getattr(thing, name) for name in at} for thing in (one, other)]
+            things[a], things[b] = replace(other, **places[0]), replace(one, **places[1])
+            assert any({a, b} == {i, j} for _, i, j in relations(first))
+        else:
+            values = [{first.differs: getattr(thing, first.differs)} for thing in (one, other)]
+            assert values[0] != values[1]
+            things[a], things[b] = replace(one, **values[1]), replace(other, **values[0])
+        swapped = replace(first, things=tuple(things), index=index + 1, sibling=index)
+        assert swapped == second
+    assert set(differences) == set(SWAPS)
+    assert abs(len(differences) / 400 - SIBLING_FRACTION) < 0.08
+
+
+def test_layouts_are_clear():
+    hidden = 0
+    for index in range(600):
+        at = scene("train", index)
+        assert len({thing.kind for thing in at.things}) == len(at.things)
+        for i, thing in enumerate(at.things):
+            assert thing.radius <= thing.room < 0.25
+            assert thing.room <= min(thing.x, thing.y)
+            assert max(thing.x, thing.y) <= 1 - thing.room
+            for other in at.things[:i]:
+                shared = overlap(thing, other)
+                assert shared == 0 or OVERLAP <= shared < 0.6
+                hidden += shared > 0
+    assert hidden > 100
+
+
+def test_relations_by_hand():
+    at = scene("train", 0)
+    thing = replace(at.things[0], size="medium", count=1)
+    centres = [(0.2, 0.3), (0.8, 0.3), (0.3, 0.35), (0.5, 0.9)]
+    at = replace(at, things=tuple(replace(thing, x=x, y=y) for x, y in centres))
+    assert set(relations(at)) == {
+        ("left", 0, 1),
+        ("left", 2, 1),
+        ("front", 2, 0),
+        ("above", 0, 3),
+        ("above", 1, 3),
+        ("above", 2, 3),
+    }
+
+
+def test_unknown_split_and_index_are_refused():
+    with pytest.raises(ValueError, match="'dev' is none of train, val, test"):
+        scene("dev", 0)
+    with pytest.raises(ValueError, match="-1 is negative"):
+        scene("train", -1)
