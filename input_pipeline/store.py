@@ -1,0 +1,194 @@
+"""A prepared store: encoded frames of many items in one TFRecord, read at random by TF ops alone.
+
+TensorFlow is imported where it is used, so that worker processes that only decode or draw,
+and readers of the index alone, don't pay for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+VERSION = 1
+RECORDS, INDEX, SUMMARY = "examples.tfrecord", "index.jsonl", "store.json"
+
+# A TFRecord: length (uint64), its CRC (uint32), the data, the data's CRC (uint32).
+_RECORD_OVERHEAD = 16
+# What one random read asks of the file system at a time. Larger buffers read the neighbours too.
+_READ_BYTES = 64 * 1024
+
+
+class StoreWriter:
+    """Writes a store as a whole or not at all: use it in a `with` block.
+
+    Items go to a hidden directory beside `directory`, which takes its name when the block ends
+    normally and is removed when it ends by an exception. `source` says where the items come from.
+    Raises FileExistsError where `directory` is already there.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], source: str) -> None:
+        self.directory = Path(directory)
+        self.source = source
+        self._temporary = self.directory.parent / f".{self.directory.name}.{os.getpid()}"
+        self._offset = 0
+        self._num_items = 0
+
+    def __enter__(self) -> StoreWriter:
+        import tensorflow as tf
+
+        self._refuse_existing()
+        # What a killed process of the same number left behind.
+        shutil.rmtree(self._temporary, ignore_errors=True)
+        self._temporary.mkdir(parents=True)
+        self._records = tf.io.TFRecordWriter(str(self._temporary / RECORDS))
+        self._index = (self._temporary / INDEX).open("w", encoding="utf-8")
+        return self
+
+    def add(
+        self, id: str, frames: list[bytes], captions: list[str], width: int, height: int
+    ) -> None:
+        """Appends one item: its frames in order, each an encoded JPEG of width x height pixels.
+
+        Raises ValueError for an item without frames.
+        """
+        import tensorflow as tf
+
+        if not frames:
+            raise ValueError(f"store {self.directory}: item {id!r} has no frames, wanted 1 or more")
+        feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=frames))
+        example = tf.train.Example(features=tf.train.Features(feature={"frames": feature}))
+        record = example.SerializeToString()
+        self._records.write(record)
+        line = {
+            "id": id,
+            "captions": captions,
+            "offset": self._offset,
+            "num_frames": len(frames),
+            "width": width,
+            "height": height,
+        }
+        self._index.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._offset += len(record) + _RECORD_OVERHEAD
+        self._num_items += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self._records.close()
+            self._index.close()
+            if kind is None:
+                summary = {"version": VERSION, "source": self.source, "num_items": self._num_items}
+                (self._temporary / SUMMARY).write_text(json.dumps(summary) + "\n", encoding="utf-8")
+                self._refuse_existing()
+                os.rename(self._temporary, self.directory)
+        finally:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def _refuse_existing(self) -> None:
+        if self.directory.exists():
+            raise FileExistsError(
+                f"store {self.directory}: already there; remove it first to write it anew"
+            )
+
+
+def read_index(directory: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The items of a store in order: id, captions, offset, num_frames, width, height.
+
+    Raises FileNotFoundError where a part of the store is missing, and ValueError where the parts
+    don't belong together or another version wrote them.
+    """
+    directory = Path(directory)
+    for name in (SUMMARY, INDEX, RECORDS):
+        if not (directory / name).is_file():
+            raise FileNotFoundError(
+                f"{directory / name}: missing, so {directory} is no whole store; "
+                "remove the directory and prepare it again"
+            )
+    summary = _json(directory / SUMMARY, (directory / SUMMARY).read_text(encoding="utf-8"))
+    if summary.get("version") != VERSION:
+        raise ValueError(
+            f"{directory / SUMMARY}: version {summary.get('version')!r}, wanted {VERSION}; "
+            "remove the directory and prepare it again"
+        )
+    with (directory / INDEX).open(encoding="utf-8") as lines:
+        items = [_json(f"{directory / INDEX} line {n}", line) for n, line in enumerate(lines, 1)]
+    if len(items) != summary["num_items"]:
+        raise ValueError(
+            f"{directory / INDEX}: {len(items)} items, but {SUMMARY} says {summary['num_items']}; "
+            "remove the directory and prepare it again"
+        )
+    _check_length(directory / RECORDS, items)
+    return items
+
+
+def fetch_record(directory: str | os.PathLike[str]) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A function from an item's offset (int64 scalar) to its frames, tf.string [F].
+
+    It is TensorFlow ops alone, so it runs inside Dataset.map. An offset that no record starts at,
+    or damaged bytes, raise tf.errors.DataLossError when it runs.
+    """
+    import tensorflow as tf
+
+    tf.config.set_visible_devices([], "GPU")
+    path = os.fspath(Path(directory) / RECORDS)
+
+    def fetch(offset: tf.Tensor) -> tf.Tensor:
+        records = tf.raw_ops.TFRecordDatasetV2(
+            filenames=[path],
+            compression_type="",
+            buffer_size=_READ_BYTES,
+            byte_offsets=tf.reshape(offset, [1]),
+        )
+        # Without this the op would go on to the next record.
+        first = tf.raw_ops.TakeDataset(
+            input_dataset=records, count=1, output_types=[tf.string], output_shapes=[[]]
+        )
+        (record,) = tf.raw_ops.DatasetToSingleElement(
+            dataset=first, output_types=[tf.string], output_shapes=[[]]
+        )
+        features = {"frames": tf.io.RaggedFeature(tf.string)}
+        return tf.io.parse_single_example(record, features)["frames"]
+
+    return fetch
+
+
+def _json(where: object, text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{where}: not JSON ({error}); remove the store and prepare it again"
+        ) from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: found {value!r}, wanted a JSON object")
+    return value
+
+
+def _check_length(path: Path, items: list[dict[str, Any]]) -> None:
+    """The file must end where its last record ends: a copy cut short is found before training."""
+    wanted = 0
+    if items:
+        with path.open("rb") as records:
+            records.seek(items[-1]["offset"])
+            head = records.read(8)
+        length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
+        wanted = items[-1]["offset"] + length + _RECORD_OVERHEAD
+    found = path.stat().st_size
+    if found != wanted:
+        raise ValueError(
+            f"{path}: {found} bytes, wanted {wanted} by its index (cut short or mixed up); "
+            "remove the directory and prepare it again"
+        )

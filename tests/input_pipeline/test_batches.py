@@ -1,0 +1,299 @@
+"""Tests of input_pipeline.batches."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from animclip_jax.animation.config import AnimationConfig
+from input_pipeline import batches, store
+from input_pipeline.director import direct, noise
+from input_pipeline.sources import Examples, open_source
+from input_pipeline.tokenizer import Tokenizer
+
+ANIMATION = AnimationConfig(num_frames=4, image_size=32)
+NUM_PICTURES, BATCH = 24, 8
+
+
+def gradient(height: int, width: int) -> np.ndarray:
+    """Red grows with x, green with y, from 0 to 240, so that a colour says where it is from."""
+    red = np.broadcast_to((np.arange(width) + 0.5) * 240 / width, (height, width))
+    green = np.broadcast_to(((np.arange(height) + 0.5) * 240 / height)[:, None], (height, width))
+    return np.stack([red, green, np.full((height, width), 120.0)], -1).round().astype(np.uint8)
+
+
+def write_picture(path: Path, pixels: np.ndarray) -> None:
+    Image.fromarray(pixels).save(path, quality=95)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(0)
+    with (directory / "captions.jsonl").open("w") as lines:
+        for n in range(NUM_PICTURES):
+            name = f"{n}.{'png' if n % 5 == 4 else 'jpg'}"
+            # Every eighth takes many times longer than those behind it.
+            height, width = random.integers(40, 120, 2) if n % 8 else (1200, 1600)
+            write_picture(directory / name, gradient(height, width))
+            captions = [f"picture {n} caption {k}" for k in range(1 + n % 3)]
+            lines.write(json.dumps({"image": name, "captions": captions}) + "\n")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def examples(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Examples:
+    return open_source(f"folder:{directory}", str(tmp_path_factory.mktemp("cache")))
+
+
+def train(examples: Examples, **changes: int) -> list[dict]:
+    """The batches of `steps` steps (4 unless told)."""
+    steps = changes.pop("steps", 4)
+    settings = {"canvas_size": 48, "batch_size": BATCH, "seed": 1, "start_step": 0} | changes
+    made = batches.train_batches(examples, ANIMATION, Tokenizer(16, 1000), **settings)
+    return list(itertools.islice(made, steps))
+
+
+def flat(batch: dict) -> list[np.ndarray]:
+    return [batch["canvas"], batch["plan"].boxes, batch["tokens"], batch["index"]]
+
+
+def same(ours: list[dict], theirs: list[dict]) -> bool:
+    return len(ours) == len(theirs) and all(
+        a.dtype == b.dtype and a.tobytes() == b.tobytes()
+        for x, y in zip(ours, theirs, strict=True)
+        for a, b in zip(flat(x), flat(y), strict=True)
+    )
+
+
+def test_what_a_batch_is(examples: Examples) -> None:
+    for batch in train(examples):
+        shapes = [(array.shape, array.dtype) for array in flat(batch)]
+        assert shapes == [
+            ((BATCH, 48, 48, 3), np.uint8),
+            ((BATCH, 4, 4), np.float32),
+            ((BATCH, 16), np.int32),
+            ((BATCH,), np.int64),
+        ]
+        boxes = batch["plan"].boxes
+        assert (boxes >= 0).all() and (boxes <= 1).all()
+        assert (boxes[..., 2:] > boxes[..., :2]).all()
+        # The canvas is the smallest region: the windows reach to within a pixel of its sides.
+        assert (boxes[..., :2].min(axis=1) < 0.08).all()
+        assert (boxes[..., 2:].max(axis=1) > 0.92).all()
+
+
+def test_captions_are_those_of_the_picture(examples: Examples) -> None:
+    tokenizer = Tokenizer(16, 1000)
+    chosen = set()
+    for batch in train(examples, steps=12):
+        for index, tokens in zip(batch["index"], batch["tokens"], strict=True):
+            which = (tokenizer(examples.captions[index]) == tokens).all(axis=1)
+            assert which.sum() == 1
+            chosen.add((int(index), int(which.argmax())))
+    # 12 steps are 4 epochs: chance may leave out few of the 47 captions.
+    assert len(chosen) > 35
+
+
+def test_the_canvas_shows_what_the_windows_see(examples: Examples, directory: Path) -> None:
+    for step, batch in enumerate(train(examples)):
+        for row, index in enumerate(batch["index"]):
+            with Image.open(directory / examples.ids[index]) as image:
+                width, height = image.size
+            position = tf.constant(step * BATCH + row, tf.int64)
+            size = tf.constant([[height, width]], tf.int32)
+            windows = direct(noise(1, position)[None], size, ANIMATION)[0].numpy()
+            centres = (windows[:, :2] + windows[:, 2:]) / 2
+            wanted = centres[:, ::-1] / [width, height] * 240
+            boxes = batch["plan"].boxes[row]
+            at = ((boxes[:, :2] + boxes[:, 2:]) / 2 * 48).astype(int)
+            seen = batch["canvas"][row][at[:, 0], at[:, 1]]
+            assert np.abs(seen[:, :2] - wanted).max() < 6
+            assert np.abs(seen[:, 2] - 120.0).max() < 6
+
+
+def test_starting_at_a_step_gives_the_same_batches(examples: Examples) -> None:
+    whole = train(examples, steps=8)
+    assert same(whole[5:8], train(examples, start_step=5, steps=3))
+    assert not same(whole[5:6], whole[4:5])
+
+
+def test_a_far_step_is_reached_at_once(examples: Examples) -> None:
+    far = train(examples, start_step=10**12, steps=2)
+    assert same(far[1:], train(examples, start_step=10**12 + 1, steps=1))
+
+
+@pytest.mark.parametrize("process_count", [2, 4])
+def test_processes_together_make_the_same_batches(examples: Examples, process_count: int) -> None:
+    parts = [
+        train(examples, process_index=n, process_count=process_count) for n in range(process_count)
+    ]
+    for whole, *pieces in zip(train(examples), *parts, strict=True):
+        assert all(len(piece["index"]) == BATCH // process_count for piece in pieces)
+        for array, *fragments in zip(flat(whole), *map(flat, pieces), strict=True):
+            assert array.tobytes() == np.concatenate(fragments).tobytes()
+
+
+def test_threads_change_nothing(examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
+    several = train(examples)
+    for calls in (1, 13):
+        monkeypatch.setattr(batches, "PARALLEL_CALLS", calls)
+        assert same(several, train(examples))
+
+
+def test_another_seed_is_another_run(examples: Examples) -> None:
+    ours, theirs = train(examples, steps=3), train(examples, steps=3, seed=2)
+    order = [[batch["index"] for batch in run] for run in (ours, theirs)]
+    assert (np.concatenate(order[0]) != np.concatenate(order[1])).any()
+    assert (ours[0]["plan"].boxes != theirs[0]["plan"].boxes).any()
+
+
+def test_an_epoch_is_a_permutation(examples: Examples) -> None:
+    epochs = [
+        np.concatenate([batch["index"] for batch in train(examples, start_step=start, steps=3)])
+        for start in (0, 3, 6)
+    ]
+    for epoch in epochs:
+        assert sorted(epoch) == list(range(NUM_PICTURES))
+    assert (epochs[0] != epochs[1]).any() and (epochs[1] != epochs[2]).any()
+    assert (epochs[0] != np.arange(NUM_PICTURES)).any()
+
+
+@pytest.mark.parametrize("process_count", [1, 2])
+def test_groups_stay_together(examples: Examples, process_count: int) -> None:
+    run = train(examples, group_size=2, steps=3, process_count=process_count, process_index=0)
+    index = np.concatenate([batch["index"] for batch in run])
+    assert (index[::2] % 2 == 0).all() and (index[1::2] == index[::2] + 1).all()
+    if process_count == 1:
+        assert sorted(index) == list(range(NUM_PICTURES))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 9, "process_count": 2}, "batch_size 9: wanted a multiple"),
+        ({"group_size": 16}, "batch_size 8: wanted a multiple"),
+        ({"process_index": 2, "process_count": 2}, "process_index 2: wanted 0 to 1"),
+        ({"batch_size": 10, "group_size": 5}, "24 examples, wanted a multiple of group_size 5"),
+    ],
+)
+def test_sizes_that_do_not_divide_are_refused(
+    examples: Examples, changes: dict[str, int], message: str
+) -> None:
+    settings = {"canvas_size": 48, "batch_size": BATCH, "seed": 1, "start_step": 0} | changes
+    with pytest.raises(ValueError, match=message):
+        batches.train_batches(examples, ANIMATION, Tokenizer(), **settings)
+
+
+def test_a_picture_that_breaks_in_mid_training_is_named(tmp_path: Path) -> None:
+    with (tmp_path / "captions.jsonl").open("w") as lines:
+        for n in range(16):
+            write_picture(tmp_path / f"{n}.jpg", gradient(60, 80))
+            lines.write(json.dumps({"image": f"{n}.jpg", "captions": ["x"]}) + "\n")
+    examples = open_source(f"folder:{tmp_path}", str(tmp_path / "cache"))
+    order = np.concatenate([batch["index"] for batch in train(examples, steps=2)])
+    broken = tmp_path / examples.ids[order[11]]
+    broken.write_bytes(broken.read_bytes()[:-400])
+    with pytest.raises(ValueError, match=f"'{order[11]}.jpg' can't be decoded"):
+        train(examples, steps=2)
+    broken.unlink()
+    with pytest.raises(ValueError, match=f"'{order[11]}.jpg' can't be decoded"):
+        train(examples, steps=2, process_index=0, process_count=2)
+    assert len(train(examples, steps=1)) == 1
+
+
+def encode(pixels: np.ndarray, mode: str, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(buffer, kind, quality=95)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [("RGB", "JPEG"), ("L", "JPEG"), ("CMYK", "JPEG"), ("RGB", "PNG"), ("L", "PNG"),
+     ("RGBA", "PNG"), ("P", "PNG"), ("LA", "PNG"), ("RGB", "GIF")],
+)  # fmt: skip
+def test_every_kind_of_picture_is_cropped_alike(mode: str, kind: str) -> None:
+    encoded = encode(gradient(50, 70), mode, kind)
+    with Image.open(io.BytesIO(encoded)) as image:
+        wanted = np.asarray(image.convert("RGB"))[13:40, 21:61]
+    assert batches.picture_size(tf.constant(encoded)).numpy().tolist() == [50, 70]
+    region = tf.constant([13, 21, 27, 40], tf.int32)
+    pixels = batches.decode_region(tf.constant(encoded), region).numpy()
+    assert pixels.shape == (27, 40, 3)
+    assert np.abs(pixels.astype(float) - wanted).mean() < 3
+
+
+def test_the_canvas_is_anti_aliased() -> None:
+    stripes = np.zeros((165, 165, 3), np.uint8)
+    stripes[:, ::2] = 255
+    canvas = batches.to_canvas(tf.constant(stripes), 33).numpy()
+    assert canvas.shape == (33, 33, 3) and canvas.dtype == np.uint8
+    assert np.abs(canvas[:, 2:-2].astype(int) - 127).max() <= 16
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (48, 48), (48, 47), (1, 1), (49, 10), (200, 30)])
+def test_the_cheap_way_to_the_canvas_gives_the_same_pixels(shape: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    wanted = tf.image.resize(pixels, [48, 48], antialias=True).numpy()
+    canvas = batches.to_canvas(tf.constant(pixels), 48).numpy()
+    np.testing.assert_allclose(canvas, wanted, rtol=0, atol=0.501)
+
+
+def videos(tmp_path: Path, lengths: list[int]) -> Examples:
+    """A store of videos whose frame n is grey of level 10 x n."""
+    with store.StoreWriter(tmp_path / "videos", "test") as writer:
+        for number, length in enumerate(lengths):
+            frames = [encode(np.full((40, 60, 3), 10 * n, np.uint8), "RGB", "JPEG")
+                      for n in range(length)]  # fmt: skip
+            writer.add(f"v{number}", frames, ["x"], 60, 40)
+    index = store.read_index(tmp_path / "videos")
+    offsets = tf.constant([line["offset"] for line in index], tf.int64)
+    fetch = store.fetch_record(tmp_path / "videos")
+    ids, captions = [line["id"] for line in index], [line["captions"] for line in index]
+    return Examples("videos", ids, captions, lambda n: fetch(offsets[n]), is_video=True)
+
+
+def test_training_takes_frames_of_videos_at_random_times(tmp_path: Path) -> None:
+    run = train(videos(tmp_path, [12] * 8), steps=10)
+    levels = np.concatenate([batch["canvas"].mean(axis=(1, 2, 3)) for batch in run]) / 10
+    assert (np.abs(levels - levels.round()) < 0.2).all()
+    assert set(levels.round()) == set(range(12))
+
+
+def test_evaluation_takes_evenly_spaced_frames_once_and_in_order(tmp_path: Path) -> None:
+    examples = videos(tmp_path, [16, 8, 4, 3, 1])
+    made = list(batches.eval_batches(examples, num_frames=4, image_size=32, batch_size=2))
+    assert [batch["index"].tolist() for batch in made] == [[0, 1], [2, 3], [4, -1]]
+    assert all(batch["index"].dtype == np.int64 for batch in made)
+    frames = np.concatenate([batch["frames"] for batch in made])
+    assert frames.shape == (6, 4, 32, 32, 3) and frames.dtype == np.uint8
+    levels = (frames.mean(axis=(2, 3, 4)) / 10).round().astype(int).tolist()
+    assert levels == [[2, 6, 10, 14], [1, 3, 5, 7], [0, 1, 2, 3], [0, 1, 1, 2], [0] * 4, [0] * 4]
+    assert not frames[-1].any()
+
+
+def test_evaluation_of_pictures_repeats_them(examples: Examples, directory: Path) -> None:
+    made = list(batches.eval_batches(examples, num_frames=3, image_size=32, batch_size=10))
+    frames = np.concatenate([batch["frames"] for batch in made])
+    index = np.concatenate([batch["index"] for batch in made])
+    assert index.tolist() == [*range(NUM_PICTURES), *[-1] * 6]
+    assert (frames == frames[:, :1]).all()
+    centre = frames[:NUM_PICTURES, 0, 15:17, 15:17].mean(axis=(1, 2))
+    assert np.abs(centre - 120).max() < 6
+
+
+def test_evaluation_names_what_it_cannot_decode(tmp_path: Path) -> None:
+    def fetch(index: tf.Tensor) -> tf.Tensor:
+        return tf.constant([b"no picture"])
+
+    examples = Examples("bad", ["culprit"], [["x"]], fetch, is_video=False)
+    with pytest.raises(ValueError, match="'culprit' can't be decoded"):
+        list(batches.eval_batches(examples, num_frames=2, image_size=8, batch_size=2))

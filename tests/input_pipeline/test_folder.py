@@ -1,0 +1,190 @@
+"""Tests of input_pipeline.folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from input_pipeline import folder, prepare, store
+from input_pipeline.video import write_video
+
+
+def write_captions(directory: Path, lines: list[dict | str]) -> None:
+    texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    (directory / "captions.jsonl").write_text("\n".join(texts) + "\n")
+
+
+def write_picture(path: Path, size: tuple[int, int] = (40, 30), mode: str = "RGB") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    Image.fromarray(noise).convert(mode).save(path)
+
+
+def image(name: str, **fields: object) -> dict:
+    return {"image": name, "captions": ["x"]} | fields
+
+
+def test_a_listing_is_what_captions_say(tmp_path: Path) -> None:
+    write_captions(tmp_path, [image("a.jpg"), "", image("sub/b.png", captions=["y", "z"])])
+    listing = folder.read_listing(str(tmp_path))
+    assert not listing.is_video and listing.directory == tmp_path
+    assert listing.items == [folder.Item("a.jpg", ["x"]), folder.Item("sub/b.png", ["y", "z"])]
+    assert listing.selected == listing.items
+
+
+@pytest.mark.parametrize(
+    ("condition", "kept"),
+    [
+        ("pool=true", ["a", "c"]), ("pool=false", ["b"]), ("split=train", ["a", "b"]),
+        ("split=7", ["c"]), ("n=1", ["a"]), ("n=1.0", ["a"]), ("n=2.5", ["b"]), ("n=true", ["c"]),
+    ],
+)  # fmt: skip
+def test_a_condition_keeps_lines(tmp_path: Path, condition: str, kept: list[str]) -> None:
+    lines = [
+        image("a", pool=True, split="train", n=1),
+        image("b", pool=False, split="train", n=2.5),
+        image("c", pool=True, split="7", n=True),
+    ]
+    write_captions(tmp_path, lines)
+    listing = folder.read_listing(f"{tmp_path}@{condition}")
+    assert [item.file for item in listing.selected] == kept
+    assert len(listing.items) == 3
+
+
+def test_a_directory_may_have_an_at_sign(tmp_path: Path) -> None:
+    (tmp_path / "me@home").mkdir()
+    write_captions(tmp_path / "me@home", [image("a")])
+    assert len(folder.read_listing(str(tmp_path / "me@home")).items) == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([image("a"), '{"image": '], "captions.jsonl line 2: not JSON"),
+        (["[1]"], "line 1: found '.1.', wanted a JSON object"),
+        ([{"captions": ["x"]}], 'line 1: wanted one of "image" and "video"'),
+        ([image("a", video="b")], 'line 1: wanted one of "image" and "video"'),
+        ([{"image": 3, "captions": ["x"]}], 'line 1: wanted one of "image" and "video"'),
+        ([image("a", captions=[])], "line 1: 'a' has no \"captions\""),
+        ([image("a", captions="x")], "line 1: 'a' has no \"captions\""),
+        ([image("a", captions=["x", 3])], "line 1: captions .* wanted a list of texts"),
+        ([image("../a")], "line 1: '../a' is outside"),
+        ([image("/etc/passwd")], "line 1: '/etc/passwd' is outside"),
+        ([image("a"), image("b"), image("a")], "line 3: 'a' is in line 1 already"),
+        ([image("a"), {"video": "b", "captions": ["x"]}], "line 2: pictures and videos"),
+        ([""], "no line among 0, wanted 1 or more"),
+    ],
+)
+def test_wrong_lines_are_named(tmp_path: Path, lines: list, message: str) -> None:
+    write_captions(tmp_path, lines)
+    with pytest.raises(ValueError, match=message):
+        folder.read_listing(str(tmp_path))
+
+
+def test_links_cannot_leave_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_picture(tmp_path / "secret.png")
+    (tmp_path / "in" / "a.png").symlink_to(tmp_path / "secret.png")
+    write_captions(tmp_path / "in", [image("a.png")])
+    with pytest.raises(ValueError, match="'a.png' is outside"):
+        folder.read_listing(str(tmp_path / "in"))
+
+
+def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="gone: no such directory"):
+        folder.read_listing(str(tmp_path / "gone"))
+    with pytest.raises(FileNotFoundError, match="captions.jsonl: no such file"):
+        folder.read_listing(str(tmp_path))
+    write_captions(tmp_path, [image("a", split="train"), image("b")])
+    with pytest.raises(ValueError, match="line 2: no field 'split' to choose by"):
+        folder.read_listing(f"{tmp_path}@split=train")
+    write_captions(tmp_path, [image("a", split="train")])
+    with pytest.raises(ValueError, match="no line with split = test among 1"):
+        folder.read_listing(f"{tmp_path}@split=test")
+    with pytest.raises(ValueError, match="wanted FIELD=VALUE"):
+        folder.read_listing(f"{tmp_path}@split")
+    with pytest.raises(ValueError, match="no field before ="):
+        folder.read_listing(f"{tmp_path}@=x")
+
+
+def test_bad_pictures_are_quarantined_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["a.jpg", "b.png", "cut.jpg", "c.gif", "gone.jpg", "text.jpg", "d.jpg", "e.webp"]
+    for name in names:
+        if name != "gone.jpg":
+            write_picture(tmp_path / name)
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "cut.jpg").read_bytes()[:-300])
+    (tmp_path / "text.jpg").write_text("<html>")
+    write_picture(tmp_path / "d.jpg", mode="CMYK")
+    write_captions(tmp_path, [image(name) for name in names])
+    cache = tmp_path / "cache"
+    listing = folder.read_listing(str(tmp_path))
+    kept = folder.checked_pictures(listing, cache)
+    assert [item.file for item in kept] == ["a.jpg", "b.png", "c.gif", "d.jpg"]
+    (path,) = cache.glob("*/quarantine.jsonl")
+    bad = {line["file"]: line["reason"] for line in map(json.loads, path.read_text().splitlines())}
+    assert list(bad) == ["cut.jpg", "gone.jpg", "text.jpg", "e.webp"]
+    assert "truncated" in bad["cut.jpg"] and bad["gone.jpg"] == "no such file"
+    assert "cannot identify" in bad["text.jpg"] and "a WEBP picture, wanted JPEG" in bad["e.webp"]
+    assert f"4 of 8 files can't be used, see {path}" in capsys.readouterr().err
+
+    monkeypatch.setattr(folder, "picture_problem", lambda path: pytest.fail("checked again"))
+    assert folder.checked_pictures(listing, cache) == kept
+    assert "4 of 8 files can't be used" in capsys.readouterr().err
+
+
+def test_over_half_bad_stops(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.jpg")
+    write_captions(tmp_path, [image("a.jpg", n=1), image("b.jpg", n=1), image("c.jpg", n=2)])
+    with pytest.raises(ValueError, match="over half .* 2 of 3 .*quarantine.jsonl"):
+        folder.checked_pictures(folder.read_listing(str(tmp_path)), tmp_path / "cache")
+    # What counts is what is asked for.
+    listing = folder.read_listing(f"{tmp_path}@n=1")
+    assert len(folder.checked_pictures(listing, tmp_path / "cache")) == 1
+
+
+def test_huge_pictures_are_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_picture(tmp_path / "a.png", (100, 100))
+    monkeypatch.setattr(folder, "MAX_PIXELS", 9_999)
+    assert folder.picture_problem(tmp_path / "a.png") == "100 x 100 pixels, wanted 9999 at most"
+
+
+def test_videos_are_prepared_once_and_chosen_afterwards(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.mp4", "b.mp4", "cut.mp4"):
+        write_video(tmp_path / name, np.zeros((4, 32, 32, 3), np.uint8), 8)
+    (tmp_path / "cut.mp4").write_bytes((tmp_path / "cut.mp4").read_bytes()[:-200])
+    lines = [
+        {"video": name, "captions": [name], "pool": name != "a.mp4"}
+        for name in ("cut.mp4", "b.mp4", "a.mp4")
+    ]
+    write_captions(tmp_path, lines)
+    cache = tmp_path / "cache"
+    listing = folder.read_listing(str(tmp_path))
+    assert listing.is_video
+    directory = folder.prepared_videos(listing, cache)
+    index = store.read_index(directory)
+    assert [line["id"] for line in index] == ["b.mp4", "a.mp4"]
+    kept = folder.usable(listing, index, cache)
+    assert kept == index
+    assert "1 of 3 files can't be used" in capsys.readouterr().err
+
+    monkeypatch.setattr(prepare, "prepare_videos", lambda *_: pytest.fail("prepared again"))
+    pool = folder.read_listing(f"{tmp_path}@pool=true")
+    assert folder.prepared_videos(pool, cache) == directory
+    assert [line["id"] for line in folder.usable(pool, index, cache)] == ["b.mp4"]
+    assert "1 of 2 files can't be used" in capsys.readouterr().err
+
+
+def test_other_captions_have_another_cache(tmp_path: Path) -> None:
+    write_captions(tmp_path, [image("a")])
+    before = folder.read_listing(str(tmp_path)).cache("cache")
+    assert folder.read_listing(str(tmp_path)).cache("cache") == before
+    write_captions(tmp_path, [image("a", captions=["y"])])
+    assert folder.read_listing(str(tmp_path)).cache("cache") != before

@@ -1,0 +1,100 @@
+"""Tests of input_pipeline.tokenizer."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from input_pipeline.tokenizer import END, START, Tokenizer
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DATA = Path(os.environ.get("ANIMCLIP_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+REFERENCES = DATA / "annotations" / "tokenizer" / "clip_reference_tokens.jsonl.gz"
+
+
+def test_known_tokens() -> None:
+    tokens = Tokenizer()(["Hello World!"])
+    assert tokens.shape == (1, 77) and tokens.dtype == np.int32
+    assert tokens[0, :6].tolist() == [START, 3306, 1002, 256, END, 0]
+    assert not tokens[0, 5:].any()
+
+
+def test_cleaned_as_clip_cleans() -> None:
+    tokenizer = Tokenizer()
+    same = tokenizer(["fish & chips", "fish &amp;amp; chips", "  fish \n &  CHIPS\t"])
+    assert (same == same[0]).all()
+    # A < keeps ftfy from unescaping, so that both rounds of it are ours.
+    assert (tokenizer(["a < b &amp;amp; c"]) == tokenizer(["a < b & c"])).all()
+    assert (tokenizer(["It\u2019s"]) == tokenizer(["it's"])).all()
+
+
+def test_truncation_keeps_the_end_token() -> None:
+    tokens = Tokenizer(context_length=8)(["word " * 10_000, "a dog", ""])
+    assert tokens.shape == (3, 8)
+    assert tokens[0, 0] == START and tokens[0, 7] == END and tokens[0, 1:7].all()
+    assert tokens[1].tolist()[3:] == [END, 0, 0, 0, 0]
+    assert tokens[2].tolist() == [START, END, 0, 0, 0, 0, 0, 0]
+
+
+def test_spelled_out_marks_are_marks_as_in_clip() -> None:
+    tokens = Tokenizer(context_length=8)(["<|StartOfText|> inside <|endoftext|>", "<| <|x|>"])
+    assert tokens[0].tolist() == [START, START, 2912, END, END, 0, 0, 0]
+    assert tokens[1, 1] not in (START, END)
+    long = Tokenizer(context_length=8)(["word " * 50 + "<|endoftext|>"])
+    assert long[0, -1] == END and (long == END).sum() == 1
+
+
+def test_no_captions() -> None:
+    assert Tokenizer()([]).shape == (0, 77)
+
+
+def test_a_small_vocabulary_keeps_the_end_token_greatest() -> None:
+    captions = [
+        "a red square moves past a blue circle",
+        "zebra xylophone \U0001f600",
+        "",
+        "x " * 99,
+    ]
+    whole, small = Tokenizer()(captions), Tokenizer(vocab_size=100)(captions)
+    assert small.dtype == np.int32 and small.min() >= 0 and small.max() == 99
+    assert ((small == 99) == (whole == END)).all()
+    assert ((small == 98) == (whole == START)).all()
+    words = (whole != START) & (whole != END)
+    assert (small[words] == whole[words] % 98).all()
+    assert (small.argmax(axis=1) == whole.argmax(axis=1)).all()
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"context_length": 1}, {"vocab_size": 2}, {"vocab_size": 49409}]
+)
+def test_impossible_sizes_are_refused(arguments: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="wanted"):
+        Tokenizer(**arguments)
+
+
+def test_tensorflow_stays_out() -> None:
+    program = (
+        "import sys, input_pipeline.tokenizer, input_pipeline.video; "
+        "assert 'tensorflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=REPOSITORY)
+
+
+@pytest.mark.skipif(not REFERENCES.exists(), reason=f"no {REFERENCES}")
+def test_equal_to_the_original_on_all_references() -> None:
+    with gzip.open(REFERENCES, "rt", encoding="utf-8") as lines:
+        references = [json.loads(line) for line in lines]
+    tokens = Tokenizer()([reference["text"] for reference in references])
+    wanted = np.zeros_like(tokens)
+    for row, reference in zip(wanted, references, strict=True):
+        ids = reference["context77_truncate"]
+        row[: len(ids)] = ids
+    wrong = np.flatnonzero((tokens != wanted).any(axis=1))
+    assert wrong.size == 0, [references[n]["text"] for n in wrong[:5]]
