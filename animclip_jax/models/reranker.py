@@ -1,0 +1,161 @@
+"""The fine stage: caption tokens query a compact video code by cross-attention; one score a pair.
+
+Our design. The coarse similarity is an input of the fine score (fused = coarse logit + head), and
+the head's last layer is the only zero at the start, so that re-ranking begins as the coarse order.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.transformer import Attention, Mlp, Stack, layer_norm
+
+
+@dataclasses.dataclass(frozen=True)
+class RerankerConfig:
+    """Sizes of the re-ranker.
+
+    A video's code has T * (1 + pooled_grid**2) tokens of `code_width`: per frame its [CLS] and its
+    patches averaged over a pooled_grid x pooled_grid raster.
+    """
+
+    layers: int = 2
+    width: int = 256
+    heads: int = 4
+    mlp_width: int = 1024
+    code_width: int = 256
+    pooled_grid: int = 2
+
+
+class VideoCoder(nnx.Module):
+    """Frame tokens -> the video's compact code, computed once a video and stored."""
+
+    def __init__(
+        self, clip: ClipConfig, config: RerankerConfig, num_frames: int, *, rngs: nnx.Rngs
+    ):
+        if clip.grid % config.pooled_grid:
+            raise ValueError(
+                f"{clip.grid} x {clip.grid} patches can't be pooled to {config.pooled_grid} x "
+                f"{config.pooled_grid}: pooled_grid must divide {clip.grid}"
+            )
+        dtype = jnp.dtype(clip.dtype)
+        width = clip.vision.width
+        self.grid, self.pooled_grid, self.dtype = clip.grid, config.pooled_grid, dtype
+        self.norm = layer_norm(width, rngs)
+        self.projection = nnx.Linear(
+            width,
+            config.code_width,
+            kernel_init=nnx.initializers.normal(width**-0.5),
+            dtype=dtype,
+            rngs=rngs,
+        )
+        embedding = nnx.initializers.normal(config.code_width**-0.5)
+        self.frame_embedding = nnx.Param(
+            embedding(rngs.params(), (num_frames, 1, config.code_width))
+        )
+        self.place_embedding = nnx.Param(
+            embedding(rngs.params(), (1 + config.pooled_grid**2, config.code_width))
+        )
+        self.norm_code = layer_norm(config.code_width, rngs)
+
+    def __call__(self, tokens: jax.Array) -> jax.Array:
+        """tokens [B, T, 1 + N, D] -> code [B, M, code_width] with M = T * (1 + pooled_grid**2)."""
+        B, T, _, D = tokens.shape
+        side, cell = self.pooled_grid, self.grid // self.pooled_grid
+        patches = tokens[:, :, 1:].reshape(B, T, side, cell, side, cell, D)
+        pooled = patches.mean(axis=(3, 5)).reshape(B, T, side * side, D)
+        kept = jnp.concatenate([tokens[:, :, :1], pooled], axis=2)
+        code = self.projection(self.norm(kept).astype(self.dtype))
+        code = code + (self.frame_embedding[...] + self.place_embedding[...]).astype(self.dtype)
+        return self.norm_code(code).astype(self.dtype).reshape(B, -1, code.shape[-1])
+
+
+class CrossBlock(nnx.Module):
+    """Self-attention over the caption, gated cross-attention into the video code, MLP."""
+
+    def __init__(self, config: RerankerConfig, *, dtype: jnp.dtype, rngs: nnx.Rngs):
+        out_std = config.width**-0.5 * (3 * config.layers) ** -0.5
+        self.norm_self = layer_norm(config.width, rngs)
+        self.self_attention = Attention(
+            config.width, config.heads, out_std=out_std, dtype=dtype, rngs=rngs
+        )
+        self.norm_cross = layer_norm(config.width, rngs)
+        self.cross_attention = Attention(
+            config.width,
+            config.heads,
+            out_std=config.width**-0.5,
+            dtype=dtype,
+            rngs=rngs,
+            memory_width=config.code_width,
+        )
+        # Starts open: a gate at zero would pass no gradient to what lies behind it.
+        self.gate = nnx.Param(jnp.ones((config.width,)))
+        self.norm_mlp = layer_norm(config.width, rngs)
+        self.mlp = Mlp(config.width, config.mlp_width, out_std=out_std, dtype=dtype, rngs=rngs)
+
+    def __call__(self, x: jax.Array, mask: jax.Array, code: jax.Array) -> jax.Array:
+        x = x + self.self_attention(self.norm_self(x), mask=mask)
+        seen = self.cross_attention(self.norm_cross(x), memory=code)
+        x = x + self.gate[...].astype(x.dtype) * seen
+        return x + self.mlp(self.norm_mlp(x))
+
+
+class Reranker(nnx.Module):
+    """Scores (caption, video) pairs from caption tokens, the video code and the coarse logit."""
+
+    def __init__(self, clip: ClipConfig, config: RerankerConfig, *, rngs: nnx.Rngs):
+        dtype = jnp.dtype(clip.dtype)
+        self.dtype = dtype
+        self.text_projection = nnx.Linear(
+            clip.text.width,
+            config.width,
+            kernel_init=nnx.initializers.normal(clip.text.width**-0.5),
+            dtype=dtype,
+            rngs=rngs,
+        )
+
+        def block(rngs: nnx.Rngs) -> CrossBlock:
+            return CrossBlock(config, dtype=dtype, rngs=rngs)
+
+        self.blocks = Stack(block, config.layers, rngs)
+        self.norm_final = layer_norm(config.width, rngs)
+        self.evidence = Attention(
+            config.width,
+            config.heads,
+            out_std=config.width**-0.5,
+            dtype=dtype,
+            rngs=rngs,
+            memory_width=config.code_width,
+        )
+        self.norm_evidence = layer_norm(config.width, rngs)
+        self.head = nnx.Linear(config.width, config.width, dtype=dtype, rngs=rngs)
+        self.head_out = nnx.Linear(
+            config.width, 1, kernel_init=nnx.initializers.zeros, dtype=jnp.float32, rngs=rngs
+        )
+
+    def __call__(
+        self, hidden: jax.Array, mask: jax.Array, code: jax.Array, coarse: jax.Array
+    ) -> jax.Array:
+        """Fused scores of P pairs.
+
+        Args:
+          hidden: [P, L, D], the text tower's tokens.
+          mask: bool [P, L], True for the caption's own tokens.
+          code: [P, M, code_width].
+          coarse: float32 [P], the coarse logits (scaled cosine similarities).
+
+        Returns:
+          float32 [P].
+        """
+        x = self.blocks(self.text_projection(hidden), mask, code)
+        # A token's product with what it finds in the video says how well the two agree; without a
+        # product the head would have to learn to multiply first.
+        asked = self.norm_final(x)
+        found = self.norm_evidence(self.evidence(asked.astype(self.dtype), memory=code))
+        weight = mask[..., None].astype(jnp.float32)
+        agreement = (asked * found * weight).sum(axis=1) / weight.sum(axis=1)
+        score = self.head_out(nnx.gelu(self.head(agreement.astype(self.dtype))).astype(jnp.float32))
+        return coarse + score[:, 0]

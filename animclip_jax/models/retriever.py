@@ -1,0 +1,71 @@
+"""The whole model: CLIP's dual encoders, the video code, and the re-ranker behind them."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from animclip_jax.models.clip import Clip, ClipConfig
+from animclip_jax.models.reranker import Reranker, RerankerConfig, VideoCoder
+
+
+@dataclasses.dataclass(frozen=True)
+class RetrieverConfig:
+    """Everything that fixes the model's parameters and their shapes."""
+
+    clip: ClipConfig
+    reranker: RerankerConfig
+    num_frames: int
+
+
+class TextFeatures(NamedTuple):
+    """embedding float32 [B, E], unit length; hidden [B, L, D]; mask bool [B, L]."""
+
+    embedding: jax.Array
+    hidden: jax.Array
+    mask: jax.Array
+
+
+class VideoFeatures(NamedTuple):
+    """embedding float32 [B, E], unit length; code [B, M, code_width]."""
+
+    embedding: jax.Array
+    code: jax.Array
+
+
+def unit(x: jax.Array) -> jax.Array:
+    """Divides float32 [..., E] by its length."""
+    return x / jnp.linalg.norm(x, axis=-1, keepdims=True)
+
+
+class Retriever(nnx.Module):
+    """Encodes videos and captions, each once; scores pairs of them."""
+
+    def __init__(self, config: RetrieverConfig, *, rngs: nnx.Rngs):
+        self.clip = Clip(config.clip, rngs=rngs)
+        self.coder = VideoCoder(config.clip, config.reranker, config.num_frames, rngs=rngs)
+        self.reranker = Reranker(config.clip, config.reranker, rngs=rngs)
+
+    def encode_text(self, tokens: jax.Array) -> TextFeatures:
+        """tokens int32 [B, L], zero-padded."""
+        embedding, hidden = self.clip.text(tokens)
+        return TextFeatures(unit(embedding), hidden, tokens > 0)
+
+    def encode_video(self, frames: jax.Array) -> VideoFeatures:
+        """frames float [B, T, H, W, 3] in [0, 1]. The embedding is the mean over frames."""
+        B, T = frames.shape[:2]
+        embedding, tokens = self.clip.vision(frames.reshape(B * T, *frames.shape[2:]))
+        frame_embedding = unit(embedding).reshape(B, T, -1)
+        code = self.coder(tokens.reshape(B, T, *tokens.shape[1:]))
+        return VideoFeatures(unit(frame_embedding.mean(axis=1)), code)
+
+    def coarse_logits(self, text: jax.Array, video: jax.Array) -> jax.Array:
+        """[..., E] x [..., E] -> float32 [...]: scaled cosine similarities of pairs."""
+        return self.clip.logit_scale * jnp.sum(text * video, axis=-1)
+
+    def fused_scores(self, text: TextFeatures, video: VideoFeatures) -> jax.Array:
+        """Scores of P pairs, given row by row; float32 [P]."""
+        coarse = self.coarse_logits(text.embedding, video.embedding)
+        return self.reranker(text.hidden, text.mask, video.code, coarse)

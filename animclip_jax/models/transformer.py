@@ -1,0 +1,163 @@
+"""The pre-LN transformer of CLIP, its layers scanned so that depth costs no compile time."""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+# OpenAI's CLIP was trained with this epsilon; flax's default is 1e-6.
+LAYER_NORM_EPSILON = 1e-5
+
+
+@dataclasses.dataclass(frozen=True)
+class TransformerConfig:
+    """Sizes of one tower. `mlp_width` is the hidden width of each MLP."""
+
+    width: int
+    layers: int
+    heads: int
+    mlp_width: int
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(
+                f"width {self.width} is not a multiple of heads {self.heads}: change one of them"
+            )
+
+
+def quick_gelu(x: jax.Array) -> jax.Array:
+    """x * sigmoid(1.702 x), the activation of OpenAI's CLIP."""
+    return x * jax.nn.sigmoid(1.702 * x)
+
+
+def layer_norm(width: int, rngs: nnx.Rngs) -> nnx.LayerNorm:
+    """LayerNorm computed in float32, whatever the compute dtype."""
+    return nnx.LayerNorm(width, epsilon=LAYER_NORM_EPSILON, dtype=jnp.float32, rngs=rngs)
+
+
+class Attention(nnx.Module):
+    """Multi-head attention; `memory` (keys, values) is the input itself unless given."""
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        *,
+        out_std: float,
+        dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+        memory_width: int | None = None,
+    ):
+        head_dim = width // heads
+        inputs = nnx.initializers.normal(width**-0.5)
+        memory_width = memory_width or width
+        self.query = nnx.LinearGeneral(
+            width, (heads, head_dim), kernel_init=inputs, dtype=dtype, rngs=rngs
+        )
+        self.key_value = nnx.LinearGeneral(
+            memory_width,
+            (2, heads, head_dim),
+            kernel_init=nnx.initializers.normal(memory_width**-0.5),
+            dtype=dtype,
+            rngs=rngs,
+        )
+        self.out = nnx.LinearGeneral(
+            (heads, head_dim),
+            width,
+            axis=(-2, -1),
+            kernel_init=nnx.initializers.normal(out_std),
+            dtype=dtype,
+            rngs=rngs,
+        )
+
+    def __call__(
+        self,
+        x: jax.Array,
+        memory: jax.Array | None = None,
+        mask: jax.Array | None = None,
+        is_causal: bool = False,
+    ) -> jax.Array:
+        """x [..., N, D], memory [..., M, D'], mask bool [..., M] (False: not looked at)."""
+        query = self.query(x)
+        key_value = self.key_value(x if memory is None else memory)
+        key, value = key_value[..., 0, :, :], key_value[..., 1, :, :]
+        if mask is not None:
+            mask = mask[..., None, None, :]
+        mixed = jax.nn.dot_product_attention(query, key, value, mask=mask, is_causal=is_causal)
+        return self.out(mixed)
+
+
+class Mlp(nnx.Module):
+    """Two linear layers with quick_gelu between."""
+
+    def __init__(
+        self, width: int, hidden: int, *, out_std: float, dtype: jnp.dtype, rngs: nnx.Rngs
+    ):
+        self.up = nnx.Linear(
+            width,
+            hidden,
+            kernel_init=nnx.initializers.normal((2 * width) ** -0.5),
+            dtype=dtype,
+            rngs=rngs,
+        )
+        self.down = nnx.Linear(
+            hidden, width, kernel_init=nnx.initializers.normal(out_std), dtype=dtype, rngs=rngs
+        )
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.down(quick_gelu(self.up(x)))
+
+
+class Block(nnx.Module):
+    """One residual layer: self-attention, then MLP, each behind a LayerNorm."""
+
+    def __init__(
+        self, config: TransformerConfig, *, is_causal: bool, dtype: jnp.dtype, rngs: nnx.Rngs
+    ):
+        # OpenAI's initialisation: residual branches shrink with depth.
+        out_std = config.width**-0.5 * (2 * config.layers) ** -0.5
+        self.norm_1 = layer_norm(config.width, rngs)
+        self.attention = Attention(
+            config.width, config.heads, out_std=out_std, dtype=dtype, rngs=rngs
+        )
+        self.norm_2 = layer_norm(config.width, rngs)
+        self.mlp = Mlp(config.width, config.mlp_width, out_std=out_std, dtype=dtype, rngs=rngs)
+        self.is_causal = is_causal
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x = x + self.attention(self.norm_1(x), is_causal=self.is_causal)
+        return x + self.mlp(self.norm_2(x))
+
+
+class Stack(nnx.Module):
+    """Equal layers whose parameters are stacked along a leading axis and scanned."""
+
+    def __init__(self, make: Callable[[nnx.Rngs], nnx.Module], layers: int, rngs: nnx.Rngs):
+        self.layers = nnx.split_rngs(splits=layers)(nnx.vmap(make, in_axes=0, out_axes=0))(rngs)
+
+    def __call__(self, x: jax.Array, *args: jax.Array) -> jax.Array:
+        """Passes x [..., N, D] through each layer in turn; every layer sees the same `args`."""
+        graphdef, layers = nnx.split(self.layers)
+
+        def step(x: jax.Array, layer: nnx.State) -> tuple[jax.Array, None]:
+            return nnx.merge(graphdef, layer)(x, *args), None
+
+        return jax.lax.scan(step, x, layers)[0]
+
+
+class Transformer(nnx.Module):
+    """A tower's stack of blocks."""
+
+    def __init__(
+        self, config: TransformerConfig, *, is_causal: bool, dtype: jnp.dtype, rngs: nnx.Rngs
+    ):
+        def block(rngs: nnx.Rngs) -> Block:
+            return Block(config, is_causal=is_causal, dtype=dtype, rngs=rngs)
+
+        self.blocks = Stack(block, config.layers, rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """x [..., N, D] -> [..., N, D]."""
+        return self.blocks(x)

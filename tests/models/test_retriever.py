@@ -1,0 +1,123 @@
+"""The whole model: features of one item do not depend on its neighbours; fused begins as coarse."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from animclip_jax.models.reranker import RerankerConfig
+from animclip_jax.models.retriever import Retriever, RetrieverConfig
+from tests.models.test_clip import SMALL
+
+RERANKER = RerankerConfig(layers=2, width=24, heads=2, mlp_width=48, code_width=20, pooled_grid=2)
+CONFIG = RetrieverConfig(SMALL, RERANKER, num_frames=3)
+
+
+@pytest.fixture(scope="module")
+def model() -> Retriever:
+    return Retriever(CONFIG, rngs=nnx.Rngs(0))
+
+
+@pytest.fixture(scope="module")
+def trained(model) -> Retriever:
+    """A model whose score head is no longer zero."""
+    other = nnx.clone(model)
+    other.reranker.head_out.kernel[...] = jax.random.normal(jax.random.key(1), (24, 1))
+    return other
+
+
+def clips(count: int, seed: int = 0) -> jax.Array:
+    return jnp.asarray(np.random.default_rng(seed).random((count, 3, 32, 32, 3), np.float32))
+
+
+def captions(count: int, length: int = 12, seed: int = 0) -> jax.Array:
+    tokens = np.random.default_rng(seed).integers(1, 98, (count, length)).astype(np.int32)
+    tokens[:, 0], tokens[:, 5], tokens[:, 6:] = 98, 99, 0
+    return jnp.asarray(tokens)
+
+
+def test_shapes_and_lengths(model):
+    video, text = model.encode_video(clips(2)), model.encode_text(captions(4))
+    assert video.embedding.shape == (2, 16) and video.code.shape == (2, 3 * (1 + 4), 20)
+    assert text.embedding.shape == (4, 16) and text.hidden.shape == (4, 12, 32)
+    np.testing.assert_allclose(jnp.linalg.norm(video.embedding, axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(text.mask.sum(axis=1), 6)
+
+
+def test_a_video_alone_equals_the_same_video_in_a_batch(model):
+    together, alone = model.encode_video(clips(3)), model.encode_video(clips(3)[1:2])
+    np.testing.assert_allclose(together.embedding[1], alone.embedding[0], atol=1e-5)
+    np.testing.assert_allclose(together.code[1], alone.code[0], atol=1e-5)
+
+
+def test_frame_order_is_lost_in_the_embedding_and_kept_in_the_code(model):
+    forward, backward = model.encode_video(clips(1)), model.encode_video(clips(1)[:, ::-1])
+    np.testing.assert_allclose(forward.embedding, backward.embedding, atol=1e-6)
+    assert np.abs(forward.code - backward.code).max() > 1e-2
+
+
+def test_pooled_tokens_cover_their_quarter_of_the_frame(model):
+    B, T, N, D = 1, 3, 16, 32
+    tokens = np.zeros((B, T, 1 + N, D), np.float32)
+    rows = np.arange(N).reshape(4, 4)
+    tokens[0, 0, 1 + rows[:2, 2:].ravel()] = np.linspace(-1, 1, D)  # the upper right quarter
+    base = model.coder(jnp.zeros_like(tokens))
+    changed = np.abs(model.coder(jnp.asarray(tokens)) - base).max(axis=-1)[0]
+    np.testing.assert_array_equal(np.flatnonzero(changed > 1e-3), [2])
+
+
+def test_fused_is_coarse_at_the_start(model):
+    text, video = model.encode_text(captions(4)), model.encode_video(clips(4))
+    fused = model.fused_scores(text, video)
+    np.testing.assert_allclose(
+        fused, model.coarse_logits(text.embedding, video.embedding), rtol=1e-6
+    )
+
+
+def test_fused_depends_on_both_sides_once_trained(trained):
+    text, video = trained.encode_text(captions(2)), trained.encode_video(clips(2))
+    fine = trained.fused_scores(text, video) - trained.coarse_logits(
+        text.embedding, video.embedding
+    )
+    swapped = video._replace(code=video.code[::-1])
+    other_video = trained.fused_scores(text, swapped) - trained.coarse_logits(
+        text.embedding, video.embedding
+    )
+    assert np.abs(fine[0] - fine[1]) > 1e-4
+    assert np.abs(fine - other_video).max() > 1e-4
+
+
+def test_fused_is_blind_to_padding_and_to_neighbours(trained):
+    video = trained.encode_video(clips(3))
+    padded = trained.fused_scores(trained.encode_text(captions(3)), video)
+    short = trained.fused_scores(trained.encode_text(captions(3)[:, :6]), video)
+    np.testing.assert_allclose(padded, short, atol=1e-4)
+    one = jax.tree.map(lambda x: x[1:2], (trained.encode_text(captions(3)), video))
+    np.testing.assert_allclose(trained.fused_scores(*one)[0], padded[1], atol=1e-4)
+
+
+def test_gradient_reaches_the_head_at_once_and_every_part_after_one_step(model):
+    graphdef, state = nnx.split(model)
+    params = nnx.to_pure_dict(state)
+
+    def loss(params: dict) -> jax.Array:
+        model = nnx.merge(graphdef, params)
+        fused = model.fused_scores(model.encode_text(captions(4)), model.encode_video(clips(4)))
+        return jnp.sum(fused * jnp.array([1.0, -1.0, 0.5, 0.3]))
+
+    first = jax.grad(loss)(params)
+    assert np.abs(first["reranker"]["head_out"]["kernel"]).max() > 1e-6
+    assert np.abs(first["coder"]["projection"]["kernel"]).max() == 0
+    moved = jax.tree.map(lambda p, g: p - 0.1 * g, params, first)
+    second = jax.grad(loss)(moved)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(second):
+        name = jax.tree_util.keystr(path)
+        if "key_value" in name and "bias" in name:
+            continue  # a constant added to every key changes no attention; checked as a whole
+        assert np.abs(leaf).max() > 0, f"no gradient at {name}"
+
+
+def test_raster_must_divide_the_patches():
+    with pytest.raises(ValueError, match="pooled_grid must divide 4"):
+        Retriever(RetrieverConfig(SMALL, RerankerConfig(pooled_grid=3), 3), rngs=nnx.Rngs(0))
