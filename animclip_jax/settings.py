@@ -1,0 +1,49 @@
+"""A run's configuration -> the frozen dataclasses that the library takes."""
+
+import dataclasses
+from typing import Any, TypeVar
+
+from ml_collections import ConfigDict
+
+from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.reranker import RerankerConfig
+from animclip_jax.models.retriever import RetrieverConfig
+from animclip_jax.models.transformer import TransformerConfig
+from animclip_jax.optimizer import OptimizerConfig
+from animclip_jax.sharding import MeshConfig
+from animclip_jax.step import LossConfig
+
+T = TypeVar("T")
+
+
+def _fields(kind: type[T], section: ConfigDict, **given: Any) -> T:
+    names = {field.name for field in dataclasses.fields(kind)} - set(given)  # type: ignore[arg-type]
+    return kind(**{name: section[name] for name in names}, **given)
+
+
+def retriever(config: ConfigDict) -> RetrieverConfig:
+    """The model's configuration."""
+    clip = _fields(
+        ClipConfig,
+        config.model,
+        vision=_fields(TransformerConfig, config.model.vision),
+        text=_fields(TransformerConfig, config.model.text),
+    )
+    return RetrieverConfig(
+        clip, _fields(RerankerConfig, config.reranker), config.animation.num_frames
+    )
+
+
+def optimizer(config: ConfigDict) -> OptimizerConfig:
+    """The optimizer's configuration."""
+    return _fields(OptimizerConfig, config.optimizer)
+
+
+def loss(config: ConfigDict) -> LossConfig:
+    """The losses' configuration."""
+    return _fields(LossConfig, config.loss)
+
+
+def mesh(config: ConfigDict) -> MeshConfig:
+    """The mesh's configuration."""
+    return _fields(MeshConfig, config.mesh)

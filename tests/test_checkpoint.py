@@ -1,0 +1,52 @@
+"""Checkpoints come back bit-equal; another model's is refused."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from animclip_jax import sharding
+from animclip_jax.checkpoint import Checkpoints
+from animclip_jax.step import TrainState
+
+
+def state(scale: float = 1.0) -> TrainState:
+    kernel = scale * jnp.arange(6.0).reshape(2, 3)
+    return TrainState(jnp.int32(4), {"layer": {"kernel": kernel}}, (kernel + 1,))
+
+
+def test_what_is_saved_comes_back(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.latest() is None
+        checkpoints.save(4, state())
+        checkpoints.save(4, state(2.0))  # that step is there already
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.latest() == 4
+        found = checkpoints.restore(4, jax.tree.map(jnp.zeros_like, state()))
+    jax.tree.map(np.testing.assert_array_equal, found, state())
+    assert isinstance(found, TrainState)
+
+
+def test_only_the_newest_are_kept(tmp_path):
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
+        for number in (1, 2, 3):
+            checkpoints.save(number, state())
+    kept = {path.name for path in (tmp_path / "checkpoints").iterdir()}
+    assert kept == {"2", "3"}
+
+
+def test_parameters_alone(tmp_path):
+    mesh = sharding.make_mesh(sharding.MeshConfig(-1, 1))
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(4, state())
+    with Checkpoints(tmp_path) as checkpoints:
+        params = checkpoints.restore_params(4, lambda x: sharding.state_sharding(mesh, x))
+    jax.tree.map(np.testing.assert_array_equal, params, state().params)
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(4, state())
+    other = state()._replace(params={"layer": {"kernel": jnp.zeros((5, 3))}})
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(ValueError, match="does not fit"):
+        checkpoints.restore(4, other)
