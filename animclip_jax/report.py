@@ -1,0 +1,61 @@
+"""`animclip report`: the results of a run or of a sweep of arms as one table and one page."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from animclip_jax import results
+from animclip_jax.report_arms import load_arm
+from animclip_jax.report_page import page
+
+PAGE = "report.html"
+MAIN_ARM = "animated"  # where neither --main nor sweep.json says which
+
+
+def report(workdir: Path, main_arm: str | None = None) -> dict:
+    """Writes WORKDIR/report.html and, for a sweep, WORKDIR/results.json.
+
+    Args:
+      main_arm: the arm that the others are controls for; only for a sweep.
+
+    Returns:
+      the results.
+
+    Raises:
+      FileNotFoundError: the run or an arm of it is not finished.
+      ValueError: a file of the run is damaged, or the arms cannot be compared.
+    """
+    if not workdir.is_dir():
+        raise FileNotFoundError(f"no folder {workdir}: wanted the --workdir of a run")
+    sweep = results.find_sweep(workdir)
+    if sweep is None:
+        if main_arm is not None:
+            raise ValueError(f"{workdir} is one run, it has no arms: leave out --main")
+        found = results.read(workdir / results.RESULTS)
+        arms = [load_arm(workdir, "", found)]
+    else:
+        found = results.gather(workdir, main_arm or sweep.main or MAIN_ARM)
+        results.write(workdir / results.RESULTS, found)
+        arms = [load_arm(workdir / n, n, run) for n, run in results.arms_of(found).items()]
+    results.write_text(workdir / PAGE, page(found, arms))
+    return found
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Writes and prints the report of a folder; 1 if that is not possible."""
+    parser = argparse.ArgumentParser(prog="animclip report", description=__doc__)
+    parser.add_argument("workdir", type=Path, help="folder of a run, or of a sweep's arms")
+    parser.add_argument("--main", metavar="ARM", help=f"the sweep's main arm [{MAIN_ARM}]")
+    options = parser.parse_args(argv)
+    try:
+        found = report(options.workdir, options.main)
+    except (FileNotFoundError, ValueError) as error:
+        print(f"animclip report: {error}", file=sys.stderr)
+        return 1
+    print(results.table(found))
+    print(f"\n{options.workdir / results.RESULTS}\n{options.workdir / PAGE}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

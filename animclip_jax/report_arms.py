@@ -1,0 +1,131 @@
+"""What a report shows of a run, read from its folder."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from animclip_jax.report_pictures import inside
+from animclip_jax.results import read_json
+from animclip_jax.run_log import METRICS
+
+T = TypeVar("T")
+
+
+class Sample(NamedTuple):
+    """A training picture and the clip made of it."""
+
+    picture: Path
+    strip: Path
+    caption: str
+
+
+class Query(NamedTuple):
+    """A caption, its video, and the ids and scores found before and after re-ranking."""
+
+    caption: str
+    target: str
+    coarse: list[tuple[str, float]]
+    reranked: list[tuple[str, float]]
+    coarse_rank: int
+    reranked_rank: int
+
+
+class Rankings(NamedTuple):
+    """Some queries, a strip of each video they name, and counts over all queries by group."""
+
+    queries: list[Query]
+    strips: dict[str, Path]
+    counts: dict[str, int]
+
+
+class Arm(NamedTuple):
+    """A run; `curves` holds (step, value) by metric, value None where it was not finite."""
+
+    name: str
+    results: dict[str, Any]
+    curves: dict[str, list[tuple[int, float | None]]]
+    samples: list[Sample]
+    rankings: Rankings | None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The run's configuration, flat, by dotted name."""
+        return flat(self.results["config"])
+
+
+def load_arm(directory: Path, name: str, results: dict[str, Any]) -> Arm:
+    """Reads a run's folder; what a run did not keep is empty.
+
+    Raises:
+      ValueError: a file is not what a run writes; names it.
+    """
+    samples, rankings = directory / "samples/samples.json", directory / "rankings/rankings.json"
+    return Arm(
+        name,
+        results,
+        _curves(directory / METRICS),
+        _parse(samples, _samples) if samples.exists() else [],
+        _parse(rankings, _rankings) if rankings.exists() else None,
+    )
+
+
+def flat(config: dict[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested settings by dotted name."""
+    names: dict[str, Any] = {}
+    for name, value in config.items():
+        names |= (
+            flat(value, f"{above}{name}.") if isinstance(value, dict) else {above + name: value}
+        )
+    return names
+
+
+def _parse(path: Path, build: Callable[[Path, Any], T]) -> T:
+    try:
+        return build(path.parent, read_json(path))
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise ValueError(
+            f"{path}: found another layout than a run writes ({type(error).__name__}: {error}): "
+            "evaluate the run again"
+        ) from error
+
+
+def _samples(directory: Path, listing: Any) -> list[Sample]:
+    return [
+        Sample(inside(directory, one["picture"]), inside(directory, one["strip"]), one["caption"])
+        for one in listing
+    ]
+
+
+def _rankings(directory: Path, listing: Any) -> Rankings:
+    queries = [
+        Query(
+            one["caption"],
+            one["target"],
+            [(found["id"], found["score"]) for found in one["coarse"]],
+            [(found["id"], found["score"]) for found in one["reranked"]],
+            one["coarse_rank"],
+            one["reranked_rank"],
+        )
+        for one in listing["queries"]
+    ]
+    strips = {video: inside(directory, name) for video, name in listing["strips"].items()}
+    return Rankings(queries, strips, listing.get("counts", {}))
+
+
+def _curves(path: Path) -> dict[str, list[tuple[int, float | None]]]:
+    curves: dict[str, list[tuple[int, float | None]]] = {}
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = json.loads(line)
+            step = entry.pop("step")
+        except (ValueError, KeyError, AttributeError):
+            if number == len(lines):  # a kill may cut off the last line
+                break
+            raise ValueError(
+                f"{path}, line {number}: found {line[:80]!r}, wanted a JSON object with 'step'"
+            ) from None
+        for name, value in entry.items():
+            curves.setdefault(name, []).append((step, value))
+    return curves

@@ -1,0 +1,127 @@
+"""What the numbers of a run say, in words; nothing is claimed that they do not show."""
+
+import math
+from typing import Any, NamedTuple
+
+from animclip_jax.report_arms import Arm
+from animclip_jax.results import number
+
+
+class Finding(NamedTuple):
+    """A comparison of two R@1.
+
+    verdict: "above", "unclear" (above, but within the margin of error) or "not above".
+    """
+
+    verdict: str
+    text: str
+
+
+def percent(value: float) -> str:
+    """Percent as a report writes it."""
+    return f"{number(value)}%"
+
+
+def interval(value: float, count: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share, all in percent, for `count` independent queries."""
+    share, z = value / 100, 1.96
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count)
+    half *= math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return max(0.0, 100 * (middle - half)), min(100.0, 100 * (middle + half))
+
+
+def margin(first: float, second: float, count: int) -> float:
+    """Difference in points that two equally good models exceed in one draw of queries of twenty.
+
+    Unpaired, so it is on the safe side: the arms answer the same queries.
+    """
+    return 1.96 * math.sqrt((first * (100 - first) + second * (100 - second)) / count)
+
+
+def first_place(results: dict[str, Any], stage: str) -> float:
+    """R@1 of text to video, in percent."""
+    return results["text_to_video"][stage]["R@1"]
+
+
+def summary(arms: list[Arm]) -> str:
+    """One sentence: what the run was and what came out. The main arm comes first in `arms`."""
+    main, controls = arms[0].results, arms[1:]
+    settings = arms[0].settings
+    source = f" on {settings['data.train']}" if "data.train" in settings else ""
+    who = f"The arm “{arms[0].name}”" if controls else "The model"
+    coarse, reranked = first_place(main, "coarse"), first_place(main, "reranked")
+    sentence = (
+        f"{who}, trained for {main['steps']:,} steps{source}, puts the right one of "
+        f"{main['num_videos']:,} videos first for {percent(reranked)} of {main['num_queries']:,} "
+        f"captions, where chance is {percent(main['chance']['text_to_video']['R@1'])}; "
+    )
+    candidates = f"re-ranking the best {main['rerank_k']} candidates"
+    if reranked > coarse:
+        sentence += f"{candidates} raised that from {percent(coarse)}"
+        sentence += _doubt(reranked, coarse, main["num_queries"])
+    elif reranked < coarse:
+        sentence += f"{candidates} did not help, it lowered that from {percent(coarse)}"
+    else:
+        sentence += f"{candidates} did not change that"
+    return sentence + (_against(arms) if controls else "") + "."
+
+
+def _against(arms: list[Arm]) -> str:
+    reached, count = first_place(arms[0].results, "reranked"), arms[0].results["num_queries"]
+    scores = {arm.name: first_place(arm.results, "reranked") for arm in arms[1:]}
+    below = [
+        f"“{name}” ({percent(score)}{_doubt(reached, score, count)})"
+        for name, score in scores.items()
+        if score < reached
+    ]
+    rest = [f"“{name}” ({percent(score)})" for name, score in scores.items() if score >= reached]
+    if not rest:
+        return f"; it is above {_listed(below)}"
+    if not below:
+        return f"; it is not above {_listed(rest, 'or')}"
+    return f"; it is above {_listed(below)}, but not above {_listed(rest, 'or')}"
+
+
+def _doubt(new: float, old: float, count: int) -> str:
+    return ", within the margin of error" if new - old < margin(new, old, count) else ""
+
+
+def _listed(names: list[str], last: str = "and") -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
+
+
+def findings(arms: list[Arm]) -> list[Finding]:
+    """R@1 of text to video against chance, before re-ranking, and of the controls."""
+    main = arms[0].results
+    count = main["num_queries"]
+    coarse, chance = first_place(main, "coarse"), main["chance"]["text_to_video"]["R@1"]
+    low, _ = interval(coarse, count)
+    verdict = "above" if low > chance else "unclear" if coarse > chance else "not above"
+    times = f", {coarse / chance:.3g} times chance" if chance else ""
+    found = [Finding(verdict, f"Coarse search against chance: {percent(coarse)}{times}")]
+    pairs = [("Re-ranked against coarse", main, "coarse", main, "reranked")]
+    for arm in arms[1:]:
+        for stage, name in (("coarse", "coarse"), ("reranked", "re-ranked")):
+            title = f"“{arms[0].name}” against “{arm.name}”, {name}"
+            pairs.append((title, arm.results, stage, main, stage))
+    for title, before, before_stage, after, after_stage in pairs:
+        old, new = first_place(before, before_stage), first_place(after, after_stage)
+        verdict = "above" if new > old else "not above"
+        if 0 < new - old < margin(old, new, count):
+            verdict = "unclear"
+        found.append(
+            Finding(verdict, f"{title}: {new:.1f}% against {old:.1f}%, {new - old:+.1f} points")
+        )
+    return found
+
+
+def differences(main: Arm, arm: Arm) -> list[str]:
+    """Settings in which an arm is not as the main one."""
+    ours = main.settings | {"steps": main.results["steps"], "seed": main.results["seed"]}
+    theirs = arm.settings | {"steps": arm.results["steps"], "seed": arm.results["seed"]}
+    return [
+        f"{name} = {theirs.get(name)} ({main.name}: {ours.get(name)})"
+        for name in sorted(ours.keys() | theirs.keys())
+        if ours.get(name) != theirs.get(name)
+    ]

@@ -1,0 +1,146 @@
+"""What a run says while it goes: metrics.jsonl, TensorBoard scalars and a progress bar."""
+
+import json
+import math
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tqdm import tqdm
+
+from animclip_jax.results import write_text
+
+METRICS = "metrics.jsonl"
+# Where there is no terminal, a line is printed after this many seconds or this share of the run.
+LINE_SECONDS = 10.0
+LINE_SHARE = 0.1
+
+
+class RunLog:
+    """Writes into WORKDIR and onto stderr; a context manager.
+
+    Steps are counted as steps done: the first step of a run is logged as 1, the last as
+    `total_steps`.
+    """
+
+    def __init__(self, workdir: Path, total_steps: int, first_step: int, quiet: bool = False):
+        """Opens the log of a run that goes on after `first_step` steps; 0 begins anew.
+
+        What an earlier run logged beyond that step is dropped: those steps are done again.
+
+        Args:
+          quiet: print nothing.
+
+        Raises:
+          ValueError: WORKDIR/metrics.jsonl holds a line that is no log line, other than a last one
+            that a kill cut off.
+        """
+        workdir.mkdir(parents=True, exist_ok=True)
+        self._total, self._first, self._quiet = total_steps, first_step, quiet
+        self._last = _forget_after(workdir / METRICS, first_step)
+        # Imported here: it takes a second, and who only reads this module has no use for it.
+        from tensorboardX import SummaryWriter
+
+        self._lines = (workdir / METRICS).open("a", buffering=1, encoding="utf-8")
+        self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=first_step + 1)
+        self._began = self._spoke = time.monotonic()
+        self._spoke_at = first_step
+        self._bar: tqdm | None = None
+        if not quiet and sys.stderr.isatty():
+            self._bar = tqdm(total=total_steps, initial=first_step, unit="step", dynamic_ncols=True)
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Records the numbers of a step.
+
+        Args:
+          metrics: by name; one that is not finite becomes null in metrics.jsonl. `loss` and
+            `clips_per_second` are shown as well, where given.
+
+        Raises:
+          ValueError: the step was logged before.
+        """
+        if step <= self._last:
+            raise ValueError(f"step {step} comes after step {self._last}, which is logged already")
+        self._last = step
+        values = {name: float(value) for name, value in metrics.items()}
+        finite = {name: v if math.isfinite(v) else None for name, v in values.items()}
+        self._lines.write(json.dumps({"step": step} | finite, allow_nan=False) + "\n")
+        for name, value in values.items():
+            self._board.add_scalar(name, value, step)
+        self._show(step, values)
+
+    def note(self, text: str) -> None:
+        """Prints a line on stderr, above the bar where there is one."""
+        if self._bar is not None:
+            self._bar.write(text, file=sys.stderr)
+        elif not self._quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Writes out what is buffered."""
+        if self._bar is not None:
+            self._bar.close()
+        self._lines.close()
+        self._board.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _show(self, step: int, values: dict[str, float]) -> None:
+        shown = {}
+        if "loss" in values:
+            shown["loss"] = f"{values['loss']:.4g}"
+        if "clips_per_second" in values:
+            shown["clips/s"] = f"{values['clips_per_second']:.4g}"
+        if self._bar is not None:
+            self._bar.set_postfix(shown, refresh=False)
+            self._bar.update(step - self._bar.n)
+            return
+        now = time.monotonic()
+        waited = now - self._spoke >= LINE_SECONDS
+        moved = step - self._spoke_at >= LINE_SHARE * self._total
+        if not (waited or moved or step == self._total):
+            return
+        self._spoke, self._spoke_at = now, step
+        left = (now - self._began) / max(1, step - self._first) * (self._total - step)
+        parts = [f"step {step}/{self._total}", *(f"{name} {text}" for name, text in shown.items())]
+        self.note(", ".join([*parts, f"{tqdm.format_interval(left)} left"]))
+
+
+def _forget_after(path: Path, step: int) -> int:
+    """Drops a torn last line and the lines of later steps; returns the last step kept, or -1."""
+    if not path.exists():
+        return -1
+    lines = path.read_bytes().splitlines()
+    kept: list[tuple[int, bytes]] = []
+    for number, line in enumerate(lines, 1):
+        found = _step_of(line)
+        if found is None and number < len(lines):
+            raise ValueError(
+                f"{path}, line {number}: found {line[:80]!r}, wanted a JSON object with a whole "
+                "number as 'step': mend or delete the line"
+            )
+        if found is not None and found <= step:
+            kept.append((found, line))
+    write_text(path, "".join(line.decode() + "\n" for _, line in kept))
+    return kept[-1][0] if kept else -1
+
+
+def _step_of(line: bytes) -> int | None:
+    try:
+        entry: Any = json.loads(line)
+    except ValueError:
+        return None
+    step = entry.get("step") if isinstance(entry, dict) else None
+    return step if isinstance(step, int) else None
