@@ -1,0 +1,72 @@
+"""A run's folder: whose it is, by its configuration, and whether it is finished."""
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from animclip_jax.results import RESULTS, read_json, write_text
+
+CONFIG = "config.json"
+
+
+def read_config(workdir: Path) -> ConfigDict:
+    """The configuration a run was made with.
+
+    Raises:
+      FileNotFoundError: the folder is no run. ValueError: the file is not JSON.
+    """
+    path = workdir / CONFIG
+    if not path.is_file():
+        raise FileNotFoundError(f"no {path}: --workdir must be the folder of one run of train")
+    return ConfigDict(_tuples(read_json(path)))
+
+
+def claim(workdir: Path, config: ConfigDict) -> None:
+    """Makes the folder this configuration's, or finds that it is already.
+
+    Raises:
+      ValueError: it belongs to a run with another configuration; says what differs.
+    """
+    wanted = json.loads(config.to_json())
+    if (workdir / CONFIG).is_file():
+        differences = sorted(_differences(read_json(workdir / CONFIG), wanted))
+        if differences:
+            listed = "\n".join(f"  {line}" for line in differences)
+            raise ValueError(
+                f"{workdir} holds a run with another configuration:\n{listed}\n"
+                "Choose another --workdir, or delete this one."
+            )
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_text(workdir / CONFIG, json.dumps(wanted, indent=1) + "\n")
+
+
+def is_finished(workdir: Path) -> bool:
+    """Whether the run was trained and evaluated to its end."""
+    return (workdir / RESULTS).is_file()
+
+
+def changed(config: ConfigDict, changes: dict[str, Any]) -> ConfigDict:
+    """A copy of a configuration with settings changed, "a.b" -> value; derived values follow."""
+    config = copy.deepcopy(config)
+    config.update_from_flattened_dict(changes)
+    return config
+
+
+def _tuples(value: Any) -> Any:
+    """JSON has lists where configurations have tuples."""
+    if isinstance(value, dict):
+        return {name: _tuples(inner) for name, inner in value.items()}
+    return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value
+
+
+def _differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in found.keys() | wanted.keys():
+            below = f"{name}.{key}" if name else key
+            yield from _differences(found.get(key), wanted.get(key), below)
+    elif found != wanted:
+        yield f"{name}: there {found!r}, here {wanted!r}"

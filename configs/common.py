@@ -1,0 +1,76 @@
+"""Settings that every experiment has, and their defaults; an experiment changes its own copy."""
+
+import dataclasses
+
+from ml_collections import ConfigDict
+
+from animclip_jax.models.presets import PRESETS
+
+
+def get_config(preset: str = "tiny") -> ConfigDict:
+    """A whole configuration for an architecture of `animclip_jax/models/presets.py`.
+
+    Raises:
+      ValueError: there is no such preset.
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"no preset {preset!r}: choose one of {', '.join(PRESETS)}")
+    config = ConfigDict()
+    config.seed = 0
+    config.steps = 1000
+    config.batch_size = 32  # clips a step, over all devices
+    config.log_every = 10  # steps
+
+    config.data = ConfigDict()
+    config.data.train = "drawn:train"  # kind:location, see README
+    config.data.eval = "drawn:test"
+    config.data.cache_dir = "~/.cache/animclip"  # what is drawn or prepared is kept here
+    config.data.canvas_size = 320  # side of the picture that crosses to the device, pixels
+    # Consecutive examples kept in one batch, such as near-duplicates that differ in a word.
+    config.data.group_size = 1
+
+    config.model = ConfigDict(dataclasses.asdict(PRESETS[preset]))
+
+    config.animation = ConfigDict()
+    config.animation.preset = "full"  # repeat, still, zoom, camera, shots or full
+    config.animation.num_frames = 12
+    config.animation.image_size = config.model.get_ref("image_size")
+    # Each component: how probable it is in a clip, and the range its amount is drawn from.
+    config.animation.framing = ConfigDict({"probability": 1.0, "shot_size": (0.55, 1.0)})
+    config.animation.pan = ConfigDict({"probability": 0.5, "travel": (0.1, 0.5)})
+    config.animation.tilt = ConfigDict({"probability": 0.3, "travel": (0.1, 0.4)})
+    config.animation.zoom = ConfigDict({"probability": 0.5, "ratio": (1.1, 1.6)})
+    config.animation.cut = ConfigDict({"probability": 0.5, "when": (0.25, 0.75)})
+
+    config.reranker = ConfigDict()
+    config.reranker.layers = 2
+    config.reranker.width = 256
+    config.reranker.heads = 4
+    config.reranker.mlp_width = 1024
+    config.reranker.code_width = 256
+    config.reranker.pooled_grid = 2  # a frame's patches are averaged over 2 x 2 fields
+
+    config.loss = ConfigDict()
+    config.loss.matching_weight = 1.0
+    config.loss.hard_negatives = 3  # of the batch, for each caption and each clip
+
+    config.optimizer = ConfigDict()
+    config.optimizer.learning_rate = 1e-3
+    config.optimizer.warmup_steps = config.get_ref("steps") // 10
+    config.optimizer.weight_decay = 0.1
+    config.optimizer.b1 = 0.9
+    config.optimizer.b2 = 0.98
+    config.optimizer.clip_norm = 1.0
+
+    config.mesh = ConfigDict()
+    config.mesh.data = -1  # whatever devices the other axes leave
+    config.mesh.fsdp = 1
+
+    config.checkpoint = ConfigDict()
+    config.checkpoint.every = 500  # steps
+    config.checkpoint.keep = 2
+
+    config.evaluation = ConfigDict()
+    config.evaluation.batch_size = 32  # videos or captions
+    config.evaluation.rerank_k = 20  # candidates a query that are re-ranked
+    return config

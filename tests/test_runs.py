@@ -1,0 +1,46 @@
+"""Whose a folder is, and copies of configurations."""
+
+import pytest
+from ml_collections import ConfigDict
+
+from animclip_jax import runs
+
+
+def config(**changes) -> ConfigDict:
+    made = ConfigDict({"steps": 10, "animation": {"preset": "full", "range": (0.1, 0.5)}})
+    made.animation.half = made.get_ref("steps") // 2
+    made.update(changes)
+    return made
+
+
+def test_a_folder_belongs_to_one_configuration(tmp_path):
+    runs.claim(tmp_path / "a", config())
+    runs.claim(tmp_path / "a", config())
+    with pytest.raises(ValueError, match=r"steps: there 10, here 20") as error:
+        runs.claim(tmp_path / "a", config(steps=20))
+    assert "animation.half: there 5, here 10" in str(error.value)
+    assert runs.read_config(tmp_path / "a").steps == 10
+
+
+def test_a_configuration_comes_back_as_it_was(tmp_path):
+    runs.claim(tmp_path, config())
+    found = runs.read_config(tmp_path)
+    assert found.to_dict() == config().to_dict()
+    assert isinstance(found.animation.range, tuple)
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="config.json"):
+        runs.read_config(tmp_path / "nothing")
+
+
+def test_a_changed_copy_follows_its_values_and_leaves_the_first_alone():
+    first = config()
+    other = runs.changed(first, {"steps": 30, "animation.preset": "still"})
+    assert (other.steps, other.animation.half, other.animation.preset) == (30, 15, "still")
+    assert (first.steps, first.animation.half, first.animation.preset) == (10, 5, "full")
+
+
+def test_a_change_of_a_setting_that_is_not_there_is_refused():
+    with pytest.raises((AttributeError, KeyError, ValueError)):
+        runs.changed(config().lock(), {"animation.presett": "still"})

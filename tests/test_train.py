@@ -1,0 +1,139 @@
+"""The command itself, on a shrunk copy of the shipped quickstart: end to end, killed, resumed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from animclip_jax import results, train
+
+STEPS = 8
+SHRUNK = [
+    "--config=configs/quickstart.py",
+    f"--config.steps={STEPS}",
+    "--config.batch_size=8",
+    "--config.log_every=1",
+    "--config.data.train=drawn:train:48",
+    "--config.data.eval=drawn:val:12",
+    "--config.model.vision.layers=1",
+    "--config.model.text.layers=1",
+    "--config.evaluation.rerank_k=4",
+    "--config.checkpoint.every=4",
+]
+
+
+@pytest.fixture(scope="module")
+def flags(tmp_path_factory) -> list[str]:
+    return [*SHRUNK, f"--config.data.cache_dir={tmp_path_factory.mktemp('cache')}"]
+
+
+@pytest.fixture(scope="module")
+def straight(flags, tmp_path_factory) -> Path:
+    workdir = tmp_path_factory.mktemp("runs") / "straight"
+    assert train.main([*flags, f"--workdir={workdir}"]) == 0
+    return workdir
+
+
+def losses(workdir: Path) -> dict[int, float]:
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    return {line["step"]: line["loss"] for line in map(json.loads, lines)}
+
+
+def test_a_run_leaves_results_that_hold_together(straight):
+    found = results.read(straight / "results.json")
+    assert (found["num_videos"], found["num_queries"], found["rerank_k"]) == (12, 36, 4)
+    assert found["config_overrides"]["batch_size"] == 8
+    assert found["config"]["model"]["vision"]["layers"] == 1
+    for direction in ("text_to_video", "video_to_text"):
+        stages = found[direction]
+        for k in ("R@1", "R@5", "R@10"):
+            assert stages["ceiling"][k] >= max(stages["coarse"][k], stages["reranked"][k])
+        assert stages["coarse"]["R@1"] <= stages["coarse"]["R@5"] <= stages["coarse"]["R@10"]
+    assert found["chance"]["text_to_video"]["R@1"] == pytest.approx(100 / 12)
+    assert list(losses(straight)) == list(range(1, STEPS + 1))
+    assert np.isfinite(list(losses(straight).values())).all()
+
+
+def test_a_run_leaves_pictures_to_look_at(straight):
+    samples = json.loads((straight / "samples" / "samples.json").read_text())
+    rankings = json.loads((straight / "rankings" / "rankings.json").read_text())
+    assert len(samples) == train.NUM_SAMPLES
+    assert sum(rankings["counts"].values()) == 36
+    named = {item["id"] for query in rankings["queries"] for item in query["reranked"]}
+    assert named <= set(rankings["strips"])
+
+
+def start(flags: list[str], workdir: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", "animclip_jax.train", *flags, f"--workdir={workdir}"]
+    # Slow enough to be hit in the middle, whatever the machine.
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 0)]
+)
+def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(flags, straight, tmp_path, number, code):
+    workdir = tmp_path / "run"
+    process = start(flags, workdir)
+    try:
+        wait_until(lambda: stop_here(workdir, number), process)
+        process.send_signal(number)
+        message = process.communicate(timeout=120)[1]
+    finally:
+        process.kill()
+    assert process.returncode == code, message
+    assert not (workdir / "results.json").exists()
+    if number != signal.SIGKILL:
+        assert f"{number.name}: stopped after step" in message
+    saved = {path.name for path in (workdir / "checkpoints").iterdir() if path.name.isdecimal()}
+    assert saved, "no checkpoint was kept"
+    assert train.main([*flags, f"--workdir={workdir}"]) == 0
+    assert losses(workdir).keys() == losses(straight).keys()
+    for step, loss in losses(straight).items():
+        assert losses(workdir)[step] == pytest.approx(loss, rel=1e-5), f"step {step}"
+    first, second = (results.read(run / "results.json") for run in (straight, workdir))
+    assert first["text_to_video"] == second["text_to_video"]
+
+
+def stop_here(workdir: Path, number: signal.Signals) -> bool:
+    """A kill waits for the first checkpoint; what may save for itself is stopped before."""
+    if number == signal.SIGKILL:
+        return (workdir / "checkpoints" / "4").exists()
+    return (workdir / "metrics.jsonl").exists() and bool(losses(workdir))
+
+
+def wait_until(ready, process: subprocess.Popen) -> None:
+    end = time.monotonic() + 180
+    while not ready():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < end
+        time.sleep(0.002)
+
+
+def test_another_configuration_in_the_same_folder_is_refused(straight, flags, capsys):
+    assert train.main([*flags, "--config.seed=5", f"--workdir={straight}"]) == 1
+    assert "seed: there 0, here 5" in capsys.readouterr().err
+
+
+def test_a_sweep_runs_each_arm_once(flags, tmp_path, capsys):
+    sweep = [*flags, "--config.steps=2", "--sweep", f"--workdir={tmp_path}"]
+    assert train.main(sweep) == 0
+    for arm, preset in (("animated", "full"), ("repeat", "repeat"), ("still", "still")):
+        found = results.read(tmp_path / arm / "results.json")
+        assert found["config"]["animation"]["preset"] == preset
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/results.json")}
+    assert train.main(sweep) == 0
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/results.json")}
+    assert "finished already" in capsys.readouterr().out
+
+
+def test_a_source_that_is_not_there_is_named(flags, tmp_path, capsys):
+    wrong = [*flags, "--config.data.train=folder:/nowhere/at/all", f"--workdir={tmp_path / 'x'}"]
+    assert train.main(wrong) == 1
+    assert "/nowhere/at/all" in capsys.readouterr().err
