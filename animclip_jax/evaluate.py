@@ -171,6 +171,7 @@ def main(argv: list[str] | None = None) -> int:
 
     values, _ = command_line.parse_flags(argv, "animclip evaluate", define_flags)
     workdir, config = Path(values.workdir), values.config
+    settings.keep_compiled_programs(config)
     try:
         mesh = sharding.make_mesh(settings.mesh(config))
         steps, params = load_params(workdir, mesh)

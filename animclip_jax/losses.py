@@ -41,40 +41,43 @@ def matching(
     logits: jax.Array,
     same: jax.Array,
     hard_negatives: int,
+    key: jax.Array,
 ) -> jax.Array:
-    """Listwise cross-entropy of the fused score, in both directions.
+    """Listwise cross-entropy of the fine score over hard negatives, in both directions.
 
-    Each caption is scored with its own video and the `hard_negatives` videos of the batch that the
-    coarse logits rank highest, and each video likewise with captions.
+    Each caption is scored with its own video and `hard_negatives` videos of the batch drawn with
+    the probabilities that the coarse logits give them, and each video likewise with captions. What
+    is drawn by the coarse score is no news to it, so the fine score alone is compared: this is
+    ranking NCE (Ma and Collins 2018, "Noise Contrastive Estimation and Negative Sampling for
+    Conditional Models") with the coarse softmax for its noise, and its optimum is the
+    fine score that makes coarse + fine the true log-odds. The fused score would unlearn the coarse.
 
     Args:
       text, video: features of B captions and B videos.
       logits: float32 [B, B], the coarse logits. same: bool [B, B], see `same_pair`.
+      key: for the draw.
     """
-    # Pushing the embeddings apart at their hardest negatives alone collapses them to one point in
-    # the first steps, so the coarse score is taken as it is; tokens and codes are trained.
-    fixed = jax.lax.stop_gradient
-    text = text._replace(embedding=fixed(text.embedding))
-    video = video._replace(embedding=fixed(video.embedding))
     B = len(logits)
-    negatives = jnp.where(same, -jnp.inf, logits)
-    hardest_videos, videos_BH = jax.lax.top_k(negatives, hard_negatives)
-    hardest_texts, texts_BH = jax.lax.top_k(negatives.T, hard_negatives)
+    negatives = jnp.where(same, -jnp.inf, jax.lax.stop_gradient(logits))
+    # The largest of logits + Gumbel noise are a draw from their softmax, without replacement.
+    noise = jax.random.gumbel(key, (2, B, B))
+    drawn_videos, videos_BH = jax.lax.top_k(negatives + noise[0], hard_negatives)
+    drawn_texts, texts_BH = jax.lax.top_k(negatives.T + noise[1], hard_negatives)
     own = jnp.arange(B)
     others = jnp.repeat(own, hard_negatives)
     text_rows = jnp.concatenate([own, others, texts_BH.ravel()])
     video_rows = jnp.concatenate([own, videos_BH.ravel(), others])
-    fused = model.fused_scores(
+    fine = model.fine_scores(
         jax.tree.map(lambda x: x[text_rows], text), jax.tree.map(lambda x: x[video_rows], video)
     )
-    positive, by_text, by_video = jnp.split(fused, [B, B * (1 + hard_negatives)])
+    positive, by_text, by_video = jnp.split(fine, [B, B * (1 + hard_negatives)])
 
-    def listwise(negatives: jax.Array, mined: jax.Array) -> jax.Array:
-        negatives = jnp.where(jnp.isneginf(mined), -jnp.inf, negatives.reshape(B, -1))
+    def listwise(negatives: jax.Array, drawn: jax.Array) -> jax.Array:
+        negatives = jnp.where(jnp.isneginf(drawn), -jnp.inf, negatives.reshape(B, -1))
         scores = jnp.concatenate([positive[:, None], negatives], axis=1)
         return -jnp.mean(jax.nn.log_softmax(scores, axis=1)[:, 0])
 
-    return 0.5 * (listwise(by_text, hardest_videos) + listwise(by_video, hardest_texts))
+    return 0.5 * (listwise(by_text, drawn_videos) + listwise(by_video, drawn_texts))
 
 
 def retrieval_loss(
@@ -82,6 +85,7 @@ def retrieval_loss(
     frames: jax.Array,
     tokens: jax.Array,
     index: jax.Array,
+    key: jax.Array,
     *,
     matching_weight: float,
     hard_negatives: int,
@@ -90,6 +94,7 @@ def retrieval_loss(
 
     Args:
       frames: float [B, T, H, W, 3] in [0, 1]. tokens: int32 [B, L]. index: int [B].
+      key: for the draw of negatives.
     """
     text = model.encode_text(tokens)
     video = model.encode_video(frames)
@@ -99,7 +104,7 @@ def retrieval_loss(
     same = same_pair(tokens, index)
     terms = {
         "contrastive": contrastive(logits, same),
-        "matching": matching(model, text, video, logits, same, hard_negatives),
+        "matching": matching(model, text, video, logits, same, hard_negatives, key),
     }
     loss = terms["contrastive"] + matching_weight * terms["matching"]
     return loss, terms | {"loss": loss, "logit_scale": model.clip.logit_scale}

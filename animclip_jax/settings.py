@@ -1,8 +1,10 @@
 """A run's configuration -> the frozen dataclasses that the library takes."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any, TypeVar
 
+import jax
 from ml_collections import ConfigDict
 
 from animclip_jax.models.clip import ClipConfig
@@ -14,6 +16,13 @@ from animclip_jax.sharding import MeshConfig
 from animclip_jax.step import LossConfig
 
 T = TypeVar("T")
+
+
+def keep_compiled_programs(config: ConfigDict) -> None:
+    """Compiled programs are kept in data.cache_dir, for the next arm and the next run."""
+    if jax.config.jax_compilation_cache_dir is None:
+        directory = Path(config.data.cache_dir).expanduser() / "compiled"
+        jax.config.update("jax_compilation_cache_dir", str(directory))
 
 
 def _fields(kind: type[T], section: ConfigDict, **given: Any) -> T:

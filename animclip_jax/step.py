@@ -62,12 +62,14 @@ def train_step(
     optimizer: optax.GradientTransformation,
     loss: LossConfig,
     image_size: int,
+    seed: int,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     """Renders the batch's clips, and moves the parameters against the gradient of their loss.
 
     Args:
       batch: canvas uint8 [B, S, S, 3], plan ShotPlan [B, T, ...], tokens int32 [B, L],
         index int32 [B]: the source item of each clip.
+      seed: of the run; the negatives that are drawn depend on (seed, step) alone.
     """
     frames = render(batch["canvas"], batch["plan"], image_size)
 
@@ -77,6 +79,7 @@ def train_step(
             frames,
             batch["tokens"],
             batch["index"],
+            jax.random.fold_in(jax.random.key(seed), state.step),
             matching_weight=loss.matching_weight,
             hard_negatives=loss.hard_negatives,
         )

@@ -98,6 +98,7 @@ def run_steps(
         optimizer=run.optimizer,
         loss=settings.loss(config),
         image_size=config.model.image_size,
+        seed=config.seed,
     )
     batches = train_batches(
         run.examples,
@@ -176,6 +177,7 @@ def main(argv: list[str] | None = None) -> int:
     """Trains and evaluates one run, or with --sweep every arm of an experiment."""
     values, extra = command_line.parse_flags(argv, "animclip train", define_flags)
     workdir, overrides = Path(values.workdir), command_line.overrides(values)
+    settings.keep_compiled_programs(values.config)
     try:
         if extra:
             raise ValueError(f"{' '.join(extra)}: see animclip train --help")

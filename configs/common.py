@@ -4,7 +4,7 @@ import dataclasses
 
 from ml_collections import ConfigDict
 
-from animclip_jax.models.presets import PRESETS
+from animclip_jax.models.presets import PRESETS, RERANKERS
 
 
 def get_config(preset: str = "tiny") -> ConfigDict:
@@ -42,20 +42,14 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     config.animation.zoom = ConfigDict({"probability": 0.5, "ratio": (1.1, 1.6)})
     config.animation.cut = ConfigDict({"probability": 0.5, "when": (0.25, 0.75)})
 
-    config.reranker = ConfigDict()
-    config.reranker.layers = 2
-    config.reranker.width = 256
-    config.reranker.heads = 4
-    config.reranker.mlp_width = 1024
-    config.reranker.code_width = 256
-    config.reranker.pooled_grid = 2  # a frame's patches are averaged over 2 x 2 fields
+    config.reranker = ConfigDict(dataclasses.asdict(RERANKERS[preset]))
 
     config.loss = ConfigDict()
     config.loss.matching_weight = 1.0
     config.loss.hard_negatives = 3  # of the batch, for each caption and each clip
 
     config.optimizer = ConfigDict()
-    config.optimizer.learning_rate = 1e-3
+    config.optimizer.learning_rate = 5e-4
     config.optimizer.warmup_steps = config.get_ref("steps") // 10
     config.optimizer.weight_decay = 0.1
     config.optimizer.b1 = 0.9

@@ -16,16 +16,17 @@ from configs import common
 def get_config() -> ConfigDict:
     """The animated arm."""
     config = common.get_config("tiny")
-    config.steps = 600
+    config.steps = 520
+    config.log_every = 20
     config.data.train = "drawn:train"
     config.data.eval = "drawn:test"
     config.data.canvas_size = 96
     config.data.group_size = 2
     config.animation.num_frames = 4
-    config.reranker.layers = 1
-    config.reranker.width = 128
-    config.reranker.mlp_width = 256
-    config.reranker.code_width = 64
+    config.model.context_length = 24  # the world's captions have at most 18 words
+    config.model.embed_dim = 32  # a narrow coarse embedding, as a large index would want
+    config.loss.matching_weight = 0.2
+    config.loss.hard_negatives = 5
     return config
 
 

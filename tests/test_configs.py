@@ -34,6 +34,7 @@ def test_full_size_shapes(name):
             frames,
             tokens,
             index,
+            jax.random.key(0),
             matching_weight=loss.matching_weight,
             hard_negatives=loss.hard_negatives,
         )[0]

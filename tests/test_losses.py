@@ -11,6 +11,7 @@ from animclip_jax.models.retriever import Retriever
 from tests.models.test_retriever import CONFIG, captions, clips
 
 NOTHING_SHARED = jnp.eye(2, dtype=bool)
+KEY = jax.random.key(0)
 
 
 def test_contrastive_of_a_literal_matrix():
@@ -69,43 +70,84 @@ def features(model: Retriever):
     return text, video, logits
 
 
-def test_matching_at_the_start_is_the_coarse_softmax_over_the_hard_negatives(model):
+@pytest.fixture(scope="module")
+def trained(model) -> Retriever:
+    """A model whose score head is no longer zero."""
+    other = nnx.clone(model)
+    other.reranker.head_out.kernel[...] = jax.random.normal(jax.random.key(1), (24, 1))
+    return other
+
+
+def listwise_by_hand(fine: np.ndarray, negatives: dict[int, list[int]]) -> float:
+    """Cross-entropy of the diagonal of fine scores [B, B] against each row's negatives."""
+    terms = []
+    for i, others in negatives.items():
+        scores = np.array([fine[i, i], *(fine[i, j] for j in others)])
+        terms.append(np.log(np.exp(scores - fine[i, i]).sum()))
+    return float(np.mean(terms))
+
+
+def all_fine_scores(model: Retriever, text, video) -> np.ndarray:
+    rows, columns = (x.ravel() for x in np.mgrid[:4, :4])
+    pairs = jax.tree.map(lambda x: x[rows], text), jax.tree.map(lambda x: x[columns], video)
+    return np.asarray(model.fine_scores(*pairs)).reshape(4, 4)
+
+
+def test_matching_knows_nothing_at_the_start(model):
     text, video, logits = features(model)
-    found = losses.matching(model, text, video, logits, jnp.eye(4, dtype=bool), 3)
-    # Three negatives of a batch of four are all there are, and fused = coarse at the start.
-    assert found == pytest.approx(
-        float(losses.contrastive(logits, jnp.eye(4, dtype=bool))), rel=1e-5
-    )
+    found = losses.matching(model, text, video, logits, jnp.eye(4, dtype=bool), 2, KEY)
+    assert found == pytest.approx(np.log(3), rel=1e-6)
 
 
-def test_matching_takes_the_hardest_negatives(model):
-    text, video, logits = features(model)
-    found = losses.matching(model, text, video, logits, jnp.eye(4, dtype=bool), 1)
-    wanted = 0.0
-    for scores in (np.asarray(logits), np.asarray(logits).T):
-        for i in range(4):
-            hardest = max(scores[i, j] for j in range(4) if j != i)
-            wanted += np.log1p(np.exp(hardest - scores[i, i])) / 8
-    assert found == pytest.approx(wanted, rel=1e-5)
+def test_matching_over_all_negatives_is_the_softmax_of_the_fine_scores(trained):
+    text, video, logits = features(trained)
+    found = losses.matching(trained, text, video, logits, jnp.eye(4, dtype=bool), 3, KEY)
+    fine = all_fine_scores(trained, text, video)
+    everyone = {i: [j for j in range(4) if j != i] for i in range(4)}
+    wanted = (listwise_by_hand(fine, everyone) + listwise_by_hand(fine.T, everyone)) / 2
+    assert found == pytest.approx(wanted, rel=1e-4)
 
 
-def test_matching_ignores_false_negatives(model):
-    text, video, logits = features(model)
+def test_matching_draws_what_the_coarse_logits_find_probable(trained):
+    text, video, _ = features(trained)
+    # Differences of thousands: the noise of the draw changes nothing.
+    logits = 1e4 * jnp.array([[0, 3, 2, 1], [1, 0, 2, 3], [3, 1, 0, 2], [1, 2, 3, 0.0]])
+    found = losses.matching(trained, text, video, logits, jnp.eye(4, dtype=bool), 1, KEY)
+    fine = all_fine_scores(trained, text, video)
+    by_text, by_video = {0: [1], 1: [3], 2: [0], 3: [2]}, {0: [2], 1: [0], 2: [3], 3: [1]}
+    wanted = (listwise_by_hand(fine, by_text) + listwise_by_hand(fine.T, by_video)) / 2
+    assert found == pytest.approx(wanted, rel=1e-4)
+
+
+def test_matching_draws_other_negatives_by_another_key(trained):
+    text, video, _ = features(trained)
+    same = jnp.eye(4, dtype=bool)
+    found = [
+        float(losses.matching(trained, text, video, jnp.zeros((4, 4)), same, 1, key))
+        for key in (KEY, KEY, jax.random.key(7))
+    ]
+    assert found[0] == found[1] != found[2]
+
+
+def test_matching_ignores_false_negatives(trained):
+    text, video, logits = features(trained)
     same = np.eye(4, dtype=bool)
     same[0, 1:] = same[1:, 0] = True
-    three = losses.matching(model, text, video, logits, jnp.asarray(same), 3)
-    few = jax.tree.map(lambda x: x[1:], (text, video))
-    alone = losses.matching(model, *few, logits[1:, 1:], jnp.eye(3, dtype=bool), 2)
+    found = losses.matching(trained, text, video, logits, jnp.asarray(same), 3, KEY)
+    fine = all_fine_scores(trained, text, video)
     # The first pair has no negatives left and costs nothing.
-    assert 4 * three == pytest.approx(3 * float(alone), rel=1e-5)
+    left = {0: [], 1: [2, 3], 2: [1, 3], 3: [1, 2]}
+    wanted = (listwise_by_hand(fine, left) + listwise_by_hand(fine.T, left)) / 2
+    assert found == pytest.approx(wanted, rel=1e-4)
 
 
-def test_matching_leaves_the_embeddings_alone(model):
-    text, video, logits = features(model)
+def test_matching_leaves_the_embeddings_alone(trained):
+    text, video, _ = features(trained)
 
     def loss(embedding: jax.Array) -> jax.Array:
         changed = video._replace(embedding=embedding)
-        return losses.matching(model, text, changed, logits, jnp.eye(4, dtype=bool), 2)
+        logits = 10 * text.embedding @ embedding.T
+        return losses.matching(trained, text, changed, logits, jnp.eye(4, dtype=bool), 2, KEY)
 
     assert np.abs(jax.grad(loss)(video.embedding)).max() == 0
 
@@ -113,6 +155,6 @@ def test_matching_leaves_the_embeddings_alone(model):
 def test_retrieval_loss_is_the_weighted_sum_of_its_terms(model):
     index = jnp.arange(4)
     loss, terms = losses.retrieval_loss(
-        model, clips(4), captions(4), index, matching_weight=0.3, hard_negatives=2
+        model, clips(4), captions(4), index, KEY, matching_weight=0.3, hard_negatives=2
     )
     assert loss == pytest.approx(float(terms["contrastive"] + 0.3 * terms["matching"]), rel=1e-6)

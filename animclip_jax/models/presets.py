@@ -1,6 +1,7 @@
 """Architectures as data. The ViT sizes are OpenAI CLIP's; `tiny` is ours, for two CPU cores."""
 
 from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.transformer import TransformerConfig
 
 _TEXT_512 = TransformerConfig(width=512, layers=12, heads=8, mlp_width=2048)
@@ -13,8 +14,8 @@ PRESETS: dict[str, ClipConfig] = {
     "tiny": ClipConfig(
         image_size=64,
         patch_size=16,
-        vision=TransformerConfig(width=128, layers=4, heads=4, mlp_width=512),
-        text=TransformerConfig(width=128, layers=2, heads=4, mlp_width=512),
+        vision=TransformerConfig(width=128, layers=3, heads=2, mlp_width=512),
+        text=TransformerConfig(width=128, layers=2, heads=2, mlp_width=512),
         context_length=32,
         vocab_size=8192,
         embed_dim=128,
@@ -26,5 +27,12 @@ PRESETS: dict[str, ClipConfig] = {
     ),
     "vit_l14_336": ClipConfig(
         image_size=336, patch_size=14, vision=_VIT_L, text=_TEXT_768, embed_dim=768
+    ),
+}
+
+# The re-ranker that goes with each. `tiny` keeps every patch: in an average small things drown.
+RERANKERS: dict[str, RerankerConfig] = {name: RerankerConfig() for name in PRESETS} | {
+    "tiny": RerankerConfig(
+        layers=1, width=64, heads=4, mlp_width=128, code_width=64, pooled_grid=4
     ),
 }

@@ -1,7 +1,7 @@
 """The fine stage: caption tokens query a compact video code by cross-attention; one score a pair.
 
-Our design. The coarse similarity is an input of the fine score (fused = coarse logit + head), and
-the head's last layer is the only zero at the start, so that re-ranking begins as the coarse order.
+Our design. Its score is added to the coarse logit (fused = coarse + fine), and the head's last
+layer is the only zero at the start, so that re-ranking begins as the coarse order.
 """
 
 import dataclasses
@@ -104,7 +104,7 @@ class CrossBlock(nnx.Module):
 
 
 class Reranker(nnx.Module):
-    """Scores (caption, video) pairs from caption tokens, the video code and the coarse logit."""
+    """Scores (caption, video) pairs from caption tokens and the video code."""
 
     def __init__(self, clip: ClipConfig, config: RerankerConfig, *, rngs: nnx.Rngs):
         dtype = jnp.dtype(clip.dtype)
@@ -136,16 +136,13 @@ class Reranker(nnx.Module):
             config.width, 1, kernel_init=nnx.initializers.zeros, dtype=jnp.float32, rngs=rngs
         )
 
-    def __call__(
-        self, hidden: jax.Array, mask: jax.Array, code: jax.Array, coarse: jax.Array
-    ) -> jax.Array:
-        """Fused scores of P pairs.
+    def __call__(self, hidden: jax.Array, mask: jax.Array, code: jax.Array) -> jax.Array:
+        """What re-ranking adds to the coarse logits of P pairs; 0 at the start.
 
         Args:
           hidden: [P, L, D], the text tower's tokens.
           mask: bool [P, L], True for the caption's own tokens.
           code: [P, M, code_width].
-          coarse: float32 [P], the coarse logits (scaled cosine similarities).
 
         Returns:
           float32 [P].
@@ -158,4 +155,4 @@ class Reranker(nnx.Module):
         weight = mask[..., None].astype(jnp.float32)
         agreement = (asked * found * weight).sum(axis=1) / weight.sum(axis=1)
         score = self.head_out(nnx.gelu(self.head(agreement.astype(self.dtype))).astype(jnp.float32))
-        return coarse + score[:, 0]
+        return score[:, 0]

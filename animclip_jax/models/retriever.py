@@ -66,6 +66,10 @@ class Retriever(nnx.Module):
         return self.clip.logit_scale * jnp.sum(text * video, axis=-1)
 
     def fused_scores(self, text: TextFeatures, video: VideoFeatures) -> jax.Array:
-        """Scores of P pairs, given row by row; float32 [P]."""
+        """Scores of P pairs, given row by row: coarse logit + fine score, float32 [P]."""
         coarse = self.coarse_logits(text.embedding, video.embedding)
-        return self.reranker(text.hidden, text.mask, video.code, coarse)
+        return coarse + self.fine_scores(text, video)
+
+    def fine_scores(self, text: TextFeatures, video: VideoFeatures) -> jax.Array:
+        """What the re-ranker adds to the coarse logits of P pairs, float32 [P]."""
+        return self.reranker(text.hidden, text.mask, video.code)

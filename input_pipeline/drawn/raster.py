@@ -18,6 +18,8 @@ FRAME_SIZE = 96
 SUPERSAMPLE = 2
 
 BACKGROUND_SIZE = 384  # pixels of a background: a frame of half the scene, supersampled
+BACKGROUND_FADE = 0.6  # how far backgrounds go towards grey, so that they don't drown the things
+BACKGROUND_GREY = (200, 200, 196)
 BACKGROUND_VARIANTS = 4  # of each background, each also mirrored
 SPRITE_SIZE = 128
 SPRITE_MARGIN = 0.06  # room for the outline on each side, in sprite sides
@@ -50,10 +52,10 @@ ACCENT_RGB: dict[str, RGB] = {
 LIGHT_GAIN: dict[str, tuple[float, float, float]] = {
     "day": (1.0, 1.0, 1.0),
     "sunset": (1.03, 0.85, 0.68),
-    "night": (0.6, 0.66, 0.92),
-    "fog": (0.64, 0.64, 0.64),
+    "night": (0.66, 0.72, 0.94),
+    "fog": (0.75, 0.75, 0.75),
 }
-LIGHT_VEIL: dict[str, float] = {"day": 0, "sunset": 0, "night": 0, "fog": 80}
+LIGHT_VEIL: dict[str, float] = {"day": 0, "sunset": 0, "night": 0, "fog": 56}
 
 
 def _star() -> list[float]:
@@ -440,7 +442,9 @@ def _backdrop(scene: Scene, viewport: Box, size: int) -> Image.Image:
 @lru_cache(maxsize=64)
 def _background(name: str, variant: int) -> Image.Image:
     """RGB, BACKGROUND_SIZE square: 0.4 MB and 10 ms each, so there are few and all are kept."""
-    return PAINTERS[name](np.random.default_rng([variant, *name.encode()]))
+    painted = PAINTERS[name](np.random.default_rng([variant, *name.encode()]))
+    grey = Image.new("RGB", painted.size, BACKGROUND_GREY)
+    return Image.blend(painted, grey, BACKGROUND_FADE)
 
 
 def _noise(rng: np.random.Generator, across: int, down: int) -> np.ndarray:

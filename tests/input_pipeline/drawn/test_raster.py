@@ -93,7 +93,8 @@ def test_where_it_is_can_be_seen():
             value: still(posed(**{"background": "bricks", name: value})) for value in values
         }
         for one, other in combinations(values, 2):
-            assert difference(pictures[one], pictures[other]) > 14, (one, other)
+            # In grey levels, on average over the picture: backgrounds are faded on purpose.
+            assert difference(pictures[one], pictures[other]) > 6, (one, other)
 
 
 def test_sizes_and_counts_can_be_seen():
