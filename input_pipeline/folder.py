@@ -132,7 +132,9 @@ def checked_pictures(listing: Listing, cache_dir: str | os.PathLike[str]) -> lis
         paths = [listing.directory / item.file for item in listing.items]
         with ThreadPoolExecutor() as threads:
             problems = threads.map(picture_problem, paths)
-            checked = list(tqdm(problems, f"checking {listing.directory}", len(paths)))
+            checked = list(
+                tqdm(problems, f"checking {listing.directory}", len(paths), disable=None)
+            )
         files = [item.file for item in listing.items]
         bad = {file: why for file, why in zip(files, checked, strict=True) if why is not None}
         quarantine.parent.mkdir(parents=True, exist_ok=True)

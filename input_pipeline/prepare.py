@@ -50,7 +50,7 @@ def prepare_videos(videos: Sequence[Video], directory: Path, quarantine: Path, s
     done = 0
     with (
         StoreWriter(directory, source) as writer,
-        tqdm(total=len(videos), desc=f"preparing {source}", unit="video") as progress,
+        tqdm(total=len(videos), desc=f"preparing {source}", unit="video", disable=None) as progress,
     ):
         for number, result in _encode_all([os.fspath(video.path) for video in videos]):
             progress.update()

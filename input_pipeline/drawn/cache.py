@@ -52,7 +52,7 @@ def _write(directory: Path, split: str, count: int) -> None:
         with (
             StoreWriter(directory, f"drawn:{split}:{count}") as store,
             ProcessPoolExecutor(workers, get_context("spawn")) as pool,
-            tqdm(total=count, desc=f"drawing {split}", unit="scene") as bar,
+            tqdm(total=count, desc=f"drawing {split}", unit="scene", disable=None) as bar,
         ):
             with _hidden_main():
                 chunks = [

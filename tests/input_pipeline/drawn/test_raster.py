@@ -9,17 +9,12 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from input_pipeline.drawn.backgrounds import PAINTERS
 from input_pipeline.drawn.motion import play
-from input_pipeline.drawn.raster import (
-    COLOUR_RGB,
-    LIGHT_GAIN,
-    LIGHT_VEIL,
-    PAINTERS,
-    SHAPES,
-    still,
-    video,
-)
+from input_pipeline.drawn.raster import LIGHT_GAIN, LIGHT_VEIL, still, video
 from input_pipeline.drawn.scene import BACKGROUNDS, COLOURS, KINDS, LIGHTS, TEXTURES, scene
+from input_pipeline.drawn.shapes import SHAPES
+from input_pipeline.drawn.sprites import COLOUR_RGB
 
 
 def posed(**changes):
