@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from animclip_jax import results
-from animclip_jax.report_arms import load_arm
-from animclip_jax.report_page import page
+from animclip_jax.reporting.arms import load_arm
+from animclip_jax.reporting.page import page
 
 PAGE = "report.html"
 MAIN_ARM = "animated"  # where neither --main nor sweep.json says which

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from animclip_jax import report, report_pictures, report_words, results
+from animclip_jax import report, results
 from animclip_jax.contact_sheet import strip, write_samples
-from animclip_jax.report_arms import load_arm
-from animclip_jax.report_charts import curves, smoothed
-from animclip_jax.report_html import Html, element
+from animclip_jax.reporting import pictures as report_pictures
+from animclip_jax.reporting import words as report_words
+from animclip_jax.reporting.arms import load_arm
+from animclip_jax.reporting.charts import curves, smoothed
+from animclip_jax.reporting.html import Html, element
 
 HOSTILE = """</h4><script>alert("1")</script> & 'x' "><img src=x onerror=alert(2)>"""
 # Of the right video before and after re-ranking, three of each group of queries.

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from animclip_jax.rankings import group_queries
-from animclip_jax.report_arms import Arm, Query, Rankings, Sample
-from animclip_jax.report_charts import key
-from animclip_jax.report_html import Html, element, join
-from animclip_jax.report_pictures import Picture, Wanted
-from animclip_jax.report_words import differences
+from animclip_jax.reporting.arms import Arm, Query, Rankings, Sample
+from animclip_jax.reporting.charts import key
+from animclip_jax.reporting.html import Html, element, join
+from animclip_jax.reporting.pictures import Picture, Wanted
+from animclip_jax.reporting.words import differences
 
 MAIN_SAMPLES, CONTROL_SAMPLES = 6, 2
 QUERIES_PER_GROUP = 4

@@ -6,20 +6,20 @@ import json
 from pathlib import Path
 from typing import Any
 
-from animclip_jax.report_arms import Arm
-from animclip_jax.report_charts import bars, curves, key
-from animclip_jax.report_gallery import (
+from animclip_jax.reporting.arms import Arm
+from animclip_jax.reporting.charts import bars, curves, key
+from animclip_jax.reporting.gallery import (
     Pictures,
     queries_section,
     samples_section,
     wanted_pictures,
 )
-from animclip_jax.report_html import Html, element, join
-from animclip_jax.report_pictures import embed
-from animclip_jax.report_words import differences, findings, margin, summary
+from animclip_jax.reporting.html import Html, element, join
+from animclip_jax.reporting.pictures import embed
+from animclip_jax.reporting.words import differences, findings, margin, summary
 from animclip_jax.results import DIRECTIONS, MEASURES, RECALLS, STAGES, arms_of, best_scores, number
 
-STYLE = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
+STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 TITLES = {"text_to_video": "Text to video", "video_to_text": "Video to text"}
 SHOWN_METRICS = ("loss", "contrastive", "matching")
 _MARKS = {"above": "✓", "unclear": "≈", "not above": "✗"}

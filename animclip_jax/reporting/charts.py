@@ -4,9 +4,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from animclip_jax.report_arms import Arm
-from animclip_jax.report_html import Html, element
-from animclip_jax.report_words import interval, percent
+from animclip_jax.reporting.arms import Arm
+from animclip_jax.reporting.html import Html, element
+from animclip_jax.reporting.words import interval, percent
 from animclip_jax.results import STAGES, arms_of
 
 BARS_WIDTH, CURVES_WIDTH = 440, 370  # in units of which a letter is 13 high

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from animclip_jax.report_pictures import inside
+from animclip_jax.reporting.pictures import inside
 from animclip_jax.results import read_json
 from animclip_jax.run_log import METRICS
 

@@ -3,7 +3,7 @@
 import math
 from typing import Any, NamedTuple
 
-from animclip_jax.report_arms import Arm
+from animclip_jax.reporting.arms import Arm
 from animclip_jax.results import number
 
 
