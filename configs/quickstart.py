@@ -16,7 +16,7 @@ from configs import common
 def get_config() -> ConfigDict:
     """The animated arm."""
     config = common.get_config("tiny")
-    config.steps = 520
+    config.steps = 700
     config.log_every = 20
     config.data.train = "drawn:train"
     config.data.eval = "drawn:test"

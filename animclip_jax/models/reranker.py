@@ -131,7 +131,7 @@ class Reranker(nnx.Module):
             memory_width=config.code_width,
         )
         self.norm_evidence = layer_norm(config.width, rngs)
-        self.head = nnx.Linear(config.width, config.width, dtype=dtype, rngs=rngs)
+        self.head = nnx.Linear(2 * config.width, config.width, dtype=dtype, rngs=rngs)
         self.head_out = nnx.Linear(
             config.width, 1, kernel_init=nnx.initializers.zeros, dtype=jnp.float32, rngs=rngs
         )
@@ -149,10 +149,15 @@ class Reranker(nnx.Module):
         """
         x = self.blocks(self.text_projection(hidden), mask, code)
         # A token's product with what it finds in the video says how well the two agree; without a
-        # product the head would have to learn to multiply first.
+        # product the head would have to learn to multiply first. The end token stands for the whole
+        # caption: in the mean over tokens alone it would drown.
         asked = self.norm_final(x)
         found = self.norm_evidence(self.evidence(asked.astype(self.dtype), memory=code))
         weight = mask[..., None].astype(jnp.float32)
-        agreement = (asked * found * weight).sum(axis=1) / weight.sum(axis=1)
+        agreement = asked * found
+        mean = (agreement * weight).sum(axis=1) / weight.sum(axis=1)
+        end = mask.sum(axis=1)[:, None, None] - 1
+        whole = jnp.take_along_axis(agreement, end, axis=1)[:, 0]
+        agreement = jnp.concatenate([mean, whole], axis=-1)
         score = self.head_out(nnx.gelu(self.head(agreement.astype(self.dtype))).astype(jnp.float32))
         return score[:, 0]

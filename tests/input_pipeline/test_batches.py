@@ -80,7 +80,7 @@ def test_what_a_batch_is(examples: Examples) -> None:
             ((BATCH, 48, 48, 3), np.uint8),
             ((BATCH, 4, 4), np.float32),
             ((BATCH, 16), np.int32),
-            ((BATCH,), np.int64),
+            ((BATCH,), np.int32),
         ]
         boxes = batch["plan"].boxes
         assert (boxes >= 0).all() and (boxes <= 1).all()
