@@ -1,6 +1,7 @@
 """A run's configuration -> the frozen dataclasses that the library takes."""
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,8 +20,8 @@ T = TypeVar("T")
 
 
 def keep_compiled_programs(config: ConfigDict) -> None:
-    """Compiled programs are kept in data.cache_dir, for the next arm and the next run."""
-    if jax.config.jax_compilation_cache_dir is None:
+    """Compiled programs are kept in data.cache_dir, unless JAX's own variable names a place."""
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         directory = Path(config.data.cache_dir).expanduser() / "compiled"
         jax.config.update("jax_compilation_cache_dir", str(directory))
 
