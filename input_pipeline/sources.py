@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ class Examples:
 
 
 def open_source(source: str, cache_dir: str) -> Examples:
-    """Opens a source; what has to be prepared or checked once is kept in cache_dir.
+    """Opens a source; what has to be prepared or checked once is kept in cache_dir ("~" is home).
 
     - `folder:DIR[@FIELD=VALUE]`: DIR/captions.jsonl, a JSON object a line: "image" or "video" (a
       path inside DIR) and "captions"; @FIELD=VALUE keeps the lines whose FIELD is VALUE. Pictures
@@ -39,6 +40,7 @@ def open_source(source: str, cache_dir: str) -> Examples:
 
     Raises ValueError or FileNotFoundError saying what is wrong where.
     """
+    cache_dir = os.path.expanduser(cache_dir)
     kind, colon, location = source.partition(":")
     if not colon or not location or kind not in ("folder", "drawn"):
         raise ValueError(f"source {source!r}: no such kind of source, wanted one of {KINDS}")

@@ -118,3 +118,11 @@ def test_real_videos(tmp_path: Path) -> None:
     assert examples.ids == [json.loads(line)["video"] for line in pool[:5]]
     assert examples.captions == [json.loads(line)["captions"] for line in pool[:5]]
     assert all(len(fetched(examples, n)) == 16 for n in range(5))
+
+
+def test_the_cache_is_kept_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    sources.open_source("drawn:val:2", "~/cache")
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["drawn-v1-val-2"]
+    assert not (tmp_path / "~").exists()
