@@ -22,6 +22,7 @@ from animclip_jax.contact_sheet import write_samples
 from animclip_jax.evaluate import evaluate
 from animclip_jax.interruption import Interruption
 from animclip_jax.optimizer import learning_rate, make_optimizer
+from animclip_jax.revision import git_commit
 from animclip_jax.run_log import RunLog
 from input_pipeline.batches import decode_pictures, train_batches
 from input_pipeline.sources import Examples, open_source
@@ -51,6 +52,7 @@ def train(config: ConfigDict, workdir: Path, config_overrides: dict[str, Any]) -
       ValueError: the folder belongs to a run with another configuration.
     """
     runs.claim(workdir, config)
+    git_commit()  # the one that starts the run, not the one there when it ends
     mesh = sharding.make_mesh(settings.mesh(config))
     examples = open_source(config.data.train, config.data.cache_dir)
     optimizer = make_optimizer(settings.optimizer(config), config.steps)
