@@ -12,8 +12,8 @@ PYENVS = $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/*/bin
 PYENV = $(foreach name,$(NAMED),$(wildcard $(PYENVS)/$(name)))
 CANDIDATES = $(or $(PYTHON),$(THERE) python3.11 python3.12 python3 python) $(PYENV)
 
-# On the CPU XLA takes and gives back some hundred MB each step; in huge pages a quarter of the step
-# is saved. Read by glibc from 2.35 on when a process starts, so it can't be set from Python.
+# On the CPU XLA takes and gives back some hundred MB each step; huge pages make that
+# cheaper. Read by glibc from 2.35 on when a process starts, so it can't be set from Python.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
 .PHONY: help setup quickstart test test-all lint format clean
