@@ -89,6 +89,27 @@ def search(encoder: Encoder, gallery: Gallery, by_text: bool, k: int) -> tuple[R
     return ranked, {"coarse": between - began, "rerank": ended - between}
 
 
+def scores(owner: np.ndarray, by_text: Ranked, by_video: Ranked) -> dict[str, Any]:
+    """Each direction's stages and the chance level, as results.json has them (docs/results.md)."""
+
+    def stages(ranked: Ranked) -> dict:
+        return {
+            "coarse": metrics.summary(ranked.coarse_ranks),
+            "reranked": metrics.summary(ranked.reranked_ranks),
+            "ceiling": metrics.summary(ranked.ceiling_ranks),
+        }
+
+    captions_per_video = np.bincount(owner)
+    return {
+        "text_to_video": stages(by_text),
+        "video_to_text": stages(by_video),
+        "chance": {
+            "text_to_video": metrics.chance(np.ones(len(owner)), len(captions_per_video)),
+            "video_to_text": metrics.chance(captions_per_video, len(owner)),
+        },
+    }
+
+
 def evaluate(
     config: ConfigDict,
     mesh: Mesh,
@@ -118,14 +139,6 @@ def evaluate(
     for stage in text_seconds:
         seconds[stage] = text_seconds[stage] + video_seconds[stage]
 
-    def stages(ranked: Ranked) -> dict:
-        return {
-            "coarse": metrics.summary(ranked.coarse_ranks),
-            "reranked": metrics.summary(ranked.reranked_ranks),
-            "ceiling": metrics.summary(ranked.ceiling_ranks),
-        }
-
-    captions_per_video = np.bincount(gallery.owner)
     report = {
         "dataset": examples.name,
         "num_queries": len(gallery.owner),
@@ -136,12 +149,7 @@ def evaluate(
         "config": config.to_dict(),
         "config_overrides": config_overrides,
         "rerank_k": k,
-        "text_to_video": stages(by_text),
-        "video_to_text": stages(by_video),
-        "chance": {
-            "text_to_video": metrics.chance(np.ones(len(gallery.owner)), len(examples.ids)),
-            "video_to_text": metrics.chance(captions_per_video, len(gallery.owner)),
-        },
+        **scores(gallery.owner, by_text, by_video),
         "seconds": seconds,
     }
     listing, shown = sample_queries(by_text, examples.ids, examples.captions, config.seed)

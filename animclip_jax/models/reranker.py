@@ -73,6 +73,18 @@ class VideoCoder(nnx.Module):
         return self.norm_code(code).astype(self.dtype).reshape(B, -1, code.shape[-1])
 
 
+def _reader(config: RerankerConfig, dtype: jnp.dtype, rngs: nnx.Rngs) -> Attention:
+    """Attention from caption tokens into the video code."""
+    return Attention(
+        config.width,
+        config.heads,
+        out_std=config.width**-0.5,
+        dtype=dtype,
+        rngs=rngs,
+        memory_width=config.code_width,
+    )
+
+
 class CrossBlock(nnx.Module):
     """Self-attention over the caption, gated cross-attention into the video code, MLP."""
 
@@ -83,14 +95,7 @@ class CrossBlock(nnx.Module):
             config.width, config.heads, out_std=out_std, dtype=dtype, rngs=rngs
         )
         self.norm_cross = layer_norm(config.width, rngs)
-        self.cross_attention = Attention(
-            config.width,
-            config.heads,
-            out_std=config.width**-0.5,
-            dtype=dtype,
-            rngs=rngs,
-            memory_width=config.code_width,
-        )
+        self.cross_attention = _reader(config, dtype, rngs)
         # Starts open: a gate at zero would pass no gradient to what lies behind it.
         self.gate = nnx.Param(jnp.ones((config.width,)))
         self.norm_mlp = layer_norm(config.width, rngs)
@@ -122,14 +127,7 @@ class Reranker(nnx.Module):
 
         self.blocks = Stack(block, config.layers, rngs)
         self.norm_final = layer_norm(config.width, rngs)
-        self.evidence = Attention(
-            config.width,
-            config.heads,
-            out_std=config.width**-0.5,
-            dtype=dtype,
-            rngs=rngs,
-            memory_width=config.code_width,
-        )
+        self.evidence = _reader(config, dtype, rngs)
         self.norm_evidence = layer_norm(config.width, rngs)
         self.head = nnx.Linear(2 * config.width, config.width, dtype=dtype, rngs=rngs)
         self.head_out = nnx.Linear(

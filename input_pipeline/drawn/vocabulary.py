@@ -1,0 +1,118 @@
+"""The words of the embedded world's captions: names, properties, places and sentence patterns."""
+
+NOUNS: dict[str, tuple[tuple[str, str], ...]] = {  # (one, many)
+    "ball": (("ball", "balls"), ("sphere", "spheres")),
+    "cube": (("cube", "cubes"), ("block", "blocks")),
+    "car": (("car", "cars"), ("automobile", "automobiles")),
+    "house": (("house", "houses"), ("cottage", "cottages")),
+    "tree": (("tree", "trees"),),
+    "fish": (("fish", "fish"),),
+    "star": (("star", "stars"),),
+    "cup": (("cup", "cups"), ("mug", "mugs")),
+    "boat": (("boat", "boats"), ("sailboat", "sailboats")),
+    "flower": (("flower", "flowers"), ("blossom", "blossoms")),
+    "key": (("key", "keys"),),
+    "umbrella": (("umbrella", "umbrellas"), ("parasol", "parasols")),
+    "mushroom": (("mushroom", "mushrooms"), ("toadstool", "toadstools")),
+    "rocket": (("rocket", "rockets"), ("spaceship", "spaceships")),
+    "arrow": (("arrow", "arrows"),),
+    "heart": (("heart", "hearts"),),
+    "bird": (("bird", "birds"),),
+    "cat": (("cat", "cats"), ("kitten", "kittens")),
+    "snail": (("snail", "snails"),),
+    "butterfly": (("butterfly", "butterflies"),),
+    "balloon": (("balloon", "balloons"),),
+    "kite": (("kite", "kites"),),
+    "hat": (("hat", "hats"), ("top hat", "top hats")),
+    "bottle": (("bottle", "bottles"), ("flask", "flasks")),
+    "lamp": (("lamp", "lamps"),),
+    "bell": (("bell", "bells"),),
+    "drum": (("drum", "drums"),),
+    "crown": (("crown", "crowns"),),
+    "clock": (("clock", "clocks"),),
+    "moon": (("moon", "moons"), ("crescent", "crescents")),
+    "chair": (("chair", "chairs"), ("seat", "seats")),
+    "tent": (("tent", "tents"),),
+}
+SIZE_WORDS = {
+    "small": ("small", "little", "tiny"),
+    "medium": ("medium-sized",),
+    "large": ("large", "big", "huge"),
+}
+TEXTURE_WORDS = {
+    "plain": ("plain",),
+    "striped": ("striped", "stripy"),
+    "dotted": ("dotted", "spotted"),
+    "checked": ("checked", "chequered"),
+}
+TEXTURE_AFTER = {"striped": "with stripes", "dotted": "with dots", "checked": "with checks"}
+NUMBER_WORDS = {2: ("two", "a pair of"), 3: ("three",)}
+BACKGROUND_PHRASES = {
+    "grass": ("on the grass", "on a green lawn"),
+    "sand": ("on the sand", "on a sandy beach"),
+    "sea": ("on the sea", "on blue water"),
+    "bricks": ("against a brick wall", "before a wall of bricks"),
+    "wood": ("on a wooden floor", "on wooden boards"),
+    "stars": ("under the stars", "before a starry sky"),
+    "snow": ("in the snow", "on white snow"),
+    "paving": ("on a stone pavement", "on paving stones"),
+    "tiles": ("on a tiled floor", "on floor tiles"),
+    "clouds": ("among the clouds", "before a cloudy sky"),
+    "leaves": ("on fallen leaves", "on autumn leaves"),
+    "carpet": ("on a carpet", "on a woven rug"),
+    "gravel": ("on gravel", "on grey pebbles"),
+    "paper": ("on squared paper", "on a sheet of paper"),
+}
+LIGHT_PHRASES = {
+    "day": ("by day", "in daylight"),
+    "sunset": ("at sunset", "in the evening light"),
+    "night": ("at night", "in the dark"),
+    "fog": ("in the fog", "in thick mist"),
+}
+# A relation said from its first thing {a}, from its second {b}, or as a whole; {is_a} is is/are.
+RELATION_PATTERNS = {
+    "left": (
+        "{a} to the left of {b}",
+        "{a} left of {b}",
+        "{a} {is_a} on the left of {b}",
+        "{b} to the right of {a}",
+        "{b} {is_b} right of {a}",
+        "{b} with {a} to {its_b} left",
+        "to the right of {a} there {is_b} {b}",
+        "on the left {is_a} {a}, on the right {b}",
+    ),
+    "above": (
+        "{a} above {b}",
+        "{a} {is_a} over {b}",
+        "{a} {is_a} higher up than {b}",
+        "{b} below {a}",
+        "{b} {is_b} under {a}",
+        "{b} beneath {a}",
+        "below {a} there {is_b} {b}",
+        "at the top {is_a} {a}, lower down {b}",
+    ),
+    "front": (
+        "{a} in front of {b}",
+        "{a} {is_a} in front of {b}",
+        "{a} hiding part of {b}",
+        "{b} behind {a}",
+        "{b} {is_b} partly hidden by {a}",
+        "{b} half covered by {a}",
+        "behind {a} there {is_b} {b}",
+    ),
+    "bigger": (
+        "{a} {is_a} bigger than {b}",
+        "{a} larger than {b}",
+        "{b} {is_b} smaller than {a}",
+        "{b} and a bigger {a_bare}",
+    ),
+    "between": (
+        "{a} between {b} and {c}",
+        "{a} {is_a} between {c} and {b}",
+        "between {b} and {c} there {is_a} {a}",
+    ),
+}
+LIST_OPENINGS = (
+    *("", "", "there {is_a} ", "here {is_a} "),
+    *("a view of ", "you can see ", "a scene with "),
+)
