@@ -23,10 +23,15 @@ def get_config() -> ConfigDict:
     config.data.canvas_size = 96
     config.data.group_size = 2
     config.animation.num_frames = 4
+    # Close shots and a camera that travels: a frame shows a part of the scene, the clip most of it.
+    config.animation.framing.shot_size = (0.45, 0.7)
+    config.animation.pan.update(probability=0.8, travel=(0.3, 1.0))
+    config.animation.tilt.update(probability=0.8, travel=(0.3, 1.0))
+    config.animation.zoom.ratio = (1.1, 1.4)
     config.model.context_length = 24  # the world's captions have at most 18 words
     config.model.embed_dim = 32  # a narrow coarse embedding, as a large index would want
-    config.loss.matching_weight = 0.2
-    config.loss.hard_negatives = 5
+    config.loss.matching_weight = 0.6
+    config.loss.hard_negatives = 3
     return config
 
 
