@@ -225,7 +225,7 @@ def from_open_clip(
         raise ValueError(f"{source}: not plain CLIP, it sets {', '.join(sorted(unknown))}")
     activation = "quick_gelu" if model.get("quick_gelu") else "gelu"
     config = from_openai(tensors, activation, source)
-    vision_heads = config.vision.width // vision.get("head_width", _HEAD_WIDTH)
+    vision_heads = max(config.vision.width // vision.get("head_width", _HEAD_WIDTH), 1)
     text_heads = text.get("heads", config.text.heads)
     return dataclasses.replace(
         config,

@@ -60,8 +60,9 @@ def load(directory: Path) -> tuple[dict[str, np.ndarray], ClipConfig]:
         )
     try:
         fields = dict(document["clip"])
-        towers = {name: TransformerConfig(**fields.pop(name)) for name in ("vision", "text")}
-        config = ClipConfig(**fields, **towers)
+        for tower in ("vision", "text"):
+            fields[tower] = TransformerConfig(**fields[tower])
+        config = ClipConfig(**fields)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{directory / CONFIG}: not the fields of a model: {error}") from error
     params = read_tensors(directory / TENSORS)

@@ -42,19 +42,25 @@ def download(repository: str, revision: str | None = None) -> Path:
         raise ValueError(f"--revision={revision}: wanted a commit, 40 hexadecimal digits")
     # Slow to import, and needed here alone.
     import huggingface_hub
+    from huggingface_hub.utils import get_session
 
+    cached = [
+        huggingface_hub.try_to_load_from_cache(repository, name, revision=revision)
+        for name in _FILES
+    ]
     try:
+        if not all(isinstance(path, str) for path in cached):
+            # Asked once: the Hub's client would try again and again for half a minute.
+            address = huggingface_hub.hf_hub_url(repository, folder.CONFIG, revision=revision)
+            get_session().head(address, timeout=_SECONDS)
         paths = [
-            huggingface_hub.hf_hub_download(
-                repository, name, revision=revision, etag_timeout=_SECONDS
-            )
-            for name in _FILES
+            huggingface_hub.hf_hub_download(repository, name, revision=revision) for name in _FILES
         ]
-    except Exception as error:  # The Hub's client lets errors of several HTTP libraries through.
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
+    except Exception as error:  # The Hub's client lets errors of several libraries through.
+        reason = " ".join(str(error).split())
         raise OSError(
             f"{repository} at {revision}: can't be downloaded: {type(error).__name__}: {reason}\n"
-            f"Without a network, put its {' and '.join((folder.CONFIG, folder.TENSORS))} into a "
-            "folder and convert that"
+            f"Without a network, put its {folder.CONFIG} and {folder.TENSORS} into a folder and "
+            "convert that"
         ) from error
     return Path(paths[0]).parent

@@ -21,12 +21,20 @@ from animclip_jax.models.transformer import TransformerConfig
 
 
 class Layout(enum.Enum):
-    """Who named the tensors of a file, and the names there that hold no weights."""
+    """Who named the tensors of a file."""
 
-    HUGGING_FACE = frozenset(
-        {"text_model.embeddings.position_ids", "vision_model.embeddings.position_ids"}
-    )
-    OPENAI = frozenset({"input_resolution", "context_length", "vocab_size"})
+    HUGGING_FACE = enum.auto()
+    OPENAI = enum.auto()
+
+
+# Names in a file that hold no weights.
+NO_WEIGHTS = {
+    Layout.HUGGING_FACE: {
+        "text_model.embeddings.position_ids",
+        "vision_model.embeddings.position_ids",
+    },
+    Layout.OPENAI: {"input_resolution", "context_length", "vocab_size"},
+}
 
 
 class Kind(enum.Enum):
@@ -53,6 +61,10 @@ class Rule(NamedTuple):
     openai: str
     shape: str
     kind: Kind = Kind.SAME
+
+    def keys(self, layout: Layout) -> list[str]:
+        """Their tensors' names, without what stands before a layer's."""
+        return (self.hugging_face if layout is Layout.HUGGING_FACE else self.openai).split()
 
 
 def _norm(ours: str, hugging_face: str, openai: str) -> tuple[Rule, Rule]:
@@ -141,10 +153,12 @@ TEXT = (
 )
 LOGIT_SCALE = Rule("log_logit_scale", "logit_scale", "logit_scale", "")
 
-# Where a tower's layers stand: ours, Hugging Face's, OpenAI's.
+# What stands before a layer's number.
 _LAYERS = {
-    "vision": ("vision_model.encoder.layers.", "visual.transformer.resblocks."),
-    "text": ("text_model.encoder.layers.", "transformer.resblocks."),
+    (Layout.HUGGING_FACE, "vision"): "vision_model.encoder.layers.",
+    (Layout.HUGGING_FACE, "text"): "text_model.encoder.layers.",
+    (Layout.OPENAI, "vision"): "visual.transformer.resblocks.",
+    (Layout.OPENAI, "text"): "transformer.resblocks.",
 }
 
 
@@ -160,22 +174,20 @@ class Entry(NamedTuple):
 
 def entries(config: ClipConfig, layout: Layout) -> Iterator[Entry]:
     """The rules for a whole model."""
-    column = 0 if layout is Layout.HUGGING_FACE else 1
     for name, tower, rules in (("vision", config.vision, VISION), ("text", config.text, TEXT)):
         sizes = _sizes(config, tower)
         for rule in rules:
-            keys = rule[1 + column].split()
             shape = tuple(sizes[letter] for letter in rule.shape)
-            yield Entry(f"{name}/{rule.ours}", False, [keys], shape, rule.kind)
+            yield Entry(f"{name}/{rule.ours}", False, [rule.keys(layout)], shape, rule.kind)
         for rule in BLOCK:
             layers = [
-                [f"{_LAYERS[name][column]}{i}.{key}" for key in rule[1 + column].split()]
+                [f"{_LAYERS[layout, name]}{i}.{key}" for key in rule.keys(layout)]
                 for i in range(tower.layers)
             ]
             shape = tuple(sizes[letter] for letter in rule.shape)
             ours = f"{name}/transformer/blocks/layers/{rule.ours}"
             yield Entry(ours, True, layers, shape, rule.kind)
-    yield Entry(LOGIT_SCALE.ours, False, [[LOGIT_SCALE[1 + column]]], (), LOGIT_SCALE.kind)
+    yield Entry(LOGIT_SCALE.ours, False, [LOGIT_SCALE.keys(layout)], (), LOGIT_SCALE.kind)
 
 
 def _sizes(config: ClipConfig, tower: TransformerConfig) -> dict[str, int]:
@@ -239,7 +251,7 @@ def to_ours(
 
 def to_hugging_face(params: Mapping[str, np.ndarray], config: ClipConfig) -> dict[str, np.ndarray]:
     """Our parameters by slash-joined path -> the tensors of a `CLIPModel`, float32, contiguous."""
-    tensors = {}
+    tensors: dict[str, np.ndarray] = {}
     for entry in entries(config, Layout.HUGGING_FACE):
         value = np.asarray(params[entry.ours], np.float32)
         for i, keys in enumerate(entry.keys):
@@ -255,7 +267,7 @@ def check(
     wanted = {
         key: entry.shape for entry in entries(config, layout) for keys in entry.keys for key in keys
     }
-    found = {key for key in tensors if key not in layout.value}
+    found = {key for key in tensors if key not in NO_WEIGHTS[layout]}
     lines = [f"missing: {key} {wanted[key]}" for key in wanted if key not in tensors]
     lines += [f"not expected: {key} {tensors[key].shape}" for key in sorted(found - set(wanted))]
     for key, shape in wanted.items():
@@ -282,6 +294,7 @@ def _read(kind: Kind, tensors: list[np.ndarray]) -> np.ndarray:
 
 
 def _write(kind: Kind, value: np.ndarray, shape: tuple[int, ...], count: int) -> list[np.ndarray]:
+    joined: np.ndarray
     if kind is Kind.CONV:
         out, channels, rows, columns = shape
         joined = value.reshape(rows, columns, channels, out).transpose(3, 2, 0, 1)

@@ -93,7 +93,7 @@ def _openai(
 ) -> tuple[dict[str, np.ndarray], ClipConfig]:
     """`known`: the activation as the kind of file tells it; `activation`: as a person does."""
     tensors = rules.unfuse_openai(
-        {key: value for key, value in tensors.items() if key not in Layout.OPENAI.value}
+        {key: value for key, value in tensors.items() if key not in rules.NO_WEIGHTS[Layout.OPENAI]}
     )
     if document is not None:
         _refuse_activation(activation, document)

@@ -77,7 +77,7 @@ def read(path: Path) -> Archive:
             f"{path}: no zip archive ({error}), which the files of PyTorch 1.6 and later are: "
             "load and save an older one there"
         ) from error
-    except (KeyError, RecursionError) as error:
+    except (KeyError, RuntimeError) as error:  # An entry is not there, or is encrypted.
         raise ValueError(f"{path}: a damaged archive: {error}") from error
     if not tensors:
         raise ValueError(f"{path}: no tensor in it, wanted a state dict or a TorchScript module")
@@ -186,13 +186,14 @@ def _walk(value: Any, prefix: str) -> Iterator[tuple[str, _Tensor]]:
 def _array(archive: zipfile.ZipFile, root: str, tensor: _Tensor, path: Path) -> np.ndarray:
     """The tensor's values; every number in its description is checked against what is stored."""
     storage, offset, size, stride = tensor
-    whole = (offset, *size, *stride) if isinstance(size, tuple | list) else (offset, size)
-    if not isinstance(storage, _Storage) or not all(
-        isinstance(number, int) and number >= 0 for number in whole
+    if not (
+        isinstance(storage, _Storage)
+        and isinstance(size, tuple)
+        and isinstance(stride, tuple)
+        and len(size) == len(stride)
+        and all(isinstance(number, int) and number >= 0 for number in (offset, *size, *stride))
     ):
-        raise ValueError(f"{path}: a tensor is described as {tensor}")
-    if len(size) != len(stride):
-        raise ValueError(f"{path}: a tensor has {len(size)} axes and {len(stride)} strides")
+        raise ValueError(f"{path}: a damaged archive: a tensor is described as {tensor}")
     dtype = np.dtype(DTYPES[storage.kind])
     entry = archive.getinfo(f"{root}/data/{storage.key}")
     stored = entry.file_size // dtype.itemsize

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -210,9 +211,19 @@ def openai_names(state: dict[str, Any], config: ClipConfig) -> dict[str, Any]:
     return result
 
 
+def save_script(module: Any, frames: np.ndarray, tokens: np.ndarray, path: Path) -> None:
+    """Writes a module as a TorchScript archive, which is how OpenAI published its models."""
+    import torch
+
+    images = torch.from_numpy(frames.transpose(0, 3, 1, 2).copy())
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # It is deprecated, and can't know what a mask hangs on.
+        traced = torch.jit.trace(module, (images, torch.from_numpy(tokens).long()))
+        torch.jit.save(traced.half(), path)
+
+
 def make_golden() -> None:
     """Writes the golden files anew."""
-    import torch
     from safetensors.torch import save_file
 
     shutil.rmtree(GOLDEN, ignore_errors=True)
@@ -232,11 +243,7 @@ def make_golden() -> None:
         name = "heads" if heads else "one_head"
         np.savez(GOLDEN / f"{name}.npz", **outputs(several, frames, tokens))
         (GOLDEN / f"{name}.json").write_text(json.dumps(config.to_diff_dict(), indent=1) + "\n")
-    module = openai_module(model, GOLDEN_CLIP)
-    with torch.no_grad():
-        images = torch.from_numpy(frames.transpose(0, 3, 1, 2).copy())
-        traced = torch.jit.trace(module, (images, torch.from_numpy(tokens).long()))
-    torch.jit.save(traced.half(), GOLDEN / "openai.pt")
+    save_script(openai_module(model, GOLDEN_CLIP), frames, tokens, GOLDEN / "openai.pt")
 
 
 if __name__ == "__main__":
