@@ -7,6 +7,7 @@ a fresh model has at 0 or 1: a bias in the wrong place is seen.
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import warnings
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from animclip_jax.models.clip import PIXEL_MEAN, PIXEL_STD, ClipConfig
 from animclip_jax.models.transformer import TransformerConfig
@@ -222,6 +224,32 @@ def save_script(module: Any, frames: np.ndarray, tokens: np.ndarray, path: Path)
         torch.jit.save(traced.half(), path)
 
 
+def picture(height: int, width: int, seed: int = 0) -> bytes:
+    """A JPEG with smooth and fine structure in every channel."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width][..., None]
+    waves = np.zeros((height, width, 3))
+    for a, b, c in rng.uniform(0.02, 0.9, (6, 3, 3)):  # down, across, phase of each channel
+        waves += np.sin(y * a + x * b + 7 * c)
+    buffer = io.BytesIO()
+    pixels = np.clip(127 + 40 * waves, 0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+def processed(jpeg: bytes, size: int) -> np.ndarray:
+    """What transformers' processor makes of a JPEG: float32 [size, size, 3], normalised."""
+    import transformers
+
+    # The one that resizes with Pillow, as OpenAI's preprocessing does, under its newer or old name.
+    names = ("CLIPImageProcessorPil", "CLIPImageProcessor")
+    kind = next(getattr(transformers, name) for name in names if hasattr(transformers, name))
+    sizes = {"size": {"shortest_edge": size}, "crop_size": {"height": size, "width": size}}
+    with Image.open(io.BytesIO(jpeg)) as image:
+        pixels = kind(**sizes)(images=image, return_tensors="np")["pixel_values"]
+    return np.asarray(pixels[0].transpose(1, 2, 0), np.float32)
+
+
 def make_golden() -> None:
     """Writes the golden files anew."""
     from safetensors.torch import save_file
@@ -243,6 +271,9 @@ def make_golden() -> None:
         name = "heads" if heads else "one_head"
         np.savez(GOLDEN / f"{name}.npz", **outputs(several, frames, tokens))
         (GOLDEN / f"{name}.json").write_text(json.dumps(config.to_diff_dict(), indent=1) + "\n")
+    jpeg = picture(83, 60)
+    (GOLDEN / "picture.jpg").write_bytes(jpeg)
+    np.save(GOLDEN / "picture.npy", processed(jpeg, 48).astype(np.float16))
     save_script(openai_module(model, GOLDEN_CLIP), frames, tokens, GOLDEN / "openai.pt")
 
 
