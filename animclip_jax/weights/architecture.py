@@ -68,9 +68,9 @@ def from_hugging_face(config: Mapping[str, Any], source: str) -> ClipConfig:
             f"{source}: model_type is {config.get('model_type')!r}, wanted 'clip', that of a whole "
             "CLIPModel"
         )
-    # Old files repeat a section under another name, which transformers lets win.
+    # Old files hold a section under two names; transformers lets the other one win, defaults too.
     text, vision = (
-        defaults | (config.get(name) or {}) | (config.get(f"{name}_dict") or {})
+        defaults | (config.get(f"{name}_dict") or config.get(name) or {})
         for name, defaults in (("text_config", _TEXT_DEFAULTS), ("vision_config", _VISION_DEFAULTS))
     )
     faults = [

@@ -33,8 +33,13 @@ def test_what_an_old_file_leaves_out_is_transformers_default():
 
 def test_the_section_that_transformers_lets_win():
     large = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16}
-    config = architecture.from_hugging_face(OLD | {"vision_config_dict": large}, "config.json")
+    both = {"vision_config": {"patch_size": 14}, "vision_config_dict": large}
+    config = architecture.from_hugging_face(OLD | both, "config.json")
     assert (config.vision.width, config.vision.layers, config.vision.heads) == (1024, 24, 16)
+    assert config.patch_size == 32
+    transformers = pytest.importorskip("transformers", reason="needs the extra `parity`")
+    theirs = transformers.CLIPConfig(**OLD | both).vision_config
+    assert (theirs.hidden_size, theirs.patch_size) == (1024, 32)
 
 
 def test_all_that_can_not_be_computed_is_named():
