@@ -40,7 +40,7 @@ from animclip_jax.models.transformer import REMAT_POLICIES, Stack, Transformer, 
 QUICK_PRESETS = ("tiny", "small")
 NUM_FRAMES = 12
 # Clips whose memory is measured, pairs that are scored at once, captions' bucket.
-MEMORY_BATCH, PAIRS, TEXT_TOKENS = 4, 64, 16
+MEMORY_BATCH, PAIRS, TEXT_TOKENS = 4, 32, 16
 Row = dict[str, Any]
 
 
