@@ -158,7 +158,7 @@ def saved_bytes(config: ClipConfig) -> int:
 def test_remat_changes_memory_and_no_value(remat):
     plain, other = outputs(SMALL), outputs(dataclasses.replace(SMALL, remat=remat))
     for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(other), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(a).max() + 1e-7)
 
 
 def test_remat_policies_need_less_memory_in_their_order():
