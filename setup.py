@@ -34,6 +34,7 @@ setup(
         "etils[epath]>=1.12",
         "flax>=0.12.8,<0.13",
         "ftfy>=6.3,<7",
+        "huggingface_hub>=1,<3",
         # TFDS imports it on Python 3.11 without saying so.
         "importlib_resources>=6",
         "instant-clip-tokenizer>=0.1.1,<0.2",
@@ -44,6 +45,7 @@ setup(
         "optax>=0.2.8,<0.3",
         "orbax-checkpoint>=0.12,<1",
         "pillow>=11",
+        "safetensors>=0.5,<1",
         "tensorboardX>=2.6.2,<3",
         f"tensorflow-cpu{TENSORFLOW}; {HAS_CPU_WHEEL}",
         f"tensorflow{TENSORFLOW}; {NO_CPU_WHEEL}",
@@ -63,6 +65,6 @@ setup(
             # Tests build the wheel without fetching anything.
             "setuptools>=77",
         ],
-        "parity": ["safetensors>=0.5", "torch>=2.6", "transformers>=4.50"],
+        "parity": ["torch>=2.6", "transformers>=4.50"],
     },
 )

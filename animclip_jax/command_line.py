@@ -21,6 +21,7 @@ VERBS = {
     "train": "train on animated pictures, then evaluate",
     "evaluate": "search captioned videos with a trained model and score it",
     "animate": "film a photo as training does, into a .gif, an .mp4 or a contact sheet",
+    "convert": "turn published CLIP weights into ours, or ours into Hugging Face's layout",
     "report": "gather the results of a run or a sweep into one page",
 }
 # What holds the packages: the checkout, or site-packages.

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
-from animclip_jax.models.retriever import RetrieverConfig
+from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
 from animclip_jax.models.transformer import TransformerConfig
 from animclip_jax.optimizer import OptimizerConfig
 from animclip_jax.sharding import MeshConfig
@@ -40,7 +40,10 @@ def retriever(config: ConfigDict) -> RetrieverConfig:
         text=_fields(TransformerConfig, config.model.text),
     )
     return RetrieverConfig(
-        clip, _fields(RerankerConfig, config.reranker), config.animation.num_frames
+        clip,
+        _fields(RerankerConfig, config.reranker),
+        config.animation.num_frames,
+        _fields(TemporalConfig, config.temporal),
     )
 
 

@@ -5,6 +5,7 @@ import dataclasses
 from ml_collections import ConfigDict
 
 from animclip_jax.models.presets import PRESETS, RERANKERS
+from animclip_jax.models.retriever import TemporalConfig
 
 
 def get_config(preset: str = "tiny") -> ConfigDict:
@@ -43,6 +44,9 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     config.animation.cut = ConfigDict({"probability": 0.5, "when": (0.25, 0.75)})
 
     config.reranker = ConfigDict(dataclasses.asdict(RERANKERS[preset]))
+
+    # The transformer over frame embeddings; with 0 layers a video is the mean of its frames.
+    config.temporal = ConfigDict(dataclasses.asdict(TemporalConfig()))
 
     config.loss = ConfigDict()
     config.loss.matching_weight = 1.0

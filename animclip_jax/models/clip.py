@@ -1,7 +1,8 @@
 """CLIP's dual encoders: frames and captions -> embeddings, and the tokens behind them.
 
 Numerics are those of OpenAI's CLIP (github.com/openai/CLIP, clip/model.py): quick_gelu, LayerNorm
-epsilon 1e-5, causal text mask, pooling at the end-of-text token.
+epsilon 1e-5, causal text mask, pooling at the end-of-text token. In bfloat16 the parameters, the
+softmax, the LayerNorms and the embeddings stay float32.
 """
 
 import dataclasses
@@ -11,7 +12,13 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from animclip_jax.models.transformer import Transformer, TransformerConfig, layer_norm
+from animclip_jax.models.transformer import (
+    ACTIVATIONS,
+    REMAT_POLICIES,
+    Transformer,
+    TransformerConfig,
+    layer_norm,
+)
 
 # Mean and standard deviation of the pictures CLIP was trained on (openai/CLIP, clip/clip.py).
 PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -22,7 +29,13 @@ MAX_LOG_LOGIT_SCALE = math.log(100.0)
 
 @dataclasses.dataclass(frozen=True)
 class ClipConfig:
-    """Sizes of both towers; `dtype` is what products are computed in, parameters are float32."""
+    """The architecture of both towers, and how it is computed.
+
+    `activation` of the MLPs: quick_gelu (OpenAI's models) or gelu (most of open_clip's). `dtype` is
+    what products are computed in, parameters are float32. `remat`: which intermediate results the
+    backward pass computes again to save memory: none, block (of each layer all but its input) or
+    dots (all but its matrix products); the values are the same.
+    """
 
     image_size: int
     patch_size: int
@@ -31,9 +44,18 @@ class ClipConfig:
     context_length: int = 77
     vocab_size: int = 49408
     embed_dim: int = 512
+    activation: str = "quick_gelu"
     dtype: str = "float32"
+    remat: str = "none"
 
     def __post_init__(self) -> None:
+        for name, possible in (
+            ("activation", tuple(ACTIVATIONS)),
+            ("dtype", ("float32", "bfloat16")),
+            ("remat", tuple(REMAT_POLICIES)),
+        ):
+            if (given := getattr(self, name)) not in possible:
+                raise ValueError(f"{name} {given!r}: wanted one of {', '.join(possible)}")
         if self.image_size % self.patch_size:
             raise ValueError(
                 f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}"
@@ -66,7 +88,14 @@ class VisionTower(nnx.Module):
         self.class_embedding = nnx.Param(normal(rngs.params(), (width,)))
         self.position_embedding = nnx.Param(normal(rngs.params(), (1 + config.grid**2, width)))
         self.norm_pre = layer_norm(width, rngs)
-        self.transformer = Transformer(config.vision, is_causal=False, dtype=dtype, rngs=rngs)
+        self.transformer = Transformer(
+            config.vision,
+            is_causal=False,
+            dtype=dtype,
+            rngs=rngs,
+            activation=config.activation,
+            remat=config.remat,
+        )
         self.norm_post = layer_norm(width, rngs)
         self.projection = nnx.Linear(
             width, config.embed_dim, use_bias=False, kernel_init=normal, dtype=dtype, rngs=rngs
@@ -109,7 +138,14 @@ class TextTower(nnx.Module):
         )
         position = nnx.initializers.normal(0.01)
         self.position_embedding = nnx.Param(position(rngs.params(), (config.context_length, width)))
-        self.transformer = Transformer(config.text, is_causal=True, dtype=dtype, rngs=rngs)
+        self.transformer = Transformer(
+            config.text,
+            is_causal=True,
+            dtype=dtype,
+            rngs=rngs,
+            activation=config.activation,
+            remat=config.remat,
+        )
         self.norm_final = layer_norm(width, rngs)
         self.projection = nnx.Linear(
             width,

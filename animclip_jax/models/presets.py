@@ -1,4 +1,7 @@
-"""Architectures as data. The ViT sizes are OpenAI CLIP's; `tiny` is ours, for two CPU cores."""
+"""Architectures as data. The ViT sizes are OpenAI CLIP's; `tiny` and `small` are ours.
+
+`tiny` is for two CPU cores, `small` for training from scratch on one GPU.
+"""
 
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
@@ -19,6 +22,13 @@ PRESETS: dict[str, ClipConfig] = {
         context_length=32,
         vocab_size=8192,
         embed_dim=128,
+    ),
+    "small": ClipConfig(
+        image_size=128,
+        patch_size=16,
+        vision=TransformerConfig(width=384, layers=6, heads=6, mlp_width=1536),
+        text=TransformerConfig(width=256, layers=6, heads=4, mlp_width=1024),
+        embed_dim=256,
     ),
     "vit_b32": ClipConfig(image_size=224, patch_size=32, vision=_VIT_B, text=_TEXT_512),
     "vit_b16": ClipConfig(image_size=224, patch_size=16, vision=_VIT_B, text=_TEXT_512),

@@ -9,6 +9,15 @@ from flax import nnx
 
 from animclip_jax.models.clip import Clip, ClipConfig
 from animclip_jax.models.reranker import Reranker, RerankerConfig, VideoCoder
+from animclip_jax.models.transformer import Transformer, TransformerConfig, layer_norm
+
+
+@dataclasses.dataclass(frozen=True)
+class TemporalConfig:
+    """The transformer over a video's frame embeddings; without layers the video is their mean."""
+
+    layers: int = 0
+    heads: int = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +27,7 @@ class RetrieverConfig:
     clip: ClipConfig
     reranker: RerankerConfig
     num_frames: int
+    temporal: TemporalConfig = TemporalConfig()
 
 
 class TextFeatures(NamedTuple):
@@ -40,6 +50,38 @@ def unit(x: jax.Array) -> jax.Array:
     return x / jnp.linalg.norm(x, axis=-1, keepdims=True)
 
 
+class TemporalTransformer(nnx.Module):
+    """What the frames' order adds to their embeddings; nothing at the start.
+
+    Only the last layer is zero, so that it learns at once, and all before it from its first step.
+    """
+
+    def __init__(
+        self, clip: ClipConfig, config: TemporalConfig, num_frames: int, *, rngs: nnx.Rngs
+    ):
+        width, dtype = clip.embed_dim, jnp.dtype(clip.dtype)
+        sizes = TransformerConfig(width, config.layers, config.heads, mlp_width=4 * width)
+        position = nnx.initializers.normal(width**-0.5)
+        self.position_embedding = nnx.Param(position(rngs.params(), (num_frames, width)))
+        self.transformer = Transformer(
+            sizes,
+            is_causal=False,
+            dtype=dtype,
+            rngs=rngs,
+            activation=clip.activation,
+            remat=clip.remat,
+        )
+        self.norm = layer_norm(width, rngs)
+        self.out = nnx.Linear(
+            width, width, kernel_init=nnx.initializers.zeros, dtype=dtype, rngs=rngs
+        )
+
+    def __call__(self, frames: jax.Array) -> jax.Array:
+        """frames float32 [B, T, E], unit length -> what to add to them, float32 [B, T, E]."""
+        x = (frames + self.position_embedding[...]).astype(self.out.dtype)
+        return self.out(self.norm(self.transformer(x))).astype(jnp.float32)
+
+
 class Retriever(nnx.Module):
     """Encodes videos and captions, each once; scores pairs of them."""
 
@@ -47,6 +89,11 @@ class Retriever(nnx.Module):
         self.clip = Clip(config.clip, rngs=rngs)
         self.coder = VideoCoder(config.clip, config.reranker, config.num_frames, rngs=rngs)
         self.reranker = Reranker(config.clip, config.reranker, rngs=rngs)
+        self.temporal = (
+            TemporalTransformer(config.clip, config.temporal, config.num_frames, rngs=rngs)
+            if config.temporal.layers
+            else None
+        )
 
     def encode_text(self, tokens: jax.Array) -> TextFeatures:
         """tokens int32 [B, L], zero-padded."""
@@ -54,10 +101,16 @@ class Retriever(nnx.Module):
         return TextFeatures(unit(embedding), hidden, tokens > 0)
 
     def encode_video(self, frames: jax.Array) -> VideoFeatures:
-        """frames float [B, T, H, W, 3] in [0, 1]. The embedding is the mean over frames."""
+        """frames float [B, T, H, W, 3] in [0, 1].
+
+        The embedding is the mean over frames, to each of which the temporal transformer, where
+        there is one, has added what it makes of all.
+        """
         B, T = frames.shape[:2]
         embedding, tokens = self.clip.vision(frames.reshape(B * T, *frames.shape[2:]))
         frame_embedding = unit(embedding).reshape(B, T, -1)
+        if self.temporal is not None:
+            frame_embedding = frame_embedding + self.temporal(frame_embedding)
         code = self.coder(tokens.reshape(B, T, *tokens.shape[1:]))
         return VideoFeatures(unit(frame_embedding.mean(axis=1)), code)
 

@@ -32,6 +32,23 @@ def quick_gelu(x: jax.Array) -> jax.Array:
     return x * jax.nn.sigmoid(1.702 * x)
 
 
+def gelu(x: jax.Array) -> jax.Array:
+    """x * Phi(x), exactly; the activation of most of open_clip's models."""
+    return jax.nn.gelu(x, approximate=False)
+
+
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {"quick_gelu": quick_gelu, "gelu": gelu}
+
+# What the backward pass finds stored of each layer, and what it computes again. "none": all is
+# stored. "block": only the layer's input is. "dots": the results of matrix products with weights
+# are too, which costs less time and more memory than "block".
+REMAT_POLICIES: dict[str, Callable[..., bool] | None] = {
+    "none": None,
+    "block": jax.checkpoint_policies.nothing_saveable,
+    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+}
+
+
 def layer_norm(width: int, rngs: nnx.Rngs) -> nnx.LayerNorm:
     """LayerNorm computed in float32, whatever the compute dtype."""
     return nnx.LayerNorm(width, epsilon=LAYER_NORM_EPSILON, dtype=jnp.float32, rngs=rngs)
@@ -90,11 +107,19 @@ class Attention(nnx.Module):
 
 
 class Mlp(nnx.Module):
-    """Two linear layers with quick_gelu between."""
+    """Two linear layers with an activation between."""
 
     def __init__(
-        self, width: int, hidden: int, *, out_std: float, dtype: jnp.dtype, rngs: nnx.Rngs
+        self,
+        width: int,
+        hidden: int,
+        *,
+        out_std: float,
+        dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+        activation: str = "quick_gelu",
     ):
+        self.activation = activation
         self.up = nnx.Linear(
             width,
             hidden,
@@ -107,14 +132,20 @@ class Mlp(nnx.Module):
         )
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return self.down(quick_gelu(self.up(x)))
+        return self.down(ACTIVATIONS[self.activation](self.up(x)))
 
 
 class Block(nnx.Module):
     """One residual layer: self-attention, then MLP, each behind a LayerNorm."""
 
     def __init__(
-        self, config: TransformerConfig, *, is_causal: bool, dtype: jnp.dtype, rngs: nnx.Rngs
+        self,
+        config: TransformerConfig,
+        *,
+        is_causal: bool,
+        activation: str,
+        dtype: jnp.dtype,
+        rngs: nnx.Rngs,
     ):
         # OpenAI's initialisation: residual branches shrink with depth.
         out_std = config.width**-0.5 * (2 * config.layers) ** -0.5
@@ -123,7 +154,14 @@ class Block(nnx.Module):
             config.width, config.heads, out_std=out_std, dtype=dtype, rngs=rngs
         )
         self.norm_2 = layer_norm(config.width, rngs)
-        self.mlp = Mlp(config.width, config.mlp_width, out_std=out_std, dtype=dtype, rngs=rngs)
+        self.mlp = Mlp(
+            config.width,
+            config.mlp_width,
+            out_std=out_std,
+            dtype=dtype,
+            rngs=rngs,
+            activation=activation,
+        )
         self.is_causal = is_causal
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -134,7 +172,14 @@ class Block(nnx.Module):
 class Stack(nnx.Module):
     """Equal layers whose parameters are stacked along a leading axis and scanned."""
 
-    def __init__(self, make: Callable[[nnx.Rngs], nnx.Module], layers: int, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        make: Callable[[nnx.Rngs], nnx.Module],
+        layers: int,
+        rngs: nnx.Rngs,
+        remat: str = "none",
+    ):
+        self.remat = remat
         self.layers = nnx.split_rngs(splits=layers)(nnx.vmap(make, in_axes=0, out_axes=0))(rngs)
 
     def __call__(self, x: jax.Array, *args: jax.Array) -> jax.Array:
@@ -144,19 +189,29 @@ class Stack(nnx.Module):
         def step(x: jax.Array, layer: nnx.State) -> tuple[jax.Array, None]:
             return nnx.merge(graphdef, layer)(x, *args), None
 
-        return jax.lax.scan(step, x, layers)[0]
+        policy = REMAT_POLICIES[self.remat]
+        # A scan's body is never merged with another computation of the same: no need to forbid it.
+        body = step if policy is None else jax.checkpoint(step, prevent_cse=False, policy=policy)
+        return jax.lax.scan(body, x, layers)[0]
 
 
 class Transformer(nnx.Module):
     """A tower's stack of blocks."""
 
     def __init__(
-        self, config: TransformerConfig, *, is_causal: bool, dtype: jnp.dtype, rngs: nnx.Rngs
+        self,
+        config: TransformerConfig,
+        *,
+        is_causal: bool,
+        dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+        activation: str = "quick_gelu",
+        remat: str = "none",
     ):
         def block(rngs: nnx.Rngs) -> Block:
-            return Block(config, is_causal=is_causal, dtype=dtype, rngs=rngs)
+            return Block(config, is_causal=is_causal, activation=activation, dtype=dtype, rngs=rngs)
 
-        self.blocks = Stack(block, config.layers, rngs)
+        self.blocks = Stack(block, config.layers, rngs, remat)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """x [..., N, D] -> [..., N, D]."""

@@ -41,6 +41,23 @@ def test_text_tower_is_causal(text):
     np.testing.assert_array_equal(touched, [5, 6, 98])
 
 
+def test_text_embedding_has_no_gradient_at_what_follows_the_end_token(text):
+    tokens = TOKENS.copy()
+    tokens[0, 5:] = 3
+
+    def embedding(table: jax.Array, positions: jax.Array) -> jax.Array:
+        graphdef, state = nnx.split(text)
+        state["token_embedding"]["embedding"] = state["token_embedding"]["embedding"].replace(table)
+        state["position_embedding"] = state["position_embedding"].replace(positions)
+        return (nnx.merge(graphdef, state)(jnp.asarray(tokens))[0] * jnp.arange(16)).sum()
+
+    table, positions = text.token_embedding.embedding[...], text.position_embedding[...]
+    by_token, by_place = jax.grad(embedding, argnums=(0, 1))(table, positions)
+    touched = [np.flatnonzero(np.abs(x).sum(axis=1)) for x in (by_token, by_place)]
+    np.testing.assert_array_equal(touched[0], [5, 6, 7, 98, 99])
+    np.testing.assert_array_equal(touched[1], [0, 1, 2, 3, 4])
+
+
 def test_text_embedding_is_blind_to_what_follows_the_end_token(text):
     longer = TOKENS.copy()
     longer[0, 5:] = 3
@@ -107,11 +124,85 @@ def test_presets_have_the_published_number_of_parameters(name):
     if name in published:
         assert count == pytest.approx(published[name], abs=0.01)
     else:
-        assert count < 3
+        assert count < {"tiny": 3, "small": 30}[name]
 
 
-def test_sizes_that_do_not_fit_are_refused():
+def outputs(config: ClipConfig) -> tuple[jax.Array, dict]:
+    """Embeddings of both towers and the gradient of a sum of them, with the same parameters."""
+    graphdef, state = nnx.split(Clip(config, rngs=nnx.Rngs(0)))
+    frames = jnp.asarray(np.random.default_rng(0).random((2, 32, 32, 3), np.float32))
+
+    def embeddings(params: dict) -> tuple[jax.Array, jax.Array]:
+        model = nnx.merge(graphdef, params)
+        both = jnp.concatenate([model.vision(frames)[0], model.text(jnp.asarray(TOKENS))[0]])
+        return jnp.sum(both * jnp.arange(16)), both
+
+    params = nnx.to_pure_dict(state)
+    gradient, both = jax.jit(jax.grad(embeddings, has_aux=True))(params)
+    return both, gradient
+
+
+def saved_bytes(config: ClipConfig) -> int:
+    """Memory that the backward pass needs beside its inputs and outputs."""
+    graphdef, state = nnx.split(nnx.eval_shape(lambda: Clip(config, rngs=nnx.Rngs(0))))
+    frames = jax.ShapeDtypeStruct((16, config.image_size, config.image_size, 3), jnp.float32)
+
+    def loss(params: dict, frames: jax.Array) -> jax.Array:
+        return nnx.merge(graphdef, params).vision(frames)[0].sum()
+
+    compiled = jax.jit(jax.grad(loss)).lower(nnx.to_pure_dict(state), frames).compile()
+    return compiled.memory_analysis().temp_size_in_bytes
+
+
+@pytest.mark.parametrize("remat", ["block", "dots"])
+def test_remat_changes_memory_and_no_value(remat):
+    plain, other = outputs(SMALL), outputs(dataclasses.replace(SMALL, remat=remat))
+    for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(a).max() + 1e-7)
+
+
+def test_remat_policies_need_less_memory_in_their_order():
+    deep = dataclasses.replace(SMALL, vision=dataclasses.replace(SMALL.vision, layers=8))
+    none, dots, block = (
+        saved_bytes(dataclasses.replace(deep, remat=remat)) for remat in ("none", "dots", "block")
+    )
+    assert none > 1.2 * dots > 1.2 * 1.2 * block
+
+
+def test_bfloat16_keeps_parameters_embeddings_and_softmax_in_float32():
+    half = dataclasses.replace(SMALL, dtype="bfloat16")
+    model = Clip(half, rngs=nnx.Rngs(0))
+    assert {leaf.dtype for leaf in jax.tree.leaves(nnx.state(model))} == {jnp.dtype("float32")}
+    frames = jnp.zeros((2, 32, 32, 3))
+    program = str(jax.make_jaxpr(lambda m, x: m.vision(x))(model, frames))
+    exponents = [line for line in program.splitlines() if "= exp " in line]
+    products = [line for line in program.splitlines() if "= dot_general" in line]
+    norms = [line for line in program.splitlines() if "= rsqrt " in line]
+    assert exponents and all(":f32[" in line for line in exponents + norms)
+    assert products and any(":bf16[" in line for line in products)
+    embedding, tokens = model.vision(frames)
+    assert embedding.dtype == jnp.float32 and tokens.dtype == jnp.bfloat16
+    (a, _), (b, _) = outputs(SMALL), outputs(half)
+    assert 0 < np.abs(a - b).max() < 0.05 * np.abs(a).max()
+
+
+def test_the_activation_is_the_one_that_is_named():
+    quick, exact = (
+        outputs(dataclasses.replace(SMALL, activation=name))[0] for name in ("quick_gelu", "gelu")
+    )
+    assert 1e-5 < np.abs(quick - exact).max() < 0.05
+    np.testing.assert_allclose(outputs(SMALL)[0], quick)
+
+
+def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="patch_size 7"):
         dataclasses.replace(SMALL, patch_size=7)
     with pytest.raises(ValueError, match="heads 3"):
         dataclasses.replace(SMALL.text, heads=3)
+    for name, possible in (
+        ("activation", "quick_gelu, gelu"),
+        ("dtype", "float32, bfloat16"),
+        ("remat", "none, block, dots"),
+    ):
+        with pytest.raises(ValueError, match=f"{name} 'other': wanted one of {possible}"):
+            dataclasses.replace(SMALL, **{name: "other"})

@@ -1,5 +1,7 @@
 """The whole model: features of one item do not depend on its neighbours; fused begins as coarse."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,11 +9,12 @@ import pytest
 from flax import nnx
 
 from animclip_jax.models.reranker import RerankerConfig
-from animclip_jax.models.retriever import Retriever, RetrieverConfig
+from animclip_jax.models.retriever import Retriever, RetrieverConfig, TemporalConfig
 from tests.models.test_clip import SMALL
 
 RERANKER = RerankerConfig(layers=2, width=24, heads=2, mlp_width=48, code_width=20, pooled_grid=2)
 CONFIG = RetrieverConfig(SMALL, RERANKER, num_frames=3)
+TEMPORAL = dataclasses.replace(CONFIG, temporal=TemporalConfig(layers=2, heads=2))
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +27,14 @@ def trained(model) -> Retriever:
     """A model whose score head is no longer zero."""
     other = nnx.clone(model)
     other.reranker.head_out.kernel[...] = jax.random.normal(jax.random.key(1), (24, 1))
+    return other
+
+
+@pytest.fixture(scope="module")
+def temporal() -> Retriever:
+    """A model with a temporal transformer that no longer adds nothing."""
+    other = Retriever(TEMPORAL, rngs=nnx.Rngs(0))
+    other.temporal.out.kernel[...] = 0.2 * jax.random.normal(jax.random.key(1), (16, 16))
     return other
 
 
@@ -55,6 +66,43 @@ def test_frame_order_is_lost_in_the_embedding_and_kept_in_the_code(model):
     forward, backward = model.encode_video(clips(1)), model.encode_video(clips(1)[:, ::-1])
     np.testing.assert_allclose(forward.embedding, backward.embedding, atol=1e-6)
     assert np.abs(forward.code - backward.code).max() > 1e-2
+
+
+def test_the_temporal_transformer_starts_as_the_mean(model):
+    start = Retriever(TEMPORAL, rngs=nnx.Rngs(0))
+    np.testing.assert_array_equal(
+        start.encode_video(clips(2)).embedding, model.encode_video(clips(2)).embedding
+    )
+
+
+def test_frame_order_matters_to_the_temporal_transformer(temporal):
+    forward, backward = temporal.encode_video(clips(1)), temporal.encode_video(clips(1)[:, ::-1])
+    assert np.abs(forward.embedding - backward.embedding).max() > 1e-3
+
+
+def test_a_video_alone_equals_the_same_video_in_a_batch_with_the_temporal_transformer(temporal):
+    together, alone = temporal.encode_video(clips(3)), temporal.encode_video(clips(3)[1:2])
+    np.testing.assert_allclose(together.embedding[1], alone.embedding[0], atol=1e-5)
+
+
+def test_the_temporal_transformer_learns_its_last_layer_first_and_then_every_part():
+    graphdef, state = nnx.split(Retriever(TEMPORAL, rngs=nnx.Rngs(0)))
+
+    def loss(params: dict) -> jax.Array:
+        embedding = nnx.merge(graphdef, params).encode_video(clips(2)).embedding
+        return jnp.sum(embedding * jnp.arange(32.0).reshape(2, 16))
+
+    params = nnx.to_pure_dict(state)
+    first = jax.grad(loss)(params)
+    assert np.abs(first["temporal"]["out"]["kernel"]).max() > 1e-4
+    assert np.abs(first["temporal"]["position_embedding"]).max() == 0
+    second = jax.grad(loss)(jax.tree.map(lambda p, g: p - 0.1 * g, params, first))
+    for path, leaf in jax.tree_util.tree_leaves_with_path(second["temporal"]):
+        assert np.abs(leaf).max() > 0, f"no gradient at {jax.tree_util.keystr(path)}"
+
+
+def test_without_layers_there_is_no_temporal_transformer(model):
+    assert "temporal" not in nnx.to_pure_dict(nnx.state(model))
 
 
 def test_pooled_tokens_cover_their_quarter_of_the_frame(model):

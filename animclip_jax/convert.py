@@ -1,0 +1,60 @@
+"""`animclip convert SOURCE --out DIR`: CLIP's weights from one layout into another.
+
+SOURCE is a folder (Hugging Face's CLIPModel, open_clip's or ours), a file (OpenAI's .pt,
+open_clip's .safetensors), or a name on the Hugging Face Hub such as openai/clip-vit-base-patch32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from animclip_jax.models.transformer import ACTIVATIONS
+from animclip_jax.weights import folder, hub, positions, source
+
+WRITERS = {"animclip": folder.save, "hugging_face": folder.save_hugging_face}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns 0, or 1 after saying on stderr what is wrong."""
+    parser = argparse.ArgumentParser(prog="animclip convert", description=__doc__)
+    parser.add_argument("source", help="a folder, a file, or OWNER/NAME on the Hugging Face Hub")
+    parser.add_argument("--out", required=True, type=Path, help="the folder to write, a new one")
+    parser.add_argument(
+        "--to", default="animclip", choices=WRITERS, help="the layout to write (default animclip)"
+    )
+    parser.add_argument(
+        "--image_size", type=int, help="resize the position embeddings for pictures of that side"
+    )
+    parser.add_argument(
+        "--activation", choices=ACTIVATIONS, help="of the MLPs, for a file that does not say it"
+    )
+    parser.add_argument("--revision", help="a commit on the Hub, for a name without a pinned one")
+    options = parser.parse_args(argv)
+    try:
+        folder.require_new(options.out)
+        path = Path(options.source).expanduser()
+        if not path.exists() and hub.is_repository(options.source):
+            path = hub.download(options.source, options.revision)
+        elif options.revision:
+            raise ValueError(f"--revision={options.revision}: {path} is not on the Hub")
+        params, config = source.read(path, options.activation)
+        found = config.image_size
+        if options.image_size:
+            params, config = positions.resize(params, config, options.image_size)
+        WRITERS[options.to](options.out, params, config)
+    except (OSError, ValueError) as error:
+        print(f"animclip convert: {error}", file=sys.stderr)
+        return 1
+    millions = sum(value.size for value in params.values()) / 1e6
+    resized = f", position embeddings resized from {found}" if found != config.image_size else ""
+    print(
+        f"{options.out}: {millions:.1f} million parameters in the layout of {options.to}, "
+        f"{config.image_size} pixels, patches of {config.patch_size}{resized}"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""Position embeddings of the vision tower for pictures of another size."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from animclip_jax.models.clip import ClipConfig
+
+_PATH = "vision/position_embedding"
+
+
+def resize(
+    params: Mapping[str, np.ndarray], config: ClipConfig, image_size: int
+) -> tuple[dict[str, np.ndarray], ClipConfig]:
+    """The same model for pictures of `image_size` pixels a side.
+
+    The raster of position embeddings is resized bicubically, anti-aliased; [CLS] keeps its own.
+    Raises ValueError for a size that is no multiple of a patch's.
+    """
+    config = dataclasses.replace(config, image_size=image_size)
+    table = np.asarray(params[_PATH])
+    side, width = round((len(table) - 1) ** 0.5), table.shape[1]
+    if side == config.grid:
+        return dict(params), config
+    raster = jnp.asarray(table[1:].reshape(side, side, width))
+    resized = jax.image.resize(raster, (config.grid, config.grid, width), "cubic")
+    patches = np.asarray(resized, np.float32).reshape(-1, width)
+    return dict(params) | {_PATH: np.concatenate([table[:1], patches])}, config

@@ -1,0 +1,306 @@
+"""The names and shapes of CLIP's weights in three layouts, as one table of rules.
+
+Ours are the parameters of `models.clip.Clip` by slash-joined path, layers stacked along their first
+axis. Hugging Face's `CLIPModel` keeps a tensor a layer and linear weights as [out, in]. OpenAI's
+and open_clip's layout fuses query, key and value and keeps the projections as [in, out]:
+`unfuse_openai` takes that apart first.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import ml_dtypes
+import numpy as np
+from flax import nnx, traverse_util
+
+from animclip_jax.models.clip import Clip, ClipConfig
+from animclip_jax.models.transformer import TransformerConfig
+
+
+class Layout(enum.Enum):
+    """Who named the tensors of a file."""
+
+    HUGGING_FACE = enum.auto()
+    OPENAI = enum.auto()
+
+
+# Names in a file that hold no weights.
+NO_WEIGHTS = {
+    Layout.HUGGING_FACE: {
+        "text_model.embeddings.position_ids",
+        "vision_model.embeddings.position_ids",
+    },
+    Layout.OPENAI: {"input_resolution", "context_length", "vocab_size"},
+}
+
+
+class Kind(enum.Enum):
+    """How a tensor of theirs lies beside ours; several tensors are joined along their first axis.
+
+    SAME: as it is. LINEAR: [out, in], ours [in, out]. CONV: [out, channel, row, column], ours
+    [(row, column, channel), out].
+    """
+
+    SAME = enum.auto()
+    LINEAR = enum.auto()
+    CONV = enum.auto()
+
+
+class Rule(NamedTuple):
+    """One parameter of ours; `shape` is that of each of their tensors, a letter an axis.
+
+    D width, M hidden width of the MLPs, E embedding, N 1 + patches, P side of a patch, C channels,
+    V vocabulary, L context length.
+    """
+
+    ours: str
+    hugging_face: str
+    openai: str
+    shape: str
+    kind: Kind = Kind.SAME
+
+    def keys(self, layout: Layout) -> list[str]:
+        """Their tensors' names, without what stands before a layer's."""
+        return (self.hugging_face if layout is Layout.HUGGING_FACE else self.openai).split()
+
+
+def _norm(ours: str, hugging_face: str, openai: str) -> tuple[Rule, Rule]:
+    return (
+        Rule(f"{ours}/scale", f"{hugging_face}.weight", f"{openai}.weight", "D"),
+        Rule(f"{ours}/bias", f"{hugging_face}.bias", f"{openai}.bias", "D"),
+    )
+
+
+def _linear(ours: str, hugging_face: str, openai: str, shape: str) -> tuple[Rule, Rule]:
+    kernel = f"{hugging_face}.weight", f"{openai}.weight", shape, Kind.LINEAR
+    return (
+        Rule(f"{ours}/kernel", *kernel),
+        Rule(f"{ours}/bias", f"{hugging_face}.bias", f"{openai}.bias", shape[0]),
+    )
+
+
+# One layer of either tower.
+BLOCK = (
+    *_norm("norm_1", "layer_norm1", "ln_1"),
+    Rule(
+        "attention/query/kernel",
+        "self_attn.q_proj.weight",
+        "attn.in_proj_weight[q]",
+        "DD",
+        Kind.LINEAR,
+    ),
+    Rule("attention/query/bias", "self_attn.q_proj.bias", "attn.in_proj_bias[q]", "D"),
+    Rule(
+        "attention/key_value/kernel",
+        "self_attn.k_proj.weight self_attn.v_proj.weight",
+        "attn.in_proj_weight[k] attn.in_proj_weight[v]",
+        "DD",
+        Kind.LINEAR,
+    ),
+    Rule(
+        "attention/key_value/bias",
+        "self_attn.k_proj.bias self_attn.v_proj.bias",
+        "attn.in_proj_bias[k] attn.in_proj_bias[v]",
+        "D",
+    ),
+    *_linear("attention/out", "self_attn.out_proj", "attn.out_proj", "DD"),
+    *_norm("norm_2", "layer_norm2", "ln_2"),
+    *_linear("mlp/up", "mlp.fc1", "mlp.c_fc", "MD"),
+    *_linear("mlp/down", "mlp.fc2", "mlp.c_proj", "DM"),
+)
+VISION = (
+    Rule(
+        "patch_embedding/kernel",
+        "vision_model.embeddings.patch_embedding.weight",
+        "visual.conv1.weight",
+        "DCPP",
+        Kind.CONV,
+    ),
+    Rule(
+        "class_embedding",
+        "vision_model.embeddings.class_embedding",
+        "visual.class_embedding",
+        "D",
+    ),
+    Rule(
+        "position_embedding",
+        "vision_model.embeddings.position_embedding.weight",
+        "visual.positional_embedding",
+        "ND",
+    ),
+    *_norm("norm_pre", "vision_model.pre_layrnorm", "visual.ln_pre"),
+    *_norm("norm_post", "vision_model.post_layernorm", "visual.ln_post"),
+    Rule("projection/kernel", "visual_projection.weight", "visual.proj.T", "ED", Kind.LINEAR),
+)
+TEXT = (
+    Rule(
+        "token_embedding/embedding",
+        "text_model.embeddings.token_embedding.weight",
+        "token_embedding.weight",
+        "VD",
+    ),
+    Rule(
+        "position_embedding",
+        "text_model.embeddings.position_embedding.weight",
+        "positional_embedding",
+        "LD",
+    ),
+    *_norm("norm_final", "text_model.final_layer_norm", "ln_final"),
+    Rule("projection/kernel", "text_projection.weight", "text_projection.T", "ED", Kind.LINEAR),
+)
+LOGIT_SCALE = Rule("log_logit_scale", "logit_scale", "logit_scale", "")
+
+# What stands before a layer's number.
+_LAYERS = {
+    (Layout.HUGGING_FACE, "vision"): "vision_model.encoder.layers.",
+    (Layout.HUGGING_FACE, "text"): "text_model.encoder.layers.",
+    (Layout.OPENAI, "vision"): "visual.transformer.resblocks.",
+    (Layout.OPENAI, "text"): "transformer.resblocks.",
+}
+
+
+class Entry(NamedTuple):
+    """A rule for one architecture: `keys[i]` are their tensors of layer i; one item, no layers."""
+
+    ours: str
+    stacked: bool
+    keys: list[list[str]]
+    shape: tuple[int, ...]
+    kind: Kind
+
+
+def entries(config: ClipConfig, layout: Layout) -> Iterator[Entry]:
+    """The rules for a whole model."""
+    for name, tower, rules in (("vision", config.vision, VISION), ("text", config.text, TEXT)):
+        sizes = _sizes(config, tower)
+        for rule in rules:
+            shape = tuple(sizes[letter] for letter in rule.shape)
+            yield Entry(f"{name}/{rule.ours}", False, [rule.keys(layout)], shape, rule.kind)
+        for rule in BLOCK:
+            layers = [
+                [f"{_LAYERS[layout, name]}{i}.{key}" for key in rule.keys(layout)]
+                for i in range(tower.layers)
+            ]
+            shape = tuple(sizes[letter] for letter in rule.shape)
+            ours = f"{name}/transformer/blocks/layers/{rule.ours}"
+            yield Entry(ours, True, layers, shape, rule.kind)
+    yield Entry(LOGIT_SCALE.ours, False, [LOGIT_SCALE.keys(layout)], (), LOGIT_SCALE.kind)
+
+
+def _sizes(config: ClipConfig, tower: TransformerConfig) -> dict[str, int]:
+    return {
+        "D": tower.width,
+        "M": tower.mlp_width,
+        "E": config.embed_dim,
+        "N": 1 + config.grid**2,
+        "P": config.patch_size,
+        "C": 3,
+        "V": config.vocab_size,
+        "L": config.context_length,
+    }
+
+
+def unfuse_openai(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Splits attn.in_proj_* into [q], [k], [v] and turns the projections over (.T): views."""
+    apart: dict[str, np.ndarray] = {}
+    for key, tensor in tensors.items():
+        if ".attn.in_proj_" in key and tensor.ndim and tensor.shape[0] % 3 == 0:
+            parts = np.split(tensor, 3)
+            apart |= {f"{key}[{part}]": piece for part, piece in zip("qkv", parts, strict=True)}
+        elif key in ("visual.proj", "text_projection"):
+            apart[f"{key}.T"] = tensor.T
+        else:
+            apart[key] = tensor
+    return apart
+
+
+def parameter_shapes(config: ClipConfig) -> dict[str, tuple[int, ...]]:
+    """The shape of each of our parameters by its path; builds no array."""
+    model = nnx.eval_shape(lambda: Clip(config, rngs=nnx.Rngs(0)))
+    state = traverse_util.flatten_dict(nnx.to_pure_dict(nnx.state(model)), sep="/")
+    return {path: tuple(leaf.shape) for path, leaf in state.items()}
+
+
+def to_ours(
+    tensors: Mapping[str, np.ndarray], config: ClipConfig, layout: Layout, source: str
+) -> dict[str, np.ndarray]:
+    """Their tensors -> our parameters, float32, by slash-joined path.
+
+    Args:
+      tensors: with a float dtype; OpenAI's go through `unfuse_openai` first.
+      source: what an error calls the file.
+
+    Raises:
+      ValueError: names every tensor that is missing, not expected, or of another shape or dtype.
+    """
+    check(tensors, config, layout, source)
+    shapes = parameter_shapes(config)
+    params = {}
+    for entry in entries(config, layout):
+        target = np.empty(shapes[entry.ours], np.float32)
+        for i, keys in enumerate(entry.keys):
+            # Names like [D, H, head] are ours alone: the values lie in the same order.
+            part = target[i] if entry.stacked else target
+            part[...] = _read(entry.kind, [tensors[key] for key in keys]).reshape(part.shape)
+        params[entry.ours] = target
+    return params
+
+
+def to_hugging_face(params: Mapping[str, np.ndarray], config: ClipConfig) -> dict[str, np.ndarray]:
+    """Our parameters by slash-joined path -> the tensors of a `CLIPModel`, float32, contiguous."""
+    tensors: dict[str, np.ndarray] = {}
+    for entry in entries(config, Layout.HUGGING_FACE):
+        value = np.asarray(params[entry.ours], np.float32)
+        for i, keys in enumerate(entry.keys):
+            parts = _write(entry.kind, value[i] if entry.stacked else value, entry.shape, len(keys))
+            tensors |= dict(zip(keys, parts, strict=True))
+    return tensors
+
+
+def check(
+    tensors: Mapping[str, np.ndarray], config: ClipConfig, layout: Layout, source: str
+) -> None:
+    """Raises ValueError with all tensors that don't fit the architecture, if there are any."""
+    wanted = {
+        key: entry.shape for entry in entries(config, layout) for keys in entry.keys for key in keys
+    }
+    found = {key for key in tensors if key not in NO_WEIGHTS[layout]}
+    lines = [f"missing: {key} {wanted[key]}" for key in wanted if key not in tensors]
+    lines += [f"not expected: {key} {tensors[key].shape}" for key in sorted(found - set(wanted))]
+    for key, shape in wanted.items():
+        if key in tensors and tensors[key].shape != shape:
+            lines.append(f"wrong shape: {key} is {tensors[key].shape}, wanted {shape}")
+        elif key in tensors and not _is_float(tensors[key].dtype):
+            lines.append(f"wrong dtype: {key} is {tensors[key].dtype}, wanted a float")
+    if lines:
+        listed = "\n  ".join(lines)
+        raise ValueError(
+            f"{source}: {len(lines)} tensors don't fit a CLIP of this architecture:\n  {listed}"
+        )
+
+
+def _is_float(dtype: np.dtype) -> bool:
+    return np.issubdtype(dtype, np.floating) or dtype == ml_dtypes.bfloat16
+
+
+def _read(kind: Kind, tensors: list[np.ndarray]) -> np.ndarray:
+    joined = tensors[0] if len(tensors) == 1 else np.concatenate(tensors)
+    if kind is Kind.LINEAR:
+        return joined.T
+    return joined.transpose(2, 3, 1, 0) if kind is Kind.CONV else joined
+
+
+def _write(kind: Kind, value: np.ndarray, shape: tuple[int, ...], count: int) -> list[np.ndarray]:
+    joined: np.ndarray
+    if kind is Kind.CONV:
+        out, channels, rows, columns = shape
+        joined = value.reshape(rows, columns, channels, out).transpose(3, 2, 0, 1)
+    elif kind is Kind.LINEAR:
+        joined = value.reshape(shape[1], count * shape[0]).T
+    else:
+        joined = value.reshape(count * shape[0], *shape[1:]) if shape else value
+    parts = np.split(joined, count) if count > 1 else [joined]
+    return [np.array(part, order="C") for part in parts]

@@ -1,0 +1,93 @@
+"""`animclip convert`, from every layout, back to Hugging Face's, and its refusals."""
+
+import json
+
+import numpy as np
+import pytest
+
+from animclip_jax import convert
+from animclip_jax.weights import folder, source
+from tests.weights import reference
+from tests.weights.reference import GOLDEN, GOLDEN_CLIP
+
+
+def test_openais_archive_becomes_ours_and_then_hugging_faces(tmp_path, capsys):
+    assert convert.main([str(GOLDEN / "openai.pt"), "--out", str(tmp_path / "clip")]) == 0
+    assert "in the layout of animclip, 24 pixels, patches of 8" in capsys.readouterr().out
+    params, config = folder.load(tmp_path / "clip")
+    assert config == GOLDEN_CLIP
+    there = str(tmp_path / "hf")
+    assert convert.main([str(tmp_path / "clip"), "--out", there, "--to", "hugging_face"]) == 0
+    again, described = source.read(tmp_path / "hf")
+    assert described == GOLDEN_CLIP
+    for name, value in params.items():
+        np.testing.assert_array_equal(again[name], value)
+
+
+def test_positions_are_resized_on_request_alone(tmp_path, capsys):
+    out = tmp_path / "clip"
+    command = [str(GOLDEN / "openai.pt"), "--out", str(out)]
+    assert convert.main([*command, "--image_size", "40"]) == 0
+    assert "40 pixels, patches of 8, position embeddings resized from 24" in capsys.readouterr().out
+    params, config = folder.load(out)
+    assert config.image_size == 40 and params["vision/position_embedding"].shape == (26, 20)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["SOURCE", "--out", "FULL"], "there already"),
+        (["SOURCE", "--out", "no/where"], "there is no folder"),
+        (["missing.pt", "--out", "new"], "missing.pt: no such file or folder"),
+        (["some/clip", "--out", "new"], "some/clip: no such file or folder; to download"),
+        (["SOURCE", "--out", "new", "--image_size", "30"], "30 is not a multiple of patch_size 8"),
+        (["SOURCE", "--out", "new", "--activation", "gelu"], "says it itself"),
+        (["SOURCE", "--out", "new", "--revision", "0" * 40], "is not on the Hub"),
+    ],
+)
+def test_wrong_requests_are_explained_and_leave_nothing(
+    tmp_path, monkeypatch, capsys, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FULL").mkdir()
+    (tmp_path / "FULL" / "letter").touch()
+    arguments = [str(GOLDEN / "openai.pt") if name == "SOURCE" else name for name in arguments]
+    assert convert.main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("animclip convert: ") and message in error
+    assert [path.name for path in tmp_path.iterdir()] == ["FULL"]
+
+
+def test_transformers_loads_what_we_write_and_computes_the_same(tmp_path):
+    pytest.importorskip("torch", reason="needs the extra `parity`")
+    transformers = pytest.importorskip("transformers")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/config.json").write_bytes((GOLDEN / "heads.json").read_bytes())
+    tensors = (GOLDEN / "model.safetensors").read_bytes()
+    (tmp_path / "in/model.safetensors").write_bytes(tensors)
+    assert convert.main([str(tmp_path / "in"), "--out", str(tmp_path / "ours")]) == 0
+    command = [str(tmp_path / "ours"), "--out", str(tmp_path / "hf"), "--to", "hugging_face"]
+    assert convert.main(command) == 0
+    model = transformers.CLIPModel.from_pretrained(tmp_path / "hf").eval()
+    found = reference.outputs(model, *reference.inputs(GOLDEN_CLIP, 3))
+    with np.load(GOLDEN / "heads.npz") as wanted:
+        for name in wanted:
+            np.testing.assert_allclose(found[name], wanted[name], rtol=1e-5, atol=1e-6)
+    assert json.loads((tmp_path / "hf/config.json").read_text())["architectures"] == ["CLIPModel"]
+
+
+def test_a_random_torchscript_clip_of_today(tmp_path):
+    torch = pytest.importorskip("torch", reason="needs the extra `parity`")
+    model = reference.random_clip(GOLDEN_CLIP, seed=1).half().float()
+    module = reference.openai_module(model, GOLDEN_CLIP)
+    torch.save(module.state_dict(), tmp_path / "state.pt")
+    reference.save_script(module, *reference.inputs(GOLDEN_CLIP, 2), tmp_path / "clip.pt")
+    wanted = {name: value.numpy() for name, value in model.state_dict().items()}
+    for name, extra in (("clip.pt", []), ("state.pt", ["--activation", "quick_gelu"])):
+        out = tmp_path / f"{name}.hf"
+        command = [str(tmp_path / name), "--out", str(out), "--to", "hugging_face", *extra]
+        assert convert.main(command) == 0
+        found = folder.read_tensors(out / "model.safetensors")
+        assert set(found) == set(wanted)
+        for key, value in wanted.items():
+            np.testing.assert_array_equal(found[key], value, err_msg=key)

@@ -1,0 +1,121 @@
+"""What a file says of the architecture, and what we refuse because we would compute otherwise."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from animclip_jax.models.presets import PRESETS
+from animclip_jax.weights import architecture, rules, torch_archive
+from tests.weights.reference import GOLDEN, GOLDEN_CLIP
+
+# As published with openai/clip-vit-base-patch32, shortened to what differs from the defaults.
+OLD = {
+    "model_type": "clip",
+    "projection_dim": 512,
+    "text_config_dict": None,
+    "text_config": {"eos_token_id": 2},
+    "vision_config_dict": None,
+    "vision_config": {},
+}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_hugging_faces_description_there_and_back(name):
+    config = dataclasses.replace(PRESETS[name], activation="gelu")
+    described = architecture.to_hugging_face(config)
+    assert architecture.from_hugging_face(described, "config.json") == config
+
+
+def test_what_an_old_file_leaves_out_is_transformers_default():
+    assert architecture.from_hugging_face(OLD, "config.json") == PRESETS["vit_b32"]
+
+
+def test_the_section_that_transformers_lets_win():
+    large = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16}
+    both = {"vision_config": {"patch_size": 14}, "vision_config_dict": large}
+    config = architecture.from_hugging_face(OLD | both, "config.json")
+    assert (config.vision.width, config.vision.layers, config.vision.heads) == (1024, 24, 16)
+    assert config.patch_size == 32
+    transformers = pytest.importorskip("transformers", reason="needs the extra `parity`")
+    theirs = transformers.CLIPConfig(**OLD | both).vision_config
+    assert (theirs.hidden_size, theirs.patch_size) == (1024, 32)
+
+
+def test_all_that_can_not_be_computed_is_named():
+    text = {"layer_norm_eps": 1e-6, "eos_token_id": 7}
+    vision = {"num_channels": 1, "hidden_act": "gelu"}
+    with pytest.raises(ValueError) as error:
+        architecture.from_hugging_face(
+            OLD | {"text_config": text, "vision_config": vision}, "config.json"
+        )
+    for what in ("layer_norm_eps is 1e-06", "eos_token_id is 7", "num_channels is 1", "hidden_act"):
+        assert what in str(error.value)
+
+
+def test_another_kind_of_model_is_refused():
+    with pytest.raises(ValueError, match="model_type is 'siglip', wanted 'clip'"):
+        architecture.from_hugging_face({"model_type": "siglip"}, "config.json")
+    with pytest.raises(ValueError, match="activation 'relu'"):
+        sections = {name: {"hidden_act": "relu"} for name in ("text_config", "vision_config")}
+        architecture.from_hugging_face(OLD | sections, "config.json")
+
+
+def openai_shapes(config) -> dict[str, np.ndarray]:
+    """Tensors of that architecture in OpenAI's layout; they hold nothing but take no memory."""
+    return {
+        key: np.broadcast_to(np.float32(0), entry.shape)
+        for entry in rules.entries(config, rules.Layout.OPENAI)
+        for keys in entry.keys
+        for key in keys
+    }
+
+
+@pytest.mark.parametrize("name", ["vit_b32", "vit_b16", "vit_l14", "vit_l14_336"])
+def test_openais_models_are_known_by_their_tensors(name):
+    found = architecture.from_openai(openai_shapes(PRESETS[name]), "quick_gelu", "FILE")
+    assert found == PRESETS[name]
+
+
+def test_a_file_without_the_telling_tensors_names_all_that_does_not_fit():
+    tensors = rules.unfuse_openai(torch_archive.read(GOLDEN / "openai.pt").tensors)
+    tensors = {name: value for name, value in tensors.items() if value.dtype != np.int64}
+    tensors["visual.conv.weight"] = tensors.pop("visual.conv1.weight")
+    tensors.pop("ln_final.bias")
+    with pytest.raises(ValueError) as error:
+        architecture.from_openai(tensors, "quick_gelu", "FILE")
+    for line in ("missing: visual.conv1.weight", "missing: ln_final.bias"):
+        assert f"  {line}" in str(error.value)
+    assert "not expected: visual.conv.weight (20, 3, 8, 8)" in str(error.value)
+
+
+def test_a_resnet_is_refused():
+    with pytest.raises(ValueError, match="is a ResNet, wanted a ViT"):
+        architecture.from_openai({"visual.layer1.0.conv1.weight": np.zeros(1)}, "gelu", "FILE")
+
+
+def test_open_clips_description():
+    tensors = rules.unfuse_openai(torch_archive.read(GOLDEN / "openai.pt").tensors)
+    document = {
+        "model_cfg": {
+            "embed_dim": 14,
+            "vision_cfg": {"image_size": 24, "layers": 2, "width": 20, "head_width": 5},
+            "text_cfg": {"context_length": 12, "vocab_size": 99, "width": 18, "heads": 3},
+        }
+    }
+    found = architecture.from_open_clip(tensors, document, "FILE")
+    assert (found.vision.heads, found.text.heads, found.activation) == (4, 3, "gelu")
+    document["model_cfg"]["quick_gelu"] = True
+    found = architecture.from_open_clip(tensors, document, "FILE")
+    assert found.activation == "quick_gelu" and found.image_size == GOLDEN_CLIP.image_size
+    document["model_cfg"]["vision_cfg"]["pool_type"] = "avg"
+    document["model_cfg"]["text_cfg"]["no_causal_mask"] = True
+    with pytest.raises(ValueError, match="text_cfg.no_causal_mask, vision_cfg.pool_type"):
+        architecture.from_open_clip(tensors, document, "FILE")
+
+
+def test_other_pixel_statistics_are_refused():
+    mean, std = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+    architecture.check_pixels(mean, std, "FILE")
+    with pytest.raises(ValueError, match="FILE: pixels are normalised with mean"):
+        architecture.check_pixels((0.5, 0.5, 0.5), std, "FILE")

@@ -1,0 +1,82 @@
+"""Our folder: what is written is read again, whole or not at all."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from animclip_jax.weights import folder
+from tests.weights.reference import GOLDEN_CLIP
+from tests.weights.test_rules import drawn
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    folder.save(tmp_path / "clip", drawn(), GOLDEN_CLIP)
+    return tmp_path / "clip"
+
+
+def test_what_is_saved_is_loaded(saved):
+    params, config = folder.load(saved)
+    assert config == GOLDEN_CLIP and set(params) == set(drawn())
+    for name, value in drawn().items():
+        np.testing.assert_array_equal(params[name], value)
+    assert sorted(path.name for path in saved.iterdir()) == ["config.json", "model.safetensors"]
+    assert [path.name for path in saved.parent.iterdir()] == ["clip"], "nothing beside it"
+
+
+def test_a_folder_that_is_there_is_not_written_over(saved):
+    before = (saved / "model.safetensors").read_bytes()
+    with pytest.raises(FileExistsError, match="clip: there already"):
+        folder.save(saved, drawn(), GOLDEN_CLIP)
+    assert (saved / "model.safetensors").read_bytes() == before
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        folder.save(saved.parent / "no" / "clip", drawn(), GOLDEN_CLIP)
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path, monkeypatch):
+    def fail(tensors, path, metadata):
+        Path(path).write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(safetensors.numpy, "save_file", fail)
+    with pytest.raises(OSError, match="no space left"):
+        folder.save(tmp_path / "clip", drawn(), GOLDEN_CLIP)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tensors_that_do_not_fit_are_named_together(saved):
+    params = drawn()
+    params["extra"] = params.pop("text/norm_final/bias")
+    params["log_logit_scale"] = np.zeros(2, np.float32)
+    safetensors.numpy.save_file(params, saved / "model.safetensors")
+    with pytest.raises(ValueError) as error:
+        folder.load(saved)
+    assert str(error.value).splitlines()[1:] == [
+        "  missing: text/norm_final/bias (18,)",
+        "  not expected: extra (18,)",
+        "  wrong shape: log_logit_scale is (2,), wanted ()",
+    ]
+
+
+def test_other_files_are_refused(saved):
+    (saved / "model.safetensors").write_bytes(b"not this")
+    with pytest.raises(ValueError, match="model.safetensors: no safetensors file"):
+        folder.load(saved)
+    document = json.loads((saved / "config.json").read_text())
+    for change, message in (
+        ({"version": 2}, "version 2, wanted 'animclip' 1"),
+        ({"clip": document["clip"] | {"depth": 3}}, "not the fields of a model: .*depth"),
+        ({"clip": {}}, "not the fields of a model"),
+    ):
+        (saved / "config.json").write_text(json.dumps(document | change))
+        with pytest.raises(ValueError, match=message):
+            folder.load(saved)
+    (saved / "config.json").write_text("[")
+    with pytest.raises(ValueError, match="config.json: no JSON"):
+        folder.load(saved)
+    (saved / "config.json").unlink()
+    with pytest.raises(FileNotFoundError, match="config.json: no such file"):
+        folder.load(saved)
