@@ -125,6 +125,18 @@ def write_quarantine(path: Path, bad: Mapping[str, str]) -> None:
     store.write_lines(path, _quarantine_lines(bad))
 
 
+def check_share(
+    source: str, bad: Mapping[str, str], total: int, max_bad: float, where: str = ""
+) -> None:
+    """Raises ValueError where more than that share of a collection can't be used."""
+    if len(bad) > max_bad * total:
+        file, reason = next(iter(bad.items()))
+        raise ValueError(
+            f"{source}: {len(bad)} of {total} videos can't be used, wanted {max_bad:.0%} at most; "
+            f"{where}such as {file}: {reason}"
+        )
+
+
 def _encode_all(
     collection: Collection,
     stamps: dict[str, list[int] | None],
@@ -191,15 +203,10 @@ def _quarantine_lines(bad: Mapping[str, str]) -> list[dict[str, Any]]:
 def _stop_if_too_many(
     bad: dict[str, str], total: int, effort: Effort, partial: Partial, source: str
 ) -> None:
-    if len(bad) <= effort.max_bad * total:
-        return
-    path = partial.directory / QUARANTINE
-    write_quarantine(path, bad)
-    file, reason = next(iter(bad.items()))
-    raise ValueError(
-        f"{source}: {len(bad)} of {total} videos can't be used, wanted {effort.max_bad:.0%} at "
-        f"most; they are listed in {path}, such as {file}: {reason}"
-    )
+    if len(bad) > effort.max_bad * total:
+        path = partial.directory / QUARANTINE
+        write_quarantine(path, bad)
+        check_share(source, bad, total, effort.max_bad, f"they are listed in {path}, ")
 
 
 def _same(directory: Path, details: dict[str, Any]) -> dict[str, Any]:

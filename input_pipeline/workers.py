@@ -61,12 +61,12 @@ def run(
                     result = worker.kill()
                 else:
                     continue
-                number, started = worker.number, worker.number is not None
+                number = worker.number
                 if not worker.process.is_alive():
                     workers[place] = worker = _Worker(function, limits)
                 else:
                     worker.give(next(todo, None))
-                if started:
+                if number is not None:
                     yield number, result
             workers = [worker for worker in workers if not worker.dismissed]
     finally:
