@@ -23,11 +23,10 @@ class Encoded(NamedTuple):
 
 
 class Partial:
-    """Items by id, each encoded or failed, in files that only grow: use it in a `with` block.
+    """Encoded items by id, in files that only grow: use it in a `with` block.
 
-    Opened again, it holds every item whose `add` or `fail` returned. The block's end leaves it
-    there unless it is empty; `remove` is for when the store is whole. One process has it at a time,
-    others wait.
+    Opened again, it holds every item whose `add` returned. The block's end leaves it there unless
+    it is empty; `remove` is for when the store is whole. One process has it at a time, others wait.
     """
 
     def __init__(self, directory: Path, settings: dict[str, Any]) -> None:
@@ -58,15 +57,11 @@ class Partial:
         self._stack.close()
 
     def has(self, id: str, stamp: list[int] | None) -> bool:
-        """Whether the item is encoded or failed, from this state of its file."""
+        """Whether the item is there, made from this state of its file."""
         return id in self._items and self._items[id]["stamp"] == stamp
 
-    def failure(self, id: str) -> str | None:
-        """Why an item failed, None where it did not."""
-        return self._items[id].get("reason")
-
     def read(self, id: str) -> Encoded:
-        """An item that is encoded."""
+        """An item that is there."""
         line = self._items[id]
         self._frames.seek(line["offset"])
         frames = [self._frames.read(length) for length in line["lengths"]]
@@ -78,21 +73,16 @@ class Partial:
         self._frames.write(b"".join(item.frames))
         # Before the line that says that they are there.
         self._frames.flush()
-        line = {"offset": offset, "lengths": [len(frame) for frame in item.frames]}
-        self._append({"id": id, "stamp": stamp, **line, "width": item.width, "height": item.height})
-
-    def fail(self, id: str, stamp: list[int] | None, reason: str) -> None:
-        """Keeps why an item can't be had."""
-        self._append({"id": id, "stamp": stamp, "reason": reason})
+        lengths = [len(frame) for frame in item.frames]
+        line = {"id": id, "stamp": stamp, "offset": offset, "lengths": lengths}
+        line |= {"width": item.width, "height": item.height}
+        self._log.write(json.dumps(line).encode() + b"\n")
+        self._log.flush()
+        self._items[id] = line
 
     def remove(self) -> None:
         self._items.clear()
         shutil.rmtree(self.directory)
-
-    def _append(self, line: dict[str, Any]) -> None:
-        self._log.write(json.dumps(line).encode() + b"\n")
-        self._log.flush()
-        self._items[line["id"]] = line
 
     def _check_settings(self) -> None:
         path = self.directory / SETTINGS
@@ -115,7 +105,7 @@ class Partial:
             if not line.endswith(b"\n"):
                 break
             item = json.loads(line)
-            end = item["offset"] + sum(item["lengths"]) if "offset" in item else frames_end
+            end = item["offset"] + sum(item["lengths"])
             if end > written:
                 break
             self._items[item["id"]] = item

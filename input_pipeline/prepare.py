@@ -102,8 +102,8 @@ def prepare_videos(
             summary = _same(directory, details)
         else:
             stamps = {video.id: _stamp(video.path) for video in collection.videos}
-            _encode_all(collection, stamps, partial, settings, effort)
-            _write_store(collection, partial, directory, details)
+            bad = _encode_all(collection, stamps, partial, settings, effort)
+            _write_store(collection, bad, partial, directory, details)
             summary = store.read_summary(directory)
         partial.remove()
     return summary
@@ -143,15 +143,14 @@ def _encode_all(
     partial: Partial,
     settings: FrameSettings,
     effort: Effort,
-) -> None:
+) -> dict[str, str]:
+    """Encodes what is not there yet; what failed in another run may fit today's limits.
+
+    Returns why the others can't be used.
+    """
+    todo = [video for video in collection.videos if not partial.has(video.id, stamps[video.id])]
     total = len(collection.videos) + len(collection.missing)
     bad = dict(collection.missing)
-    todo = []
-    for video in collection.videos:
-        if not partial.has(video.id, stamps[video.id]):
-            todo.append(video)
-        elif (reason := partial.failure(video.id)) is not None:
-            bad[video.id] = reason
     _stop_if_too_many(bad, total, effort, partial, collection.source)
     encode = functools.partial(encode_video, settings=settings)
     results = workers.run(
@@ -167,28 +166,27 @@ def _encode_all(
             video = todo[number]
             if isinstance(result, workers.Failure):
                 bad[video.id] = result.reason
-                partial.fail(video.id, stamps[video.id], result.reason)
                 _stop_if_too_many(bad, total, effort, partial, collection.source)
             else:
                 partial.add(video.id, stamps[video.id], result)
             bar.update()
+    order = [*collection.missing, *(video.id for video in collection.videos)]
+    return {id: bad[id] for id in order if id in bad}
 
 
 def _write_store(
     collection: Collection,
+    bad: dict[str, str],
     partial: Partial,
     directory: Path,
     details: dict[str, Any],
 ) -> None:
-    bad = dict(collection.missing)
     temporary = partial.directory / "store"
     with store.StoreWriter(directory, collection.source, details, temporary) as writer:
         for video in collection.videos:
-            if (reason := partial.failure(video.id)) is not None:
-                bad[video.id] = reason
-                continue
-            frames, width, height = partial.read(video.id)
-            writer.add(video.id, frames, video.captions, width, height, dict(video.fields))
+            if video.id not in bad:
+                frames, width, height = partial.read(video.id)
+                writer.add(video.id, frames, video.captions, width, height, dict(video.fields))
         for name, videos in collection.splits.items():
             lines = ({"id": id, "captions": captions} for id, captions in videos.items())
             writer.write_lines(f"{SPLITS}/{name}.jsonl", lines)

@@ -22,7 +22,6 @@ from input_pipeline.prepare import Collection, Effort, FrameSettings, Video
 from input_pipeline.video import write_video
 
 ROOT = Path(__file__).resolve().parents[2]
-LENIENT = Effort(max_bad=1.0)
 
 
 def frames(count: int, height: int, width: int) -> np.ndarray:
@@ -118,26 +117,32 @@ def test_a_stop_keeps_what_is_done_and_the_next_run_goes_on(
     names = [f"{n}{'crash' if n == 3 else ''}" for n in range(8)]
     prepare.prepare_videos(named(*names), tmp_path / "straight")
 
-    real, asked = workers.run, []
+    real = workers.run
+    asked: list[list[str]] = []
+    encoded: list[str] = []
 
     def run(function: Any, arguments: list[Path], *rest: Any) -> Any:
-        asked.append(len(arguments))
-        for count, result in enumerate(real(function, arguments, *rest)):
+        asked.append([path.name for path in arguments])
+        for count, (number, result) in enumerate(real(function, arguments, *rest)):
             if len(asked) == 1 and count == 5:
                 raise KeyboardInterrupt
-            yield result
+            if isinstance(result, Encoded):
+                encoded.append(arguments[number].name)
+            yield number, result
 
     monkeypatch.setattr(workers, "run", run)
     with pytest.raises(KeyboardInterrupt):
         prepare.prepare_videos(named(*names), tmp_path / "store")
     assert not (tmp_path / "store").exists()
+    first = [*encoded]
+    assert len(first) >= 4
     prepare.prepare_videos(named(*names), tmp_path / "store")
-    assert asked == [8, 3]
+    assert asked == [names, [name for name in names if name not in first]]
     assert contents(tmp_path / "store") == contents(tmp_path / "straight")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["store", "straight"]
 
     assert prepare.prepare_videos(named(*names), tmp_path / "store")["num_items"] == 7
-    assert asked == [8, 3], "what is there is whole"
+    assert len(asked) == 2, "what is there is whole"
 
 
 KILLED = """
@@ -209,6 +214,16 @@ def test_a_file_that_changed_is_decoded_again(tmp_path: Path) -> None:
         prepare.prepare_videos(collection, tmp_path / "store")
     write_video(tmp_path / "a.mp4", frames(4, 32, 32), 25)
     assert prepare.prepare_videos(collection, tmp_path / "store")["num_items"] == 1
+
+
+def test_what_passed_a_limit_is_tried_again_with_another(tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        write_video(tmp_path / name, frames(4, 32, 32), 25)
+    collection = Collection("test", [Video(n, tmp_path / n, ["x"]) for n in ("a.mp4", "b.mp4")])
+    hasty = Effort(limits=workers.Limits(1e-9), max_bad=0.5)
+    with pytest.raises(ValueError, match="2 of 2 .* not decoded after 1e-09 seconds"):
+        prepare.prepare_videos(collection, tmp_path / "store", effort=hasty)
+    assert prepare.prepare_videos(collection, tmp_path / "store")["num_quarantined"] == 0
 
 
 def test_too_many_bad_videos_stop_the_run_early(

@@ -103,6 +103,10 @@ def test_the_real_release_and_published_lists_agree(real) -> None:
     folder = real("msrvtt", *msrvtt.RELEASE, *lists)
     splits = msrvtt.read(Download(folder))
     assert sum(len(texts) for v in splits.values() for texts in v.values()) == 200_000
+    videos = [v for name in msrvtt.RELEASE for v in Download(folder).json(name)["videos"]]
+    held_out = {v["url"] for v in videos if v["video_id"] in splits["full-val"]}
+    others = {v["url"] for v in videos if v["video_id"] not in splits["full-val"]}
+    assert len(videos) == 10_000 and not held_out & others, "two clips of one film"
     for part, name in zip(parts, lists, strict=True):
         text = gzip.decompress((folder / f"{name}.gz").read_bytes()).decode()
         ids = [row["video_id"] for row in csv.DictReader(io.StringIO(text))]
