@@ -121,7 +121,7 @@ def encode_video(path: Path, settings: FrameSettings) -> Encoded:
 
 
 def write_quarantine(path: Path, bad: Mapping[str, str]) -> None:
-    """Writes {file: reason} as JSON lines {"file", "reason"}; an empty file says all are good."""
+    """Writes {file: reason} as JSON lines, see `_quarantine_lines`; without any all are good."""
     store.write_lines(path, _quarantine_lines(bad))
 
 
@@ -195,7 +195,8 @@ def _write_store(
 
 
 def _quarantine_lines(bad: Mapping[str, str]) -> list[dict[str, Any]]:
-    return [{"file": file, "reason": reason} for file, reason in bad.items()]
+    """An object for each: "file", "reason", and "count", how often it is met."""
+    return [{"file": file, "reason": reason, "count": 1} for file, reason in bad.items()]
 
 
 def _stop_if_too_many(

@@ -7,6 +7,7 @@ import math
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -35,13 +36,29 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+@contextlib.contextmanager
+def hidden_main() -> Iterator[None]:
+    """Keeps spawned processes from importing the program's main module, and TensorFlow with it."""
+    main = sys.modules["__main__"]
+    hidden = {name: getattr(main, name) for name in ("__spec__", "__file__") if hasattr(main, name)}
+    try:
+        main.__spec__ = None
+        if "__file__" in hidden:
+            del main.__file__
+        yield
+    finally:
+        for name, value in hidden.items():
+            setattr(main, name, value)
+
+
 def run(
     function: Callable[[Any], Any], arguments: Sequence[Any], processes: int, limits: Limits
 ) -> Iterator[tuple[int, Any]]:
     """(number of an argument, function(argument) or a Failure), in the order they are finished.
 
     A Failure says what the function raised, or that its process crashed or passed a limit; another
-    process takes its place. Function and arguments are pickled into spawned processes.
+    process takes its place. Function and arguments are pickled into spawned processes, which don't
+    import the main module: the function must stand in another.
     Raises RuntimeError where a process can't start.
     """
     todo = iter(enumerate(arguments))
@@ -93,7 +110,8 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         arguments = (theirs, self.function, self.limits.gibibytes)
         self.process = context.Process(target=_work, args=arguments, daemon=True)
-        self.process.start()
+        with hidden_main():
+            self.process.start()
         theirs.close()
 
     def give(self, task: tuple[int, Any] | None) -> None:
@@ -112,10 +130,7 @@ class _Worker:
         self.process.join()
         code = self.process.exitcode
         if self.number is None:
-            raise RuntimeError(
-                f"a process for decoding ended at its start (exit code {code}); a script that "
-                'prepares files needs its calls under if __name__ == "__main__":'
-            )
+            raise RuntimeError(f"a process for decoding ended at its start (exit code {code})")
         return Failure(f"the decoder crashed (exit code {code})")
 
     def kill(self) -> Failure:

@@ -148,11 +148,10 @@ def test_a_stop_keeps_what_is_done_and_the_next_run_goes_on(
 KILLED = """
 import sys
 from pathlib import Path
-from input_pipeline.prepare import Collection, Effort, Video, prepare_videos
-if __name__ == "__main__":
-    source, out = map(Path, sys.argv[1:])
-    videos = [Video(path.name, path, ["x"]) for path in sorted(source.iterdir())]
-    prepare_videos(Collection("killed", videos), out)
+from input_pipeline.prepare import Collection, Video, prepare_videos
+source, out = map(Path, sys.argv[1:])
+videos = [Video(path.name, path, ["x"]) for path in sorted(source.iterdir())]
+prepare_videos(Collection("killed", videos), out)
 """
 
 
