@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from input_pipeline import folder, store
+from input_pipeline import folder, prepared, store
 
 KINDS = "folder:DIR, folder:DIR@FIELD=VALUE, drawn:SPLIT, drawn:SPLIT:COUNT"
 
@@ -35,7 +35,8 @@ def open_source(source: str, cache_dir: str) -> Examples:
 
     - `folder:DIR[@FIELD=VALUE]`: DIR/captions.jsonl, a JSON object a line: "image" or "video" (a
       path inside DIR) and "captions"; @FIELD=VALUE keeps the lines whose FIELD is VALUE. Pictures
-      are read as they are; videos are decoded once, into cache_dir.
+      are read as they are; videos are decoded once, into cache_dir. DIR may also be a store that
+      `animclip prepare` wrote; of a video set, @split=NAME says which of its splits.
     - `drawn:SPLIT[:COUNT]`: the embedded world, drawn once, into cache_dir.
 
     Raises ValueError or FileNotFoundError saying what is wrong where.
@@ -46,6 +47,10 @@ def open_source(source: str, cache_dir: str) -> Examples:
         raise ValueError(f"source {source!r}: no such kind of source, wanted one of {KINDS}")
     if kind == "drawn":
         return _open_drawn(source, location, cache_dir)
+    if (found := prepared.open_prepared(location)) is not None:
+        return _open_store(
+            source, *found, is_video=any(line["num_frames"] > 1 for line in found[1])
+        )
     listing = folder.read_listing(location)
     if listing.is_video:
         directory = folder.prepared_videos(listing, cache_dir)

@@ -1,10 +1,7 @@
 """Draws a split of the embedded world into a prepared store, once, with all cores."""
 
 import os
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from io import BytesIO
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,6 +13,7 @@ from tqdm import tqdm
 from input_pipeline.drawn.captions import captions
 from input_pipeline.drawn.raster import still, video
 from input_pipeline.drawn.scene import SPLITS, WORLD_VERSION, scene
+from input_pipeline.workers import cores, hidden_main
 
 DEFAULT_COUNTS = {"train": 8192, "val": 600, "test": 600}
 CAPTIONS_STORED = {"train": 5, "val": 3, "test": 3}
@@ -47,14 +45,14 @@ def _write(directory: Path, split: str, count: int) -> None:
 
     directory.parent.mkdir(parents=True, exist_ok=True)
     starts = range(0, count, CHUNK)
-    workers = min(len(starts), _cores())
+    workers = min(len(starts), cores())
     try:
         with (
             StoreWriter(directory, f"drawn:{split}:{count}") as store,
             ProcessPoolExecutor(workers, get_context("spawn")) as pool,
             tqdm(total=count, desc=f"drawing {split}", unit="scene", disable=None) as bar,
         ):
-            with _hidden_main():
+            with hidden_main():
                 chunks = [
                     pool.submit(_draw, split, start, min(start + CHUNK, count)) for start in starts
                 ]
@@ -69,28 +67,6 @@ def _write(directory: Path, split: str, count: int) -> None:
         if not directory.exists():
             raise
         # Another process has drawn the same scenes meanwhile: theirs are as good.
-
-
-def _cores() -> int:
-    """How many cores this process may use, which in a container is fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-@contextmanager
-def _hidden_main() -> Iterator[None]:
-    """Keeps spawned workers from importing the program's main module, and TensorFlow with it."""
-    main = sys.modules["__main__"]
-    hidden = {name: getattr(main, name) for name in ("__spec__", "__file__") if hasattr(main, name)}
-    try:
-        main.__spec__ = None
-        if "__file__" in hidden:
-            del main.__file__
-        yield
-    finally:
-        for name, value in hidden.items():
-            setattr(main, name, value)
 
 
 def _draw(split: str, start: int, stop: int) -> list[Drawn]:
