@@ -16,7 +16,7 @@ from animclip_jax.animation.config import PRESETS, AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
 from animclip_jax.animation.render import render
 from input_pipeline import video
-from input_pipeline.batches import film_picture
+from input_pipeline.filming import film_picture
 
 SUFFIXES = (".gif", ".mp4", ".png")
 # Frames in a row of a contact sheet, and pixels between them.
