@@ -7,20 +7,22 @@ processes or threads or on where a run was resumed.
 
 from __future__ import annotations
 
-import io
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
-from input_pipeline.director import noise, stream_key
-from input_pipeline.filming import Clip, film_clip, picture_size, plan_batch
+from input_pipeline import orientation, picture
+from input_pipeline.director import COMPONENTS, DRAWS, SHOTS, stream_key
+from input_pipeline.filming import Clip, decode_region, plan_batch, to_canvas
+from input_pipeline.picture_header import stored_size
 from input_pipeline.sources import Examples
+from input_pipeline.stand_ins import StandIns
 from input_pipeline.tokenizer import Tokenizer
 from input_pipeline.video import fit, positions
 
@@ -29,6 +31,23 @@ tf.config.set_visible_devices([], "GPU")
 PARALLEL_CALLS = tf.data.AUTOTUNE
 # Batches made ahead, so that the host works while the device does.
 BATCHES_AHEAD = 2
+# What a file that is broken or gone raises; anything else ends the run.
+BROKEN = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError)
+# Random whole numbers below this, modulo a small count, are even enough.
+_MANY = 1 << 48
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """What the batches of a run depend on, and which rows of each are this process's."""
+
+    examples: Examples
+    animation: AnimationConfig
+    canvas_size: int
+    batch_size: int
+    seed: int
+    group_size: int
+    rows: range
 
 
 def train_batches(
@@ -48,7 +67,8 @@ def train_batches(
 
     A picture comes with one of its captions; of a video a frame at a random time is taken as the
     picture. Every epoch visits each group of group_size consecutive examples once, in an order of
-    its own, keeping groups together.
+    its own, keeping groups together. Where an example can't be decoded, it is quarantined and the
+    next one that can stands in for it.
 
     Yields dicts, B = batch_size / process_count examples each:
       canvas: uint8 [B, S, S, 3], the part of the picture that the clip sees, stretched to
@@ -57,48 +77,20 @@ def train_batches(
       tokens: int32 [B, L].
       index: int32 [B], into `examples`.
 
-    Raises ValueError for sizes that don't divide each other, and, while running, for a picture that
-    can't be decoded, with its id.
+    Raises ValueError for sizes that don't divide each other, and, while running, where over half of
+    a batch or of the source can't be decoded.
     """
     _check_sizes(examples, batch_size, group_size, process_index, process_count)
     part = batch_size // process_count
-    order = _order(examples, seed, group_size)
-    load = _load(examples, seed, order)
-    plan = plan_batch(animation)
-    film = film_clip(animation, canvas_size)
-
-    def position(number: tf.Tensor) -> tf.Tensor:
-        return number // part * batch_size + process_index * part + number % part
-
-    def alone(position: tf.Tensor) -> Clip:
-        planned = plan({name: value[None] for name, value in load(position).items()})
-        return film({name: value[0] for name, value in planned.items()})
-
-    dataset = tf.data.Dataset.range(start_step * part, np.iinfo(np.int64).max)
-    dataset = dataset.map(position).map(load, num_parallel_calls=PARALLEL_CALLS)
-    # The director plans a whole batch at once: its many small ops cost as much for one clip.
-    dataset = dataset.batch(part).map(plan).unbatch()
-    dataset = dataset.map(film, num_parallel_calls=PARALLEL_CALLS).batch(part)
-    options = tf.data.Options()
-    options.deterministic = True
-    dataset = dataset.prefetch(BATCHES_AHEAD).with_options(options)
+    rows = range(process_index * part, (process_index + 1) * part)
+    recipe = _Recipe(examples, animation, canvas_size, batch_size, seed, group_size, rows)
 
     def run() -> Iterator[dict]:
-        batches = dataset.as_numpy_iterator()
-        for step in itertools.count(start_step):
-            try:
-                batch = next(batches)
-            except tf.errors.OpError as error:
-                first = step * batch_size + process_index * part
-                index, reason = _culprit(alone, order, range(first, first + part))
-                if index is None:
-                    raise
-                raise ValueError(_cannot_decode(examples, index, reason)) from error
-            captions = [caption.decode("utf-8") for caption in batch["caption"]]
+        for batch in _sound_batches(recipe, start_step):
             yield {
                 "canvas": batch["canvas"],
                 "plan": ShotPlan(batch["boxes"]),
-                "tokens": tokenizer(captions),
+                "tokens": tokenizer([caption.decode("utf-8") for caption in batch["caption"]]),
                 "index": batch["index"].astype(np.int32),
             }
 
@@ -125,8 +117,8 @@ def eval_batches(
         index, encoded = item
         wanted = positions(num_frames, len(encoded))
         try:
-            fitted = {n: fit(_pixels(encoded[n]), image_size) for n in set(wanted.tolist())}
-        except (OSError, ValueError, SyntaxError) as error:
+            fitted = {n: fit(picture.pixels(encoded[n]), image_size) for n in set(wanted.tolist())}
+        except ValueError as error:
             raise ValueError(_cannot_decode(examples, index, str(error))) from error
         return np.stack([fitted[n] for n in wanted.tolist()])
 
@@ -144,73 +136,154 @@ def eval_batches(
 def decode_pictures(examples: Examples, indices: Iterable[int]) -> list[np.ndarray]:
     """The pictures of some examples whole, the first frames of videos: uint8 [H, W, 3] each."""
     fetched = (examples.fetch(tf.constant(index, tf.int64)) for index in indices)
-    return [_pixels(frames[0].numpy()) for frames in fetched]
+    return [picture.pixels(frames[0].numpy()) for frames in fetched]
 
 
-def _order(examples: Examples, seed: int, group_size: int) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A function from a position in the run (int64) to the example that stands there."""
-    num_groups = len(examples.ids) // group_size
-    key = stream_key(seed, "order")
+def _sound_batches(recipe: _Recipe, step: int) -> Iterator[dict[str, np.ndarray]]:
+    """The batches from a step on; what can't be decoded is replaced, and its batch made again."""
+    stand_ins = StandIns(recipe.examples, recipe.group_size)
+    batches = _dataset(recipe, stand_ins.table, step).as_numpy_iterator()
+    while True:
+        try:
+            batch = next(batches)
+        except BROKEN:
+            bad = _bad_clips(recipe, stand_ins.table, step)
+            if not bad:
+                raise
+            stand_ins.replace(bad, len(recipe.rows))
+            batches = _dataset(recipe, stand_ins.table, step).as_numpy_iterator()
+        else:
+            yield batch
+            step += 1
 
-    def order(position: tf.Tensor) -> tf.Tensor:
-        group, member = position // group_size, position % group_size
-        epoch = group // num_groups
-        shuffled = tf.random.experimental.index_shuffle(
-            group % num_groups, tf.stack([tf.constant(key, tf.int64), epoch]), num_groups - 1
-        )
-        return shuffled * group_size + member
 
-    return order
+def _dataset(recipe: _Recipe, table: np.ndarray, start_step: int) -> tf.data.Dataset:
+    dataset = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
+    # Everything but the pictures is made for a whole batch at once: the many small ops cost as much
+    # for one clip.
+    dataset = dataset.map(_plan(recipe, table), num_parallel_calls=PARALLEL_CALLS).unbatch()
+    dataset = dataset.map(_film(recipe), num_parallel_calls=PARALLEL_CALLS)
+    options = tf.data.Options()
+    options.deterministic = True
+    dataset = dataset.batch(len(recipe.rows), drop_remainder=True)
+    return dataset.prefetch(BATCHES_AHEAD).with_options(options)
 
 
-def _load(
-    examples: Examples, seed: int, order: Callable[[tf.Tensor], tf.Tensor]
-) -> Callable[[tf.Tensor], Clip]:
-    """A function from a position to its example's picture, a caption and random numbers."""
+def _plan(recipe: _Recipe, table: np.ndarray) -> Callable[[tf.Tensor], Clip]:
+    """A function from a step (int64 scalar) to this process's clips, planned, without pictures."""
+    examples, rows = recipe.examples, recipe.rows
     captions = tf.constant([caption for some in examples.captions for caption in some])
     ends = tf.constant(np.cumsum([0, *map(len, examples.captions)]), tf.int64)
-    which_caption, which_frame = stream_key(seed, "caption"), stream_key(seed, "frame")
+    sizes, turns = tf.constant(examples.sizes), tf.constant(examples.orientations)
+    plan = plan_batch(recipe.animation)
 
-    def draw(key: int, position: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        return tf.random.stateless_uniform(
-            [], tf.stack([key, position]), 0, count, tf.int64, alg="philox"
+    def draw(name: str, step: tf.Tensor) -> tf.Tensor:
+        seed = tf.stack([stream_key(recipe.seed, name), step])
+        drawn = tf.random.stateless_uniform(
+            [recipe.batch_size], seed, 0, _MANY, tf.int64, alg="philox"
         )
+        return drawn[rows.start : rows.stop]
 
-    def load(position: tf.Tensor) -> Clip:
-        index = order(position)
-        frames = examples.fetch(index)
-        num_frames = tf.shape(frames, out_type=tf.int64)[0]
-        encoded = frames[draw(which_frame, position, num_frames)]
-        first, end = ends[index], ends[index + 1]
-        return {
-            "encoded": encoded,
-            "caption": captions[first + draw(which_caption, position, end - first)],
-            "size": picture_size(encoded),
-            "noise": noise(seed, position),
+    def planned(step: tf.Tensor) -> Clip:
+        position = step * recipe.batch_size + tf.range(rows.start, rows.stop, dtype=tf.int64)
+        index = tf.gather(tf.constant(table), _order(recipe, position))
+        first, end = tf.gather(ends, index), tf.gather(ends, index + 1)
+        clips = {
             "index": index,
+            "caption": tf.gather(captions, first + draw("caption", step) % (end - first)),
+            "frame": draw("frame", step),
+            "size": tf.gather(sizes, index),
+            "noise": _noise(recipe, step),
+            "turn": tf.cast(tf.gather(turns, index), tf.int32),
+        }
+        return plan(clips)
+
+    return planned
+
+
+def _order(recipe: _Recipe, position: tf.Tensor) -> tf.Tensor:
+    """Which examples stand at positions of the run. int64 [B] -> int64 [B]."""
+    num_groups = len(recipe.examples.ids) // recipe.group_size
+    group, member = position // recipe.group_size, position % recipe.group_size
+    key = tf.fill(tf.shape(group), tf.constant(stream_key(recipe.seed, "order"), tf.int64))
+    # tf.random.experimental.index_shuffle, which itself takes one seed for all.
+    shuffled = tf.raw_ops.RandomIndexShuffle(
+        index=group % num_groups,
+        seed=tf.stack([key, group // num_groups, tf.zeros_like(key)], axis=1),
+        max_index=tf.constant(num_groups - 1, tf.int64),
+    )
+    return shuffled * recipe.group_size + member
+
+
+def _noise(recipe: _Recipe, step: tf.Tensor) -> tf.Tensor:
+    """The director's random numbers, float32 [B, len(COMPONENTS), SHOTS, DRAWS].
+
+    The whole batch's are drawn, and cut, so that a row is the same whoever draws it.
+    """
+    shape = [recipe.batch_size, SHOTS, DRAWS]
+    draws = [
+        tf.random.stateless_uniform(
+            shape, tf.stack([stream_key(recipe.seed, name), step]), alg="philox"
+        )
+        for name in COMPONENTS
+    ]
+    return tf.stack(draws, axis=1)[recipe.rows.start : recipe.rows.stop]
+
+
+def _film(recipe: _Recipe) -> Callable[[Clip], Clip]:
+    """A function from a planned clip to what leaves the pipeline."""
+    fetch, num_frames = recipe.examples.fetch, recipe.animation.num_frames
+    any_turned = bool((recipe.examples.orientations != 1).any())
+
+    def film(clip: Clip) -> Clip:
+        frames = fetch(clip["index"])
+        encoded = frames[clip["frame"] % tf.shape(frames, out_type=tf.int64)[0]]
+        region, whole, turn = clip["region"], [0, 0, *tf.unstack(clip["size"])], clip["turn"]
+        if any_turned:
+            region = orientation.stored_region(region, clip["size"], turn)
+            whole = orientation.stored_region(tf.stack(whole), clip["size"], turn)
+        # A file that has become another, such as one of a billion pixels, is not decoded.
+        found = stored_size(encoded)
+        same = tf.reduce_all(tf.equal(found, whole[2:]))
+        said = ["another size than when the source was opened, (height, width)", found]
+        with tf.control_dependencies([tf.raw_ops.Assert(condition=same, data=said)]):
+            pixels = decode_region(tf.identity(encoded), region)
+        if any_turned:
+            pixels = orientation.upright(pixels, turn)
+        return {
+            "canvas": to_canvas(pixels, recipe.canvas_size),
+            "boxes": tf.ensure_shape(clip["boxes"], [num_frames, 4]),
+            "caption": clip["caption"],
+            "index": clip["index"],
         }
 
-    return load
+    return film
 
 
-def _culprit(
-    make: Callable[[tf.Tensor], object], order: Callable[[tf.Tensor], tf.Tensor], run: Iterable[int]
-) -> tuple[int | None, str]:
-    """Which example of a failed batch it was, and why, found by making each again, alone."""
-    for position in run:
-        try:
-            make(tf.constant(position, tf.int64))
-        except tf.errors.OpError as error:
-            return int(order(tf.constant(position, tf.int64))), error.message
-    return None, ""
+def _bad_clips(recipe: _Recipe, table: np.ndarray, step: int) -> dict[int, str]:
+    """The examples of a batch that can't be decoded, and why."""
+    film = _film(recipe)
+    planned = _plan(recipe, table)(tf.constant(step, tf.int64))
+    clips = tf.data.Dataset.from_tensor_slices(planned)
+    # A pixel is asked for, else TensorFlow leaves out the decoding.
+    made = clips.map(
+        lambda clip: (clip["index"], film(clip)["canvas"][0, 0, 0]),
+        num_parallel_calls=PARALLEL_CALLS,
+    )
+    good = {int(index) for index, _ in made.ignore_errors().as_numpy_iterator()}
+    bad: dict[int, str] = {}
+    for clip in clips:
+        index = int(clip["index"])
+        if index not in good and index not in bad:
+            try:
+                film(clip)
+            except BROKEN as error:
+                bad[index] = error.message
+    return bad
 
 
 def _cannot_decode(examples: Examples, index: int, reason: str) -> str:
-    return (
-        f"{examples.name}: {examples.ids[index]!r} can't be decoded as a picture: {reason}. "
-        "It was readable when the source was opened, or was never checked: replace the file, or "
-        "take its line out of captions.jsonl"
-    )
+    return f"{examples.name}: {examples.ids[index]!r} can't be used as a picture: {reason}"
 
 
 def _check_sizes(
@@ -228,8 +301,3 @@ def _check_sizes(
             f"{examples.name}: {len(examples.ids)} examples, wanted a multiple of group_size "
             f"{group_size}, and not 0"
         )
-
-
-def _pixels(encoded: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(encoded)) as image:
-        return np.asarray(image.convert("RGB"))

@@ -21,29 +21,18 @@ Clip = dict[str, tf.Tensor]
 
 
 def plan_batch(animation: AnimationConfig) -> Callable[[Clip], Clip]:
-    """A function from a batch of loaded clips to the same with windows in place of the noise."""
+    """A function from a batch of clips to the same with a plan in place of the noise.
+
+    Pictures are not needed yet, only their sizes, so all of this is done once for a whole batch.
+    """
 
     def plan(clips: Clip) -> Clip:
-        boxes = direct(clips["noise"], clips["size"], animation)
-        return {name: clips[name] for name in ("encoded", "caption", "index")} | {"boxes": boxes}
+        windows = direct(clips["noise"], clips["size"], animation)
+        region = smallest_region(windows)
+        rest = {name: value for name, value in clips.items() if name != "noise"}
+        return rest | {"boxes": on_canvas(windows, region), "region": region}
 
     return plan
-
-
-def film_clip(animation: AnimationConfig, canvas_size: int) -> Callable[[Clip], Clip]:
-    """A function from a planned clip to what leaves the pipeline."""
-
-    def film(clip: Clip) -> Clip:
-        boxes = tf.ensure_shape(clip["boxes"], [animation.num_frames, 4])
-        region = smallest_region(boxes)
-        return {
-            "canvas": to_canvas(decode_region(clip["encoded"], region), canvas_size),
-            "boxes": on_canvas(boxes, region),
-            "caption": clip["caption"],
-            "index": clip["index"],
-        }
-
-    return film
 
 
 def film_picture(
@@ -58,20 +47,11 @@ def film_picture(
     return canvas.numpy(), ShotPlan(on_canvas(boxes, region).numpy())
 
 
-def picture_size(encoded: tf.Tensor) -> tf.Tensor:
-    """(height, width) of an encoded picture, int32 [2], from the header where it is a JPEG."""
-    return tf.cond(
-        _is_jpeg(encoded),
-        lambda: tf.image.extract_jpeg_shape(encoded)[:2],
-        lambda: tf.shape(_decode(encoded))[:2],
-    )
-
-
 def smallest_region(boxes: tf.Tensor) -> tf.Tensor:
-    """The whole pixels that windows [T, 4] see: int32 [4], (y, x, height, width)."""
-    low = tf.cast(tf.floor(tf.reduce_min(boxes[:, :2], axis=0)), tf.int32)
-    high = tf.cast(tf.math.ceil(tf.reduce_max(boxes[:, 2:], axis=0)), tf.int32)
-    return tf.concat([low, high - low], axis=0)
+    """The whole pixels that windows [..., T, 4] see: int32 [..., 4], (y, x, height, width)."""
+    low = tf.cast(tf.floor(tf.reduce_min(boxes[..., :2], axis=-2)), tf.int32)
+    high = tf.cast(tf.math.ceil(tf.reduce_max(boxes[..., 2:], axis=-2)), tf.int32)
+    return tf.concat([low, high - low], axis=-1)
 
 
 def decode_region(encoded: tf.Tensor, region: tf.Tensor) -> tf.Tensor:
@@ -102,9 +82,10 @@ def to_canvas(pixels: tf.Tensor, canvas_size: int) -> tf.Tensor:
 
 
 def on_canvas(boxes: tf.Tensor, region: tf.Tensor) -> tf.Tensor:
-    """Windows [T, 4] in pixels of the picture -> in fractions of the region."""
-    region = tf.cast(region, tf.float32)
-    origin, extent = tf.tile(region[:2], [2]), tf.tile(region[2:], [2])
+    """Windows [..., T, 4] in pixels of the picture -> in fractions of the region [..., 4]."""
+    region = tf.cast(region, tf.float32)[..., None, :]
+    origin = tf.concat([region[..., :2]] * 2, axis=-1)
+    extent = tf.concat([region[..., 2:]] * 2, axis=-1)
     # The region holds the windows: the clip takes away rounding only.
     return tf.clip_by_value((boxes - origin) / extent, 0.0, 1.0)
 
@@ -114,6 +95,6 @@ def _is_jpeg(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _decode(encoded: tf.Tensor) -> tf.Tensor:
-    """PNG or GIF (its first frame): uint8 [H, W, 3]."""
+    """PNG, GIF or WebP (the first frame): uint8 [H, W, 3]."""
     pixels = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     return tf.ensure_shape(pixels, [None, None, 3])

@@ -34,7 +34,6 @@ def test_every_kind_of_picture_is_cropped_alike(mode: str, kind: str) -> None:
     encoded = encode(gradient(50, 70), mode, kind)
     with Image.open(io.BytesIO(encoded)) as image:
         wanted = np.asarray(image.convert("RGB"))[13:40, 21:61]
-    assert filming.picture_size(tf.constant(encoded)).numpy().tolist() == [50, 70]
     region = tf.constant([13, 21, 27, 40], tf.int32)
     pixels = filming.decode_region(tf.constant(encoded), region).numpy()
     assert pixels.shape == (27, 40, 3)
