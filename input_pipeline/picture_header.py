@@ -22,11 +22,8 @@ def stored_size(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _others(encoded: tf.Tensor) -> tf.Tensor:
-    text = tf.strings.substr(
-        tf.strings.join([tf.strings.substr(encoded, 0, _HEAD_BYTES), b"\0" * _HEAD_BYTES]),
-        0,
-        _HEAD_BYTES,
-    )
+    padded = tf.strings.join([tf.strings.substr(encoded, 0, _HEAD_BYTES), b"\0" * _HEAD_BYTES])
+    text = tf.strings.substr(padded, 0, _HEAD_BYTES)
     head = tf.cast(tf.io.decode_raw(text, tf.uint8), tf.int64)
 
     def little(start: int, count: int) -> tf.Tensor:
