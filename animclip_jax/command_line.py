@@ -20,6 +20,7 @@ from ml_collections.config_flags import config_flags, tuple_parser
 VERBS = {
     "train": "train on animated pictures, then evaluate",
     "evaluate": "search captioned videos with a trained model and score it",
+    "prepare": "decode videos once, into a store that training reads",
     "animate": "film a photo as training does, into a .gif, an .mp4 or a contact sheet",
     "report": "gather the results of a run or a sweep into one page",
 }

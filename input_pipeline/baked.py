@@ -37,7 +37,7 @@ def bake(
     temporary.mkdir(parents=True)
     try:
         for number, batch in enumerate(itertools.islice(batches, count)):
-            np.savez(_file(temporary, number), **_flat(batch))
+            np.savez(_file(temporary, number), allow_pickle=False, **_flat(batch))
         summary = {"version": VERSION, "count": count, "settings": settings}
         (temporary / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
         os.rename(temporary, directory)
@@ -122,7 +122,7 @@ def _flat(batch: dict) -> dict[str, np.ndarray]:
 
 def _read(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: can't be read ({error}): bake it again") from error

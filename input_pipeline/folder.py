@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,10 +20,14 @@ CHECKED = "checked.jsonl"
 
 @dataclass(frozen=True)
 class Item:
-    """A line of captions.jsonl: a file, by its path inside the folder, and its captions."""
+    """A line of captions.jsonl: a file, by its path inside the folder, its captions, and the rest.
+
+    fields: the line's other values that a filter can choose by.
+    """
 
     file: str
     captions: list[str]
+    fields: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def read_listing(location: str) -> Listing:
     Raises FileNotFoundError without DIR or its captions.jsonl, and ValueError where pictures and
     videos are mixed, a line has no FIELD, or nothing is left.
     """
-    directory, field, value = _split_location(location)
+    directory, field, value = split_location(location)
     path = directory / CAPTIONS
     if not path.is_file():
         raise FileNotFoundError(
@@ -94,7 +97,7 @@ def read_listing(location: str) -> Listing:
             continue
         first_lines[item.file] = number
         items.append(item)
-        if field is None or _matches(values, field, value, where):
+        if field is None or matches(values, field, value, where):
             selected.append(item)
     if not selected:
         kept = "" if field is None else f" with {field} = {value}"
@@ -107,18 +110,25 @@ def read_listing(location: str) -> Listing:
 
 def prepared_videos(listing: Listing, cache_dir: str | os.PathLike[str]) -> Path:
     """The store of the folder's videos, all of them, made on first use."""
-    cache = listing.cache(cache_dir)
-    directory = cache / "store"
+    directory = listing.cache(cache_dir) / "store"
     if not directory.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        videos = [
-            prepare.Video(item.file, listing.directory / item.file, item.captions)
-            for item in listing.items
-        ]
-        name = f"folder:{listing.directory}"
-        with contextlib.suppress(FileExistsError):  # Another process was faster.
-            prepare.prepare_videos(videos, directory, cache / quarantine.NAME, name)
+        # How many may be bad is for `usable`, which knows those that are asked for.
+        prepare.prepare_videos(
+            video_collection(listing), directory, effort=prepare.Effort(max_bad=1.0)
+        )
     return directory
+
+
+def video_collection(listing: Listing) -> prepare.Collection:
+    """All the videos of a folder, as what is to be prepared."""
+    return prepare.Collection(
+        f"folder:{listing.directory}",
+        [
+            prepare.Video(item.file, listing.directory / item.file, item.captions, item.fields)
+            for item in listing.items
+        ],
+        missing=dict(listing.bad),
+    )
 
 
 def usable(
@@ -130,9 +140,7 @@ def usable(
     """
     good = {line["id"]: line for line in index}
     kept = [item for item in listing.selected if item.file in good]
-    path = listing.cache(cache_dir) / quarantine.NAME
-    quarantine.add(path, listing.bad)
-    _report(listing, len(kept), path)
+    _report(listing, len(kept), listing.cache(cache_dir) / "store" / quarantine.NAME)
     return [good[item.file] for item in kept]
 
 
@@ -180,7 +188,8 @@ def _check_pictures(listing: Listing, cache: Path) -> None:
     os.replace(temporary, cache / CHECKED)
 
 
-def _split_location(location: str) -> tuple[Path, str | None, str]:
+def split_location(location: str) -> tuple[Path, str | None, str]:
+    """DIR or DIR@FIELD=VALUE -> DIR, which must be there, FIELD or None, VALUE."""
     directory, at, condition = location.rpartition("@")
     field: str | None = None
     value = ""
@@ -222,10 +231,16 @@ def _read_line(line: str, directory: Path) -> tuple[str, Item, dict[str, Any]]:
     captions = [caption for caption in captions if caption.strip()]
     if not captions:
         raise ValueError(f"all captions of {file!r} are empty, wanted 1 or more that say something")
-    return kinds[0], Item(file, captions), values
+    plain = {
+        name: value
+        for name, value in values.items()
+        if name not in (kinds[0], "captions") and isinstance(value, str | int | float | bool | None)
+    }
+    return kinds[0], Item(file, captions, plain), values
 
 
-def _matches(values: dict[str, Any], field: str, value: str, where: str) -> bool:
+def matches(values: dict[str, Any], field: str, value: str, where: str) -> bool:
+    """Whether a filter keeps a line's values; raises ValueError without FIELD among them."""
     if field not in values:
         raise ValueError(
             f"{where}: no field {field!r} to choose by, found {', '.join(map(repr, values))}"

@@ -2,165 +2,242 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
+import hashlib
 import io
 import json
-import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from multiprocessing import connection
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image
 from tqdm import tqdm
 
-from input_pipeline.store import StoreWriter
+from input_pipeline import store, workers
+from input_pipeline.partial import Encoded, Partial
 from input_pipeline.video import read_frames
 
 # What is kept of a video. Whoever caches a store makes these part of its name.
 NUM_FRAMES, SHORT_SIDE, QUALITY = 16, 256, 90
+QUARANTINE, SPLITS = "quarantine.jsonl", "splits"
 
 
 class Video(NamedTuple):
-    """A file to prepare; `id` is its name in the store."""
+    """A file to prepare; `id` is its name in the store, `fields` what else is known of it."""
 
     id: str
     path: Path
     captions: list[str]
+    fields: Mapping[str, Any] = {}
 
 
-class Encoded(NamedTuple):
-    """What a worker makes of a video: frames as JPEG, all of one size in pixels."""
+@dataclass(frozen=True)
+class Collection:
+    """What to prepare.
 
-    frames: list[bytes]
-    width: int
-    height: int
+    source: as it was written. missing: names of videos that belong to it and can't be had, with the
+    reason. splits: by name, the videos of each split with the captions they have there; without any
+    the store is one whole.
+    """
+
+    source: str
+    videos: Sequence[Video]
+    missing: Mapping[str, str] = field(default_factory=dict)
+    splits: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
 
 
-def prepare_videos(videos: Sequence[Video], directory: Path, quarantine: Path, source: str) -> None:
+@dataclass(frozen=True)
+class FrameSettings:
+    """What is kept of a video: so many frames, shrunk to a short side in pixels, as JPEG."""
+
+    num_frames: int = NUM_FRAMES
+    short_side: int = SHORT_SIDE
+    quality: int = QUALITY
+
+    def __post_init__(self) -> None:
+        for name, found, most in (
+            ("num_frames", self.num_frames, 4096),
+            ("short_side", self.short_side, 8192),
+            ("quality", self.quality, 100),
+        ):
+            if not 1 <= found <= most:
+                raise ValueError(f"{name}: found {found}, wanted 1 to {most}")
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How it is done: none of these changes what is written.
+
+    processes: None takes all cores. max_bad: share of the collection that may be bad.
+    """
+
+    processes: int | None = None
+    limits: workers.Limits = workers.Limits()
+    max_bad: float = 0.5
+
+
+def prepare_videos(
+    collection: Collection,
+    directory: Path,
+    settings: FrameSettings = FrameSettings(),  # noqa: B008 (frozen)
+    effort: Effort = Effort(),  # noqa: B008 (frozen)
+) -> dict[str, Any]:
     """Writes the store `directory` of all videos that can be decoded, in their order.
 
-    The others go to `quarantine`, with the reason. A decoder that crashes costs its one file.
-    Raises FileExistsError where the store is already there.
+    The others go to its quarantine.jsonl, with the reason; one that crashes the decoder or passes a
+    limit costs itself alone. What is decoded is kept in `directory`.partial until the store is
+    whole, so that the same call goes on where another was killed. Returns the store's summary.
+
+    Raises:
+      FileExistsError: the store is there, and of other videos or settings.
+      ValueError: too many videos are bad, or what is there was begun with other settings.
     """
-    bad: dict[str, str] = {}
-    waiting: dict[int, Encoded | str] = {}
-    done = 0
-    with (
-        StoreWriter(directory, source) as writer,
-        tqdm(total=len(videos), desc=f"preparing {source}", unit="video", disable=None) as progress,
-    ):
-        for number, result in _encode_all([os.fspath(video.path) for video in videos]):
-            progress.update()
-            waiting[number] = result
-            while done in waiting:
-                video, result = videos[done], waiting.pop(done)
-                done += 1
-                if isinstance(result, str):
-                    bad[video.id] = result
-                else:
-                    writer.add(video.id, result.frames, video.captions, result.width, result.height)
-        write_quarantine(quarantine, bad)
+    details = {"frames": asdict(settings), "digest": _digest(collection, settings)}
+    if directory.exists():
+        return _same(directory, details)
+    with Partial(directory.with_name(f"{directory.name}.partial"), asdict(settings)) as partial:
+        if directory.exists():  # Another process has made it meanwhile.
+            summary = _same(directory, details)
+        else:
+            stamps = {video.id: _stamp(video.path) for video in collection.videos}
+            _encode_all(collection, stamps, partial, settings, effort)
+            _write_store(collection, partial, directory, details)
+            summary = store.read_summary(directory)
+        partial.remove()
+    return summary
 
 
-def encode_video(path: str) -> Encoded:
-    """NUM_FRAMES evenly spaced frames, shrunk to SHORT_SIDE where larger.
-
-    Raises what `video.read_frames` does.
-    """
+def encode_video(path: Path, settings: FrameSettings) -> Encoded:
+    """Evenly spaced frames, shrunk where they are larger. Raises what `video.read_frames` does."""
     encoded = []
-    for frame in read_frames(path, NUM_FRAMES):
+    for frame in read_frames(path, settings.num_frames, settings.short_side):
         image = Image.fromarray(frame)
-        shrink = SHORT_SIDE / min(image.size)
-        if shrink < 1:
-            width, height = (max(SHORT_SIDE, round(side * shrink)) for side in image.size)
-            image = image.resize((width, height), Image.Resampling.BICUBIC)
         buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=QUALITY)
+        image.save(buffer, "JPEG", quality=settings.quality)
         encoded.append(buffer.getvalue())
     return Encoded(encoded, *image.size)
 
 
-def write_quarantine(path: Path, bad: dict[str, str]) -> None:
+def write_quarantine(path: Path, bad: Mapping[str, str]) -> None:
     """Writes {file: reason} as JSON lines {"file", "reason"}; an empty file says all are good."""
-    lines = [json.dumps({"file": f, "reason": r}, ensure_ascii=False) for f, r in bad.items()]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    os.replace(temporary, path)
+    store.write_lines(path, _quarantine_lines(bad))
 
 
-@dataclass
-class _Worker:
-    """A process that encodes one path after the other, and the number of the one it is at."""
-
-    process: Any
-    pipe: connection.Connection
-    started: bool = False
-    number: int = -1
-
-
-def _encode_all(paths: Sequence[str]) -> Iterator[tuple[int, Encoded | str]]:
-    """(number of a path, what it became or why it could not), in the order they are finished."""
-    todo = iter(enumerate(paths))
-    workers = [_start() for _ in range(min(len(paths), os.cpu_count() or 1))]
-    try:
-        while workers:
-            ready = connection.wait([worker.pipe for worker in workers])
-            for worker in [worker for worker in workers if worker.pipe in ready]:
-                try:
-                    result = worker.pipe.recv()
-                except (EOFError, OSError):
-                    yield worker.number, _crash(worker)
-                    workers[workers.index(worker)] = _start()
-                    continue
-                if worker.started:
-                    yield worker.number, result
-                worker.started = True
-                worker.number, path = next(todo, (-1, None))
-                # A worker that is gone is found by the next wait.
-                with contextlib.suppress(OSError):
-                    worker.pipe.send(path)
-                if path is None:
-                    worker.process.join()
-                    workers.remove(worker)
-    finally:
-        for worker in workers:
-            worker.process.terminate()
-            worker.process.join()
-
-
-def _start() -> _Worker:
-    # Spawned, not forked: TensorFlow and JAX have threads, and a fork of those can hang.
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, encode_video), daemon=True)
-    process.start()
-    theirs.close()
-    return _Worker(process, ours)
-
-
-def _work(pipe: connection.Connection, encode: Callable[[str], Encoded]) -> None:
-    """A worker's life: says that it is up, then answers each path until None or its parent ends."""
-    try:
-        pipe.send(None)
-        while (path := pipe.recv()) is not None:
-            try:
-                answer: Encoded | str = encode(path)
-            except Exception as error:  # Whatever a broken file causes, it is that file's fault.
-                answer = str(error) or type(error).__name__
-            pipe.send(answer)
-    except (EOFError, BrokenPipeError):
-        return
-
-
-def _crash(worker: _Worker) -> str:
-    worker.process.join()
-    code = worker.process.exitcode
-    if not worker.started:
-        raise RuntimeError(
-            f"a process for decoding videos ended at its start (exit code {code}); a script that "
-            'prepares videos needs its calls under if __name__ == "__main__":'
+def check_share(
+    source: str, bad: Mapping[str, str], total: int, max_bad: float, where: str = ""
+) -> None:
+    """Raises ValueError where more than that share of a collection can't be used."""
+    if len(bad) > max_bad * total:
+        file, reason = next(iter(bad.items()))
+        raise ValueError(
+            f"{source}: {len(bad)} of {total} videos can't be used, wanted {max_bad:.0%} at most; "
+            f"{where}such as {file}: {reason}"
         )
-    return f"the decoder crashed (exit code {code})"
+
+
+def _encode_all(
+    collection: Collection,
+    stamps: dict[str, list[int] | None],
+    partial: Partial,
+    settings: FrameSettings,
+    effort: Effort,
+) -> None:
+    total = len(collection.videos) + len(collection.missing)
+    bad = dict(collection.missing)
+    todo = []
+    for video in collection.videos:
+        if not partial.has(video.id, stamps[video.id]):
+            todo.append(video)
+        elif (reason := partial.failure(video.id)) is not None:
+            bad[video.id] = reason
+    _stop_if_too_many(bad, total, effort, partial, collection.source)
+    encode = functools.partial(encode_video, settings=settings)
+    results = workers.run(
+        encode,
+        [video.path for video in todo],
+        effort.processes or workers.cores(),
+        effort.limits,
+    )
+    done = len(collection.videos) - len(todo)
+    name = f"preparing {collection.source}"
+    with tqdm(total=done + len(todo), desc=name, initial=done, unit="video", disable=None) as bar:
+        for number, result in results:
+            video = todo[number]
+            if isinstance(result, workers.Failure):
+                bad[video.id] = result.reason
+                partial.fail(video.id, stamps[video.id], result.reason)
+                _stop_if_too_many(bad, total, effort, partial, collection.source)
+            else:
+                partial.add(video.id, stamps[video.id], result)
+            bar.update()
+
+
+def _write_store(
+    collection: Collection,
+    partial: Partial,
+    directory: Path,
+    details: dict[str, Any],
+) -> None:
+    bad = dict(collection.missing)
+    temporary = partial.directory / "store"
+    with store.StoreWriter(directory, collection.source, details, temporary) as writer:
+        for video in collection.videos:
+            if (reason := partial.failure(video.id)) is not None:
+                bad[video.id] = reason
+                continue
+            frames, width, height = partial.read(video.id)
+            writer.add(video.id, frames, video.captions, width, height, dict(video.fields))
+        for name, videos in collection.splits.items():
+            lines = ({"id": id, "captions": captions} for id, captions in videos.items())
+            writer.write_lines(f"{SPLITS}/{name}.jsonl", lines)
+        writer.write_lines(QUARANTINE, _quarantine_lines(bad))
+        details["num_quarantined"] = len(bad)
+
+
+def _quarantine_lines(bad: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{"file": file, "reason": reason} for file, reason in bad.items()]
+
+
+def _stop_if_too_many(
+    bad: dict[str, str], total: int, effort: Effort, partial: Partial, source: str
+) -> None:
+    if len(bad) > effort.max_bad * total:
+        path = partial.directory / QUARANTINE
+        write_quarantine(path, bad)
+        check_share(source, bad, total, effort.max_bad, f"they are listed in {path}, ")
+
+
+def _same(directory: Path, details: dict[str, Any]) -> dict[str, Any]:
+    """The summary of the store that is there, if that is the one that is wanted."""
+    if not (directory / store.SUMMARY).is_file():
+        raise FileExistsError(f"{directory}: already there, and no store; choose another place")
+    summary = store.read_summary(directory)
+    for name, wanted in details.items():
+        if summary.get(name) != wanted:
+            raise FileExistsError(
+                f"{directory}: a store is already there, of {summary['source']} with other videos, "
+                f"captions or settings ({name}: found {summary.get(name)}, wanted {wanted}); "
+                "remove it to write it anew, or choose another place"
+            )
+    return summary
+
+
+def _digest(collection: Collection, settings: FrameSettings) -> str:
+    videos = [
+        [video.id, os.fspath(video.path), video.captions, dict(video.fields)]
+        for video in collection.videos
+    ]
+    splits = {name: dict(videos) for name, videos in collection.splits.items()}
+    content = json.dumps([asdict(settings), videos, dict(collection.missing), splits])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _stamp(path: Path) -> list[int] | None:
+    """Which state of a file its frames are of: size in bytes and time in ns, None without it."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return [state.st_size, state.st_mtime_ns]

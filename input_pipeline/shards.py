@@ -129,8 +129,14 @@ def _entry(found: Found | tuple[str, str], file: int, seen: set[str]) -> Entry:
 
 def _digest(files: list[str]) -> str:
     """Changes with the names, sizes and times of the files."""
-    stats = [tf.io.gfile.stat(file) for file in files]
-    seen = [(file, stat.length, stat.mtime_nsec) for file, stat in zip(files, stats, strict=True)]
+    seen = []
+    for file in files:
+        stat = tf.io.gfile.stat(file)
+        # TensorFlow's times are of whole seconds.
+        local = Path(file)
+        seen.append(
+            (file, stat.length, local.stat().st_mtime_ns if local.exists() else stat.mtime_nsec)
+        )
     return hashlib.sha256(json.dumps([VERSION, *seen]).encode()).hexdigest()[:16]
 
 

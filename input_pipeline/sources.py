@@ -10,7 +10,16 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from input_pipeline import folder, quarantine, shards, store, tfds_source, tfrecord, webdataset
+from input_pipeline import (
+    folder,
+    prepared,
+    quarantine,
+    shards,
+    store,
+    tfds_source,
+    tfrecord,
+    webdataset,
+)
 
 KINDS = (
     "folder:DIR, folder:DIR@FIELD=VALUE, tfrecord:PATTERN, webdataset:PATTERN, tfds:NAME, "
@@ -44,7 +53,8 @@ def open_source(source: str, cache_dir: str) -> Examples:
 
     - `folder:DIR[@FIELD=VALUE]`: DIR/captions.jsonl, a JSON object a line: "image" or "video" (a
       path inside DIR) and "captions"; @FIELD=VALUE keeps the lines whose FIELD is VALUE. Pictures
-      are read as they are; videos are decoded once, into cache_dir.
+      are read as they are; videos are decoded once, into cache_dir. DIR may also be a store that
+      `animclip prepare` wrote; of a video set, @split=NAME says which of its splits.
     - `tfrecord:PATTERN`, `webdataset:PATTERN`: files as img2dataset writes them, named by `*`, `?`
       and braces; an index of them is made once, in cache_dir.
     - `tfds:NAME[:SPLIT]`: a prepared TensorFlow Datasets set of captioned pictures.
@@ -70,11 +80,13 @@ def open_source(source: str, cache_dir: str) -> Examples:
 
 
 def _open_folder(source: str, location: str, cache_dir: str) -> Examples:
+    if (found := prepared.open_prepared(location)) is not None:
+        return _open_store(source, *found)
     listing = folder.read_listing(location)
     if listing.is_video:
         directory = folder.prepared_videos(listing, cache_dir)
         index = folder.usable(listing, store.read_index(directory), cache_dir)
-        return _open_store(source, directory, index, is_video=True)
+        return _open_store(source, directory, index)
     pictures = folder.checked_pictures(listing, cache_dir)
     paths = tf.constant([str(listing.directory / picture.item.file) for picture in pictures])
 
@@ -121,7 +133,7 @@ def _open_shards(
     )
 
 
-def _open_store(source: str, directory: Path, index: list[dict], is_video: bool) -> Examples:
+def _open_store(source: str, directory: Path, index: list[dict]) -> Examples:
     offsets = tf.constant([line["offset"] for line in index], tf.int64)
     fetch_record = store.fetch_record(directory)
 
@@ -133,7 +145,7 @@ def _open_store(source: str, directory: Path, index: list[dict], is_video: bool)
         [line["id"] for line in index],
         [line["captions"] for line in index],
         fetch,
-        is_video,
+        is_video=any(line["num_frames"] > 1 for line in index),
         sizes=np.array([(line["height"], line["width"]) for line in index], np.int32),
         orientations=np.ones(len(index), np.uint8),  # A store's pictures stand upright.
         quarantine=None,
@@ -147,6 +159,4 @@ def _open_drawn(source: str, location: str, cache_dir: str) -> Examples:
     if colon and not (count.isdecimal() and int(count) > 0):
         raise ValueError(f"source {source!r}: count {count!r}, wanted a whole number above 0")
     directory = Path(cache.prepared(split, int(count) if colon else None, cache_dir))
-    index = store.read_index(directory)
-    is_video = any(line["num_frames"] > 1 for line in index)
-    return _open_store(source, directory, index, is_video)
+    return _open_store(source, directory, store.read_index(directory))

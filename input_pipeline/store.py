@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -30,15 +30,24 @@ _READ_BYTES = 64 * 1024
 class StoreWriter:
     """Writes a store as a whole or not at all: use it in a `with` block.
 
-    Items go to a hidden directory beside `directory`, which takes its name when the block ends
-    normally and is removed when it ends by an exception. `source` says where the items come from.
+    Items go to the directory `temporary`, a hidden one beside `directory` unless given, which takes
+    its name when the block ends normally and is removed when it ends by an exception. `source` says
+    where the items come from; `details` go into the store's summary.
     Raises FileExistsError where `directory` is already there.
     """
 
-    def __init__(self, directory: str | os.PathLike[str], source: str) -> None:
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        source: str,
+        details: dict[str, Any] | None = None,
+        temporary: Path | None = None,
+    ) -> None:
         self.directory = Path(directory)
         self.source = source
-        self._temporary = self.directory.parent / f".{self.directory.name}.{os.getpid()}"
+        self._details = details or {}
+        hidden = self.directory.parent / f".{self.directory.name}.{os.getpid()}"
+        self._temporary = temporary or hidden
         self._offset = 0
         self._num_items = 0
 
@@ -54,10 +63,17 @@ class StoreWriter:
         return self
 
     def add(
-        self, id: str, frames: list[bytes], captions: list[str], width: int, height: int
+        self,
+        id: str,
+        frames: list[bytes],
+        captions: list[str],
+        width: int,
+        height: int,
+        fields: dict[str, Any] | None = None,
     ) -> None:
         """Appends one item: its frames in order, each an encoded JPEG of width x height pixels.
 
+        `fields` are what else is known of it, JSON values by name.
         Raises ValueError for an item without frames.
         """
         import tensorflow as tf
@@ -76,9 +92,17 @@ class StoreWriter:
             "width": width,
             "height": height,
         }
+        if fields:
+            line["fields"] = fields
         self._index.write(json.dumps(line, ensure_ascii=False) + "\n")
         self._offset += len(record) + _RECORD_OVERHEAD
         self._num_items += 1
+
+    def write_lines(self, name: str, lines: Iterable[dict[str, Any]]) -> None:
+        """Adds a file of JSON lines to the store."""
+        path = self._temporary / name
+        path.parent.mkdir(exist_ok=True)
+        write_lines(path, lines)
 
     def __exit__(
         self,
@@ -91,6 +115,7 @@ class StoreWriter:
             self._index.close()
             if kind is None:
                 summary = {"version": VERSION, "source": self.source, "num_items": self._num_items}
+                summary |= self._details
                 (self._temporary / SUMMARY).write_text(json.dumps(summary) + "\n", encoding="utf-8")
                 self._refuse_existing()
                 os.rename(self._temporary, self.directory)
@@ -104,8 +129,28 @@ class StoreWriter:
             )
 
 
+def write_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
+    """Writes JSON lines, the file as a whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    os.replace(temporary, path)
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Reads JSON lines. Raises ValueError naming the line that is no JSON object."""
+    with path.open(encoding="utf-8") as lines:
+        return [_json(f"{path} line {n}", line) for n, line in enumerate(lines, 1)]
+
+
+def read_summary(directory: str | os.PathLike[str]) -> dict[str, Any]:
+    """A store's summary: version, source, num_items, and the details it was written with."""
+    path = Path(directory) / SUMMARY
+    return _json(path, path.read_text(encoding="utf-8"))
+
+
 def read_index(directory: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The items of a store in order: id, captions, offset, num_frames, width, height.
+    """The items of a store in order: id, captions, offset, num_frames, width, height, and fields.
 
     Raises FileNotFoundError where a part of the store is missing, and ValueError where the parts
     don't belong together or another version wrote them.
@@ -117,14 +162,13 @@ def read_index(directory: str | os.PathLike[str]) -> list[dict[str, Any]]:
                 f"{directory / name}: missing, so {directory} is no whole store; "
                 "remove the directory and prepare it again"
             )
-    summary = _json(directory / SUMMARY, (directory / SUMMARY).read_text(encoding="utf-8"))
+    summary = read_summary(directory)
     if summary.get("version") != VERSION:
         raise ValueError(
             f"{directory / SUMMARY}: version {summary.get('version')!r}, wanted {VERSION}; "
             "remove the directory and prepare it again"
         )
-    with (directory / INDEX).open(encoding="utf-8") as lines:
-        items = [_json(f"{directory / INDEX} line {n}", line) for n, line in enumerate(lines, 1)]
+    items = read_lines(directory / INDEX)
     if len(items) != summary["num_items"]:
         raise ValueError(
             f"{directory / INDEX}: {len(items)} items, but {SUMMARY} says {summary['num_items']}; "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,40 +12,77 @@ import av
 import numpy as np
 from PIL import Image
 
+# What FFmpeg may take a file for: formats of one file. Playlists, lists of files and patterns of
+# names (hls, dash, concat, image2, sdp) could open others.
+FORMATS = (
+    *("mov", "matroska", "avi", "mpegts", "mpeg", "mpegvideo", "asf", "flv", "swf", "ogg", "rm"),
+    *("gif", "h264", "hevc", "m4v", "mjpeg", "jpeg_pipe", "ivf", "obu", "dv", "mxf", "nut"),
+)
+# 8K is half of it; a frame of more would take gigabytes.
+MAX_PIXELS = 67_108_864
+# Width of a pixel over its height, or the reverse: 2.2 is about the widest of film.
+MAX_ASPECT = 4
 
-def read_frames(path: str | os.PathLike[str], num_frames: int) -> np.ndarray:
-    """Frames evenly spaced over a video: the middle one of each of num_frames equal parts.
 
-    A video of fewer frames repeats some. Rotation marks of phones are honoured.
+def read_frames(
+    path: str | os.PathLike[str], num_frames: int, short_side: int | None = None
+) -> np.ndarray:
+    """Frames evenly spaced in time: what is shown in the middle of each of num_frames equal parts.
+
+    A video of fewer frames repeats some. Rotation marks of phones and pixels that aren't square are
+    honoured; where short_side is given, frames whose short side is longer are shrunk to it.
 
     Returns:
       uint8 [num_frames, H, W, 3], RGB.
     Raises:
       FileNotFoundError: there is no such file.
-      ValueError: it can't be decoded to its end, or holds no frame.
+      ValueError: it can't be decoded to its end, holds no frame, or is in a format that could open
+        other files.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such file")
     try:
-        # Containers declare wrong counts. Packets are counted without decoding; where the decoder
-        # makes another number of frames of them, the video is decoded again with the true number.
-        total = _count_packets(path)
+        # Packets tell the times without decoding. Where the decoder makes other frames of them,
+        # the video is decoded again, with the true times.
+        times = _packet_times(path)
         while True:
-            wanted = positions(num_frames, max(total, 1))
-            needed = set(wanted.tolist())
+            needed = set(positions_in_time(num_frames, times).tolist())
             frames: dict[int, np.ndarray] = {}
-            decoded = 0
-            for decoded, frame in enumerate(_decode(path), 1):
-                if decoded - 1 in needed:
-                    frames[decoded - 1] = _upright(frame)
-            if decoded in (0, total):
+            times = []
+            for number, (frame, aspect) in enumerate(_decode(path)):
+                times.append(frame.pts)
+                if number in needed:
+                    frames[number] = _picture(frame, aspect, short_side)
+            wanted = positions_in_time(num_frames, times)
+            if not times or frames.keys() >= set(wanted.tolist()):
                 break
-            total = decoded
     except (av.FFmpegError, OSError, ValueError, IndexError) as error:
         raise ValueError(f"{path}: can't be decoded as a video: {error}") from error
-    if not decoded:
+    if not times:
         raise ValueError(f"{path}: no video frame in it, wanted 1 or more")
-    return _stack(path, [frames[n] for n in wanted.tolist()])
+    return _stack([frames[n] for n in wanted.tolist()])
+
+
+def positions_in_time(num_frames: int, times: Sequence[int | None]) -> np.ndarray:
+    """Which frames are on screen in the middle of num_frames equal parts of a video's duration.
+
+    Args:
+      times: when each frame is shown, in any unit. The last one is shown for the mean of the other
+        durations. Frames whose times are unknown or run backwards count as equally long.
+    Returns:
+      int64 [num_frames], the same as `positions` where the frame rate is constant.
+    """
+    known = [time for time in times if time is not None]
+    steps = len(known) - 1
+    backwards = any(after < before for before, after in zip(known, known[1:], strict=False))
+    if len(known) < len(times) or backwards or steps < 1 or known[0] == known[-1]:
+        return positions(num_frames, max(len(times), 1))
+    span = known[-1] - known[0]
+    middles = [
+        known[0] + (2 * n + 1) * span * (steps + 1) // (2 * num_frames * steps)
+        for n in range(num_frames)
+    ]
+    return np.array([bisect.bisect_right(known, middle) - 1 for middle in middles])
 
 
 def positions(num_frames: int, total: int) -> np.ndarray:
@@ -94,43 +132,65 @@ def write_video(path: str | os.PathLike[str], frames: np.ndarray, fps: float) ->
 
 
 def _open(path: str | os.PathLike[str]) -> av.container.InputContainer:
-    # The file alone: a playlist must not open other files or the network.
-    return av.open(os.fspath(path), options={"protocol_whitelist": "file"})
-
-
-def _count_packets(path: str | os.PathLike[str]) -> int:
-    with _open(path) as container:
-        _require_video(container)
-        return sum(1 for packet in container.demux(video=0) if packet.size)
-
-
-def _decode(path: str | os.PathLike[str]) -> Iterator[av.VideoFrame]:
-    with _open(path) as container:
-        _require_video(container)
-        yield from container.decode(video=0)
-
-
-def _require_video(container: av.container.InputContainer) -> None:
+    # The file alone, whatever it is called: neither the network nor a format that opens others.
+    options = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
+    try:
+        container = av.open(os.path.abspath(path), options=options)
+    except av.ArgumentError as error:
+        raise ValueError(f"no video format that is read ({', '.join(FORMATS)})") from error
     if not container.streams.video:
+        container.close()
         raise ValueError("no video stream in it")
+    codec = container.streams.video[0].codec_context
+    if codec.width * codec.height > MAX_PIXELS:
+        container.close()
+        raise ValueError(f"{codec.width} x {codec.height} pixels, wanted {MAX_PIXELS} at most")
+    # Whoever reads many videos does so in many processes.
+    codec.thread_count = 1
+    return container
 
 
-def _upright(frame: av.VideoFrame) -> np.ndarray:
+def _packet_times(path: str | os.PathLike[str]) -> list[int | None]:
+    with _open(path) as container:
+        times = [packet.pts for packet in container.demux(video=0) if packet.size]
+    known = sorted(time for time in times if time is not None)
+    return [*known] if len(known) == len(times) else times
+
+
+def _decode(path: str | os.PathLike[str]) -> Iterator[tuple[av.VideoFrame, Fraction]]:
+    """Every frame in the order of showing, with the width of a pixel over its height."""
+    with _open(path) as container:
+        aspect = container.streams.video[0].sample_aspect_ratio or Fraction(1)
+        for frame in container.decode(video=0):
+            yield frame, aspect
+
+
+def _picture(frame: av.VideoFrame, aspect: Fraction, short_side: int | None) -> np.ndarray:
+    """A frame of square pixels, upright: uint8 [H, W, 3]."""
+    if not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
+        aspect = Fraction(1)  # A broken mark.
+    # Longer, never shorter, so that nothing is lost.
+    width = round(frame.width * max(aspect, Fraction(1)))
+    height = round(frame.height / min(aspect, Fraction(1)))
+    if short_side is not None and short_side < min(width, height):
+        shrink = Fraction(short_side, min(width, height))
+        width, height = round(width * shrink), round(height * shrink)
+    pixels = _resized(frame.to_ndarray(format="rgb24"), width, height)
     # The mark says by how many degrees, counterclockwise, the picture has to be turned.
-    quarter_turns = round(frame.rotation / 90)
-    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), quarter_turns))
+    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
 
 
-def _stack(path: str | os.PathLike[str], frames: list[np.ndarray]) -> np.ndarray:
+def _resized(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    image = Image.fromarray(pixels)
+    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def _stack(frames: list[np.ndarray]) -> np.ndarray:
     """Frames of one shape; a video that changes its size keeps the first frame's."""
     height, width = frames[0].shape[:2]
-    same = [
-        frame
-        if frame.shape[:2] == (height, width)
-        else np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.BICUBIC))
-        for frame in frames
-    ]
-    return np.stack(same)
+    return np.stack([_resized(frame, width, height) for frame in frames])
 
 
 def _write_mp4(path: Path, frames: np.ndarray, fps: float) -> None:

@@ -27,7 +27,7 @@ def read(file: str) -> Iterator[Found | tuple[str, str]]:
         try:
             with tarfile.open(fileobj=stream, mode="r:") as tar:
                 yield from _samples(tar)
-        except (tarfile.TarError, EOFError, OSError) as error:
+        except (tarfile.TarError, EOFError, OSError, tf.errors.OpError) as error:
             yield f"{file} from some point on", f"can't be read as a tar: {error}"
 
 

@@ -175,7 +175,7 @@ def test_videos_are_prepared_once_and_chosen_afterwards(
     assert kept == index
     assert "1 of 3 files can't be used" in capsys.readouterr().err
 
-    monkeypatch.setattr(prepare, "prepare_videos", lambda *_: pytest.fail("prepared again"))
+    monkeypatch.setattr(prepare, "prepare_videos", lambda *_, **__: pytest.fail("prepared again"))
     pool = folder.read_listing(f"{tmp_path}@pool=true")
     assert folder.prepared_videos(pool, cache) == directory
     assert [line["id"] for line in folder.usable(pool, index, cache)] == ["b.mp4"]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 
 from input_pipeline import video
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("ANIMCLIP_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
-ODD = DATA / "oddvideos" / "manifest.jsonl"
 
 
 def clip(count: int, height: int = 48, width: int = 64) -> np.ndarray:
@@ -53,11 +51,89 @@ def test_positions_are_the_middles_of_equal_parts() -> None:
     assert video.positions(4, 1).tolist() == [0, 0, 0, 0]
 
 
-def test_wrong_counts_are_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_times_are_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     video.write_video(tmp_path / "clip.mp4", clip(12), 25)
-    for claimed in (0, 5, 500):
-        monkeypatch.setattr(video, "_count_packets", lambda path, claimed=claimed: claimed)
+    for claimed in ([], [None] * 5, [*range(500)], [0, 1, 90, 91, 92]):
+        monkeypatch.setattr(video, "_packet_times", lambda path, claimed=claimed: claimed)
         assert levels(video.read_frames(tmp_path / "clip.mp4", 4)) == [1, 4, 7, 10]
+
+
+def test_positions_in_time_of_a_constant_rate_are_the_middles() -> None:
+    for total in range(1, 40):
+        for num_frames in (1, 3, 4, 16):
+            wanted = video.positions(num_frames, total).tolist()
+            for times in ([7 * n + 5 for n in range(total)], [None] * total):
+                assert video.positions_in_time(num_frames, times).tolist() == wanted
+
+
+def test_positions_in_time_follow_the_clock() -> None:
+    # The first frame is shown for 6, the others for 1; the last one for the mean of 2: 12 in all.
+    times = [0, 6, 7, 8, 9, 10]
+    assert video.positions_in_time(6, times).tolist() == [0, 0, 0, 2, 4, 5]
+    # Times that run backwards or stand still say nothing.
+    assert video.positions_in_time(3, [0, 9, 1]).tolist() == [0, 1, 2]
+    assert video.positions_in_time(3, [4, 4, 4]).tolist() == [0, 1, 2]
+    assert video.positions_in_time(2, [-(2**62), 2**62]).tolist() == [0, 1]
+    assert video.positions_in_time(2, []).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_variable_frame_rate_is_sampled_by_the_clock(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"clip{suffix}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        # Frame 0 is shown for 0.6 s, the others for 0.1 s, the last for the mean: 1.28 s in all.
+        for picture, tenth in zip(clip(7), (0, 6, 7, 8, 9, 10, 11), strict=True):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = tenth, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert levels(video.read_frames(path, 4)) == [0, 0, 3, 6]
+
+
+@pytest.mark.parametrize(
+    ("aspect", "shape"),
+    [
+        (Fraction(2), (48, 128)),
+        (Fraction(1, 2), (96, 64)),
+        (Fraction(16, 15), (48, 68)),
+        (Fraction(200), (48, 64)),
+    ],
+)
+def test_pixels_that_are_not_square_are_stretched(
+    tmp_path: Path, aspect: Fraction, shape: tuple[int, int]
+) -> None:
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = aspect
+        for picture in clip(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    frames = video.read_frames(path, 3)
+    assert frames.shape[1:3] == shape
+    assert levels(frames) == [0, 1, 2]
+
+
+def test_frames_are_shrunk_never_enlarged(tmp_path: Path) -> None:
+    video.write_video(tmp_path / "clip.mp4", clip(3), 10)
+    assert video.read_frames(tmp_path / "clip.mp4", 3, 24).shape == (3, 24, 32, 3)
+    assert video.read_frames(tmp_path / "clip.mp4", 3, 96).shape == (3, 48, 64, 3)
+    frames = video.read_frames(tmp_path / "clip.mp4", 3, 24)
+    assert (np.abs(frames[:, 2:6, 2:6].astype(int) - [250, 0, 0]) < 25).all()
+
+
+def test_ten_bits_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p10le"
+        for picture in clip(5):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    assert levels(video.read_frames(path, 5)) == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
@@ -95,12 +171,62 @@ def test_truncated_and_false_videos_are_named(tmp_path: Path) -> None:
         video.read_frames(tmp_path / "gone.mp4", 4)
 
 
-def test_a_playlist_opens_no_other_file(tmp_path: Path) -> None:
-    video.write_video(tmp_path / "clip.mp4", clip(4), 8)
-    playlist = tmp_path / "list.mp4"
-    playlist.write_text(f"ffconcat version 1.0\nfile '{tmp_path / 'clip.mp4'}'\n")
-    with pytest.raises(ValueError, match="list.mp4: can't be decoded"):
+HLS = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1.0,\n{}\n#EXT-X-ENDLIST\n"
+SDP = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n"
+DASH = (
+    '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period>'
+    "<AdaptationSet><Representation id='0'><BaseURL>{}</BaseURL></Representation></AdaptationSet>"
+    "</Period></MPD>"
+)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".m3u8", ".ffconcat", ".sdp", ".mpd"])
+@pytest.mark.parametrize("text", ["ffconcat version 1.0\nfile '{}'\n", HLS, SDP, DASH])
+@pytest.mark.parametrize("where", ["clip.ts", "{}/clip.ts", "http://127.0.0.1:9/clip.ts"])
+def test_a_playlist_opens_no_other_file(
+    tmp_path: Path, suffix: str, text: str, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with av.open(str(tmp_path / "clip.ts"), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        for picture in clip(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    assert len(video.read_frames(tmp_path / "clip.ts", 2)) == 2
+    playlist = tmp_path / f"list{suffix}"
+    playlist.write_text(text.format(where.format(tmp_path)))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=f"list{suffix}: can't be decoded"):
         video.read_frames(playlist, 4)
+
+
+def test_names_are_files_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    video.write_video(tmp_path / "clip.mp4", clip(3), 10)
+    Image.new("RGB", (32, 16), "red").save(tmp_path / "f1.jpg")
+    # What FFmpeg would take for a protocol, and for a pattern of other files' names.
+    for name in ("concat:a", "data:b", "file:c.mp4", "f%d.mp4"):
+        (tmp_path / name).write_bytes((tmp_path / "clip.mp4").read_bytes())
+        assert levels(video.read_frames(name, 3)) == [0, 1, 2]
+    (tmp_path / "f%d.jpg").write_bytes((tmp_path / "clip.mp4").read_bytes())
+    with pytest.raises(ValueError, match="no video format that is read"):
+        video.read_frames("f%d.jpg", 1)
+    for name in ("concat:clip.mp4", "http://127.0.0.1:9/clip.mp4", "f%01d.jpg"):
+        with pytest.raises(FileNotFoundError):
+            video.read_frames(name, 1)
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(FileNotFoundError):
+        video.read_frames("pipe.mp4", 1)
+
+
+def test_huge_frames_are_not_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.gif"
+    Image.new("P", (8, 8)).save(path)
+    data = bytearray(path.read_bytes())
+    data[6:10] = (16000).to_bytes(2, "little") * 2
+    path.write_bytes(bytes(data))
+    with pytest.raises(ValueError, match="16000 x 16000 pixels, wanted 67108864 at most"):
+        video.read_frames(path, 4)
 
 
 @pytest.mark.parametrize(
@@ -146,13 +272,37 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
         video.write_video(tmp_path / "clip.mp4", clip(3), 0)
 
 
-@pytest.mark.skipif(not ODD.exists(), reason=f"no {ODD}")
-def test_odd_videos_are_read_or_named() -> None:
-    for line in ODD.read_text().splitlines():
-        entry = json.loads(line)
-        path = ODD.parent / entry["file"]
+def odd(data: Path, name: str) -> np.ndarray:
+    return video.read_frames(data / "oddvideos" / name, 4)
+
+
+def test_odd_videos_are_read_or_named(shared_data: Path) -> None:
+    manifest = shared_data / "oddvideos" / "manifest.jsonl"
+    for entry in map(json.loads, manifest.read_text().splitlines()):
         if entry["outcome_pyav"] == "decodes":
-            assert video.read_frames(path, 2).shape[0] == 2, entry
+            assert len(odd(shared_data, entry["file"])) == 4, entry
         else:
             with pytest.raises(ValueError, match=entry["file"]):
-                video.read_frames(path, 2)
+                odd(shared_data, entry["file"])
+
+
+def test_odd_videos_have_their_true_shapes(shared_data: Path) -> None:
+    for name, shape in (
+        ("decord_video_90.mov", (568, 320)),
+        ("decord_video_180.mov", (320, 568)),
+        ("decord_video_270.mov", (568, 320)),
+        ("mp4parse_h264_white_frame_sar_16_9.mp4", (480, 1138)),
+        ("derived_vp9.webm", (144, 193)),
+        ("derived_variable_frame_rate.mp4", (256, 427)),
+        ("torchcodec_h265_10bits.mp4", (200, 200)),
+    ):
+        assert odd(shared_data, name).shape[1:3] == shape, name
+
+
+def test_odd_colours_are_true(shared_data: Path) -> None:
+    # Colour bars: full range, and ten bits. Red, green and blue reach both ends of the range.
+    for name in ("torchcodec_bt709_full_range.mp4", "torchcodec_h265_10bits.mp4"):
+        frames = odd(shared_data, name)
+        assert frames.min() < 20 and frames.max() > 235, name
+        assert (np.ptp(frames.max(axis=(0, 1, 2)).astype(int)) < 30).all(), name
+    assert odd(shared_data, "mp4parse_h264_white_frame_sar_16_9.mp4").min() > 230

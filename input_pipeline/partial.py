@@ -1,0 +1,150 @@
+"""What is already encoded of a store that is being prepared; survives a kill at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+SETTINGS, LOG, FRAMES, LOCK = "settings.json", "log.jsonl", "frames", "lock"
+
+
+class Encoded(NamedTuple):
+    """Frames as JPEG, all of one size in pixels."""
+
+    frames: list[bytes]
+    width: int
+    height: int
+
+
+class Partial:
+    """Items by id, each encoded or failed, in files that only grow: use it in a `with` block.
+
+    Opened again, it holds every item whose `add` or `fail` returned. The block's end leaves it
+    there unless it is empty; `remove` is for when the store is whole. One process has it at a time,
+    others wait.
+    """
+
+    def __init__(self, directory: Path, settings: dict[str, Any]) -> None:
+        """Takes or goes on with `directory`.
+
+        Raises ValueError where that was begun with other settings.
+        """
+        self.directory = directory
+        self._settings = json.dumps(settings, sort_keys=True) + "\n"
+        self._items: dict[str, dict[str, Any]] = {}
+
+    def __enter__(self) -> Partial:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_locked(self.directory))
+            self._check_settings()
+            self._frames = stack.enter_context((self.directory / FRAMES).open("a+b"))
+            self._log = stack.enter_context((self.directory / LOG).open("a+b"))
+            self._recover()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._items:
+            for name in (SETTINGS, LOG, FRAMES, LOCK):
+                (self.directory / name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # Somebody else's file is in it.
+                self.directory.rmdir()
+        self._stack.close()
+
+    def has(self, id: str, stamp: list[int] | None) -> bool:
+        """Whether the item is encoded or failed, from this state of its file."""
+        return id in self._items and self._items[id]["stamp"] == stamp
+
+    def failure(self, id: str) -> str | None:
+        """Why an item failed, None where it did not."""
+        return self._items[id].get("reason")
+
+    def read(self, id: str) -> Encoded:
+        """An item that is encoded."""
+        line = self._items[id]
+        self._frames.seek(line["offset"])
+        frames = [self._frames.read(length) for length in line["lengths"]]
+        return Encoded(frames, line["width"], line["height"])
+
+    def add(self, id: str, stamp: list[int] | None, item: Encoded) -> None:
+        """Keeps an item. `stamp` says from which state of its file it was made."""
+        offset = self._frames.seek(0, os.SEEK_END)
+        self._frames.write(b"".join(item.frames))
+        # Before the line that says that they are there.
+        self._frames.flush()
+        line = {"offset": offset, "lengths": [len(frame) for frame in item.frames]}
+        self._append({"id": id, "stamp": stamp, **line, "width": item.width, "height": item.height})
+
+    def fail(self, id: str, stamp: list[int] | None, reason: str) -> None:
+        """Keeps why an item can't be had."""
+        self._append({"id": id, "stamp": stamp, "reason": reason})
+
+    def remove(self) -> None:
+        self._items.clear()
+        shutil.rmtree(self.directory)
+
+    def _append(self, line: dict[str, Any]) -> None:
+        self._log.write(json.dumps(line).encode() + b"\n")
+        self._log.flush()
+        self._items[line["id"]] = line
+
+    def _check_settings(self) -> None:
+        path = self.directory / SETTINGS
+        if not path.exists():
+            temporary = path.with_suffix(".new")
+            temporary.write_text(self._settings, encoding="utf-8")
+            os.replace(temporary, path)
+        elif (found := path.read_text(encoding="utf-8")) != self._settings:
+            raise ValueError(
+                f"{self.directory}: begun with {found.strip()}, wanted {self._settings.strip()}; "
+                "go on with those settings, or remove the directory to begin anew"
+            )
+
+    def _recover(self) -> None:
+        """Forgets what a kill cut short: a line without its end, frames without their line."""
+        self._log.seek(0)
+        written = self._frames.seek(0, os.SEEK_END)
+        whole = frames_end = 0
+        for line in self._log.read().splitlines(keepends=True):
+            if not line.endswith(b"\n"):
+                break
+            item = json.loads(line)
+            end = item["offset"] + sum(item["lengths"]) if "offset" in item else frames_end
+            if end > written:
+                break
+            self._items[item["id"]] = item
+            whole, frames_end = whole + len(line), end
+        self._log.truncate(whole)
+        self._frames.truncate(frames_end)
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Makes `directory` and has it for this process alone, after whoever has it now."""
+    import fcntl  # Not on Windows.
+
+    while True:
+        directory.mkdir(parents=True, exist_ok=True)
+        with (directory / LOCK).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"{directory}: waiting for the process that writes it", file=sys.stderr)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            # The other process may have finished, and removed the file that was waited for.
+            if _is_at(lock.fileno(), directory / LOCK):
+                yield
+                return
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

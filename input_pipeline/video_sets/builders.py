@@ -1,0 +1,86 @@
+"""TFDS builders of MSR-VTT, MSVD and VATEX, over the files in `manual_dir`.
+
+Whoever imports this module can `tfds.load("msrvtt/1k-A-9k")`, see docs/data.md. The examples are
+those that `animclip prepare` writes; videos that can't be used are in the data set's
+quarantine.jsonl.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+from input_pipeline import prepare, workers
+from input_pipeline.video_sets.collect import collect
+
+VERSION = tfds.core.Version("1.0.0")
+LAYOUT = "Put the videos and the annotation files into manual_dir, as docs/data.md lists them."
+
+
+class _VideoSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore
+    """One example a video: its id, evenly spaced frames as JPEG, and its captions."""
+
+    VERSION = VERSION
+    MANUAL_DOWNLOAD_INSTRUCTIONS = LAYOUT
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        features = {
+            "video_id": tfds.features.Text(),
+            "frames": tfds.features.Sequence(
+                tfds.features.Image(encoding_format="jpeg"), length=prepare.NUM_FRAMES
+            ),
+            "captions": tfds.features.Sequence(tfds.features.Text()),
+        }
+        return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
+        protocol = [self.builder_config.name] if self.builder_config else []
+        collection = collect(self.name, dl_manager.manual_dir, protocol)
+        self._bad = dict(collection.missing)
+        total = len(collection.videos) + len(self._bad)
+        prepare.check_share(collection.source, self._bad, total, prepare.Effort().max_bad)
+        videos = {video.id: video for video in collection.videos}
+        return {
+            name.rpartition("-")[2]: self._generate_examples(
+                [videos[id]._replace(captions=texts) for id, texts in split.items() if id in videos]
+            )
+            for name, split in collection.splits.items()
+            # The same videos again, as the union of two others.
+            if not name.endswith("trainval")
+        }
+
+    def _generate_examples(self, videos: list[prepare.Video]) -> Iterator[tuple[str, Any]]:
+        encode = functools.partial(prepare.encode_video, settings=prepare.FrameSettings())
+        paths = [video.path for video in videos]
+        for number, result in workers.run(encode, paths, workers.cores(), workers.Limits()):
+            video = videos[number]
+            if isinstance(result, workers.Failure):
+                self._bad[video.id] = result.reason
+            else:
+                example = {"video_id": video.id, "frames": result.frames}
+                yield video.id, example | {"captions": video.captions}
+        prepare.write_quarantine(Path(self.data_dir) / prepare.QUARANTINE, self._bad)
+
+
+def _configs(*names: str) -> list[tfds.core.BuilderConfig]:
+    return [tfds.core.BuilderConfig(name=name, version=VERSION) for name in names]
+
+
+class Msrvtt(_VideoSet):
+    """MSR-VTT by protocol; see video_sets/msrvtt.py."""
+
+    BUILDER_CONFIGS = _configs("1k-A-9k", "1k-A-7k", "full")
+
+
+class Msvd(_VideoSet):
+    """MSVD; see video_sets/msvd.py."""
+
+
+class Vatex(_VideoSet):
+    """VATEX by protocol; see video_sets/vatex.py."""
+
+    BUILDER_CONFIGS = _configs("hgr", "test1k5")

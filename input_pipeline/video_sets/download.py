@@ -1,0 +1,116 @@
+"""The folder of a video set as its user has it: annotation files and videos, found by their names.
+
+They may lie anywhere below the folder; annotation files also as NAME.gz. Links that lead out of it
+are not followed.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+from pathlib import Path
+from typing import IO, Any
+
+from input_pipeline.video_sets.pickles import load_plain
+
+# Their names without it are the videos' ids.
+VIDEO_SUFFIXES = frozenset(
+    (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".flv", ".mpg", ".mpeg", ".3gp", ".wmv")
+)
+
+
+class Download:
+    """What lies below a directory. Raises FileNotFoundError where it isn't there."""
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self.directory = Path(directory).expanduser().absolute()
+        if not self.directory.is_dir():
+            raise FileNotFoundError(f"{self.directory}: no such directory")
+        self._annotations: dict[str, list[Path]] = {}
+        self._videos: dict[str, list[Path]] = {}
+        self._outside: set[str] = set()
+        inside = self.directory.resolve()
+        for above, folders, names in os.walk(self.directory):
+            folders.sort()
+            for name in sorted(names):
+                path = Path(above, name)
+                is_video = path.suffix.lower() in VIDEO_SUFFIXES
+                if not path.resolve().is_relative_to(inside):
+                    self._outside.add(path.stem if is_video else name)
+                elif is_video:
+                    self._videos.setdefault(path.stem, []).append(path)
+                else:
+                    self._annotations.setdefault(name.removesuffix(".gz"), []).append(path)
+
+    def video(self, id: str) -> Path | str:
+        """A video's file, or why there is none. Raises ValueError where there are several."""
+        if id in self._videos:
+            return self._only(id, self._videos[id])
+        if id in self._outside:
+            return f"its file is a link that leads out of {self.directory}"
+        return f"no video file of that name in {self.directory}"
+
+    def has(self, name: str) -> bool:
+        """Whether there is an annotation file of that name."""
+        return name in self._annotations
+
+    def names(self, start: str, end: str) -> list[str]:
+        """The annotation files whose names start and end so."""
+        return sorted(n for n in self._annotations if n.startswith(start) and n.endswith(end))
+
+    def path(self, name: str) -> Path:
+        """Where an annotation file is.
+
+        Raises FileNotFoundError without one, ValueError where there are several.
+        """
+        if name not in self._annotations:
+            raise FileNotFoundError(f"{self.directory}: no {name} in it (nor {name}.gz)")
+        return self._only(name, self._annotations[name])
+
+    def lines(self, name: str) -> list[str]:
+        """The lines of a list, without space around them and empty ones."""
+        return [line.strip() for line in self._text(name).splitlines() if line.strip()]
+
+    def rows(self, name: str, *columns: str) -> list[dict[str, str]]:
+        """The rows of a .csv. Raises ValueError where a column is missing."""
+        rows = list(csv.DictReader(io.StringIO(self._text(name))))
+        for number, row in enumerate(rows, 2):
+            if not all(row.get(column) for column in columns):
+                raise ValueError(
+                    f"{self.path(name)} line {number}: found {row}, wanted columns {columns}"
+                )
+        return rows
+
+    def json(self, name: str) -> Any:
+        """Raises ValueError for what is no JSON."""
+        try:
+            return json.loads(self._text(name))
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{self.path(name)}: not JSON ({error})") from error
+
+    def pickle(self, name: str) -> Any:
+        """What a pickle of plain values holds, see `load_plain`."""
+        with self._open(name) as file:
+            return load_plain(file, self.path(name))
+
+    def _text(self, name: str) -> str:
+        try:
+            with self._open(name) as file:
+                return file.read().decode("utf-8-sig")
+        except (OSError, EOFError, UnicodeDecodeError) as error:
+            raise ValueError(f"{self.path(name)}: can't be read: {error}") from error
+
+    def _open(self, name: str) -> IO[bytes]:
+        path = self.path(name)
+        return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore
+
+    def _only(self, name: str, paths: list[Path]) -> Path:
+        if len(paths) > 1:
+            raise ValueError(
+                f"{self.directory}: {len(paths)} files of the name {name}, wanted one: "
+                f"{', '.join(str(path.relative_to(self.directory)) for path in paths[:3])}"
+            )
+        return paths[0]

@@ -1,0 +1,95 @@
+"""Tests of animclip_jax.prepare."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from animclip_jax import prepare
+from input_pipeline.sources import open_source
+from input_pipeline.video import write_video
+
+
+def folder(directory: Path, *good: str, bad: tuple[str, ...] = ()) -> Path:
+    directory.mkdir(exist_ok=True)
+    for n, name in enumerate(good):
+        write_video(directory / name, np.full((6, 32, 48, 3), 40 * n, np.uint8), 10)
+    for name in bad:
+        (directory / name).write_text("<html>404</html>")
+    lines = [{"video": name, "captions": [f"of {name}"], "n": len(name)} for name in (*good, *bad)]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (directory / "captions.jsonl").write_text(text)
+    return directory
+
+
+def test_a_folder_becomes_a_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    videos = folder(tmp_path / "in", "a.mp4", "bb.mp4", bad=("bad.mp4",))
+    out = tmp_path / "out"
+    arguments = [f"folder:{videos}", "--out", str(out)]
+    assert prepare.main([*arguments, "--num_frames", "4", "--short_side", "16"]) == 0
+    told = capsys.readouterr().out
+    assert f"{out}: 2 videos of folder:{videos}" in told
+    assert f"1 can't be used, listed in {out / 'quarantine.jsonl'}" in told
+    examples = open_source(f"folder:{out}", str(tmp_path))
+    assert examples.ids == ["a.mp4", "bb.mp4"] and examples.captions[1] == ["of bb.mp4"]
+    assert len(examples.fetch(0).numpy()) == 4
+    assert open_source(f"folder:{out}@n=6", str(tmp_path)).ids == ["bb.mp4"]
+
+    # The same again has nothing to do; other settings don't touch what is there.
+    assert prepare.main([*arguments, "--num_frames", "4", "--short_side", "16"]) == 0
+    assert prepare.main([*arguments, "--num_frames", "5", "--short_side", "16"]) == 1
+    assert "a store is already there" in capsys.readouterr().err
+
+
+def test_a_video_set_becomes_sources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    videos = folder(tmp_path / "in", "v0.mp4", "v1.mp4", "v2.mp4", "v3.mp4")
+    captions = {f"v{n}": [f"one {n}", f"two {n}"] for n in range(5)}
+    (videos / "captions_msvd.json").write_text(json.dumps(captions))
+    for part, ids in (("train", "v0\nv1\nv4"), ("val", "v2"), ("test", "v3")):
+        (videos / f"{part}_list.txt").write_text(ids)
+    out = tmp_path / "out"
+    assert prepare.main([f"msvd:{videos}", "--out", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert "train: 2 of 3 videos (66.7%)" in told and "test: 1 of 1 videos (100.0%)" in told
+    examples = open_source(f"folder:{out}@split=train", str(tmp_path))
+    assert examples.ids == ["v0", "v1"] and examples.captions[0] == ["one 0", "two 0"]
+
+    part = tmp_path / "part"
+    assert prepare.main([f"msvd:{videos}", "--out", str(part), "--split", "test"]) == 0
+    assert open_source(f"folder:{part}@split=test", str(tmp_path)).ids == ["v3"]
+    arguments = [f"msvd:{videos}", "--out", str(tmp_path / "strict"), "--max_bad", "0.1"]
+    assert prepare.main(arguments) == 1
+    assert "1 of 5 videos can't be used, wanted 10% at most" in capsys.readouterr().err
+
+
+def test_what_is_wrong_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    videos = folder(tmp_path / "in", "a.mp4", "bb.mp4")
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    (pictures / "captions.jsonl").write_text('{"image": "a.jpg", "captions": ["x"]}')
+    cases = [
+        ("folder", [], "can't be prepared, wanted one of folder:DIR, msrvtt:DIR"),
+        ("drawn:train", [], "can't be prepared"),
+        (f"folder:{tmp_path}/gone", [], "no such directory"),
+        (f"msrvtt:{videos}", [], "no train_val_videodatainfo.json"),
+        (f"folder:{videos}", ["--split", "x"], "a folder has no splits"),
+        (f"folder:{videos}@n=5", [], "prepare all of"),
+        (f"folder:{pictures}", [], "holds pictures"),
+        (f"folder:{videos}", ["--num_frames", "0"], "num_frames: found 0"),
+        (f"folder:{videos}", ["--processes", "0"], "--processes=0: wanted more than 0"),
+        (f"folder:{videos}", ["--max_bad", "2"], "--max_bad=2.0: wanted a share"),
+    ]
+    for source, more, message in cases:
+        assert prepare.main([source, "--out", str(tmp_path / "out"), *more]) == 1, source
+        assert message in capsys.readouterr().err
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_limits_are_handed_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    videos = folder(tmp_path / "in", "a.mp4")
+    arguments = [f"folder:{videos}", "--out", str(tmp_path / "out"), "--time_limit", "1e-9"]
+    assert prepare.main(arguments) == 1
+    assert "not decoded after 1e-09 seconds" in capsys.readouterr().err
