@@ -8,27 +8,29 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 NAME = "quarantine.jsonl"
 # Beyond this the source itself is wrong, not some of its files.
 MAX_SHARE = 0.5
 
 
-def add(path: Path, problems: Iterable[tuple[str, str]]) -> None:
-    """Adds (file, reason) pairs, those that are not there yet; an empty file says all are good.
-
-    A JSON object a line: "file", "reason", "count" (how often the pair is among the problems).
-    """
+def lines(problems: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    """A JSON object for each (file, reason): "file", "reason", "count", how often it is met."""
     counts = Counter(problems)
+    return [{"file": f, "reason": why, "count": n} for (f, why), n in counts.items()]
+
+
+def add(path: Path, problems: Iterable[tuple[str, str]]) -> None:
+    """Adds (file, reason) pairs, those that are not there yet; an empty file says all are good."""
     known = read(path) if path.is_file() else set()
-    lines = path.read_text(encoding="utf-8") if path.is_file() else ""
-    for (file, reason), count in counts.items():
-        if file not in known:
-            entry = {"file": file, "reason": reason, "count": count}
-            lines += json.dumps(entry, ensure_ascii=False) + "\n"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    for line in lines(problems):
+        if line["file"] not in known:
+            text += json.dumps(line, ensure_ascii=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(lines, encoding="utf-8")
+    temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
 
 
