@@ -13,7 +13,7 @@ from configs import quickstart
 
 ROOT = Path(__file__).resolve().parents[1]
 CHANGES = {
-    "steps": 3, "batch_size": 4, "log_every": 1, "data.train": "drawn:train:16",
+    "steps": 3, "batch_size": 8, "log_every": 1, "data.train": "drawn:train:16",
     "data.eval": "drawn:val:6", "data.group_size": 1, "model.vision.layers": 1,
     "model.text.layers": 1, "evaluation.rerank_k": 3,
 }  # fmt: skip
@@ -74,6 +74,6 @@ def test_batches_of_another_configuration_are_refused(tmp_path: Path, capsys) ->
     config = quickstart.get_config()
     config.update_from_flattened_dict(CHANGES | {"data.cache_dir": str(tmp_path / "cache")})
     bake.bake(config, tmp_path / "baked", 1)
-    changes = {"data__train": f"baked:{tmp_path / 'baked'}", "batch_size": 8}
+    changes = {"data__train": f"baked:{tmp_path / 'baked'}", "batch_size": 16}
     assert train.main(flags(tmp_path / "run", **changes)) == 1
-    assert "baked with batch_size 4, but the run wants 8" in capsys.readouterr().err
+    assert "baked with batch_size 8, but the run wants 16" in capsys.readouterr().err
