@@ -17,7 +17,7 @@ import tensorflow as tf
 from PIL import Image
 
 from animclip_jax.animation.config import AnimationConfig
-from animclip_jax.animation.plan import ShotPlan
+from input_pipeline import scenes
 from input_pipeline.director import noise, stream_key
 from input_pipeline.filming import Clip, film_clip, picture_size, plan_batch
 from input_pipeline.sources import Examples
@@ -53,9 +53,10 @@ def train_batches(
     Yields dicts, B = batch_size / process_count examples each:
       canvas: uint8 [B, S, S, 3], the part of the picture that the clip sees, stretched to
         S = canvas_size.
-      plan: ShotPlan, boxes float32 [B, T, 4] in fractions of the canvas.
+      plan: ShotPlan, with the leading axis B, in fractions of the canvas.
+      frames: instead of those two where the host renders, uint8 [B, T, O, O, 3].
       tokens: int32 [B, L].
-      index: int32 [B], into `examples`.
+      index: int32 [B], into `examples`; of a clip of two scenes the first.
 
     Raises ValueError for sizes that don't divide each other, and, while running, for a picture that
     can't be decoded, with its id.
@@ -64,6 +65,8 @@ def train_batches(
     part = batch_size // process_count
     order = _order(examples, seed, group_size)
     load = _load(examples, seed, order)
+    if animation.is_on("scenes"):
+        load = scenes.load_second(load, len(examples.ids), seed, animation.scenes)
     plan = plan_batch(animation)
     film = film_clip(animation, canvas_size)
 
@@ -71,8 +74,8 @@ def train_batches(
         return number // part * batch_size + process_index * part + number % part
 
     def alone(position: tf.Tensor) -> Clip:
-        planned = plan({name: value[None] for name, value in load(position).items()})
-        return film({name: value[0] for name, value in planned.items()})
+        planned = plan(tf.nest.map_structure(lambda part: part[None], load(position)))
+        return film(tf.nest.map_structure(lambda part: part[0], planned))
 
     dataset = tf.data.Dataset.range(start_step * part, np.iinfo(np.int64).max)
     dataset = dataset.map(position).map(load, num_parallel_calls=PARALLEL_CALLS)
@@ -95,9 +98,8 @@ def train_batches(
                     raise
                 raise ValueError(_cannot_decode(examples, index, reason)) from error
             captions = [caption.decode("utf-8") for caption in batch["caption"]]
-            yield {
-                "canvas": batch["canvas"],
-                "plan": ShotPlan(batch["boxes"]),
+            clips = {name: batch[name] for name in batch if name in ("canvas", "plan", "frames")}
+            yield clips | {
                 "tokens": tokenizer(captions),
                 "index": batch["index"].astype(np.int32),
             }
@@ -183,9 +185,9 @@ def _load(
         encoded = frames[draw(which_frame, position, num_frames)]
         first, end = ends[index], ends[index + 1]
         return {
-            "encoded": encoded,
+            "encoded": encoded[None],
             "caption": captions[first + draw(which_caption, position, end - first)],
-            "size": picture_size(encoded),
+            "size": picture_size(encoded)[None],
             "noise": noise(seed, position),
             "index": index,
         }

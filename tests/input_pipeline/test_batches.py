@@ -62,7 +62,7 @@ def train(examples: Examples, **changes: int) -> list[dict]:
 
 
 def flat(batch: dict) -> list[np.ndarray]:
-    return [batch["canvas"], batch["plan"].boxes, batch["tokens"], batch["index"]]
+    return [batch["canvas"], *batch["plan"], batch["tokens"], batch["index"]]
 
 
 def same(ours: list[dict], theirs: list[dict]) -> bool:
@@ -75,19 +75,21 @@ def same(ours: list[dict], theirs: list[dict]) -> bool:
 
 def test_what_a_batch_is(examples: Examples) -> None:
     for batch in train(examples):
-        shapes = [(array.shape, array.dtype) for array in flat(batch)]
-        assert shapes == [
+        arrays = (batch["canvas"], batch["plan"].boxes, batch["tokens"], batch["index"])
+        assert [(array.shape, array.dtype) for array in arrays] == [
             ((BATCH, 48, 48, 3), np.uint8),
-            ((BATCH, 4, 4), np.float32),
+            ((BATCH, 5, 4), np.float32),  # 4 frames, one of which a transition may overlap
             ((BATCH, 16), np.int32),
             ((BATCH,), np.int32),
         ]
+        assert all(len(part) == BATCH for part in batch["plan"])
         boxes = batch["plan"].boxes
         assert (boxes >= 0).all() and (boxes <= 1).all()
         assert (boxes[..., 2:] > boxes[..., :2]).all()
         # The canvas is the smallest region: the windows reach to within a pixel of its sides.
-        assert (boxes[..., :2].min(axis=1) < 0.08).all()
-        assert (boxes[..., 2:].max(axis=1) > 0.92).all()
+        beyond = np.abs(batch["plan"].shear) / 2  # the corners of rolled windows
+        assert ((boxes[..., :2] - beyond).min(axis=1) < 0.08).all()
+        assert ((boxes[..., 2:] + beyond).max(axis=1) > 0.92).all()
 
 
 def test_captions_are_those_of_the_picture(examples: Examples) -> None:
@@ -108,8 +110,8 @@ def test_the_canvas_shows_what_the_windows_see(examples: Examples, directory: Pa
             with Image.open(directory / examples.ids[index]) as image:
                 width, height = image.size
             position = tf.constant(step * BATCH + row, tf.int64)
-            size = tf.constant([[height, width]], tf.int32)
-            windows = direct(noise(1, position)[None], size, ANIMATION)[0].numpy()
+            size = tf.constant([[[height, width]]], tf.int32)
+            windows = direct(noise(1, position)[None], size, ANIMATION)[0].boxes[0].numpy()
             centres = (windows[:, :2] + windows[:, 2:]) / 2
             wanted = centres[:, ::-1] / [width, height] * 240
             boxes = batch["plan"].boxes[row]
