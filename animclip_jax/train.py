@@ -17,7 +17,7 @@ from ml_collections import ConfigDict, config_flags
 
 from animclip_jax import bake, command_line, results, runs, settings, sharding, step
 from animclip_jax.animation.config import AnimationConfig
-from animclip_jax.animation.render import render
+from animclip_jax.animation.render import clips
 from animclip_jax.checkpoint import Checkpoints
 from animclip_jax.contact_sheet import write_samples
 from animclip_jax.interruption import Interruption
@@ -172,18 +172,17 @@ def open_batches(run: Run, start_step: int) -> Iterator[dict[str, Any]]:
 
 def keep_samples(run: Run, batch: dict[str, Any]) -> None:
     """Writes the first clips of a batch, as the model will see them, beside their pictures."""
-    few = {name: batch[name][:NUM_SAMPLES] for name in ("canvas", "index")}
-    plan = jax.tree.map(lambda x: x[:NUM_SAMPLES], batch["plan"])
-    clips = np.asarray(render(few["canvas"], plan, run.config.model.image_size) * 255 + 0.5)
+    few = jax.tree.map(lambda x: x[:NUM_SAMPLES], batch)
+    frames = np.asarray(clips(few, run.config.model.image_size) * 255 + 0.5)
     if run.examples is None:
         captions = [f"baked example {index}" for index in few["index"]]
-        pictures = list(few["canvas"])
+        pictures = list(few["canvas"] if "canvas" in few else few["frames"][:, 0])
     else:
         from input_pipeline.batches import decode_pictures
 
         captions = [run.examples.captions[i][0] for i in few["index"]]
         pictures = decode_pictures(run.examples, few["index"])
-    write_samples(run.workdir, pictures, clips.astype(np.uint8), captions)
+    write_samples(run.workdir, pictures, frames.astype(np.uint8), captions)
 
 
 def train_sweep(config: ConfigDict, workdir: Path, arms: dict, overrides: dict[str, Any]) -> int:

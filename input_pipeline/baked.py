@@ -73,13 +73,14 @@ def baked_batches(
             batch = _read(_file(directory, step % count))
             part = len(batch["index"]) // process_count
             rows = slice(process_index * part, (process_index + 1) * part)
+            mine = {name: values[rows] for name, values in batch.items()}
             plan = {
-                name.removeprefix(_PLAN): values[rows]
-                for name, values in batch.items()
+                name.removeprefix(_PLAN): mine.pop(name)
+                for name in list(mine)
                 if name.startswith(_PLAN)
             }
-            rest = {name: batch[name][rows] for name in ("canvas", "tokens", "index")}
-            yield rest | {"plan": ShotPlan(**plan)}
+            # Clips that the host rendered have no plan any more.
+            yield mine | ({"plan": ShotPlan(**plan)} if plan else {})
 
     return run()
 
@@ -116,8 +117,9 @@ def _file(directory: Path, number: int) -> Path:
 
 
 def _flat(batch: dict) -> dict[str, np.ndarray]:
-    plan = {f"{_PLAN}{name}": values for name, values in batch["plan"]._asdict().items()}
-    return {name: values for name, values in batch.items() if name != "plan"} | plan
+    plan = batch["plan"]._asdict() if "plan" in batch else {}
+    rest = {name: values for name, values in batch.items() if name != "plan"}
+    return rest | {f"{_PLAN}{name}": values for name, values in plan.items()}
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

@@ -16,10 +16,10 @@ import numpy as np
 import tensorflow as tf
 
 from animclip_jax.animation.config import AnimationConfig
-from animclip_jax.animation.plan import ShotPlan
-from input_pipeline import orientation, picture
-from input_pipeline.director import COMPONENTS, DRAWS, SHOTS, stream_key
-from input_pipeline.filming import Clip, decode_region, plan_batch, to_canvas
+from input_pipeline import orientation, picture, scenes
+from input_pipeline.director import shots, stream_key
+from input_pipeline.director.draws import COMPONENTS, DRAWS, SHOTS
+from input_pipeline.filming import Clip, decode_region, film_clip, plan_batch
 from input_pipeline.picture_header import stored_size
 from input_pipeline.sources import Examples
 from input_pipeline.stand_ins import StandIns
@@ -73,9 +73,10 @@ def train_batches(
     Yields dicts, B = batch_size / process_count examples each:
       canvas: uint8 [B, S, S, 3], the part of the picture that the clip sees, stretched to
         S = canvas_size.
-      plan: ShotPlan, boxes float32 [B, T, 4] in fractions of the canvas.
+      plan: ShotPlan, with the leading axis B, in fractions of the canvas.
+      frames: instead of those two where the host renders, uint8 [B, T, O, O, 3].
       tokens: int32 [B, L].
-      index: int32 [B], into `examples`.
+      index: int32 [B], into `examples`; of a clip of two scenes the first.
 
     Raises ValueError for sizes that don't divide each other, and, while running, where over half of
     a batch or of the source can't be decoded.
@@ -87,12 +88,9 @@ def train_batches(
 
     def run() -> Iterator[dict]:
         for batch in _sound_batches(recipe, start_step):
-            yield {
-                "canvas": batch["canvas"],
-                "plan": ShotPlan(batch["boxes"]),
-                "tokens": tokenizer([caption.decode("utf-8") for caption in batch["caption"]]),
-                "index": batch["index"].astype(np.int32),
-            }
+            captions = [caption.decode("utf-8") for caption in batch.pop("caption")]
+            index = batch.pop("index").astype(np.int32)
+            yield batch | {"tokens": tokenizer(captions), "index": index}
 
     return run()
 
@@ -139,7 +137,7 @@ def decode_pictures(examples: Examples, indices: Iterable[int]) -> list[np.ndarr
     return [picture.pixels(frames[0].numpy()) for frames in fetched]
 
 
-def _sound_batches(recipe: _Recipe, step: int) -> Iterator[dict[str, np.ndarray]]:
+def _sound_batches(recipe: _Recipe, step: int) -> Iterator[dict]:
     """The batches from a step on; what can't be decoded is replaced, and its batch made again."""
     stand_ins = StandIns(recipe.examples, recipe.group_size)
     batches = _dataset(recipe, stand_ins.table, step).as_numpy_iterator()
@@ -171,39 +169,55 @@ def _dataset(recipe: _Recipe, table: np.ndarray, start_step: int) -> tf.data.Dat
 
 def _plan(recipe: _Recipe, table: np.ndarray) -> Callable[[tf.Tensor], Clip]:
     """A function from a step (int64 scalar) to this process's clips, planned, without pictures."""
-    examples, rows = recipe.examples, recipe.rows
+    examples, animation = recipe.examples, recipe.animation
     captions = tf.constant([caption for some in examples.captions for caption in some])
     ends = tf.constant(np.cumsum([0, *map(len, examples.captions)]), tf.int64)
     sizes, turns = tf.constant(examples.sizes), tf.constant(examples.orientations)
-    plan = plan_batch(recipe.animation)
+    plan = plan_batch(animation)
 
-    def draw(name: str, step: tf.Tensor) -> tf.Tensor:
-        seed = tf.stack([stream_key(recipe.seed, name), step])
-        drawn = tf.random.stateless_uniform(
-            [recipe.batch_size], seed, 0, _MANY, tf.int64, alg="philox"
-        )
-        return drawn[rows.start : rows.stop]
+    def caption_of(index: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
+        first, end = tf.gather(ends, index), tf.gather(ends, index + 1)
+        return tf.gather(captions, first + drawn % (end - first))
 
     def planned(step: tf.Tensor) -> Clip:
-        position = step * recipe.batch_size + tf.range(rows.start, rows.stop, dtype=tf.int64)
+        rows = tf.range(recipe.rows.start, recipe.rows.stop, dtype=tf.int64)
+        position, noise = step * recipe.batch_size + rows, _noise(recipe, step)
         index = tf.gather(tf.constant(table), _order(recipe, position))
-        first, end = tf.gather(ends, index), tf.gather(ends, index + 1)
+        caption, both = caption_of(index, _draw(recipe, "caption", step)), index[:, None]
+        if animation.is_on("scenes"):
+            num_others = max(len(examples.ids) - 1, 1)
+            away = 1 + _draw(recipe, "second scene", step) % num_others
+            then = tf.gather(tf.constant(table), _order(recipe, position, away))
+            then_caption = caption_of(then, _draw(recipe, "second caption", step))
+            two = shots.scenes(noise[:, COMPONENTS.index("scenes")], animation.scenes)
+            joined = scenes.join_captions(caption, then_caption)
+            caption = tf.where(two, joined, caption)
+            both = tf.stack([index, tf.where(two, then, index)], axis=1)
         clips = {
-            "index": index,
-            "caption": tf.gather(captions, first + draw("caption", step) % (end - first)),
-            "frame": draw("frame", step),
-            "size": tf.gather(sizes, index),
-            "noise": _noise(recipe, step),
-            "turn": tf.cast(tf.gather(turns, index), tf.int32),
+            "index": both,
+            "caption": caption,
+            "frame": _draw(recipe, "frame", step),
+            "size": tf.gather(sizes, both),
+            "turn": tf.cast(tf.gather(turns, both), tf.int32),
+            "noise": noise,
         }
         return plan(clips)
 
     return planned
 
 
-def _order(recipe: _Recipe, position: tf.Tensor) -> tf.Tensor:
-    """Which examples stand at positions of the run. int64 [B] -> int64 [B]."""
-    num_groups = len(recipe.examples.ids) // recipe.group_size
+def _draw(recipe: _Recipe, name: str, step: tf.Tensor) -> tf.Tensor:
+    """A random whole number for each clip, int64 [B]."""
+    seed = tf.stack([stream_key(recipe.seed, name), step])
+    drawn = tf.random.stateless_uniform([recipe.batch_size], seed, 0, _MANY, tf.int64, alg="philox")
+    return drawn[recipe.rows.start : recipe.rows.stop]
+
+
+def _order(recipe: _Recipe, position: tf.Tensor, away: tf.Tensor | int = 0) -> tf.Tensor:
+    """Which examples stand at positions of the run, or so far away in their epoch: int64 [B]."""
+    total = len(recipe.examples.ids)
+    position = position // total * total + (position + away) % total
+    num_groups = total // recipe.group_size
     group, member = position // recipe.group_size, position % recipe.group_size
     key = tf.fill(tf.shape(group), tf.constant(stream_key(recipe.seed, "order"), tf.int64))
     # tf.random.experimental.index_shuffle, which itself takes one seed for all.
@@ -230,53 +244,55 @@ def _noise(recipe: _Recipe, step: tf.Tensor) -> tf.Tensor:
     return tf.stack(draws, axis=1)[recipe.rows.start : recipe.rows.stop]
 
 
-def _film(recipe: _Recipe) -> Callable[[Clip], Clip]:
-    """A function from a planned clip to what leaves the pipeline."""
-    fetch, num_frames = recipe.examples.fetch, recipe.animation.num_frames
+def _read(recipe: _Recipe) -> Callable[[Clip, int, tf.Tensor], tf.Tensor]:
+    """A function from a clip, a picture's number in it and a region of that, upright, to pixels.
+
+    It raises one of BROKEN where the picture can't be decoded.
+    """
+    fetch = recipe.examples.fetch
     any_turned = bool((recipe.examples.orientations != 1).any())
 
-    def film(clip: Clip) -> Clip:
-        frames = fetch(clip["index"])
+    def read(clip: Clip, number: int, region: tf.Tensor) -> tf.Tensor:
+        frames = fetch(clip["index"][number])
         encoded = frames[clip["frame"] % tf.shape(frames, out_type=tf.int64)[0]]
-        region, whole, turn = clip["region"], [0, 0, *tf.unstack(clip["size"])], clip["turn"]
+        size, turn = clip["size"][number], clip["turn"][number]
+        wanted = size
         if any_turned:
-            region = orientation.stored_region(region, clip["size"], turn)
-            whole = orientation.stored_region(tf.stack(whole), clip["size"], turn)
+            region = orientation.stored_region(region, size, turn)
+            wanted = orientation.stored_region(tf.concat([[0, 0], size], 0), size, turn)[2:]
         # A file that has become another, such as one of a billion pixels, is not decoded.
         found = stored_size(encoded)
-        same = tf.reduce_all(tf.equal(found, whole[2:]))
+        same = tf.reduce_all(tf.equal(found, wanted))
         said = ["another size than when the source was opened, (height, width)", found]
         with tf.control_dependencies([tf.raw_ops.Assert(condition=same, data=said)]):
             pixels = decode_region(tf.identity(encoded), region)
-        if any_turned:
-            pixels = orientation.upright(pixels, turn)
-        return {
-            "canvas": to_canvas(pixels, recipe.canvas_size),
-            "boxes": tf.ensure_shape(clip["boxes"], [num_frames, 4]),
-            "caption": clip["caption"],
-            "index": clip["index"],
-        }
+        return orientation.upright(pixels, turn) if any_turned else pixels
 
-    return film
+    return read
+
+
+def _film(recipe: _Recipe) -> Callable[[Clip], Clip]:
+    """A function from a planned clip to what leaves the pipeline."""
+    return film_clip(recipe.animation, recipe.canvas_size, _read(recipe))
 
 
 def _bad_clips(recipe: _Recipe, table: np.ndarray, step: int) -> dict[int, str]:
     """The examples of a batch that can't be decoded, and why."""
-    film = _film(recipe)
-    planned = _plan(recipe, table)(tf.constant(step, tf.int64))
-    clips = tf.data.Dataset.from_tensor_slices(planned)
-    # A pixel is asked for, else TensorFlow leaves out the decoding.
-    made = clips.map(
-        lambda clip: (clip["index"], film(clip)["canvas"][0, 0, 0]),
-        num_parallel_calls=PARALLEL_CALLS,
-    )
-    good = {int(index) for index, _ in made.ignore_errors().as_numpy_iterator()}
+    film, read = _film(recipe), _read(recipe)
+    planned = tf.data.Dataset.from_tensor_slices(_plan(recipe, table)(tf.constant(step, tf.int64)))
+
+    def made(number: tf.Tensor, clip: Clip) -> tuple[tf.Tensor, tf.Tensor]:
+        filmed = film(clip)
+        # A pixel is asked for, else TensorFlow leaves out the decoding.
+        return number, filmed["canvas" if "canvas" in filmed else "frames"][0, 0, 0]
+
+    sound = planned.enumerate().map(made, num_parallel_calls=PARALLEL_CALLS).ignore_errors()
+    good = {int(number) for number, _ in sound.as_numpy_iterator()}
     bad: dict[int, str] = {}
-    for clip in clips:
-        index = int(clip["index"])
-        if index not in good and index not in bad:
+    for row, clip in enumerate(planned):
+        for number, index in enumerate([] if row in good else clip["index"].numpy().tolist()):
             try:
-                film(clip)
+                read(clip, number, tf.concat([[0, 0], clip["size"][number]], 0))
             except BROKEN as error:
                 bad[index] = error.message
     return bad

@@ -5,96 +5,206 @@ TensorFlow ops alone, so that all of it runs inside Dataset.map.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
+from input_pipeline import scenes
 from input_pipeline.director import direct, noise
+from input_pipeline.rendering import render_clip
 
-JPEG_START = b"\xff\xd8\xff"
+JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 
 # A clip on its way through the pipeline, or a batch of them: names -> tensors.
 Clip = dict[str, tf.Tensor]
 
 
 def plan_batch(animation: AnimationConfig) -> Callable[[Clip], Clip]:
-    """A function from a batch of clips to the same with a plan in place of the noise.
+    """A function from a batch of clips to the same with plans in place of the noise.
 
-    Pictures are not needed yet, only their sizes, so all of this is done once for a whole batch.
+    Pictures are not needed yet, only their sizes: the many small ops cost as much for one clip. A
+    clip's region is found here too, but where there may be two pictures.
     """
 
     def plan(clips: Clip) -> Clip:
-        windows = direct(clips["noise"], clips["size"], animation)
-        region = smallest_region(windows)
-        rest = {name: value for name, value in clips.items() if name != "noise"}
-        return rest | {"boxes": on_canvas(windows, region), "region": region}
+        plan, picture = direct(clips["noise"], clips["size"], animation)
+        clips = {name: value for name, value in clips.items() if name != "noise"}
+        if animation.is_on("scenes"):
+            return clips | {"plan": plan, "picture": picture}
+        region = smallest_region(plan, clips["size"][:, 0])
+        return clips | {"plan": on_canvas(plan, region), "region": region}
 
     return plan
 
 
-def film_picture(
-    picture: np.ndarray, animation: AnimationConfig, seed: int, canvas_size: int
-) -> tuple[np.ndarray, ShotPlan]:
-    """Films a decoded picture uint8 [H, W, 3]: canvas uint8 [S, S, 3], boxes float32 [T, 4]."""
+def film_clip(
+    animation: AnimationConfig,
+    canvas_size: int,
+    read: Callable[[Clip, int, tf.Tensor], tf.Tensor],
+) -> Callable[[Clip], Clip]:
+    """A function from a planned clip to what leaves the pipeline.
+
+    That is canvas and plan, or where the host renders frames uint8 [T, O, O, 3]; caption and index.
+    read: from a clip, a picture's number in it and a region to the region's pixels.
+    """
+
+    def film(clip: Clip) -> Clip:
+        if "region" in clip:
+            pixels = read(clip, 0, clip["region"])
+            canvas, plan = to_canvas(pixels, canvas_size, canvas_size), clip["plan"]
+        else:
+            canvas, plan = put_on_canvas(
+                lambda picture, region: read(clip, picture, region),
+                clip["size"],
+                clip["plan"],
+                clip["picture"],
+                canvas_size,
+                animation,
+            )
+        kept = {"caption": clip["caption"], "index": clip["index"][0]}
+        if animation.render == "host":
+            return kept | {"frames": render_clip(canvas, plan, animation.image_size)}
+        return kept | {"canvas": canvas, "plan": plan}
+
+    return film
+
+
+class Filmed(NamedTuple):
+    """One clip, as NumPy arrays: canvas uint8 [S, S, 3]; plan, in fractions of it.
+
+    windows: the plan in pixels of the pictures. picture: int32 [V], the one that each window sees.
+    """
+
+    canvas: np.ndarray
+    plan: ShotPlan
+    windows: ShotPlan
+    picture: np.ndarray
+
+
+def film_pictures(
+    pictures: Sequence[np.ndarray], animation: AnimationConfig, seed: int, canvas_size: int
+) -> Filmed:
+    """Films decoded pictures uint8 [H, W, 3]: one, or two where the animation has scenes."""
     draws = noise(seed, tf.constant(0, tf.int64))[None]
-    boxes = direct(draws, tf.constant([picture.shape[:2]], tf.int32), animation)[0]
-    region = smallest_region(boxes)
-    y, x, height, width = region.numpy()
-    canvas = to_canvas(picture[y : y + height, x : x + width], canvas_size)
-    return canvas.numpy(), ShotPlan(on_canvas(boxes, region).numpy())
+    size = tf.constant([picture.shape[:2] for picture in pictures], tf.int32)
+    windows, picture = tf.nest.map_structure(
+        lambda part: part[0], direct(draws, size[None], animation)
+    )
+
+    def read(picture: int, region: tf.Tensor) -> tf.Tensor:
+        y, x, height, width = region.numpy()
+        return tf.constant(pictures[picture][y : y + height, x : x + width])
+
+    canvas, plan = put_on_canvas(read, size, windows, picture, canvas_size, animation)
+    filmed = Filmed(canvas, plan, windows, picture)
+    return tf.nest.map_structure(lambda part: part.numpy(), filmed)
 
 
-def smallest_region(boxes: tf.Tensor) -> tf.Tensor:
-    """The whole pixels that windows [..., T, 4] see: int32 [..., 4], (y, x, height, width)."""
-    low = tf.cast(tf.floor(tf.reduce_min(boxes[..., :2], axis=-2)), tf.int32)
-    high = tf.cast(tf.math.ceil(tf.reduce_max(boxes[..., 2:], axis=-2)), tf.int32)
-    return tf.concat([low, high - low], axis=-1)
+def put_on_canvas(
+    read: Callable[[int, tf.Tensor], tf.Tensor],
+    size: tf.Tensor,
+    plan: ShotPlan,
+    picture: tf.Tensor,
+    canvas_size: int,
+    animation: AnimationConfig,
+) -> tuple[tf.Tensor, ShotPlan]:
+    """The canvas uint8 [S, S, 3] that a clip sees, and its plan in fractions of that.
+
+    Args:
+      read: from a picture's number and a region to its pixels. size: int32 [P, 2], the pictures'.
+      plan: in pixels. picture: int32 [V], the one that each window sees.
+    """
+
+    def one() -> tuple[tf.Tensor, ShotPlan]:
+        region = smallest_region(plan, size[0])
+        return to_canvas(read(0, region), canvas_size, canvas_size), on_canvas(plan, region)
+
+    def two() -> tuple[tf.Tensor, ShotPlan]:
+        halves, plans = [], []
+        for number, rows in enumerate(scenes.heights(canvas_size)):
+            seen = _windows_of(plan, picture == number)
+            region = smallest_region(seen, size[number])
+            halves.append(to_canvas(read(number, region), rows, canvas_size))
+            plans.append(on_canvas(plan, region))
+        both = scenes.plan_on_halves(plans[0], plans[1], picture, canvas_size)
+        return scenes.on_halves(halves[0], halves[1]), both
+
+    if not animation.is_on("scenes"):
+        return one()
+    return tf.cond(tf.reduce_any(picture == 1), two, one)
+
+
+def smallest_region(plan: ShotPlan, size: tf.Tensor) -> tf.Tensor:
+    """The whole pixels of a picture of `size` (height, width) [..., 2] that a plan's windows see.
+
+    plan: in pixels, boxes [..., V, 4]. Returns int32 [..., 4], (y, x, height, width).
+    """
+    beyond = 0.5 * tf.abs(plan.shear)  # the corners of a rolled window
+    low = tf.reduce_min(plan.boxes[..., :2] - beyond, axis=-2)
+    high = tf.reduce_max(plan.boxes[..., 2:] + beyond, axis=-2)
+    # The windows are inside the picture: the limits take away rounding only.
+    first = tf.maximum(tf.cast(tf.floor(low), tf.int32), 0)
+    last = tf.minimum(tf.cast(tf.math.ceil(high), tf.int32), size)
+    return tf.concat([first, last - first], axis=-1)
 
 
 def decode_region(encoded: tf.Tensor, region: tf.Tensor) -> tf.Tensor:
-    """Pixels uint8 [height, width, 3] of a region; of a JPEG no more than that is decoded."""
+    """Pixels uint8 [height, width, 3] of a region; of a whole JPEG no more than that is decoded.
+
+    One that is cut short raises InvalidArgumentError, wherever the region is.
+    """
 
     def crop() -> tf.Tensor:
         y, x, height, width = tf.unstack(region)
         return _decode(encoded)[y : y + height, x : x + width]
 
+    starts = tf.equal(tf.strings.substr(encoded, 0, len(JPEG_START)), JPEG_START)
+    ends = tf.equal(tf.strings.substr(encoded, -len(JPEG_END), len(JPEG_END)), JPEG_END)
     return tf.cond(
-        _is_jpeg(encoded),
+        starts & ends,
         lambda: tf.image.decode_and_crop_jpeg(encoded, region, channels=3),
         crop,
     )
 
 
-def to_canvas(pixels: tf.Tensor, canvas_size: int) -> tf.Tensor:
-    """Stretches uint8 [H, W, 3] to uint8 [S, S, 3], anti-aliased."""
-    size = [canvas_size, canvas_size]
+def to_canvas(pixels: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """Stretches uint8 [H, W, 3] to uint8 [height, width, 3], anti-aliased."""
+    size = [height, width]
     # Where nothing shrinks the anti-aliased resize gives the same pixels, at six times the cost.
     resized = tf.cond(
-        tf.reduce_any(tf.shape(pixels)[:2] > canvas_size),
+        tf.reduce_any(tf.shape(pixels)[:2] > size),
         lambda: tf.image.resize(pixels, size, antialias=True),
         lambda: tf.image.resize(pixels, size),
     )
     canvas = tf.cast(tf.round(tf.clip_by_value(resized, 0.0, 255.0)), tf.uint8)
-    return tf.ensure_shape(canvas, [canvas_size, canvas_size, 3])
+    return tf.ensure_shape(canvas, [height, width, 3])
 
 
-def on_canvas(boxes: tf.Tensor, region: tf.Tensor) -> tf.Tensor:
-    """Windows [..., T, 4] in pixels of the picture -> in fractions of the region [..., 4]."""
+def on_canvas(plan: ShotPlan, region: tf.Tensor) -> ShotPlan:
+    """A plan in pixels of the picture -> in fractions of the region [..., 4]."""
     region = tf.cast(region, tf.float32)[..., None, :]
     origin = tf.concat([region[..., :2]] * 2, axis=-1)
     extent = tf.concat([region[..., 2:]] * 2, axis=-1)
-    # The region holds the windows: the clip takes away rounding only.
-    return tf.clip_by_value((boxes - origin) / extent, 0.0, 1.0)
+    return plan._replace(
+        # The region holds the windows: the clip takes away rounding only.
+        boxes=tf.clip_by_value((plan.boxes - origin) / extent, 0.0, 1.0),
+        shear=plan.shear / region[..., 2:],
+        smear=plan.smear / extent,
+    )
 
 
-def _is_jpeg(encoded: tf.Tensor) -> tf.Tensor:
-    return tf.equal(tf.strings.substr(encoded, 0, len(JPEG_START)), JPEG_START)
+def _windows_of(plan: ShotPlan, kept: tf.Tensor) -> ShotPlan:
+    """The windows alone, of those that are kept, bool [V]."""
+    return plan._replace(
+        boxes=tf.boolean_mask(plan.boxes, kept), shear=tf.boolean_mask(plan.shear, kept)
+    )
 
 
 def _decode(encoded: tf.Tensor) -> tf.Tensor:
-    """PNG, GIF or WebP (the first frame): uint8 [H, W, 3]."""
+    """A whole picture, the first frame of a GIF or WebP: uint8 [H, W, 3]."""
     pixels = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     return tf.ensure_shape(pixels, [None, None, 3])

@@ -64,7 +64,7 @@ def train(examples: Examples, **changes: int) -> list[dict]:
 
 
 def flat(batch: dict) -> list[np.ndarray]:
-    return [batch["canvas"], batch["plan"].boxes, batch["tokens"], batch["index"]]
+    return [batch["canvas"], *batch["plan"], batch["tokens"], batch["index"]]
 
 
 def same(ours: list[dict], theirs: list[dict]) -> bool:
@@ -77,19 +77,21 @@ def same(ours: list[dict], theirs: list[dict]) -> bool:
 
 def test_what_a_batch_is(examples: Examples) -> None:
     for batch in train(examples):
-        shapes = [(array.shape, array.dtype) for array in flat(batch)]
-        assert shapes == [
+        arrays = (batch["canvas"], batch["plan"].boxes, batch["tokens"], batch["index"])
+        assert [(array.shape, array.dtype) for array in arrays] == [
             ((BATCH, 48, 48, 3), np.uint8),
-            ((BATCH, 4, 4), np.float32),
+            ((BATCH, 5, 4), np.float32),  # 4 frames, one of which a transition may overlap
             ((BATCH, 16), np.int32),
             ((BATCH,), np.int32),
         ]
+        assert all(len(part) == BATCH for part in batch["plan"])
         boxes = batch["plan"].boxes
         assert (boxes >= 0).all() and (boxes <= 1).all()
         assert (boxes[..., 2:] > boxes[..., :2]).all()
         # The canvas is the smallest region: the windows reach to within a pixel of its sides.
-        assert (boxes[..., :2].min(axis=1) < 0.08).all()
-        assert (boxes[..., 2:].max(axis=1) > 0.92).all()
+        beyond = np.abs(batch["plan"].shear) / 2  # the corners of rolled windows
+        assert ((boxes[..., :2] - beyond).min(axis=1) < 0.08).all()
+        assert ((boxes[..., 2:] + beyond).max(axis=1) > 0.92).all()
 
 
 def test_captions_are_those_of_the_picture(examples: Examples) -> None:
@@ -112,7 +114,7 @@ def test_the_canvas_shows_what_the_windows_see(examples: Examples, directory: Pa
     for step, batch in enumerate(train(examples)):
         draws = batches._noise(recipe(examples), tf.constant(step, tf.int64))
         sizes = examples.sizes[batch["index"]]
-        windows = direct(draws, tf.constant(sizes), ANIMATION).numpy()
+        windows = direct(draws, tf.constant(sizes)[:, None], ANIMATION)[0].boxes.numpy()
         for row, (height, width) in enumerate(sizes):
             with Image.open(directory / examples.ids[batch["index"][row]]) as image:
                 assert image.size == (width, height)

@@ -43,7 +43,7 @@ def test_every_kind_of_picture_is_cropped_alike(mode: str, kind: str) -> None:
 def test_the_canvas_is_anti_aliased() -> None:
     stripes = np.zeros((165, 165, 3), np.uint8)
     stripes[:, ::2] = 255
-    canvas = filming.to_canvas(tf.constant(stripes), 33).numpy()
+    canvas = filming.to_canvas(tf.constant(stripes), 33, 33).numpy()
     assert canvas.shape == (33, 33, 3) and canvas.dtype == np.uint8
     assert np.abs(canvas[:, 2:-2].astype(int) - 127).max() <= 16
 
@@ -52,5 +52,5 @@ def test_the_canvas_is_anti_aliased() -> None:
 def test_the_cheap_way_to_the_canvas_gives_the_same_pixels(shape: tuple[int, int]) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
     wanted = tf.image.resize(pixels, [48, 48], antialias=True).numpy()
-    canvas = filming.to_canvas(tf.constant(pixels), 48).numpy()
+    canvas = filming.to_canvas(tf.constant(pixels), 48, 48).numpy()
     np.testing.assert_allclose(canvas, wanted, rtol=0, atol=0.501)
