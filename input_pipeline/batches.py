@@ -71,8 +71,8 @@ def train_batches(
     next one that can stands in for it.
 
     Yields dicts, B = batch_size / process_count examples each:
-      canvas: uint8 [B, S, S, 3], the part of the picture that the clip sees, stretched to
-        S = canvas_size.
+      canvas: uint8 [B, S, S, 3], S = canvas_size: the part of the picture that the clip sees, at
+        the top left, pixel for pixel; a side that is longer than S is shrunk to S.
       plan: ShotPlan, with the leading axis B, in fractions of the canvas.
       frames: instead of those two where the host renders, uint8 [B, T, O, O, 3].
       tokens: int32 [B, L].
@@ -173,7 +173,7 @@ def _plan(recipe: _Recipe, table: np.ndarray) -> Callable[[tf.Tensor], Clip]:
     captions = tf.constant([caption for some in examples.captions for caption in some])
     ends = tf.constant(np.cumsum([0, *map(len, examples.captions)]), tf.int64)
     sizes, turns = tf.constant(examples.sizes), tf.constant(examples.orientations)
-    plan = plan_batch(animation)
+    plan = plan_batch(animation, recipe.canvas_size)
 
     def caption_of(index: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
         first, end = tf.gather(ends, index), tf.gather(ends, index + 1)

@@ -19,11 +19,14 @@ from input_pipeline.rendering import render_clip
 
 JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 
+# Pixels of an edge that are repeated beyond it: the renderer's filters reach no further.
+EDGE = 8
+
 # A clip on its way through the pipeline, or a batch of them: names -> tensors.
 Clip = dict[str, tf.Tensor]
 
 
-def plan_batch(animation: AnimationConfig) -> Callable[[Clip], Clip]:
+def plan_batch(animation: AnimationConfig, canvas_size: int) -> Callable[[Clip], Clip]:
     """A function from a batch of clips to the same with plans in place of the noise.
 
     Pictures are not needed yet, only their sizes: the many small ops cost as much for one clip. A
@@ -36,7 +39,8 @@ def plan_batch(animation: AnimationConfig) -> Callable[[Clip], Clip]:
         if animation.is_on("scenes"):
             return clips | {"plan": plan, "picture": picture}
         region = smallest_region(plan, clips["size"][:, 0])
-        return clips | {"plan": on_canvas(plan, region), "region": region}
+        placed = on_canvas(plan, region, canvas_size, canvas_size)
+        return clips | {"plan": placed, "region": region}
 
     return plan
 
@@ -121,7 +125,8 @@ def put_on_canvas(
 
     def one() -> tuple[tf.Tensor, ShotPlan]:
         region = smallest_region(plan, size[0])
-        return to_canvas(read(0, region), canvas_size, canvas_size), on_canvas(plan, region)
+        canvas = to_canvas(read(0, region), canvas_size, canvas_size)
+        return canvas, on_canvas(plan, region, canvas_size, canvas_size)
 
     def two() -> tuple[tf.Tensor, ShotPlan]:
         halves, plans = [], []
@@ -129,7 +134,7 @@ def put_on_canvas(
             seen = _windows_of(plan, picture == number)
             region = smallest_region(seen, size[number])
             halves.append(to_canvas(read(number, region), rows, canvas_size))
-            plans.append(on_canvas(plan, region))
+            plans.append(on_canvas(plan, region, rows, canvas_size))
         both = scenes.plan_on_halves(plans[0], plans[1], picture, canvas_size)
         return scenes.on_halves(halves[0], halves[1]), both
 
@@ -172,29 +177,53 @@ def decode_region(encoded: tf.Tensor, region: tf.Tensor) -> tf.Tensor:
 
 
 def to_canvas(pixels: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """Stretches uint8 [H, W, 3] to uint8 [height, width, 3], anti-aliased."""
-    size = [height, width]
-    # Where nothing shrinks the anti-aliased resize gives the same pixels, at six times the cost.
-    resized = tf.cond(
+    """Puts uint8 [H, W, 3] into uint8 [height, width, 3], at its top left, pixel for pixel.
+
+    A side that is longer than the canvas is shrunk to it, anti-aliased. What is left is black, but
+    for a strip that repeats the edge, so that no filter of the renderer's sees the black.
+    """
+    size = tf.minimum(tf.shape(pixels)[:2], [height, width])
+    pixels = tf.cond(
         tf.reduce_any(tf.shape(pixels)[:2] > size),
-        lambda: tf.image.resize(pixels, size, antialias=True),
-        lambda: tf.image.resize(pixels, size),
+        lambda: _shrunk(pixels, size),
+        lambda: pixels,
     )
-    canvas = tf.cast(tf.round(tf.clip_by_value(resized, 0.0, 255.0)), tf.uint8)
-    return tf.ensure_shape(canvas, [height, width, 3])
+    pixels = _filled(pixels, width, axis=1)
+    return tf.ensure_shape(_filled(pixels, height, axis=0), [height, width, 3])
 
 
-def on_canvas(plan: ShotPlan, region: tf.Tensor) -> ShotPlan:
-    """A plan in pixels of the picture -> in fractions of the region [..., 4]."""
+def on_canvas(plan: ShotPlan, region: tf.Tensor, height: int, width: int) -> ShotPlan:
+    """A plan in pixels of the picture -> in fractions of the canvas that holds the region [..., 4].
+
+    height, width: the canvas's.
+    """
     region = tf.cast(region, tf.float32)[..., None, :]
+    # A shorter side keeps its pixels, a longer one is shrunk to the canvas.
+    side = tf.maximum(region[..., 2:], tf.constant([height, width], tf.float32))
     origin = tf.concat([region[..., :2]] * 2, axis=-1)
-    extent = tf.concat([region[..., 2:]] * 2, axis=-1)
+    extent = tf.concat([side] * 2, axis=-1)
     return plan._replace(
         # The region holds the windows: the clip takes away rounding only.
         boxes=tf.clip_by_value((plan.boxes - origin) / extent, 0.0, 1.0),
-        shear=plan.shear / region[..., 2:],
+        shear=plan.shear / side,
         smear=plan.smear / extent,
     )
+
+
+def _shrunk(pixels: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    resized = tf.image.resize(pixels, size, antialias=True)
+    return tf.cast(tf.round(tf.clip_by_value(resized, 0.0, 255.0)), tf.uint8)
+
+
+def _filled(pixels: tf.Tensor, length: int, axis: int) -> tf.Tensor:
+    """Pixels [H, W, 3] made `length` long: the edge repeated some times, then black."""
+    shape = tf.shape(pixels)
+    missing = length - shape[axis]
+    strip = tf.minimum(missing, EDGE)
+    edge = pixels[-1:] if axis == 0 else pixels[:, -1:]
+    ones = tf.one_hot(axis, 3, on_value=strip, off_value=1)
+    rest = tf.tensor_scatter_nd_update(shape, [[axis]], [missing - strip])
+    return tf.concat([pixels, tf.tile(edge, ones), tf.zeros(rest, tf.uint8)], axis=axis)
 
 
 def _windows_of(plan: ShotPlan, kept: tf.Tensor) -> ShotPlan:
