@@ -26,7 +26,9 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     config.data.train = "drawn:train"  # kind:location, see README
     config.data.eval = "drawn:test"
     config.data.cache_dir = "~/.cache/animclip"  # what is drawn or prepared is kept here
-    config.data.canvas_size = 320  # side of the picture that crosses to the device, pixels
+    # Side of the picture that crosses to the device, pixels: what fits is not resized on the host,
+    # and a prepared photo (short side 320) of 4:3 does.
+    config.data.canvas_size = 448
     # Consecutive examples kept in one batch, such as near-duplicates that differ in a word.
     config.data.group_size = 1
 
