@@ -294,7 +294,8 @@ def _bad_clips(recipe: _Recipe, table: np.ndarray, step: int) -> dict[int, str]:
             try:
                 read(clip, number, tf.concat([[0, 0], clip["size"][number]], 0))
             except BROKEN as error:
-                bad[index] = error.message
+                # Without the names of TensorFlow's ops around it.
+                bad[index] = error.message.rpartition("}} ")[2].partition(" [Op:")[0]
     return bad
 
 

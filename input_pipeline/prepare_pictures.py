@@ -49,6 +49,10 @@ def prepare_pictures(
     """
     if examples.is_video:
         raise ValueError(f"{examples.name}: videos, wanted pictures")
+    if short_side < 1 or not 1 <= quality <= 100:
+        raise ValueError(
+            f"short_side {short_side}, quality {quality}: wanted 1 or more, and 1 to 100"
+        )
     bad: list[tuple[str, str]] = []
     details: dict[str, Any] = {"pictures": {"short_side": short_side, "quality": quality}}
     with store.StoreWriter(directory, examples.name, details) as writer:

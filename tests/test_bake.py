@@ -21,13 +21,11 @@ CHANGES = {
 # A machine that has no TensorFlow.
 WITHOUT = """
 import sys
+from importlib.machinery import PathFinder
 
-class Missing:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("tensorflow", "tensorflow_datasets"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name.split(".")[0])
-
-sys.meta_path.insert(0, Missing())
+real = PathFinder.find_spec
+hidden = ("tensorflow", "tensorflow_datasets")
+PathFinder.find_spec = lambda name, *more: None if name.split(".")[0] in hidden else real(name, *more)
 from animclip_jax import train
 sys.exit(train.main(sys.argv[1:]))
 """

@@ -229,7 +229,7 @@ def test_what_breaks_in_mid_run_is_quarantined_and_stood_in_for(
     tokenizer = Tokenizer(16, 1000)
     for batch, before in zip(run, sound, strict=True):
         for row, index in enumerate(batch["index"]):
-            assert abs(float(batch["canvas"][row].mean()) - 15 * index) < 3
+            assert abs(float(batch["canvas"][row][:8, :8].mean()) - 15 * index) < 3
             assert (batch["tokens"][row] == tokenizer([f"picture {index}"])[0]).all()
             if before["index"][row] == index:
                 assert (batch["canvas"][row] == before["canvas"][row]).all()
@@ -330,7 +330,7 @@ def videos(tmp_path: Path, lengths: list[int]) -> Examples:
 
 def test_training_takes_frames_of_videos_at_random_times(tmp_path: Path) -> None:
     run = train(videos(tmp_path, [12] * 8), steps=10)
-    levels = np.concatenate([batch["canvas"].mean(axis=(1, 2, 3)) for batch in run]) / 10
+    levels = np.concatenate([batch["canvas"][:, :8, :8].mean(axis=(1, 2, 3)) for batch in run]) / 10
     assert (np.abs(levels - levels.round()) < 0.2).all()
     assert set(levels.round()) == set(range(12))
 

@@ -41,7 +41,7 @@ def opened(kind: str, tmp_path: Path, pattern: str = "*") -> Examples:
 
 
 def levels(batch: dict) -> np.ndarray:
-    return (batch["canvas"].mean(axis=(1, 2, 3)) / 10).round().astype(int)
+    return (batch["canvas"][:, :8, :8].mean(axis=(1, 2, 3)) / 10).round().astype(int)
 
 
 def run(examples: Examples, steps: int, start_step: int = 0, **parts: int) -> list[dict]:
