@@ -25,7 +25,11 @@ from importlib.machinery import PathFinder
 
 real = PathFinder.find_spec
 hidden = ("tensorflow", "tensorflow_datasets")
-PathFinder.find_spec = lambda name, *more: None if name.split(".")[0] in hidden else real(name, *more)
+
+def find_spec(name, *more):
+    return None if name.split(".")[0] in hidden else real(name, *more)
+
+PathFinder.find_spec = find_spec
 from animclip_jax import train
 sys.exit(train.main(sys.argv[1:]))
 """

@@ -10,8 +10,8 @@ import pytest
 
 from animclip_jax import prepare
 from input_pipeline.sources import open_source
-from tests.input_pipeline.shard_files import encoded, write_tar
 from input_pipeline.video import write_video
+from tests.input_pipeline.shard_files import encoded, write_tar
 
 
 def folder(directory: Path, *good: str, bad: tuple[str, ...] = ()) -> Path:
