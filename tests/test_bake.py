@@ -42,7 +42,8 @@ def flags(workdir: Path, **changes: object) -> list[str]:
 
 
 def losses(workdir: Path) -> list[float]:
-    return [json.loads(line)["loss"] for line in (workdir / "metrics.jsonl").open()]
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["loss"] for line in lines]
 
 
 def test_a_machine_without_tensorflow_trains_the_same(
