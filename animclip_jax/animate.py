@@ -3,56 +3,73 @@
 from __future__ import annotations
 
 import argparse
-import math
+import dataclasses
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from PIL import Image, ImageOps
 
-from animclip_jax.animation.config import PRESETS, AnimationConfig
-from animclip_jax.animation.plan import ShotPlan
+from animclip_jax import contact_sheet
+from animclip_jax.animation.components import Scenes
+from animclip_jax.animation.config import COMPONENTS, PRESETS, AnimationConfig, alone
 from animclip_jax.animation.render import render
+from animclip_jax.camera_path import draw_path
 from input_pipeline import video
-from input_pipeline.batches import film_picture
+from input_pipeline.filming import Filmed, film_pictures
 
-SUFFIXES = (".gif", ".mp4", ".png")
-# Frames in a row of a contact sheet, and pixels between them.
-COLUMNS, GAP = 6, 4
+# A sheet holds all frames side by side.
+CLIPS, SHEETS = (".gif", ".mp4"), (".png", ".jpg")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, or 1 after saying on stderr what is wrong."""
+    options = parse(argv)
+    out = Path(options.out)
+    try:
+        _check_out(out)
+        photos = [read_photo(Path(photo)) for photo in options.photo]
+        configs = {name: _config(name, options, len(photos)) for name in _names(options, photos)}
+        filmed = {
+            name: film_pictures(photos, config, options.seed, 2 * config.image_size)
+            for name, config in configs.items()
+        }
+        clips = {name: frames_of(film, options.image_size) for name, film in filmed.items()}
+        if out.suffix.lower() in SHEETS:
+            write_picture(out, make_sheet(photos, filmed, clips, options.show_path))
+        else:
+            shown = make_clip(photos, filmed, clips, options.show_path)
+            video.write_video(out, shown, options.fps)
+    except (OSError, ValueError) as error:
+        print(f"animclip animate: {error}", file=sys.stderr)
+        return 1
+    print(f"{out}: {options.num_frames} frames, {', '.join(clips)}, seed {options.seed}")
+    return 0
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """The command's options."""
     parser = argparse.ArgumentParser(prog="animclip animate", description=__doc__)
-    parser.add_argument("photo", help="a picture of any shape")
+    parser.add_argument("photo", nargs="+", help="a picture of any shape; two for two scenes")
     parser.add_argument(
-        "--out", required=True, help="clip.gif, clip.mp4, or sheet.png with all frames side by side"
+        "--out", required=True, help="clip.gif, clip.mp4, or sheet.png or .jpg with all frames"
     )
-    parser.add_argument("--preset", default="full", choices=PRESETS, help="which components are on")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--preset", default="full", choices=PRESETS, help="which components are on")
+    what.add_argument("--component", choices=COMPONENTS, help="that one alone")
+    what.add_argument("--grid", choices=("presets", "components"), help="all of them, side by side")
     parser.add_argument("--num_frames", type=int, default=24)
     parser.add_argument("--image_size", type=int, default=224, help="side of a frame in pixels")
     parser.add_argument("--seed", type=int, default=0, help="another seed films another clip")
     parser.add_argument("--fps", type=float, default=8.0)
-    options = parser.parse_args(argv)
-    out = Path(options.out)
-    try:
-        if out.suffix.lower() not in SUFFIXES:
-            raise ValueError(f"{out}: can't write {out.suffix!r}, wanted {', '.join(SUFFIXES)}")
-        if not out.absolute().parent.is_dir():
-            raise FileNotFoundError(f"{out}: there is no directory {out.absolute().parent}")
-        config = AnimationConfig(options.preset, options.num_frames, options.image_size)
-        frames = animate(read_photo(Path(options.photo)), config, options.seed)
-        if out.suffix.lower() == ".png":
-            write_sheet(out, frames)
-        else:
-            video.write_video(out, frames, options.fps)
-    except (OSError, ValueError) as error:
-        print(f"animclip animate: {error}", file=sys.stderr)
-        return 1
-    print(f"{out}: {len(frames)} frames, preset {options.preset}, seed {options.seed}")
-    return 0
+    parser.add_argument(
+        "--show-path", action="store_true", help="draw the camera's windows on the photo, too"
+    )
+    return parser.parse_args(argv)
 
 
 def read_photo(path: Path) -> np.ndarray:
@@ -66,34 +83,93 @@ def read_photo(path: Path) -> np.ndarray:
         raise ValueError(f"{path}: can't be read as a picture: {error}") from error
 
 
-def animate(photo: np.ndarray, config: AnimationConfig, seed: int) -> np.ndarray:
-    """Films a photo uint8 [H, W, 3] as training does: uint8 [T, image_size, image_size, 3].
+def frames_of(filmed: Filmed, image_size: int) -> np.ndarray:
+    """Renders as training does: uint8 [T, image_size, image_size, 3].
 
     The canvas has twice a frame's side, finer than what training usually takes.
     """
-    canvas, plan = film_picture(photo, config, seed, 2 * config.image_size)
-    clip = ShotPlan(plan.boxes[None])
-    frames = np.asarray(render(jnp.asarray(canvas[None]), clip, config.image_size))[0]
+    canvas, plan = jax.tree.map(lambda part: part[None], (filmed.canvas, filmed.plan))
+    frames = np.asarray(render(jnp.asarray(canvas), plan, image_size))[0]
     return np.round(frames * 255.0).astype(np.uint8)
 
 
-def write_sheet(path: Path, frames: np.ndarray) -> None:
-    """A contact sheet of frames uint8 [T, H, W, 3] as a PNG, whole or not at all."""
-    count, height, width = frames.shape[:3]
-    columns = min(count, COLUMNS)
-    rows = math.ceil(count / columns)
-    size = (columns * (width + GAP) + GAP, rows * (height + GAP) + GAP)
-    sheet = Image.new("RGB", size, "white")
-    for number, frame in enumerate(frames):
-        row, column = divmod(number, columns)
-        corner = (GAP + column * (width + GAP), GAP + row * (height + GAP))
-        sheet.paste(Image.fromarray(frame), corner)
+def make_sheet(
+    photos: Sequence[np.ndarray],
+    filmed: dict[str, Filmed],
+    clips: dict[str, np.ndarray],
+    show_path: bool,
+) -> Image.Image:
+    """One picture: the frames of one clip in rows, or a row for each clip of several."""
+    rows = []
+    for name, frames in clips.items():
+        row = contact_sheet.strip(frames) if len(clips) > 1 else contact_sheet.sheet(frames)
+        if show_path:
+            windows, picture = filmed[name].windows, filmed[name].picture
+            path = draw_path(photos, windows, picture, frames.shape[1])
+            row = contact_sheet.stack([path, row])
+        rows.append(contact_sheet.labelled(row, name) if len(clips) > 1 else row)
+    return contact_sheet.stack(rows)
+
+
+def make_clip(
+    photos: Sequence[np.ndarray],
+    filmed: dict[str, Filmed],
+    clips: dict[str, np.ndarray],
+    show_path: bool,
+) -> np.ndarray:
+    """One clip uint8 [T, H, W, 3]: as it is, or several playing side by side."""
+    shown = {}
+    for name, frames in clips.items():
+        if show_path:
+            windows, picture = filmed[name].windows, filmed[name].picture
+            paths = [
+                np.asarray(draw_path(photos, windows, picture, frames.shape[1], now))
+                for now in range(len(frames))
+            ]
+            frames = np.concatenate([np.stack(paths), frames], axis=2)
+        shown[name] = frames
+    return contact_sheet.grid(shown) if len(shown) > 1 else next(iter(shown.values()))
+
+
+def write_picture(path: Path, picture: Image.Image) -> None:
+    """Writes a PNG or JPEG, whole or not at all."""
+    kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        sheet.save(temporary, "PNG")
+        picture.save(temporary, kind, quality=85)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _check_out(out: Path) -> None:
+    wanted = (*CLIPS, *SHEETS)
+    if out.suffix.lower() not in wanted:
+        raise ValueError(f"{out}: can't write {out.suffix!r}, wanted {', '.join(wanted)}")
+    if not out.absolute().parent.is_dir():
+        raise FileNotFoundError(f"{out}: there is no directory {out.absolute().parent}")
+
+
+def _names(options: argparse.Namespace, photos: Sequence[np.ndarray]) -> list[str]:
+    """The presets or components to be shown."""
+    if len(photos) > 2:
+        raise ValueError(f"found {len(photos)} photos, wanted one, or two for two scenes")
+    if options.grid == "presets":
+        return list(PRESETS)
+    if options.grid == "components":
+        return [name for name in COMPONENTS if name != "scenes" or len(photos) == 2]
+    return [options.component or options.preset]
+
+
+def _config(name: str, options: argparse.Namespace, num_photos: int) -> AnimationConfig:
+    sizes = (options.num_frames, options.image_size)
+    is_component = options.component or options.grid == "components"
+    config = alone(name, *sizes) if is_component else AnimationConfig(name, *sizes)
+    if name == "scenes" and num_photos == 1:
+        raise ValueError("--component scenes: found one photo, wanted two")
+    if num_photos == 2 and "scenes" in PRESETS[config.preset]:
+        return dataclasses.replace(config, scenes=Scenes(1.0))
+    return config
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`animclip prepare SOURCE --out STORE`: decodes videos once, so that training never has to."""
+"""`animclip prepare SOURCE --out STORE`: decodes videos, and shrinks pictures, once and for all."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from input_pipeline.video_sets.collect import SETS, collect
 from input_pipeline.workers import Limits
 
 KINDS = ("folder", *SETS)
+PICTURE_KINDS = ("tfrecord", "webdataset", "tfds")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -18,7 +19,12 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     out = Path(options.out).expanduser()
     try:
-        settings = prepare.FrameSettings(options.num_frames, options.short_side, options.quality)
+        if _holds_pictures(options.source):
+            summary = _prepare_pictures(options, out)
+            print(_report(out, summary, "pictures"))
+            return 0
+        short_side = prepare.SHORT_SIDE if options.short_side is None else options.short_side
+        settings = prepare.FrameSettings(options.num_frames, short_side, options.quality)
         effort = _effort(options)
         summary = prepare.prepare_videos(
             read_source(options.source, options.split), out, settings, effort
@@ -29,8 +35,26 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("animclip prepare: stopped; the same command goes on from there", file=sys.stderr)
         return 130
-    print(_report(out, summary))
+    print(_report(out, summary, "videos"))
     return 0
+
+
+def _holds_pictures(source: str) -> bool:
+    kind, _, location = source.partition(":")
+    if kind in PICTURE_KINDS:
+        return True
+    return kind == "folder" and bool(location) and not folder.read_listing(location).is_video
+
+
+def _prepare_pictures(options: argparse.Namespace, out: Path) -> dict:
+    from input_pipeline.prepare_pictures import SHORT_SIDE, prepare_pictures
+    from input_pipeline.sources import open_source
+
+    if options.split:
+        raise ValueError(f"{options.source}: pictures have no splits; choose by the source itself")
+    examples = open_source(options.source, options.cache_dir)
+    short_side = SHORT_SIDE if options.short_side is None else options.short_side
+    return prepare_pictures(examples, out, short_side, options.quality)
 
 
 def read_source(source: str, splits: list[str]) -> prepare.Collection:
@@ -47,8 +71,6 @@ def read_source(source: str, splits: list[str]) -> prepare.Collection:
     if splits:
         raise ValueError(f"{source}: a folder has no splits; prepare all of it, choose later")
     listing = folder.read_listing(location)
-    if not listing.is_video:
-        raise ValueError(f"{source}: holds pictures, which are used as they are")
     if len(listing.selected) < len(listing.items):
         raise ValueError(f"{source}: prepare all of {listing.directory}, choose by @ later")
     return folder.video_collection(listing)
@@ -56,7 +78,10 @@ def read_source(source: str, splits: list[str]) -> prepare.Collection:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="animclip prepare", description=__doc__)
-    parser.add_argument("source", help="folder:DIR, msrvtt:DIR, msvd:DIR or vatex:DIR")
+    parser.add_argument(
+        "source",
+        help="folder:DIR, msrvtt:DIR, msvd:DIR, vatex:DIR, or pictures as training names them",
+    )
     parser.add_argument("--out", required=True, help="the directory to write, a source afterwards")
     parser.add_argument(
         "--split",
@@ -66,7 +91,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     frames = prepare.FrameSettings()
     parser.add_argument("--num_frames", type=int, default=frames.num_frames, help="of each video")
-    parser.add_argument("--short_side", type=int, default=frames.short_side, help="in pixels")
+    parser.add_argument(
+        "--short_side", type=int, default=None, help="in pixels; 256 of videos, 320 of pictures"
+    )
+    parser.add_argument(
+        "--cache_dir", default="~/.cache/animclip", help="where pictures are indexed or checked"
+    )
     parser.add_argument("--quality", type=int, default=frames.quality, help="of the JPEGs")
     effort, limits = prepare.Effort(), Limits()
     parser.add_argument("--processes", type=int, default=None, help="all cores without it")
@@ -93,8 +123,8 @@ def _effort(options: argparse.Namespace) -> prepare.Effort:
     return prepare.Effort(options.processes, limits, options.max_bad)
 
 
-def _report(out: Path, summary: dict) -> str:
-    lines = [f"{out}: {summary['num_items']} videos of {summary['source']}"]
+def _report(out: Path, summary: dict, what: str) -> str:
+    lines = [f"{out}: {summary['num_items']} {what} of {summary['source']}"]
     if summary["num_quarantined"]:
         path = out / prepare.QUARANTINE
         lines.append(f"{summary['num_quarantined']} can't be used, listed in {path}")

@@ -11,7 +11,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from animclip_jax import losses, sharding
-from animclip_jax.animation.render import render
+from animclip_jax.animation.render import clips
 from animclip_jax.models.retriever import Retriever, RetrieverConfig
 
 
@@ -67,11 +67,11 @@ def train_step(
     """Renders the batch's clips, and moves the parameters against the gradient of their loss.
 
     Args:
-      batch: canvas uint8 [B, S, S, 3], plan ShotPlan [B, T, ...], tokens int32 [B, L],
-        index int32 [B]: the source item of each clip.
+      batch: canvas uint8 [B, S, S, 3] and plan ShotPlan [B, ...], or frames uint8
+        [B, T, O, O, 3]; tokens int32 [B, L], index int32 [B]: the source item of each clip.
       seed: of the run; the negatives that are drawn depend on (seed, step) alone.
     """
-    frames = render(batch["canvas"], batch["plan"], image_size)
+    frames = clips(batch, image_size)
 
     def loss_fn(params: dict) -> tuple[jax.Array, dict[str, jax.Array]]:
         return losses.retrieval_loss(

@@ -4,8 +4,9 @@ import dataclasses
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -14,31 +15,32 @@ from absl import flags
 from jax.sharding import Mesh
 from ml_collections import ConfigDict, config_flags
 
-from animclip_jax import command_line, results, runs, settings, sharding, step
+from animclip_jax import bake, command_line, results, runs, settings, sharding, step
 from animclip_jax.animation.config import AnimationConfig
-from animclip_jax.animation.render import render
+from animclip_jax.animation.render import clips
 from animclip_jax.checkpoint import Checkpoints
 from animclip_jax.contact_sheet import write_samples
-from animclip_jax.evaluate import evaluate
 from animclip_jax.interruption import Interruption
 from animclip_jax.optimizer import learning_rate, make_optimizer
 from animclip_jax.revision import git_commit
 from animclip_jax.run_log import RunLog
-from input_pipeline.batches import decode_pictures, train_batches
-from input_pipeline.sources import Examples, open_source
+from input_pipeline import baked
 from input_pipeline.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from input_pipeline.sources import Examples
 
 NUM_SAMPLES = 6
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What stays the same from a run's first step to its last."""
+    """What stays the same from a run's first step to its last. Baked batches have no examples."""
 
     config: ConfigDict
     workdir: Path
     mesh: Mesh
-    examples: Examples
+    examples: "Examples | None"
     optimizer: optax.GradientTransformation
 
 
@@ -54,7 +56,7 @@ def train(config: ConfigDict, workdir: Path, config_overrides: dict[str, Any]) -
     runs.claim(workdir, config)
     git_commit()  # the one that starts the run, not the one there when it ends
     mesh = sharding.make_mesh(settings.mesh(config))
-    examples = open_source(config.data.train, config.data.cache_dir)
+    examples = open_examples(config)
     optimizer = make_optimizer(settings.optimizer(config), config.steps)
     run = Run(config, workdir, mesh, examples, optimizer)
     began = time.perf_counter()
@@ -71,6 +73,17 @@ def train(config: ConfigDict, workdir: Path, config_overrides: dict[str, Any]) -
             file=sys.stderr,
         )
         return interruption.exit_code
+    try:
+        from animclip_jax.evaluate import evaluate
+    except ModuleNotFoundError as error:
+        if error.name != "tensorflow":
+            raise
+        print(
+            f"{workdir}: trained, not evaluated: there is no TensorFlow here to read "
+            f"{config.data.eval}. The same command evaluates where there is.",
+            file=sys.stderr,
+        )
+        return 0
     report = evaluate(
         config,
         mesh,
@@ -102,18 +115,7 @@ def run_steps(
         image_size=config.model.image_size,
         seed=config.seed,
     )
-    batches = train_batches(
-        run.examples,
-        AnimationConfig.from_dict(config.animation.to_dict()),
-        Tokenizer(config.model.context_length, config.model.vocab_size),
-        canvas_size=config.data.canvas_size,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        start_step=first,
-        group_size=config.data.group_size,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-    )
+    batches = open_batches(run, first)
     rate = learning_rate(settings.optimizer(config), config.steps)
     with RunLog(run.workdir, config.steps, first) as log:
         since = time.perf_counter()
@@ -137,14 +139,50 @@ def run_steps(
     return state
 
 
+def open_examples(config: ConfigDict) -> "Examples | None":
+    """The source to train on; None for baked batches, which take no TensorFlow."""
+    if config.data.train.startswith(baked.KIND):
+        return None
+    from input_pipeline.sources import open_source
+
+    return open_source(config.data.train, config.data.cache_dir)
+
+
+def open_batches(run: Run, start_step: int) -> Iterator[dict[str, Any]]:
+    """This process's part of the batches from a step on."""
+    config = run.config
+    process = {"process_index": jax.process_index(), "process_count": jax.process_count()}
+    if run.examples is None:
+        made_by = bake.settings(config)
+        return baked.baked_batches(config.data.train, made_by, start_step=start_step, **process)
+    from input_pipeline.batches import train_batches
+
+    return train_batches(
+        run.examples,
+        AnimationConfig.from_dict(config.animation.to_dict()),
+        Tokenizer(config.model.context_length, config.model.vocab_size),
+        canvas_size=config.data.canvas_size,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        start_step=start_step,
+        group_size=config.data.group_size,
+        **process,
+    )
+
+
 def keep_samples(run: Run, batch: dict[str, Any]) -> None:
     """Writes the first clips of a batch, as the model will see them, beside their pictures."""
-    few = {name: batch[name][:NUM_SAMPLES] for name in ("canvas", "index")}
-    plan = jax.tree.map(lambda x: x[:NUM_SAMPLES], batch["plan"])
-    clips = np.asarray(render(few["canvas"], plan, run.config.model.image_size) * 255 + 0.5)
-    captions = [run.examples.captions[i][0] for i in few["index"]]
-    pictures = decode_pictures(run.examples, few["index"])
-    write_samples(run.workdir, pictures, clips.astype(np.uint8), captions)
+    few = jax.tree.map(lambda x: x[:NUM_SAMPLES], batch)
+    frames = np.asarray(clips(few, run.config.model.image_size) * 255 + 0.5)
+    if run.examples is None:
+        captions = [f"baked example {index}" for index in few["index"]]
+        pictures = list(few["canvas"] if "canvas" in few else few["frames"][:, 0])
+    else:
+        from input_pipeline.batches import decode_pictures
+
+        captions = [run.examples.captions[i][0] for i in few["index"]]
+        pictures = decode_pictures(run.examples, few["index"])
+    write_samples(run.workdir, pictures, frames.astype(np.uint8), captions)
 
 
 def train_sweep(config: ConfigDict, workdir: Path, arms: dict, overrides: dict[str, Any]) -> int:

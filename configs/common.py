@@ -4,6 +4,7 @@ import dataclasses
 
 from ml_collections import ConfigDict
 
+from animclip_jax.animation.config import COMPONENTS
 from animclip_jax.models.presets import PRESETS, RERANKERS
 from animclip_jax.models.retriever import TemporalConfig
 
@@ -26,7 +27,9 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     config.data.train = "drawn:train"  # kind:location, see README
     config.data.eval = "drawn:test"
     config.data.cache_dir = "~/.cache/animclip"  # what is drawn or prepared is kept here
-    config.data.canvas_size = 320  # side of the picture that crosses to the device, pixels
+    # Side of the picture that crosses to the device, pixels: what fits is not resized on the host,
+    # and a prepared photo (short side 320) of 4:3 does.
+    config.data.canvas_size = 448
     # Consecutive examples kept in one batch, such as near-duplicates that differ in a word.
     config.data.group_size = 1
 
@@ -36,12 +39,11 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     config.animation.preset = "full"  # repeat, still, zoom, camera, shots or full
     config.animation.num_frames = 12
     config.animation.image_size = config.model.get_ref("image_size")
-    # Each component: how probable it is in a clip, and the range its amount is drawn from.
-    config.animation.framing = ConfigDict({"probability": 1.0, "shot_size": (0.55, 1.0)})
-    config.animation.pan = ConfigDict({"probability": 0.5, "travel": (0.1, 0.5)})
-    config.animation.tilt = ConfigDict({"probability": 0.3, "travel": (0.1, 0.4)})
-    config.animation.zoom = ConfigDict({"probability": 0.5, "ratio": (1.1, 1.6)})
-    config.animation.cut = ConfigDict({"probability": 0.5, "when": (0.25, 0.75)})
+    config.animation.render = "device"  # or host: clips leave tf.data as frames
+    # Each component: how probable it is in a clip, and the ranges its amounts are drawn from; see
+    # animclip_jax/animation/components.py for the units.
+    for name, component in COMPONENTS.items():
+        config.animation[name] = ConfigDict(dataclasses.asdict(component()))
 
     config.reranker = ConfigDict(dataclasses.asdict(RERANKERS[preset]))
 

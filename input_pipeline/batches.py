@@ -7,19 +7,22 @@ processes or threads or on where a run was resumed.
 
 from __future__ import annotations
 
-import io
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from animclip_jax.animation.config import AnimationConfig
-from animclip_jax.animation.plan import ShotPlan
-from input_pipeline.director import direct, noise, stream_key
+from input_pipeline import orientation, picture, scenes
+from input_pipeline.director import shots, stream_key
+from input_pipeline.director.draws import COMPONENTS, DRAWS, SHOTS
+from input_pipeline.filming import Clip, decode_region, film_clip, plan_batch
+from input_pipeline.picture_header import stored_size
 from input_pipeline.sources import Examples
+from input_pipeline.stand_ins import StandIns
 from input_pipeline.tokenizer import Tokenizer
 from input_pipeline.video import fit, positions
 
@@ -28,10 +31,23 @@ tf.config.set_visible_devices([], "GPU")
 PARALLEL_CALLS = tf.data.AUTOTUNE
 # Batches made ahead, so that the host works while the device does.
 BATCHES_AHEAD = 2
-JPEG_START = b"\xff\xd8\xff"
+# What a file that is broken or gone raises; anything else ends the run.
+BROKEN = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError)
+# Random whole numbers below this, modulo a small count, are even enough.
+_MANY = 1 << 48
 
-# A clip on its way through the pipeline, or a batch of them: names -> tensors.
-Clip = dict[str, tf.Tensor]
+
+@dataclass(frozen=True)
+class _Recipe:
+    """What the batches of a run depend on, and which rows of each are this process's."""
+
+    examples: Examples
+    animation: AnimationConfig
+    canvas_size: int
+    batch_size: int
+    seed: int
+    group_size: int
+    rows: range
 
 
 def train_batches(
@@ -51,59 +67,30 @@ def train_batches(
 
     A picture comes with one of its captions; of a video a frame at a random time is taken as the
     picture. Every epoch visits each group of group_size consecutive examples once, in an order of
-    its own, keeping groups together.
+    its own, keeping groups together. Where an example can't be decoded, it is quarantined and the
+    next one that can stands in for it.
 
     Yields dicts, B = batch_size / process_count examples each:
-      canvas: uint8 [B, S, S, 3], the part of the picture that the clip sees, stretched to
-        S = canvas_size.
-      plan: ShotPlan, boxes float32 [B, T, 4] in fractions of the canvas.
+      canvas: uint8 [B, S, S, 3], S = canvas_size: the part of the picture that the clip sees, at
+        the top left, pixel for pixel; a side that is longer than S is shrunk to S.
+      plan: ShotPlan, with the leading axis B, in fractions of the canvas.
+      frames: instead of those two where the host renders, uint8 [B, T, O, O, 3].
       tokens: int32 [B, L].
-      index: int32 [B], into `examples`.
+      index: int32 [B], into `examples`; of a clip of two scenes the first.
 
-    Raises ValueError for sizes that don't divide each other, and, while running, for a picture that
-    can't be decoded, with its id.
+    Raises ValueError for sizes that don't divide each other, and, while running, where over half of
+    a batch or of the source can't be decoded.
     """
     _check_sizes(examples, batch_size, group_size, process_index, process_count)
     part = batch_size // process_count
-    order = _order(examples, seed, group_size)
-    load = _load(examples, seed, order)
-    plan = _plan(animation)
-    film = _film(animation, canvas_size)
-
-    def position(number: tf.Tensor) -> tf.Tensor:
-        return number // part * batch_size + process_index * part + number % part
-
-    def alone(position: tf.Tensor) -> Clip:
-        planned = plan({name: value[None] for name, value in load(position).items()})
-        return film({name: value[0] for name, value in planned.items()})
-
-    dataset = tf.data.Dataset.range(start_step * part, np.iinfo(np.int64).max)
-    dataset = dataset.map(position).map(load, num_parallel_calls=PARALLEL_CALLS)
-    # The director plans a whole batch at once: its many small ops cost as much for one clip.
-    dataset = dataset.batch(part).map(plan).unbatch()
-    dataset = dataset.map(film, num_parallel_calls=PARALLEL_CALLS).batch(part)
-    options = tf.data.Options()
-    options.deterministic = True
-    dataset = dataset.prefetch(BATCHES_AHEAD).with_options(options)
+    rows = range(process_index * part, (process_index + 1) * part)
+    recipe = _Recipe(examples, animation, canvas_size, batch_size, seed, group_size, rows)
 
     def run() -> Iterator[dict]:
-        batches = dataset.as_numpy_iterator()
-        for step in itertools.count(start_step):
-            try:
-                batch = next(batches)
-            except tf.errors.OpError as error:
-                first = step * batch_size + process_index * part
-                index, reason = _culprit(alone, order, range(first, first + part))
-                if index is None:
-                    raise
-                raise ValueError(_cannot_decode(examples, index, reason)) from error
-            captions = [caption.decode("utf-8") for caption in batch["caption"]]
-            yield {
-                "canvas": batch["canvas"],
-                "plan": ShotPlan(batch["boxes"]),
-                "tokens": tokenizer(captions),
-                "index": batch["index"].astype(np.int32),
-            }
+        for batch in _sound_batches(recipe, start_step):
+            captions = [caption.decode("utf-8") for caption in batch.pop("caption")]
+            index = batch.pop("index").astype(np.int32)
+            yield batch | {"tokens": tokenizer(captions), "index": index}
 
     return run()
 
@@ -128,8 +115,8 @@ def eval_batches(
         index, encoded = item
         wanted = positions(num_frames, len(encoded))
         try:
-            fitted = {n: fit(_pixels(encoded[n]), image_size) for n in set(wanted.tolist())}
-        except (OSError, ValueError, SyntaxError) as error:
+            fitted = {n: fit(picture.pixels(encoded[n]), image_size) for n in set(wanted.tolist())}
+        except ValueError as error:
             raise ValueError(_cannot_decode(examples, index, str(error))) from error
         return np.stack([fitted[n] for n in wanted.tolist()])
 
@@ -147,162 +134,173 @@ def eval_batches(
 def decode_pictures(examples: Examples, indices: Iterable[int]) -> list[np.ndarray]:
     """The pictures of some examples whole, the first frames of videos: uint8 [H, W, 3] each."""
     fetched = (examples.fetch(tf.constant(index, tf.int64)) for index in indices)
-    return [_pixels(frames[0].numpy()) for frames in fetched]
+    return [picture.pixels(frames[0].numpy()) for frames in fetched]
 
 
-def film_picture(
-    picture: np.ndarray, animation: AnimationConfig, seed: int, canvas_size: int
-) -> tuple[np.ndarray, ShotPlan]:
-    """Films a decoded picture uint8 [H, W, 3]: canvas uint8 [S, S, 3], boxes float32 [T, 4]."""
-    draws = noise(seed, tf.constant(0, tf.int64))[None]
-    boxes = direct(draws, tf.constant([picture.shape[:2]], tf.int32), animation)[0]
-    region = smallest_region(boxes)
-    y, x, height, width = region.numpy()
-    canvas = to_canvas(picture[y : y + height, x : x + width], canvas_size)
-    return canvas.numpy(), ShotPlan(on_canvas(boxes, region).numpy())
+def _sound_batches(recipe: _Recipe, step: int) -> Iterator[dict]:
+    """The batches from a step on; what can't be decoded is replaced, and its batch made again."""
+    stand_ins = StandIns(recipe.examples, recipe.group_size)
+    batches = _dataset(recipe, stand_ins.table, step).as_numpy_iterator()
+    while True:
+        try:
+            batch = next(batches)
+        except BROKEN:
+            bad = _bad_clips(recipe, stand_ins.table, step)
+            if not bad:
+                raise
+            stand_ins.replace(bad, len(recipe.rows))
+            batches = _dataset(recipe, stand_ins.table, step).as_numpy_iterator()
+        else:
+            yield batch
+            step += 1
 
 
-def picture_size(encoded: tf.Tensor) -> tf.Tensor:
-    """(height, width) of an encoded picture, int32 [2], from the header where it is a JPEG."""
-    return tf.cond(
-        _is_jpeg(encoded),
-        lambda: tf.image.extract_jpeg_shape(encoded)[:2],
-        lambda: tf.shape(_decode(encoded))[:2],
-    )
+def _dataset(recipe: _Recipe, table: np.ndarray, start_step: int) -> tf.data.Dataset:
+    dataset = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
+    # Everything but the pictures is made for a whole batch at once: the many small ops cost as much
+    # for one clip.
+    dataset = dataset.map(_plan(recipe, table), num_parallel_calls=PARALLEL_CALLS).unbatch()
+    dataset = dataset.map(_film(recipe), num_parallel_calls=PARALLEL_CALLS)
+    options = tf.data.Options()
+    options.deterministic = True
+    dataset = dataset.batch(len(recipe.rows), drop_remainder=True)
+    return dataset.prefetch(BATCHES_AHEAD).with_options(options)
 
 
-def smallest_region(boxes: tf.Tensor) -> tf.Tensor:
-    """The whole pixels that windows [T, 4] see: int32 [4], (y, x, height, width)."""
-    low = tf.cast(tf.floor(tf.reduce_min(boxes[:, :2], axis=0)), tf.int32)
-    high = tf.cast(tf.math.ceil(tf.reduce_max(boxes[:, 2:], axis=0)), tf.int32)
-    return tf.concat([low, high - low], axis=0)
-
-
-def decode_region(encoded: tf.Tensor, region: tf.Tensor) -> tf.Tensor:
-    """Pixels uint8 [height, width, 3] of a region; of a JPEG no more than that is decoded."""
-
-    def crop() -> tf.Tensor:
-        y, x, height, width = tf.unstack(region)
-        return _decode(encoded)[y : y + height, x : x + width]
-
-    return tf.cond(
-        _is_jpeg(encoded),
-        lambda: tf.image.decode_and_crop_jpeg(encoded, region, channels=3),
-        crop,
-    )
-
-
-def to_canvas(pixels: tf.Tensor, canvas_size: int) -> tf.Tensor:
-    """Stretches uint8 [H, W, 3] to uint8 [S, S, 3], anti-aliased."""
-    size = [canvas_size, canvas_size]
-    # Where nothing shrinks the anti-aliased resize gives the same pixels, at six times the cost.
-    resized = tf.cond(
-        tf.reduce_any(tf.shape(pixels)[:2] > canvas_size),
-        lambda: tf.image.resize(pixels, size, antialias=True),
-        lambda: tf.image.resize(pixels, size),
-    )
-    canvas = tf.cast(tf.round(tf.clip_by_value(resized, 0.0, 255.0)), tf.uint8)
-    return tf.ensure_shape(canvas, [canvas_size, canvas_size, 3])
-
-
-def on_canvas(boxes: tf.Tensor, region: tf.Tensor) -> tf.Tensor:
-    """Windows [T, 4] in pixels of the picture -> in fractions of the region."""
-    region = tf.cast(region, tf.float32)
-    origin, extent = tf.tile(region[:2], [2]), tf.tile(region[2:], [2])
-    # The region holds the windows: the clip takes away rounding only.
-    return tf.clip_by_value((boxes - origin) / extent, 0.0, 1.0)
-
-
-def _order(examples: Examples, seed: int, group_size: int) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A function from a position in the run (int64) to the example that stands there."""
-    num_groups = len(examples.ids) // group_size
-    key = stream_key(seed, "order")
-
-    def order(position: tf.Tensor) -> tf.Tensor:
-        group, member = position // group_size, position % group_size
-        epoch = group // num_groups
-        shuffled = tf.random.experimental.index_shuffle(
-            group % num_groups, tf.stack([tf.constant(key, tf.int64), epoch]), num_groups - 1
-        )
-        return shuffled * group_size + member
-
-    return order
-
-
-def _load(
-    examples: Examples, seed: int, order: Callable[[tf.Tensor], tf.Tensor]
-) -> Callable[[tf.Tensor], Clip]:
-    """A function from a position to its example's picture, a caption and random numbers."""
+def _plan(recipe: _Recipe, table: np.ndarray) -> Callable[[tf.Tensor], Clip]:
+    """A function from a step (int64 scalar) to this process's clips, planned, without pictures."""
+    examples, animation = recipe.examples, recipe.animation
     captions = tf.constant([caption for some in examples.captions for caption in some])
     ends = tf.constant(np.cumsum([0, *map(len, examples.captions)]), tf.int64)
-    which_caption, which_frame = stream_key(seed, "caption"), stream_key(seed, "frame")
+    sizes, turns = tf.constant(examples.sizes), tf.constant(examples.orientations)
+    plan = plan_batch(animation, recipe.canvas_size)
 
-    def draw(key: int, position: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        return tf.random.stateless_uniform(
-            [], tf.stack([key, position]), 0, count, tf.int64, alg="philox"
+    def caption_of(index: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
+        first, end = tf.gather(ends, index), tf.gather(ends, index + 1)
+        return tf.gather(captions, first + drawn % (end - first))
+
+    def planned(step: tf.Tensor) -> Clip:
+        rows = tf.range(recipe.rows.start, recipe.rows.stop, dtype=tf.int64)
+        position, noise = step * recipe.batch_size + rows, _noise(recipe, step)
+        index = tf.gather(tf.constant(table), _order(recipe, position))
+        caption, both = caption_of(index, _draw(recipe, "caption", step)), index[:, None]
+        if animation.is_on("scenes"):
+            num_others = max(len(examples.ids) - 1, 1)
+            away = 1 + _draw(recipe, "second scene", step) % num_others
+            then = tf.gather(tf.constant(table), _order(recipe, position, away))
+            then_caption = caption_of(then, _draw(recipe, "second caption", step))
+            two = shots.scenes(noise[:, COMPONENTS.index("scenes")], animation.scenes)
+            joined = scenes.join_captions(caption, then_caption)
+            caption = tf.where(two, joined, caption)
+            both = tf.stack([index, tf.where(two, then, index)], axis=1)
+        clips = {
+            "index": both,
+            "caption": caption,
+            "frame": _draw(recipe, "frame", step),
+            "size": tf.gather(sizes, both),
+            "turn": tf.cast(tf.gather(turns, both), tf.int32),
+            "noise": noise,
+        }
+        return plan(clips)
+
+    return planned
+
+
+def _draw(recipe: _Recipe, name: str, step: tf.Tensor) -> tf.Tensor:
+    """A random whole number for each clip, int64 [B]."""
+    seed = tf.stack([stream_key(recipe.seed, name), step])
+    drawn = tf.random.stateless_uniform([recipe.batch_size], seed, 0, _MANY, tf.int64, alg="philox")
+    return drawn[recipe.rows.start : recipe.rows.stop]
+
+
+def _order(recipe: _Recipe, position: tf.Tensor, away: tf.Tensor | int = 0) -> tf.Tensor:
+    """Which examples stand at positions of the run, or so far away in their epoch: int64 [B]."""
+    total = len(recipe.examples.ids)
+    position = position // total * total + (position + away) % total
+    num_groups = total // recipe.group_size
+    group, member = position // recipe.group_size, position % recipe.group_size
+    key = tf.fill(tf.shape(group), tf.constant(stream_key(recipe.seed, "order"), tf.int64))
+    # tf.random.experimental.index_shuffle, which itself takes one seed for all.
+    shuffled = tf.raw_ops.RandomIndexShuffle(
+        index=group % num_groups,
+        seed=tf.stack([key, group // num_groups, tf.zeros_like(key)], axis=1),
+        max_index=tf.constant(num_groups - 1, tf.int64),
+    )
+    return shuffled * recipe.group_size + member
+
+
+def _noise(recipe: _Recipe, step: tf.Tensor) -> tf.Tensor:
+    """The director's random numbers, float32 [B, len(COMPONENTS), SHOTS, DRAWS].
+
+    The whole batch's are drawn, and cut, so that a row is the same whoever draws it.
+    """
+    shape = [recipe.batch_size, SHOTS, DRAWS]
+    draws = [
+        tf.random.stateless_uniform(
+            shape, tf.stack([stream_key(recipe.seed, name), step]), alg="philox"
         )
-
-    def load(position: tf.Tensor) -> Clip:
-        index = order(position)
-        frames = examples.fetch(index)
-        num_frames = tf.shape(frames, out_type=tf.int64)[0]
-        encoded = frames[draw(which_frame, position, num_frames)]
-        first, end = ends[index], ends[index + 1]
-        return {
-            "encoded": encoded,
-            "caption": captions[first + draw(which_caption, position, end - first)],
-            "size": picture_size(encoded),
-            "noise": noise(seed, position),
-            "index": index,
-        }
-
-    return load
+        for name in COMPONENTS
+    ]
+    return tf.stack(draws, axis=1)[recipe.rows.start : recipe.rows.stop]
 
 
-def _plan(animation: AnimationConfig) -> Callable[[Clip], Clip]:
-    """A function from a batch of loaded clips to the same with windows in place of the noise."""
+def _read(recipe: _Recipe) -> Callable[[Clip, int, tf.Tensor], tf.Tensor]:
+    """A function from a clip, a picture's number in it and a region of that, upright, to pixels.
 
-    def plan(clips: Clip) -> Clip:
-        boxes = direct(clips["noise"], clips["size"], animation)
-        return {name: clips[name] for name in ("encoded", "caption", "index")} | {"boxes": boxes}
+    It raises one of BROKEN where the picture can't be decoded.
+    """
+    fetch = recipe.examples.fetch
+    any_turned = bool((recipe.examples.orientations != 1).any())
 
-    return plan
+    def read(clip: Clip, number: int, region: tf.Tensor) -> tf.Tensor:
+        frames = fetch(clip["index"][number])
+        encoded = frames[clip["frame"] % tf.shape(frames, out_type=tf.int64)[0]]
+        size, turn = clip["size"][number], clip["turn"][number]
+        wanted = size
+        if any_turned:
+            region = orientation.stored_region(region, size, turn)
+            wanted = orientation.stored_region(tf.concat([[0, 0], size], 0), size, turn)[2:]
+        # A file that has become another, such as one of a billion pixels, is not decoded.
+        found = stored_size(encoded)
+        same = tf.reduce_all(tf.equal(found, wanted))
+        said = ["another size than when the source was opened, (height, width)", found]
+        with tf.control_dependencies([tf.raw_ops.Assert(condition=same, data=said)]):
+            pixels = decode_region(tf.identity(encoded), region)
+        return orientation.upright(pixels, turn) if any_turned else pixels
+
+    return read
 
 
-def _film(animation: AnimationConfig, canvas_size: int) -> Callable[[Clip], Clip]:
+def _film(recipe: _Recipe) -> Callable[[Clip], Clip]:
     """A function from a planned clip to what leaves the pipeline."""
-
-    def film(clip: Clip) -> Clip:
-        boxes = tf.ensure_shape(clip["boxes"], [animation.num_frames, 4])
-        region = smallest_region(boxes)
-        return {
-            "canvas": to_canvas(decode_region(clip["encoded"], region), canvas_size),
-            "boxes": on_canvas(boxes, region),
-            "caption": clip["caption"],
-            "index": clip["index"],
-        }
-
-    return film
+    return film_clip(recipe.animation, recipe.canvas_size, _read(recipe))
 
 
-def _culprit(
-    make: Callable[[tf.Tensor], object], order: Callable[[tf.Tensor], tf.Tensor], run: Iterable[int]
-) -> tuple[int | None, str]:
-    """Which example of a failed batch it was, and why, found by making each again, alone."""
-    for position in run:
-        try:
-            make(tf.constant(position, tf.int64))
-        except tf.errors.OpError as error:
-            return int(order(tf.constant(position, tf.int64))), error.message
-    return None, ""
+def _bad_clips(recipe: _Recipe, table: np.ndarray, step: int) -> dict[int, str]:
+    """The examples of a batch that can't be decoded, and why."""
+    film, read = _film(recipe), _read(recipe)
+    planned = tf.data.Dataset.from_tensor_slices(_plan(recipe, table)(tf.constant(step, tf.int64)))
+
+    def made(number: tf.Tensor, clip: Clip) -> tuple[tf.Tensor, tf.Tensor]:
+        filmed = film(clip)
+        # A pixel is asked for, else TensorFlow leaves out the decoding.
+        return number, filmed["canvas" if "canvas" in filmed else "frames"][0, 0, 0]
+
+    sound = planned.enumerate().map(made, num_parallel_calls=PARALLEL_CALLS).ignore_errors()
+    good = {int(number) for number, _ in sound.as_numpy_iterator()}
+    bad: dict[int, str] = {}
+    for row, clip in enumerate(planned):
+        for number, index in enumerate([] if row in good else clip["index"].numpy().tolist()):
+            try:
+                read(clip, number, tf.concat([[0, 0], clip["size"][number]], 0))
+            except BROKEN as error:
+                # Without the names of TensorFlow's ops around it.
+                bad[index] = error.message.rpartition("}} ")[2].partition(" [Op:")[0]
+    return bad
 
 
 def _cannot_decode(examples: Examples, index: int, reason: str) -> str:
-    return (
-        f"{examples.name}: {examples.ids[index]!r} can't be decoded as a picture: {reason}. "
-        "It was readable when the source was opened, or was never checked: replace the file, or "
-        "take its line out of captions.jsonl"
-    )
+    return f"{examples.name}: {examples.ids[index]!r} can't be used as a picture: {reason}"
 
 
 def _check_sizes(
@@ -320,18 +318,3 @@ def _check_sizes(
             f"{examples.name}: {len(examples.ids)} examples, wanted a multiple of group_size "
             f"{group_size}, and not 0"
         )
-
-
-def _is_jpeg(encoded: tf.Tensor) -> tf.Tensor:
-    return tf.equal(tf.strings.substr(encoded, 0, len(JPEG_START)), JPEG_START)
-
-
-def _decode(encoded: tf.Tensor) -> tf.Tensor:
-    """PNG or GIF (its first frame): uint8 [H, W, 3]."""
-    pixels = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-    return tf.ensure_shape(pixels, [None, None, 3])
-
-
-def _pixels(encoded: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(encoded)) as image:
-        return np.asarray(image.convert("RGB"))

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from PIL import Image
 from tqdm import tqdm
 
-from input_pipeline import prepare
+from input_pipeline import picture, prepare, quarantine
 
 CAPTIONS = "captions.jsonl"
-QUARANTINE = "quarantine.jsonl"
-# What TensorFlow decodes, by Pillow's names (MPO: a JPEG with further pictures behind it).
-PICTURE_FORMATS = ("JPEG", "MPO", "PNG", "GIF")
-# More would take gigabytes to decode.
-MAX_PIXELS = 89_000_000
+CHECKED = "checked.jsonl"
 
 
 @dataclass(frozen=True)
@@ -39,12 +32,17 @@ class Item:
 
 @dataclass(frozen=True)
 class Listing:
-    """What captions.jsonl says. `items` are all lines, `selected` those that the filter keeps."""
+    """What captions.jsonl says.
+
+    items: all lines that can be used; selected: those that the filter keeps; bad: (line or file,
+    reason) of the others.
+    """
 
     directory: Path
     is_video: bool
     items: list[Item]
     selected: list[Item]
+    bad: list[tuple[str, str]]
     digest: str
 
     def cache(self, cache_dir: str | os.PathLike[str]) -> Path:
@@ -52,12 +50,21 @@ class Listing:
         return Path(cache_dir) / f"folder-{self.directory.name}-{self.digest}"
 
 
+class Picture(NamedTuple):
+    """A picture that can be decoded."""
+
+    item: Item
+    header: picture.Header
+
+
 def read_listing(location: str) -> Listing:
     """Reads and checks the captions of `DIR` or `DIR@FIELD=VALUE`; opens no picture or video.
 
-    Raises FileNotFoundError without DIR or its captions.jsonl, and ValueError naming the line for
-    anything wrong in it: no JSON object, no file, a file outside DIR or listed twice, no captions,
-    pictures and videos mixed, no FIELD, or nothing left.
+    A line that is no JSON object or names no file, a file outside DIR or listed before, or no
+    caption, is left out and noted in `bad`.
+
+    Raises FileNotFoundError without DIR or its captions.jsonl, and ValueError where pictures and
+    videos are mixed, a line has no FIELD, or nothing is left.
     """
     directory, field, value = split_location(location)
     path = directory / CAPTIONS
@@ -69,30 +76,36 @@ def read_listing(location: str) -> Listing:
     content = path.read_bytes()
     items: list[Item] = []
     selected: list[Item] = []
+    bad: list[tuple[str, str]] = []
     kinds: set[str] = set()
     first_lines: dict[str, int] = {}
-    for number, line in enumerate(content.decode("utf-8").splitlines(), 1):
+    for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), 1):
         if not line.strip():
             continue
         where = f"{path} line {number}"
-        kind, item, values = _read_line(line, where, directory)
+        try:
+            kind, item, values = _read_line(line, directory)
+        except ValueError as error:
+            bad.append((f"{CAPTIONS} line {number}", str(error)))
+            continue
         kinds.add(kind)
         if len(kinds) > 1:
             raise ValueError(f"{where}: pictures and videos in one folder, wanted one kind")
         if item.file in first_lines:
-            raise ValueError(
-                f"{where}: {item.file!r} is in line {first_lines[item.file]} already, "
-                "wanted each file once, with all its captions"
-            )
+            reason = f"{item.file!r} is in line {first_lines[item.file]} already: that line counts"
+            bad.append((f"{CAPTIONS} line {number}", reason))
+            continue
         first_lines[item.file] = number
         items.append(item)
         if field is None or matches(values, field, value, where):
             selected.append(item)
     if not selected:
         kept = "" if field is None else f" with {field} = {value}"
-        raise ValueError(f"{path}: no line{kept} among {len(items)}, wanted 1 or more")
+        first = f"; {bad[0][0]}: {bad[0][1]}" if bad else ""
+        raise ValueError(f"{path}: no line{kept} among {len(items)}, wanted 1 or more{first}")
     is_video = kinds == {"video"}
-    return Listing(directory, is_video, items, selected, _digest(directory, content, is_video))
+    digest = _digest(directory, content, is_video)
+    return Listing(directory, is_video, items, selected, bad, digest)
 
 
 def prepared_videos(listing: Listing, cache_dir: str | os.PathLike[str]) -> Path:
@@ -114,6 +127,7 @@ def video_collection(listing: Listing) -> prepare.Collection:
             prepare.Video(item.file, listing.directory / item.file, item.captions, item.fields)
             for item in listing.items
         ],
+        missing=dict(listing.bad),
     )
 
 
@@ -126,51 +140,52 @@ def usable(
     """
     good = {line["id"]: line for line in index}
     kept = [item for item in listing.selected if item.file in good]
-    _report(listing, len(kept), listing.cache(cache_dir) / "store" / QUARANTINE)
+    _report(listing, len(kept), listing.cache(cache_dir) / "store" / quarantine.NAME)
     return [good[item.file] for item in kept]
 
 
-def checked_pictures(listing: Listing, cache_dir: str | os.PathLike[str]) -> list[Item]:
+def checked_pictures(listing: Listing, cache_dir: str | os.PathLike[str]) -> list[Picture]:
     """The pictures that the filter keeps and that can be decoded, in order.
 
     The check of the whole folder is done on first use. Prints how many files are quarantined;
     raises ValueError where that is over half.
     """
-    quarantine = listing.cache(cache_dir) / QUARANTINE
-    if not quarantine.is_file():
-        paths = [listing.directory / item.file for item in listing.items]
-        with ThreadPoolExecutor() as threads:
-            problems = threads.map(picture_problem, paths)
-            checked = list(
-                tqdm(problems, f"checking {listing.directory}", len(paths), disable=None)
-            )
-        files = [item.file for item in listing.items]
-        bad = {file: why for file, why in zip(files, checked, strict=True) if why is not None}
-        quarantine.parent.mkdir(parents=True, exist_ok=True)
-        prepare.write_quarantine(quarantine, bad)
-    with quarantine.open(encoding="utf-8") as lines:
-        files_bad = {json.loads(line)["file"] for line in lines}
-    kept = [item for item in listing.selected if item.file not in files_bad]
-    _report(listing, len(kept), quarantine)
+    cache = listing.cache(cache_dir)
+    if not (cache / CHECKED).is_file():
+        _check_pictures(listing, cache)
+    with (cache / CHECKED).open(encoding="utf-8") as lines:
+        headers = {line.pop("file"): picture.Header(**line) for line in map(json.loads, lines)}
+    kept = [Picture(item, headers[item.file]) for item in listing.selected if item.file in headers]
+    _report(listing, len(kept), cache / quarantine.NAME)
     return kept
 
 
-def picture_problem(path: Path) -> str | None:
-    """Why a picture can't be used, or None."""
-    if not path.is_file():
-        return "no such file"
-    try:
-        with Image.open(path) as image:
-            if image.format not in PICTURE_FORMATS:
-                return f"a {image.format} picture, wanted {', '.join(PICTURE_FORMATS)}"
-            if math.prod(image.size) > MAX_PIXELS:
-                return f"{image.size[0]} x {image.size[1]} pixels, wanted {MAX_PIXELS} at most"
-            # A JPEG at an eighth of its size: all of its bytes are read, at half the cost.
-            image.draft("RGB", (1, 1))
-            image.load()
-    except Exception as error:  # Whatever a broken file causes, it is that file's fault.
-        return f"can't be decoded: {error}"
-    return None
+def _check_pictures(listing: Listing, cache: Path) -> None:
+    """Writes the headers of the folder's pictures that can be decoded, and why others can't."""
+
+    def look(item: Item) -> picture.Header | str:
+        path = listing.directory / item.file
+        try:
+            return picture.check(path) if path.is_file() else "no such file"
+        except ValueError as error:
+            return str(error)
+
+    with ThreadPoolExecutor() as threads:
+        found = threads.map(look, listing.items)
+        total = len(listing.items)
+        looked = list(tqdm(found, f"checking {listing.directory}", total, disable=None))
+    good: list[str] = []
+    bad = list(listing.bad)
+    for item, header in zip(listing.items, looked, strict=True):
+        if isinstance(header, str):
+            bad.append((item.file, header))
+        else:
+            good.append(json.dumps({"file": item.file} | header._asdict(), ensure_ascii=False))
+    quarantine.add(cache / quarantine.NAME, bad)
+    # The last to be written: that it is there says that the check is done.
+    temporary = cache / f".{CHECKED}.{os.getpid()}"
+    temporary.write_text("".join(line + "\n" for line in good), encoding="utf-8")
+    os.replace(temporary, cache / CHECKED)
 
 
 def split_location(location: str) -> tuple[Path, str | None, str]:
@@ -192,25 +207,30 @@ def split_location(location: str) -> tuple[Path, str | None, str]:
     return path, field, value
 
 
-def _read_line(line: str, where: str, directory: Path) -> tuple[str, Item, dict[str, Any]]:
+def _read_line(line: str, directory: Path) -> tuple[str, Item, dict[str, Any]]:
     """-> ("image" or "video", the item, all of the line's values)."""
     try:
         values = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{where}: not JSON ({error}): {line[:80]!r}") from error
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"not JSON ({error}): {line[:80]!r}") from error
     if not isinstance(values, dict):
-        raise ValueError(f"{where}: found {line[:80]!r}, wanted a JSON object")
+        raise ValueError(f"found {line[:80]!r}, wanted a JSON object")
     kinds = [kind for kind in ("image", "video") if isinstance(values.get(kind), str)]
     if len(kinds) != 1:
-        raise ValueError(f'{where}: wanted one of "image" and "video", the path of a file')
+        raise ValueError('wanted one of "image" and "video", the path of a file')
     file = values[kinds[0]]
-    if not (directory / file).resolve().is_relative_to(directory.resolve()) or "\0" in file:
-        raise ValueError(f"{where}: {file!r} is outside {directory}, wanted a file inside it")
+    if "\0" in file or not (directory / file).resolve().is_relative_to(directory.resolve()):
+        raise ValueError(f"{file!r} is outside {directory}, wanted a file inside it")
     captions = values.get("captions")
     if not isinstance(captions, list) or not captions:
-        raise ValueError(f'{where}: {file!r} has no "captions", wanted a list of 1 or more texts')
+        raise ValueError(f'{file!r} has no "captions", wanted a list of 1 or more texts')
     if not all(isinstance(caption, str) for caption in captions):
-        raise ValueError(f"{where}: captions {captions!r:.80}, wanted a list of texts")
+        raise ValueError(f"captions {captions!r:.80}, wanted a list of texts")
+    # JSON can hold half of a surrogate pair, which is no text: a UnicodeEncodeError, a ValueError.
+    "".join([file, *captions]).encode()
+    captions = [caption for caption in captions if caption.strip()]
+    if not captions:
+        raise ValueError(f"all captions of {file!r} are empty, wanted 1 or more that say something")
     plain = {
         name: value
         for name, value in values.items()
@@ -243,15 +263,8 @@ def _digest(directory: Path, content: bytes, is_video: bool) -> str:
     return hashlib.sha256(json.dumps(settings).encode() + b"\n" + content).hexdigest()[:16]
 
 
-def _report(listing: Listing, num_good: int, quarantine: Path) -> None:
-    total = len(listing.selected)
-    num_bad = total - num_good
-    if not num_bad:
-        return
-    message = (
-        f"{listing.directory}: {num_bad} of {total} files can't be used, see {quarantine}; "
-        f"to try them again, remove {quarantine.parent}"
-    )
-    if 2 * num_bad > total:
-        raise ValueError(f"over half of the files are bad: {message}")
-    print(message, file=sys.stderr)
+def _report(listing: Listing, num_good: int, path: Path) -> None:
+    # What a line that can't be read would have been, the filter can't tell: it counts as kept.
+    total = len(listing.selected) + len(listing.bad)
+    advice = f"to try them again, remove {path.parent}"
+    quarantine.report(str(listing.directory), total - num_good, total, path, advice)

@@ -7,11 +7,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
-from input_pipeline import folder, prepared, store
+from input_pipeline import (
+    folder,
+    prepared,
+    quarantine,
+    shards,
+    store,
+    tfds_source,
+    tfrecord,
+    webdataset,
+)
 
-KINDS = "folder:DIR, folder:DIR@FIELD=VALUE, drawn:SPLIT, drawn:SPLIT:COUNT"
+KINDS = (
+    "folder:DIR, folder:DIR@FIELD=VALUE, tfrecord:PATTERN, webdataset:PATTERN, tfds:NAME, "
+    "tfds:NAME:SPLIT, drawn:SPLIT, drawn:SPLIT:COUNT; baked:DIR is for training alone"
+)
 
 
 @dataclass(frozen=True)
@@ -21,6 +34,8 @@ class Examples:
     name: the source as it was written. ids: N names, each once. captions: one or more for each.
     fetch: from an index (int64 scalar) to its encoded frames, tf.string [F], in TensorFlow ops
     alone, so that it runs inside Dataset.map; F is 1 where is_video is False.
+    sizes: int32 [N, 2], (height, width) in pixels, as shown. orientations: uint8 [N], how that is
+    stored, EXIF's 1 to 8. quarantine: the file that lists what can't be used, if there is one.
     """
 
     name: str
@@ -28,6 +43,9 @@ class Examples:
     captions: list[list[str]]
     fetch: Callable[[tf.Tensor], tf.Tensor]
     is_video: bool
+    sizes: np.ndarray
+    orientations: np.ndarray
+    quarantine: Path | None
 
 
 def open_source(source: str, cache_dir: str) -> Examples:
@@ -37,47 +55,101 @@ def open_source(source: str, cache_dir: str) -> Examples:
       path inside DIR) and "captions"; @FIELD=VALUE keeps the lines whose FIELD is VALUE. Pictures
       are read as they are; videos are decoded once, into cache_dir. DIR may also be a store that
       `animclip prepare` wrote; of a video set, @split=NAME says which of its splits.
+    - `tfrecord:PATTERN`, `webdataset:PATTERN`: files as img2dataset writes them, named by `*`, `?`
+      and braces; an index of them is made once, in cache_dir.
+    - `tfds:NAME[:SPLIT]`: a prepared TensorFlow Datasets set of captioned pictures.
     - `drawn:SPLIT[:COUNT]`: the embedded world, drawn once, into cache_dir.
 
     Raises ValueError or FileNotFoundError saying what is wrong where.
     """
     cache_dir = os.path.expanduser(cache_dir)
     kind, colon, location = source.partition(":")
-    if not colon or not location or kind not in ("folder", "drawn"):
-        raise ValueError(f"source {source!r}: no such kind of source, wanted one of {KINDS}")
-    if kind == "drawn":
-        return _open_drawn(source, location, cache_dir)
+    if colon and location:
+        match kind:
+            case "folder":
+                return _open_folder(source, location, cache_dir)
+            case "tfrecord":
+                return _open_tfrecord(source, shards.expand(location), cache_dir)
+            case "webdataset":
+                return _open_webdataset(source, shards.expand(location), cache_dir)
+            case "tfds":
+                return _open_tfrecord(source, tfds_source.files(location), cache_dir)
+            case "drawn":
+                return _open_drawn(source, location, cache_dir)
+    raise ValueError(f"source {source!r}: no such kind of source, wanted one of {KINDS}")
+
+
+def _open_folder(source: str, location: str, cache_dir: str) -> Examples:
     if (found := prepared.open_prepared(location)) is not None:
-        return _open_store(
-            source, *found, is_video=any(line["num_frames"] > 1 for line in found[1])
-        )
+        return _open_store(source, *found)
     listing = folder.read_listing(location)
     if listing.is_video:
         directory = folder.prepared_videos(listing, cache_dir)
         index = folder.usable(listing, store.read_index(directory), cache_dir)
-        return _open_store(source, directory, index, is_video=True)
-    return _open_pictures(source, listing, folder.checked_pictures(listing, cache_dir))
-
-
-def _open_pictures(source: str, listing: folder.Listing, items: list[folder.Item]) -> Examples:
-    paths = tf.constant([str(listing.directory / item.file) for item in items])
+        return _open_store(source, directory, index)
+    pictures = folder.checked_pictures(listing, cache_dir)
+    paths = tf.constant([str(listing.directory / picture.item.file) for picture in pictures])
 
     def fetch(index: tf.Tensor) -> tf.Tensor:
         return tf.io.read_file(paths[index])[None]
 
-    ids, captions = [item.file for item in items], [item.captions for item in items]
-    return Examples(source, ids, captions, fetch, is_video=False)
+    return Examples(
+        source,
+        [picture.item.file for picture in pictures],
+        [picture.item.captions for picture in pictures],
+        fetch,
+        is_video=False,
+        sizes=np.array([picture.header[:2] for picture in pictures], np.int32),
+        orientations=np.array([picture.header.orientation for picture in pictures], np.uint8),
+        quarantine=listing.cache(cache_dir) / quarantine.NAME,
+    )
 
 
-def _open_store(source: str, directory: Path, index: list[dict], is_video: bool) -> Examples:
+def _open_tfrecord(source: str, files: list[str], cache_dir: str) -> Examples:
+    entries, quarantined = shards.indexed(source, files, tfrecord.read, cache_dir)
+    return _open_shards(source, entries, tfrecord.fetch(files, entries), quarantined)
+
+
+def _open_webdataset(source: str, files: list[str], cache_dir: str) -> Examples:
+    entries, quarantined = shards.indexed(source, files, webdataset.read, cache_dir)
+    return _open_shards(source, entries, webdataset.fetch(files, entries), quarantined)
+
+
+def _open_shards(
+    source: str,
+    entries: list[shards.Entry],
+    fetch: Callable[[tf.Tensor], tf.Tensor],
+    quarantined: Path,
+) -> Examples:
+    return Examples(
+        source,
+        [entry.id for entry in entries],
+        [entry.captions for entry in entries],
+        fetch,
+        is_video=False,
+        sizes=np.array([(entry.height, entry.width) for entry in entries], np.int32),
+        orientations=np.array([entry.orientation for entry in entries], np.uint8),
+        quarantine=quarantined,
+    )
+
+
+def _open_store(source: str, directory: Path, index: list[dict]) -> Examples:
     offsets = tf.constant([line["offset"] for line in index], tf.int64)
     fetch_record = store.fetch_record(directory)
 
     def fetch(index: tf.Tensor) -> tf.Tensor:
         return fetch_record(offsets[index])
 
-    ids, captions = [line["id"] for line in index], [line["captions"] for line in index]
-    return Examples(source, ids, captions, fetch, is_video)
+    return Examples(
+        source,
+        [line["id"] for line in index],
+        [line["captions"] for line in index],
+        fetch,
+        is_video=any(line["num_frames"] > 1 for line in index),
+        sizes=np.array([(line["height"], line["width"]) for line in index], np.int32),
+        orientations=np.ones(len(index), np.uint8),  # A store's pictures stand upright.
+        quarantine=None,
+    )
 
 
 def _open_drawn(source: str, location: str, cache_dir: str) -> Examples:
@@ -87,6 +159,4 @@ def _open_drawn(source: str, location: str, cache_dir: str) -> Examples:
     if colon and not (count.isdecimal() and int(count) > 0):
         raise ValueError(f"source {source!r}: count {count!r}, wanted a whole number above 0")
     directory = Path(cache.prepared(split, int(count) if colon else None, cache_dir))
-    index = store.read_index(directory)
-    is_video = any(line["num_frames"] > 1 for line in index)
-    return _open_store(source, directory, index, is_video)
+    return _open_store(source, directory, store.read_index(directory))

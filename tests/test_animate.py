@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from PIL import Image
 
 from animclip_jax import animate
-from animclip_jax.animation.config import AnimationConfig
+from animclip_jax.animation.config import COMPONENTS, PRESETS, AnimationConfig, alone
+from animclip_jax.contact_sheet import LABEL
+from input_pipeline.filming import film_pictures
 from input_pipeline.video import read_frames
 
 SMALL = ["--num_frames", "5", "--image_size", "32"]
@@ -38,16 +41,21 @@ def test_contact_sheet(photo: Path, tmp_path: Path) -> None:
     assert animate.main([*arguments, "--preset", "repeat"]) == 0
     with Image.open(out) as image:
         sheet = np.asarray(image)
-    assert sheet.shape == (2 * 36 + 4, 6 * 36 + 4, 3)
-    first, last = sheet[4:36, 4:36], sheet[40:72, 40:72]
+    assert sheet.shape == (2 * 34 - 2, 6 * 34 - 2, 3)
+    first, last = sheet[:32, :32], sheet[34:, 34:66]
     assert (first == last).all() and first.any()
-    assert (sheet[40:, 76:] == 255).all() and (sheet[:4] == 255).all()
+    assert (sheet[34:, 66:] == 255).all() and (sheet[:, 32:34] == 255).all()
     assert not list(tmp_path.glob(".*"))
+
+
+def film(picture: np.ndarray, config: AnimationConfig, seed: int = 0) -> np.ndarray:
+    filmed = film_pictures([picture], config, seed, 2 * config.image_size)
+    return animate.frames_of(filmed, config.image_size)
 
 
 def test_repeat_shows_the_largest_centred_square(photo: Path) -> None:
     picture = animate.read_photo(photo)
-    frames = animate.animate(picture, AnimationConfig("repeat", 3, 60), 0)
+    frames = film(picture, AnimationConfig("repeat", 3, 60))
     assert frames.shape == (3, 60, 60, 3) and frames.dtype == np.uint8
     difference = frames.astype(int) - picture[None, :, 15:75]
     assert np.abs(difference).max() <= 4
@@ -55,9 +63,64 @@ def test_repeat_shows_the_largest_centred_square(photo: Path) -> None:
 
 def test_another_seed_films_another_clip(photo: Path) -> None:
     picture, config = animate.read_photo(photo), AnimationConfig("full", 3, 32)
-    once, again = (animate.animate(picture, config, 1) for _ in range(2))
+    once, again = (film(picture, config, 1) for _ in range(2))
     assert (once == again).all()
-    assert (once != animate.animate(picture, config, 2)).any()
+    assert (once != film(picture, config, 2)).any()
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_one_component_alone(photo: Path, tmp_path: Path, name: str) -> None:
+    out = tmp_path / "sheet.jpg"
+    photos = [str(photo)] * (2 if name == "scenes" else 1)
+    assert animate.main([*photos, "--out", str(out), "--component", name, *SMALL]) == 0
+    with Image.open(out) as image:
+        assert image.size == (5 * 34 - 2, 32)
+
+
+@pytest.mark.parametrize("kind", ["presets", "components"])
+def test_grids(photo: Path, tmp_path: Path, kind: str) -> None:
+    count = len(PRESETS) if kind == "presets" else len(COMPONENTS) - 1  # scenes need two photos
+    sheet, clip = tmp_path / "sheet.png", tmp_path / "clip.gif"
+    for out in (sheet, clip):
+        assert animate.main([str(photo), "--out", str(out), "--grid", kind, *SMALL]) == 0
+    with Image.open(sheet) as image:
+        assert image.size == (5 * 34 - 2, count * (32 + LABEL + 2) - 2)
+    frames = read_frames(clip, 5)
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    assert frames.shape == (5, rows * (32 + LABEL + 2) - 2, columns * 34 - 2, 3)
+
+
+def test_the_path_is_drawn_on_the_photo(photo: Path, tmp_path: Path) -> None:
+    sheet, clip = tmp_path / "sheet.png", tmp_path / "clip.gif"
+    for out in (sheet, clip):
+        assert animate.main([str(photo), "--out", str(out), "--show-path", *SMALL]) == 0
+    with Image.open(sheet) as image:
+        assert image.size == (5 * 34 - 2, 32 + 2 + 32)
+    assert read_frames(clip, 5).shape == (5, 32, 48 + 32, 3)
+
+
+def test_two_photos_are_two_scenes(tmp_path: Path) -> None:
+    red, blue = tmp_path / "red.png", tmp_path / "blue.png"
+    Image.new("RGB", (90, 40), (200, 0, 0)).save(red)
+    Image.new("RGB", (30, 80), (0, 0, 200)).save(blue)
+    photos = [animate.read_photo(path) for path in (red, blue)]
+    filmed = film_pictures(photos, alone("scenes", 8, 32), 3, 64)
+    frames = animate.frames_of(filmed, 32).astype(int)
+    seen = filmed.picture[:8]
+    assert seen[0] == 0 and seen[-1] == 1
+    # No frame holds a trace of the other picture.
+    for frame, number in zip(frames, seen, strict=True):
+        assert (frame == ([0, 0, 200] if number else [200, 0, 0])).all()
+    out = tmp_path / "sheet.png"
+    assert animate.main([str(red), str(blue), "--out", str(out), "--show-path", *SMALL]) == 0
+
+
+@pytest.mark.parametrize("size", [(64, 256), (256, 64), (64, 64), (1, 1)])
+def test_photos_of_any_shape(size: tuple[int, int]) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    for preset in PRESETS:
+        assert film(picture, AnimationConfig(preset, 3, 16)).shape == (3, 16, 16, 3)
 
 
 def test_photos_are_turned_and_of_any_mode(tmp_path: Path) -> None:
@@ -82,6 +145,8 @@ def test_what_is_wrong_is_said(
         ([str(tmp_path / "text.jpg"), "--out", clip], "text.jpg: can't be read as a picture"),
         ([str(photo), "--out", "clip.avi"], "can't write '.avi', wanted .gif, .mp4, .png"),
         ([str(photo), "--out", str(tmp_path / "no" / "clip.gif")], "there is no directory"),
+        ([str(photo), "--out", clip, "--component", "scenes"], "found one photo, wanted two"),
+        ([str(photo)] * 3 + ["--out", clip], "found 3 photos, wanted one, or two"),
         ([str(photo), "--out", clip, "--num_frames", "0"], "animation.num_frames: found 0"),
         ([str(photo), "--out", clip, "--fps", "0", *SMALL], "0.0 frames a second"),
     ]

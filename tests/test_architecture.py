@@ -17,9 +17,14 @@ ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ("animclip_jax", "input_pipeline", "configs")
 TENSORFLOW = ("tensorflow", "tensorflow_datasets")
 # Commands that read pictures and videos through tf.data, or make what it reads.
-NEED_TENSORFLOW = {f"animclip_jax.{verb}" for verb in ("train", "evaluate", "animate", "prepare")}
+NEED_TENSORFLOW = {f"animclip_jax.{verb}" for verb in ("evaluate", "animate", "prepare")}
 # The part of input_pipeline that a machine without TensorFlow uses.
-WITHOUT_TENSORFLOW = ("input_pipeline.video", "input_pipeline.tokenizer", "input_pipeline.drawn")
+WITHOUT_TENSORFLOW = (
+    "input_pipeline.baked",
+    "input_pipeline.video",
+    "input_pipeline.tokenizer",
+    "input_pipeline.drawn",
+)
 
 
 class Rule(NamedTuple):

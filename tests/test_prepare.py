@@ -11,6 +11,7 @@ import pytest
 from animclip_jax import prepare
 from input_pipeline.sources import open_source
 from input_pipeline.video import write_video
+from tests.input_pipeline.shard_files import encoded, write_tar
 
 
 def folder(directory: Path, *good: str, bad: tuple[str, ...] = ()) -> Path:
@@ -77,13 +78,17 @@ def test_what_is_wrong_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (f"msrvtt:{videos}", [], "no train_val_videodatainfo.json"),
         (f"folder:{videos}", ["--split", "x"], "a folder has no splits"),
         (f"folder:{videos}@n=5", [], "prepare all of"),
-        (f"folder:{pictures}", [], "holds pictures"),
+        (f"folder:{pictures}", [], "over half of the files are bad"),
+        (f"folder:{pictures}", ["--split", "x"], "pictures have no splits"),
+        ("webdataset:/gone/*.tar", [], "/gone/*.tar: no such file"),
+        (f"folder:{videos}", ["--short_side", "0"], "short_side: found 0"),
         (f"folder:{videos}", ["--num_frames", "0"], "num_frames: found 0"),
         (f"folder:{videos}", ["--processes", "0"], "--processes=0: wanted more than 0"),
         (f"folder:{videos}", ["--max_bad", "2"], "--max_bad=2.0: wanted a share"),
     ]
     for source, more, message in cases:
-        assert prepare.main([source, "--out", str(tmp_path / "out"), *more]) == 1, source
+        paths = ["--out", str(tmp_path / "out"), "--cache_dir", str(tmp_path / "cache")]
+        assert prepare.main([source, *paths, *more]) == 1, source
         assert message in capsys.readouterr().err
     assert not list(tmp_path.glob("out*"))
 
@@ -93,3 +98,13 @@ def test_limits_are_handed_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     arguments = [f"folder:{videos}", "--out", str(tmp_path / "out"), "--time_limit", "1e-9"]
     assert prepare.main(arguments) == 1
     assert "not decoded after 1e-09 seconds" in capsys.readouterr().err
+
+
+def test_pictures_are_shrunk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_tar(tmp_path / "0.tar", [(f"{n}", f"picture {n}", encoded(9, (500, 400))) for n in "abc"])
+    out = tmp_path / "out"
+    paths = ["--out", str(out), "--cache_dir", str(tmp_path / "cache")]
+    assert prepare.main([f"webdataset:{tmp_path}/*.tar", *paths, "--short_side", "100"]) == 0
+    assert f"{out}: 3 pictures of webdataset:" in capsys.readouterr().out
+    examples = open_source(f"folder:{out}", str(tmp_path))
+    assert examples.ids == ["a", "b", "c"] and (examples.sizes == [100, 125]).all()

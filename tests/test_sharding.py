@@ -16,7 +16,7 @@ SCRIPT = """
 import json, sys
 import jax, numpy as np
 from animclip_jax import sharding, step
-from animclip_jax.animation.plan import ShotPlan
+from animclip_jax.animation.plan import upright
 from animclip_jax.optimizer import OptimizerConfig, make_optimizer
 from tests.models.test_retriever import CONFIG, captions
 
@@ -33,7 +33,7 @@ losses = []
 for _ in range(3):
     batch = {
         "canvas": random.integers(0, 255, (8, 40, 40, 3), dtype=np.uint8),
-        "plan": ShotPlan(np.tile(np.float32([0.1, 0.2, 0.8, 0.9]), (8, 3, 1))),
+        "plan": upright(np.tile(np.float32([0.1, 0.2, 0.8, 0.9]), (8, 3, 1))),
         "tokens": np.asarray(captions(8)), "index": np.arange(8, dtype=np.int32),
     }
     state, metrics = advance(state, sharding.put_batch(mesh, batch))

@@ -1,145 +1,95 @@
-"""How pictures are filmed: each component's probability and range, and the presets."""
+"""How pictures are filmed: which components a preset has, and what a configuration may say."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from animclip_jax.animation.components import (
+    Acceleration,
+    Component,
+    Cut,
+    Dissolve,
+    Exposure,
+    Fade,
+    Focus,
+    Framing,
+    MotionBlur,
+    Pan,
+    Roll,
+    Sampling,
+    Scenes,
+    Shake,
+    Speed,
+    Tilt,
+    Wipe,
+    Zoom,
+)
+
+_MOVEMENT = frozenset({"pan", "tilt", "zoom", "roll", "shake", "speed", "acceleration"})
+_SHOTS = frozenset({"framing", "cut", "dissolve", "fade", "wipe", "scenes"})
+_OPTICS = frozenset({"focus", "exposure", "motion_blur"})
 PRESETS: dict[str, frozenset[str]] = {
     "repeat": frozenset(),
     "still": frozenset({"framing"}),
-    "zoom": frozenset({"framing", "zoom"}),
-    "camera": frozenset({"framing", "pan", "tilt", "zoom"}),
-    "shots": frozenset({"framing", "cut"}),
-    "full": frozenset({"framing", "pan", "tilt", "zoom", "cut"}),
+    "zoom": frozenset({"framing", "zoom", "speed"}),
+    "camera": frozenset({"framing"}) | _MOVEMENT,
+    "shots": _SHOTS,
+    "full": _MOVEMENT | _SHOTS | _OPTICS | {"sampling"},
 }
-
-
-def _check_range(
-    config: object, name: str, low: float, high: float, *, open_low: bool = False
-) -> None:
-    """Raises ValueError unless config.name is a pair low <= a <= b <= high (low < a if open)."""
-    found = getattr(config, name)
-    is_pair = isinstance(found, tuple) and len(found) == 2
-    if is_pair and all(isinstance(x, int | float) and math.isfinite(x) for x in found):
-        first, last = found
-        if low <= first <= last <= high and not (open_low and first == low):
-            return
-    least = f"{low} <" if open_low else f"{low} <="
-    most = f" <= {high}" if math.isfinite(high) else ""
-    raise ValueError(
-        f"animation.{type(config).__name__.lower()}.{name}: found {found!r}, "
-        f"wanted a pair (from, to) with {least} from <= to{most}"
-    )
-
-
-def _check_probability(config: Any) -> None:
-    found = config.probability
-    if not (isinstance(found, int | float) and 0 <= found <= 1):
-        raise ValueError(
-            f"animation.{type(config).__name__.lower()}.probability: found {found!r}, "
-            "wanted a number from 0 to 1"
-        )
-
-
-@dataclass(frozen=True)
-class Framing:
-    """How large a shot is and where it starts; without it, the largest centred square.
-
-    shot_size: the window's side where it is widest, as a share of the picture's short side.
-    start: where the window starts in the room that size and travel leave: 0 left or top, 1 right or
-    bottom, 0.5 the middle.
-    """
-
-    probability: float = 1.0
-    shot_size: tuple[float, float] = (0.55, 1.0)
-    start: tuple[float, float] = (0.0, 1.0)
-
-    def __post_init__(self) -> None:
-        _check_probability(self)
-        _check_range(self, "shot_size", 0.0, 1.0, open_low=True)
-        _check_range(self, "start", 0.0, 1.0)
-
-
-@dataclass(frozen=True)
-class Pan:
-    """The camera turns left or right: `travel` widths of the frame in a whole clip."""
-
-    probability: float = 0.5
-    travel: tuple[float, float] = (0.1, 0.5)
-
-    def __post_init__(self) -> None:
-        _check_probability(self)
-        _check_range(self, "travel", 0.0, math.inf)
-
-
-@dataclass(frozen=True)
-class Tilt:
-    """The camera turns up or down: `travel` heights of the frame in a whole clip."""
-
-    probability: float = 0.3
-    travel: tuple[float, float] = (0.1, 0.4)
-
-    def __post_init__(self) -> None:
-        _check_probability(self)
-        _check_range(self, "travel", 0.0, math.inf)
-
-
-@dataclass(frozen=True)
-class Zoom:
-    """The lens zooms in or out: the widest window is `ratio` times the narrowest, in a clip."""
-
-    probability: float = 0.5
-    ratio: tuple[float, float] = (1.1, 1.6)
-
-    def __post_init__(self) -> None:
-        _check_probability(self)
-        _check_range(self, "ratio", 1.0, math.inf)
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A second shot of the same picture, from `when` on, a share of the clip's frames."""
-
-    probability: float = 0.5
-    when: tuple[float, float] = (0.25, 0.75)
-
-    def __post_init__(self) -> None:
-        _check_probability(self)
-        _check_range(self, "when", 0.0, 1.0)
+# Where a clip is rendered: by the model's device, or by tf.data for use outside JAX.
+RENDERERS = ("device", "host")
 
 
 @dataclass(frozen=True)
 class AnimationConfig:
     """How pictures are filmed: the preset says which components are on, the parts how much.
 
-    Presets: repeat (the largest centred square, unmoved), still (framing), zoom (framing and zoom),
-    camera (framing, pan, tilt and zoom), shots (framing and cut), full (all). num_frames: T.
-    image_size: the side of a frame in pixels. Raises ValueError for what can't be filmed.
+    Presets: repeat (the largest centred square, unmoved), still (framing), zoom (framing, zoom and
+    speed), camera (framing and every movement), shots (framing, cuts and transitions), full (all).
+    num_frames: T. image_size: the side of a frame in pixels. render: "device", or "host" to leave
+    tf.data as frames. Raises ValueError for what can't be filmed.
     """
 
     preset: str = "full"
     num_frames: int = 12
     image_size: int = 224
+    render: str = "device"
     framing: Framing = field(default_factory=Framing)
     pan: Pan = field(default_factory=Pan)
     tilt: Tilt = field(default_factory=Tilt)
     zoom: Zoom = field(default_factory=Zoom)
+    roll: Roll = field(default_factory=Roll)
+    shake: Shake = field(default_factory=Shake)
+    speed: Speed = field(default_factory=Speed)
+    acceleration: Acceleration = field(default_factory=Acceleration)
+    sampling: Sampling = field(default_factory=Sampling)
     cut: Cut = field(default_factory=Cut)
+    dissolve: Dissolve = field(default_factory=Dissolve)
+    fade: Fade = field(default_factory=Fade)
+    wipe: Wipe = field(default_factory=Wipe)
+    scenes: Scenes = field(default_factory=Scenes)
+    focus: Focus = field(default_factory=Focus)
+    exposure: Exposure = field(default_factory=Exposure)
+    motion_blur: MotionBlur = field(default_factory=MotionBlur)
 
     def __post_init__(self) -> None:
-        if self.preset not in PRESETS:
-            raise ValueError(
-                f"animation.preset: found {self.preset!r}, wanted one of {', '.join(PRESETS)}"
-            )
+        for name, known in (("preset", tuple(PRESETS)), ("render", RENDERERS)):
+            if (found := getattr(self, name)) not in known:
+                raise ValueError(
+                    f"animation.{name}: found {found!r}, wanted one of {', '.join(known)}"
+                )
         for name in ("num_frames", "image_size"):
             found = getattr(self, name)
             if not isinstance(found, int) or found < 1:
                 raise ValueError(f"animation.{name}: found {found!r}, wanted a whole number >= 1")
+
+    def is_on(self, name: str) -> bool:
+        """Whether some clips may have that component."""
+        return name in PRESETS[self.preset] and getattr(self, name).probability > 0
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Any]) -> AnimationConfig:
@@ -147,14 +97,43 @@ class AnimationConfig:
 
         What is left out keeps its default. Raises ValueError for names that don't exist.
         """
-        parts = {"framing": Framing, "pan": Pan, "tilt": Tilt, "zoom": Zoom, "cut": Cut}
         values = _known(cls, dict(mapping), "animation")
-        for name, part in parts.items():
+        for name, part in COMPONENTS.items():
             if name in values and not isinstance(values[name], part):
                 found = _known(part, dict(values[name]), f"animation.{name}")
                 pairs = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
-                values[name] = part(**pairs)
+                values[name] = part(**pairs)  # type: ignore[arg-type]
         return cls(**values)
+
+
+COMPONENTS: dict[str, type[Component]] = {
+    part.name: part.default_factory  # type: ignore[misc]
+    for part in dataclasses.fields(AnimationConfig)
+    if part.default_factory is not dataclasses.MISSING
+}
+
+# What else must be in a clip for a component to be seen.
+_SEEN_BY = {
+    "speed": ("pan",),
+    "acceleration": ("pan",),
+    "sampling": ("pan",),
+    "motion_blur": ("pan",),
+    "dissolve": ("cut",),
+    "fade": ("cut",),
+    "wipe": ("cut",),
+    "scenes": ("cut",),
+}
+
+
+def alone(component: str, num_frames: int, image_size: int) -> AnimationConfig:
+    """That component in every clip, and beside it only a fixed framing and what it needs."""
+    on = {component, *_SEEN_BY.get(component, ())}
+    parts: dict[str, Any] = {
+        name: part(probability=float(name in on)) for name, part in COMPONENTS.items()
+    }
+    if component != "framing":
+        parts["framing"] = Framing(1.0, shot_size=(0.7, 0.7))
+    return AnimationConfig("full", num_frames, image_size, **parts)
 
 
 def _known(cls: type, values: dict[str, Any], where: str) -> dict[str, Any]:

@@ -2,16 +2,52 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 
 class ShotPlan(NamedTuple):
-    """The windows through which a canvas is seen, one a frame.
+    """The windows through which a canvas is seen, and what the lens and the cut make of them.
 
-    The director (`input_pipeline/director.py`) writes it, the renderer (`render.py`) reads it. A
-    NamedTuple, so that tf.data and JAX both carry it as a structure of arrays.
+    The director (`input_pipeline/director/`) writes it, the renderer (`render.py`) reads it. A
+    NamedTuple, so that tf.data and JAX both carry it as a structure of arrays. A clip of T frames
+    has V = T + K windows: one a frame, and the windows of the outgoing shot in the K frames that a
+    transition may overlap. Fractions are of the canvas, y down and x right; float32 but for `at`.
+
+    A point of the frame, (v, u) from -1/2 at its top or left to 1/2, sees the canvas at
+    y = (y0 + y1) / 2 + (y1 - y0) v + shear[0] u and x = (x0 + x1) / 2 + (x1 - x0) u + shear[1] v.
 
     Attributes:
-      boxes: float32 [..., T, 4], (y0, x0, y1, x1) as fractions of the canvas, y down and x right,
-        0 <= y0 < y1 <= 1 and 0 <= x0 < x1 <= 1. The window is stretched over the whole frame.
+      boxes: [..., V, 4], (y0, x0, y1, x1), 0 <= y0 < y1 <= 1 and 0 <= x0 < x1 <= 1.
+      shear: [..., V, 2], what a rolled window adds; 0 for an upright one.
+      blur: [..., V], half the width of the blur of what is out of focus, a share of the frame.
+      smear: [..., V, 4], how far the window's sides move while the shutter is open.
+      at: int32 [..., K], the frame that an outgoing window overlaps; T where none.
+      mix: [..., K, 3], the outgoing window's share of that frame: in the middle, and what it grows
+        by from top to bottom and from left to right; cut off at 0 and 1.
+      gain, offset: [..., T], a pixel p in [0, 1] leaves as gain p + offset.
     """
 
     boxes: Any
+    shear: Any
+    blur: Any
+    smear: Any
+    at: Any
+    mix: Any
+    gain: Any
+    offset: Any
+
+
+def upright(boxes: np.ndarray) -> ShotPlan:
+    """The plan of sharp, upright windows float32 [..., T, 4] alone, without transitions."""
+    lead = boxes.shape[:-2]
+    each = np.zeros(boxes.shape[:-1], np.float32)
+    return ShotPlan(
+        boxes=boxes,
+        shear=np.zeros((*each.shape, 2), np.float32),
+        blur=each,
+        smear=np.zeros_like(boxes),
+        at=np.zeros((*lead, 0), np.int32),
+        mix=np.zeros((*lead, 0, 3), np.float32),
+        gain=each + np.float32(1),
+        offset=each,
+    )

@@ -1,30 +1,63 @@
-"""ShotPlan -> frames, on the device: pan, tilt and zoom are two small matrix products a frame."""
+"""ShotPlan -> frames, on the device: two small matrix products a frame.
+
+A rolled window is upright in a sheared canvas: its columns, and then the rows of what the first
+product made of them, are shifted along themselves before each product. Where no window of a batch
+is rolled, nothing is shifted. All coordinates are float32, whatever the model computes in.
+
+Dimensions: B clips, T frames, V windows, S canvas pixels, O frame pixels.
+"""
+
+import functools
+import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from animclip_jax.animation.plan import ShotPlan
 
+# A float32 product would otherwise be rounded to bfloat16 on TPU: visible banding.
+HIGHEST = jax.lax.Precision.HIGHEST
+# A triangle of half-width w spreads as a line of length w / 0.71 does: equal variances.
+TRIANGLE_OF_LINE = math.sqrt(0.5)
 
-def axis_weights(start: jax.Array, stop: jax.Array, canvas_size: int, image_size: int) -> jax.Array:
+
+def axis_weights(
+    start: jax.Array,
+    stop: jax.Array,
+    canvas_size: int,
+    image_size: int,
+    blur: jax.Array | float = 0.0,
+    smear_start: jax.Array | float = 0.0,
+    smear_stop: jax.Array | float = 0.0,
+) -> jax.Array:
     """Resampling weights along one axis, anti-aliased.
 
-    A triangle kernel as wide as the larger of a canvas pixel and an output pixel, the rule of
-    Pillow's and `jax.image.scale_and_translate`'s "bilinear"; rows sum to 1.
+    A triangle kernel as wide as the largest of a canvas pixel, an output pixel, the blur and the
+    smear. Without the last two that is the rule of Pillow's and `jax.image.scale_and_translate`'s
+    "bilinear". Rows sum to 1.
 
     Args:
       start, stop: float32 [...], the window's ends as fractions of the canvas.
       canvas_size: S, pixels. image_size: O, pixels.
+      blur: [...], half-width as a share of the window.
+      smear_start, smear_stop: [...], lengths over which the ends move, fractions of the canvas.
 
     Returns:
       float32 [..., O, S].
     """
-    pixels_per_output = (stop - start)[..., None, None] * (canvas_size / image_size)
-    output = (jnp.arange(image_size, dtype=jnp.float32) + 0.5)[:, None]
-    centre = start[..., None, None] * canvas_size + output * pixels_per_output - 0.5
+
+    def column(x: jax.Array | float) -> jax.Array:
+        return jnp.asarray(x, jnp.float32)[..., None, None]
+
+    extent = column(stop - start) * canvas_size
+    place = ((jnp.arange(image_size, dtype=jnp.float32) + 0.5) / image_size)[:, None]
+    centre = column(start) * canvas_size + place * extent - 0.5
+    smear = column(smear_start) * (1.0 - place) + column(smear_stop) * place
+    width = jnp.maximum(jnp.abs(smear) * canvas_size * TRIANGLE_OF_LINE, column(blur) * extent)
+    width = jnp.maximum(width, jnp.maximum(extent / image_size, 1.0))
     canvas = jnp.arange(canvas_size, dtype=jnp.float32)
-    distance = jnp.abs(centre - canvas) / jnp.maximum(pixels_per_output, 1.0)
-    weights = jnp.maximum(0.0, 1.0 - distance)
+    weights = jnp.maximum(0.0, 1.0 - jnp.abs(centre - canvas) / width)
     return weights / jnp.sum(weights, axis=-1, keepdims=True)
 
 
@@ -32,20 +65,132 @@ def render(canvas: jax.Array, plan: ShotPlan, image_size: int) -> jax.Array:
     """Films each canvas as its plan says.
 
     Args:
-      canvas: uint8 [B, S, S, 3].
-      plan: boxes float32 [B, T, 4].
+      canvas: uint8 [B, S, S, 3]; it need not be square.
+      plan: see ShotPlan, with the leading axis B.
       image_size: O, the side of a frame in pixels.
 
     Returns:
       float32 [B, T, O, O, 3] in [0, 1].
     """
-    size = canvas.shape[1]
-    y0, x0, y1, x1 = (plan.boxes[..., i] for i in range(4))
-    rows_BTOS = axis_weights(y0, y1, size, image_size)
-    columns_BTOS = axis_weights(x0, x1, size, image_size)
-    # A float32 product would otherwise be rounded to bfloat16 on TPU: visible banding.
-    highest = jax.lax.Precision.HIGHEST
     pixels = canvas.astype(jnp.float32) / 255.0
-    tall = jnp.einsum("btos,bsxc->btoxc", rows_BTOS, pixels, precision=highest)
-    frames = jnp.einsum("btpx,btoxc->btopc", columns_BTOS, tall, precision=highest)
+    rolled, upright = (functools.partial(f, image_size=image_size) for f in (_rolled, _upright))
+    views = jax.lax.cond(jnp.any(plan.shear != 0.0), rolled, upright, pixels, plan)
+    num_frames = plan.gain.shape[1]
+    frames = _mix(views[:, :num_frames], views[:, num_frames:], plan)
+    frames = plan.gain[..., None, None, None] * frames + plan.offset[..., None, None, None]
     return jnp.clip(frames, 0.0, 1.0)
+
+
+def clips(batch: dict[str, Any], image_size: int) -> jax.Array:
+    """The frames of a training batch, float32 [B, T, O, O, 3]: rendered, where that is to do."""
+    if "frames" in batch:
+        return batch["frames"].astype(jnp.float32) / 255.0
+    return render(batch["canvas"], batch["plan"], image_size)
+
+
+def _weights(plan: ShotPlan, shape: tuple[int, ...], image_size: int) -> tuple[jax.Array, ...]:
+    """Of the rows [..., V, O, S] and of the columns, of a canvas of that shape [B, S, S, 3]."""
+    y0, x0, y1, x1 = (plan.boxes[..., i] for i in range(4))
+    down, right = (plan.shear[..., i] for i in range(2))
+    # Where the window is rolled, its middle column is longer than its sides are high.
+    longer = -0.5 * down * right / (x1 - x0)
+    smears = [plan.smear[..., i] for i in range(4)]
+    rows = axis_weights(
+        y0 - longer, y1 + longer, shape[1], image_size, plan.blur, smears[0], smears[2]
+    )
+    columns = axis_weights(x0, x1, shape[2], image_size, plan.blur, smears[1], smears[3])
+    return rows, columns
+
+
+def _upright(pixels: jax.Array, plan: ShotPlan, image_size: int) -> jax.Array:
+    """Every window of float32 [B, S, S, 3] as an upright one: [B, V, O, O, 3]."""
+    rows_BVOS, columns_BVOS = _weights(plan, pixels.shape, image_size)
+    tall = jnp.einsum("bvos,bsxc->bvoxc", rows_BVOS, pixels, precision=HIGHEST)
+    return jnp.einsum("bvpx,bvoxc->bvopc", columns_BVOS, tall, precision=HIGHEST)
+
+
+def _rolled(pixels: jax.Array, plan: ShotPlan, image_size: int) -> jax.Array:
+    """As `_upright`, with the shears; one window of each clip at a time, for memory's sake."""
+    height, width = pixels.shape[1:3]
+
+    def view(window: ShotPlan) -> jax.Array:
+        rows, columns = _weights(window, pixels.shape, image_size)
+        box, (down, right) = window.boxes, (window.shear[:, i] for i in range(2))
+        middle = 0.5 * (box[:, 1] + box[:, 3])
+        slope = down / (box[:, 3] - box[:, 1])
+        x = (jnp.arange(width, dtype=jnp.float32) + 0.5) / width
+        sheared = shift_lines(pixels, slope[:, None] * (x - middle[:, None]) * height)
+        tall = jnp.einsum("bos,bsxc->boxc", rows, sheared, precision=HIGHEST)
+        v = (jnp.arange(image_size, dtype=jnp.float32) + 0.5) / image_size - 0.5
+        lines = jnp.swapaxes(tall, 1, 2)
+        sheared = shift_lines(lines, right[:, None] * v * width)
+        return jnp.einsum("bpx,bxoc->bopc", columns, sheared, precision=HIGHEST)
+
+    names = ("boxes", "shear", "blur", "smear")
+    by_window = {name: jnp.moveaxis(getattr(plan, name), 1, 0) for name in names}
+    views = jax.lax.map(lambda one: view(plan._replace(**one)), by_window)
+    return jnp.moveaxis(views, 0, 1)
+
+
+def shift_lines(pixels: jax.Array, shift: jax.Array) -> jax.Array:
+    """Moves each column up by its own number of pixels, between pixels linearly.
+
+    Args:
+      pixels: float32 [B, Y, X, 3]. shift: float32 [B, X].
+
+    Returns:
+      [B, Y, X, 3]: pixels[b, y + shift[b, x], x], and the edge where that is outside.
+    """
+    whole = jnp.floor(shift).astype(jnp.int32)
+    part = shift - whole
+    # Computed twice, with different rounding, the two would disagree by a pixel: they did, jitted.
+    whole, part = jax.lax.optimization_barrier((whole, part))
+    part = part[:, None, :, None]
+    by_platform = {"tpu": _move_by_steps, "default": _move_by_gather}
+    upper = jax.lax.platform_dependent(pixels, whole, **by_platform)
+    lower = jnp.concatenate([upper[:, 1:], _last(pixels, whole + 1)], axis=1)
+    return upper * (1.0 - part) + lower * part
+
+
+def _last(pixels: jax.Array, whole: jax.Array) -> jax.Array:
+    """The row that moving up by `whole` brings to the bottom: [B, 1, X, 3]."""
+    row = jnp.clip(pixels.shape[1] - 1 + whole, 0, pixels.shape[1] - 1)
+    return jnp.take_along_axis(pixels, row[:, None, :, None], axis=1)
+
+
+def _move_by_gather(pixels: jax.Array, whole: jax.Array) -> jax.Array:
+    """pixels[b, y + whole[b, x], x], and the edge where that is outside."""
+    rows = pixels.shape[1]
+    at = jnp.clip(jnp.arange(rows)[None, :, None] + whole[:, None, :], 0, rows - 1)
+    return jnp.take_along_axis(pixels, at[..., None], axis=1)
+
+
+def _move_by_steps(pixels: jax.Array, whole: jax.Array) -> jax.Array:
+    """The same by powers of two, for gathers are slow on a TPU."""
+    rows = pixels.shape[1]
+    whole = jnp.clip(whole, -rows, rows)[:, None, :, None]
+    for bit in range(rows.bit_length()):
+        step = 2**bit
+        if step > rows:
+            break
+        top, bottom = pixels[:, :1], pixels[:, -1:]
+        up = jnp.concatenate([pixels[:, step:], jnp.repeat(bottom, step, axis=1)], axis=1)
+        down = jnp.concatenate([jnp.repeat(top, step, axis=1), pixels[:, :-step]], axis=1)
+        moves = (jnp.abs(whole) >> bit) & 1 == 1
+        pixels = jnp.where(moves, jnp.where(whole > 0, up, down), pixels)
+    return pixels
+
+
+def _mix(frames: jax.Array, outgoing: jax.Array, plan: ShotPlan) -> jax.Array:
+    """Lays the outgoing windows [B, K, O, O, 3] over the frames [B, T, O, O, 3] they overlap."""
+    num_frames, size = frames.shape[1:3]
+    if not outgoing.shape[1]:
+        return frames
+    place = (jnp.arange(size, dtype=jnp.float32) + 0.5) / size - 0.5
+    middle, down, right = (plan.mix[..., i, None, None] for i in range(3))
+    share = jnp.clip(middle + down * place[:, None] + right * place[None, :], 0.0, 1.0)
+    over = (plan.at[..., None] == jnp.arange(num_frames)).astype(jnp.float32)
+    # Products with 0 and 1, not a scatter: nothing moves between devices.
+    share_BTOO = jnp.einsum("bkt,bkop->btop", over, share, precision=HIGHEST)
+    added = jnp.einsum("bkt,bkop,bkopc->btopc", over, share, outgoing, precision=HIGHEST)
+    return frames * (1.0 - share_BTOO[..., None]) + added

@@ -1,11 +1,15 @@
 """The renderer against independent references: exact crops, JAX's own resampler, Pillow's."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from PIL import Image
 
-from animclip_jax.animation.plan import ShotPlan
+from animclip_jax.animation import render as renderer
+from animclip_jax.animation.plan import ShotPlan, upright
 from animclip_jax.animation.render import axis_weights, render
 
 
@@ -15,7 +19,7 @@ def picture(size: int, seed: int = 0) -> np.ndarray:
 
 
 def film(canvas: np.ndarray, boxes: list, image_size: int) -> np.ndarray:
-    plan = ShotPlan(np.asarray([boxes], np.float32))
+    plan = upright(np.asarray([boxes], np.float32))
     return np.asarray(render(jnp.asarray(canvas[None]), plan, image_size))[0]
 
 
@@ -68,8 +72,152 @@ def test_weights_sum_to_one_at_the_canvas_edge():
 
 def test_batches_keep_pictures_apart():
     canvases = np.stack([np.full((16, 16, 3), value, np.uint8) for value in (0, 128, 255)])
-    plan = ShotPlan(np.tile(np.float32([0, 0, 1, 1]), (3, 2, 1)))
+    plan = upright(np.tile(np.float32([0, 0, 1, 1]), (3, 2, 1)))
     frames = np.asarray(render(jnp.asarray(canvases), plan, 8))
     assert frames.shape == (3, 2, 8, 8, 3)
     for value, clip in zip((0, 128, 255), frames, strict=True):
         np.testing.assert_allclose(clip, value / 255, atol=1e-6)
+
+
+def test_a_canvas_need_not_be_square():
+    canvas = picture(64)[:48]
+    frames = film(canvas, [[0, 0, 1, 0.75]], 48)
+    np.testing.assert_allclose(frames[0] * 255, canvas[:, :48], atol=1e-3)
+
+
+def test_other_precisions_of_products_change_no_pixel():
+    canvas, boxes = picture(96), [[0.1, 0.2, 0.83, 0.71]]
+    wanted = film(canvas, boxes, 40)
+    with jax.default_matmul_precision("bfloat16"):
+        np.testing.assert_array_equal(film(canvas, boxes, 40), wanted)
+    # What a bfloat16 model sees of it: the same, to its own precision.
+    small = wanted.astype(jnp.bfloat16).astype(np.float32)
+    np.testing.assert_allclose(small, wanted, atol=2e-3)
+
+
+def wave(height: int, width: int) -> np.ndarray:
+    """A smooth picture whose colour at any place is known: see `wave_at`."""
+    y, x = np.meshgrid(np.arange(height) + 0.5, np.arange(width) + 0.5, indexing="ij")
+    return np.round(wave_at(y / height, x / width) * 255).astype(np.uint8)
+
+
+def wave_at(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    phases = [7 * y + 3 * x, 2 * y - 6 * x + 1, 5 * y + 5 * x + 2]
+    return 0.5 + 0.45 * np.sin(np.stack(phases, axis=-1))
+
+
+def rolled(angle: float, side: float, size: tuple[int, int], middle: tuple[float, float]):
+    """The plan of a square of `side` pixels, turned by `angle` degrees clockwise."""
+    cos, sin = (side * f(math.radians(angle)) for f in (math.cos, math.sin))
+    (height, width), (y, x) = size, middle
+    box = [y - cos / 2, x - cos / 2, y + cos / 2, x + cos / 2]
+    plan = upright(np.float32(box)[None, None] / np.float32([height, width, height, width]))
+    return plan._replace(shear=np.float32([[[sin / height, -sin / width]]]))
+
+
+@pytest.mark.parametrize("angle", [-40.0, -7.0, 0.3, 12.0, 45.0])
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_rolled_window_sees_what_is_there(angle: float, jit: bool) -> None:
+    # The canvas is the picture stretched: 200 x 300 pixels of it on 160 x 128.
+    size, middle, side = (200, 300), (90.0, 170.0), 110.0
+    plan = rolled(angle, side, size, middle)
+    film = jax.jit(render, static_argnums=2) if jit else render
+    frame = np.asarray(film(jnp.asarray(wave(160, 128)[None]), plan, 64))[0, 0]
+    place = (np.arange(64) + 0.5) / 64 - 0.5
+    v, u = np.meshgrid(place * side, place * side, indexing="ij")
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    y, x = middle[0] + cos * v + sin * u, middle[1] + cos * u - sin * v
+    np.testing.assert_allclose(frame, wave_at(y / 200, x / 300), atol=0.012)
+
+
+def test_an_upright_clip_is_the_same_beside_a_rolled_one():
+    canvas = picture(96)
+    alone = film(canvas, [[0.1, 0.2, 0.83, 0.71]], 40)[0]
+    plan = upright(np.float32([[[0.1, 0.2, 0.83, 0.71]]] * 2))
+    shear = np.zeros((2, 1, 2), np.float32)
+    shear[1] = 0.05
+    both = render(jnp.asarray(np.stack([canvas] * 2)), plan._replace(shear=shear), 40)
+    np.testing.assert_allclose(both[0, 0], alone, atol=1e-6)
+
+
+def test_lines_move_by_whole_pixels_exactly_and_alike_on_every_platform():
+    pixels = np.random.default_rng(0).random((2, 37, 50, 3)).astype(np.float32)
+    whole = np.random.default_rng(1).integers(-40, 40, (2, 50)).astype(np.int32)
+    rows = np.clip(np.arange(37)[None, :, None] + whole[:, None, :], 0, 36)
+    wanted = np.take_along_axis(pixels, rows[..., None], axis=1)
+    for move in (renderer._move_by_gather, renderer._move_by_steps):
+        np.testing.assert_array_equal(jax.jit(move)(pixels, whole), wanted)
+    np.testing.assert_array_equal(
+        jax.jit(renderer.shift_lines)(pixels, whole.astype(np.float32)), wanted
+    )
+
+
+def test_shifts_at_and_beside_whole_pixels_agree_when_jitted():
+    """Where a coordinate is an integer, rounding it in two ways has moved pixels before."""
+    pixels = np.random.default_rng(0).random((1, 64, 64, 3)).astype(np.float32)
+    exact = np.arange(-32, 32).astype(np.float32)
+    for shift in (exact, np.nextafter(exact, 99), np.nextafter(exact, -99)):
+        got = jax.jit(lambda p, s: renderer.shift_lines(p, s * 1.5 / 1.5))(pixels, shift[None])
+        rows = np.clip(np.arange(64)[:, None] + exact.astype(int), 0, 63)
+        wanted = np.take_along_axis(pixels[0], rows[..., None], axis=0)
+        np.testing.assert_allclose(got[0], wanted, atol=1e-4)
+
+
+def test_blur_and_smear_spread_a_point_as_far_as_they_say():
+    canvas = np.zeros((129, 129, 3), np.uint8)
+    canvas[64, 64] = 255
+    plan = upright(np.float32([[[0, 0, 1, 1]]]))
+    place = (np.arange(129) - 64) / 129
+
+    def spreads(plan: ShotPlan) -> list[float]:
+        """Standard deviations down and right, shares of the frame."""
+        frame = np.asarray(render(jnp.asarray(canvas[None]), plan, 129))[0, 0, :, :, 0]
+        return [math.sqrt((frame.sum(1 - axis) * place**2).sum() / frame.sum()) for axis in (0, 1)]
+
+    blurred = spreads(plan._replace(blur=np.float32([[0.06]])))
+    np.testing.assert_allclose(blurred, 0.06 / math.sqrt(6), rtol=0.02)
+    # A line of length L spreads by L / sqrt(12).
+    smear = np.float32([[[0, 0.1, 0, 0.1]]])
+    down, right = spreads(plan._replace(smear=smear))
+    assert down < 1 / 129 and abs(right - 0.1 / math.sqrt(12)) < 0.001
+
+
+def test_a_zooming_window_is_smeared_at_the_sides_and_sharp_in_the_middle():
+    weights = axis_weights(
+        jnp.zeros(1), jnp.ones(1), 100, 100, 0.0, jnp.array([-0.2]), jnp.array([0.2])
+    )[0]
+    most = np.asarray(weights.max(axis=-1))
+    assert most[50] > 0.9 and most[10] < 0.15 and most[90] < 0.15
+
+
+def test_outgoing_windows_are_laid_over_their_frames():
+    canvas = np.zeros((16, 16, 3), np.uint8)
+    canvas[8:] = 200
+    top, bottom = [0, 0, 0.4, 0.4], [0.6, 0.6, 1, 1]
+    plan = upright(np.float32([[top, top, top, bottom, bottom]]))
+    plan = plan._replace(
+        gain=np.ones((1, 3), np.float32),
+        offset=np.zeros((1, 3), np.float32),
+        at=np.int32([[1, 3]]),  # the second overlaps no frame
+        mix=np.float32([[[0.25, 0, 0], [1, 0, 0]]]),
+    )
+    frames = np.asarray(render(jnp.asarray(canvas[None]), plan, 8))[0]
+    assert frames.shape == (3, 8, 8, 3)
+    np.testing.assert_allclose(frames[[0, 2]], 0, atol=1e-6)
+    np.testing.assert_allclose(frames[1], 0.25 * 200 / 255, atol=1e-6)
+    wiped = plan._replace(mix=np.float32([[[0.5, 0, 10], [1, 0, 0]]]))
+    frame = np.asarray(render(jnp.asarray(canvas[None]), wiped, 8))[0, 1, :, :, 0] * 255 / 200
+    np.testing.assert_allclose(frame[:, :3], 0, atol=1e-6)
+    np.testing.assert_allclose(frame[:, 5:], 1, atol=1e-5)
+    wiped = plan._replace(mix=np.float32([[[0.5, 10, 0], [1, 0, 0]]]))
+    frame = np.asarray(render(jnp.asarray(canvas[None]), wiped, 8))[0, 1, :, :, 0] * 255 / 200
+    np.testing.assert_allclose(frame[:3], 0, atol=1e-6)
+    np.testing.assert_allclose(frame[5:], 1, atol=1e-5)
+
+
+def test_gain_and_offset_are_of_each_frame_and_levels_stay_in_range():
+    plan = upright(np.tile(np.float32([0, 0, 1, 1]), (1, 3, 1)))
+    plan = plan._replace(gain=np.float32([[1, 0.5, 3]]), offset=np.float32([[0, 0.25, 0]]))
+    frames = np.asarray(render(jnp.full((1, 8, 8, 3), 102, jnp.uint8), plan, 4))[0]
+    for frame, wanted in zip(frames, (0.4, 0.45, 1.0), strict=True):
+        np.testing.assert_allclose(frame, wanted, atol=1e-6)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import itertools
 import json
+import resource
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
 
 from animclip_jax.animation.config import AnimationConfig
 from input_pipeline import batches, store
-from input_pipeline.director import direct, noise
+from input_pipeline.director import direct
 from input_pipeline.sources import Examples, open_source
 from input_pipeline.tokenizer import Tokenizer
 
@@ -62,7 +64,7 @@ def train(examples: Examples, **changes: int) -> list[dict]:
 
 
 def flat(batch: dict) -> list[np.ndarray]:
-    return [batch["canvas"], batch["plan"].boxes, batch["tokens"], batch["index"]]
+    return [batch["canvas"], *batch["plan"], batch["tokens"], batch["index"]]
 
 
 def same(ours: list[dict], theirs: list[dict]) -> bool:
@@ -75,19 +77,20 @@ def same(ours: list[dict], theirs: list[dict]) -> bool:
 
 def test_what_a_batch_is(examples: Examples) -> None:
     for batch in train(examples):
-        shapes = [(array.shape, array.dtype) for array in flat(batch)]
-        assert shapes == [
+        arrays = (batch["canvas"], batch["plan"].boxes, batch["tokens"], batch["index"])
+        assert [(array.shape, array.dtype) for array in arrays] == [
             ((BATCH, 48, 48, 3), np.uint8),
-            ((BATCH, 4, 4), np.float32),
+            ((BATCH, 5, 4), np.float32),  # 4 frames, one of which a transition may overlap
             ((BATCH, 16), np.int32),
             ((BATCH,), np.int32),
         ]
+        assert all(len(part) == BATCH for part in batch["plan"])
         boxes = batch["plan"].boxes
         assert (boxes >= 0).all() and (boxes <= 1).all()
         assert (boxes[..., 2:] > boxes[..., :2]).all()
-        # The canvas is the smallest region: the windows reach to within a pixel of its sides.
-        assert (boxes[..., :2].min(axis=1) < 0.08).all()
-        assert (boxes[..., 2:].max(axis=1) > 0.92).all()
+        # The canvas starts where the smallest region does: the windows reach to its top and left.
+        beyond = np.abs(batch["plan"].shear) / 2  # the corners of rolled windows
+        assert ((boxes[..., :2] - beyond).min(axis=1) < 0.08).all()
 
 
 def test_captions_are_those_of_the_picture(examples: Examples) -> None:
@@ -102,15 +105,19 @@ def test_captions_are_those_of_the_picture(examples: Examples) -> None:
     assert len(chosen) > 35
 
 
+def recipe(examples: Examples) -> batches._Recipe:
+    return batches._Recipe(examples, ANIMATION, 48, BATCH, 1, 1, range(BATCH))
+
+
 def test_the_canvas_shows_what_the_windows_see(examples: Examples, directory: Path) -> None:
     for step, batch in enumerate(train(examples)):
-        for row, index in enumerate(batch["index"]):
-            with Image.open(directory / examples.ids[index]) as image:
-                width, height = image.size
-            position = tf.constant(step * BATCH + row, tf.int64)
-            size = tf.constant([[height, width]], tf.int32)
-            windows = direct(noise(1, position)[None], size, ANIMATION)[0].numpy()
-            centres = (windows[:, :2] + windows[:, 2:]) / 2
+        draws = batches._noise(recipe(examples), tf.constant(step, tf.int64))
+        sizes = examples.sizes[batch["index"]]
+        windows = direct(draws, tf.constant(sizes)[:, None], ANIMATION)[0].boxes.numpy()
+        for row, (height, width) in enumerate(sizes):
+            with Image.open(directory / examples.ids[batch["index"][row]]) as image:
+                assert image.size == (width, height)
+            centres = (windows[row, :, :2] + windows[row, :, 2:]) / 2
             wanted = centres[:, ::-1] / [width, height] * 240
             boxes = batch["plan"].boxes[row]
             at = ((boxes[:, :2] + boxes[:, 2:]) / 2 * 48).astype(int)
@@ -192,59 +199,116 @@ def test_sizes_that_do_not_divide_are_refused(
         batches.train_batches(examples, ANIMATION, Tokenizer(), **settings)
 
 
-def test_a_picture_that_breaks_in_mid_training_is_named(tmp_path: Path) -> None:
+@pytest.fixture
+def breakable(tmp_path: Path) -> Examples:
+    """16 pictures, each of a brightness of its own, in files that a test may break."""
     with (tmp_path / "captions.jsonl").open("w") as lines:
         for n in range(16):
-            write_picture(tmp_path / f"{n}.jpg", gradient(60, 80))
-            lines.write(json.dumps({"image": f"{n}.jpg", "captions": ["x"]}) + "\n")
+            write_picture(tmp_path / f"{n}.jpg", np.full((60, 80, 3), 15 * n, np.uint8))
+            lines.write(json.dumps({"image": f"{n}.jpg", "captions": [f"picture {n}"]}) + "\n")
+    return open_source(f"folder:{tmp_path}", str(tmp_path / "cache"))
+
+
+def ruin(tmp_path: Path, index: int) -> None:
+    path = tmp_path / f"{index}.jpg"
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def test_what_breaks_in_mid_run_is_quarantined_and_stood_in_for(
+    tmp_path: Path, breakable: Examples, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = train(breakable, steps=4)
+    order = np.concatenate([batch["index"] for batch in sound])
+    gone, cut = order[11], (order[11] + 1) % 16
+    (tmp_path / f"{gone}.jpg").unlink()
+    ruin(tmp_path, cut)
+    run = train(breakable, steps=4)
+    # The next one stands in, past another that is broken; all else is as it was.
+    stand_in = np.where((order == gone) | (order == cut), (order[11] + 2) % 16, order)
+    assert np.concatenate([batch["index"] for batch in run]).tolist() == stand_in.tolist()
+    tokenizer = Tokenizer(16, 1000)
+    for batch, before in zip(run, sound, strict=True):
+        for row, index in enumerate(batch["index"]):
+            assert abs(float(batch["canvas"][row][:8, :8].mean()) - 15 * index) < 3
+            assert (batch["tokens"][row] == tokenizer([f"picture {index}"])[0]).all()
+            if before["index"][row] == index:
+                assert (batch["canvas"][row] == before["canvas"][row]).all()
+    assert same(run[2:], train(breakable, start_step=2, steps=2))
+    parts = [train(breakable, process_index=n, process_count=2) for n in range(2)]
+    for whole, *halves in zip(run, *parts, strict=True):
+        for array, *pieces in zip(flat(whole), *map(flat, halves), strict=True):
+            assert array.tobytes() == np.concatenate(pieces).tobytes()
+
+    assert breakable.quarantine is not None
+    lines = [json.loads(line) for line in breakable.quarantine.read_text().splitlines()]
+    assert {line["file"] for line in lines} == {f"{gone}.jpg", f"{cut}.jpg"}
+    assert all("can't be decoded" in line["reason"] and line["count"] == 1 for line in lines)
+    assert "others stand in" in capsys.readouterr().err
+
+
+def test_a_run_where_half_is_broken_stops(tmp_path: Path, breakable: Examples) -> None:
+    for index in np.concatenate([batch["index"] for batch in train(breakable, steps=1)])[:5]:
+        ruin(tmp_path, index)
+    with pytest.raises(ValueError, match="over half of a batch, 5 of 8: .*can't be decoded"):
+        train(breakable, steps=2)
+    for index in range(9):
+        ruin(tmp_path, index)
+    with pytest.raises(ValueError, match="over half of (a batch|the source), "):
+        train(breakable, steps=9, batch_size=2)
+
+
+def test_a_file_that_became_a_bomb_is_not_decoded(
+    tmp_path: Path, breakable: Examples, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "3.jpg", "PNG")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    indices = np.concatenate([batch["index"] for batch in train(breakable, steps=4)])
+    assert sorted(set(indices)) == [n for n in range(16) if n != 3]
+    # Decoded it would be 1.2 GB.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kB
+    assert "another size than when the source was opened" in capsys.readouterr().err
+
+
+def test_other_errors_end_the_run(breakable: Examples) -> None:
+    def unavailable(index: tf.Tensor) -> tf.Tensor:
+        return tf.io.read_file("nosuchscheme://x")[None]
+
+    with pytest.raises(tf.errors.UnimplementedError):
+        train(dataclasses.replace(breakable, fetch=unavailable), steps=1)
+
+
+def test_turned_pictures_are_filmed_upright(tmp_path: Path) -> None:
+    upright = gradient(60, 100)
+    with (tmp_path / "captions.jsonl").open("w") as lines:
+        for turn in range(1, 9):
+            # What a camera stores: the inverse of how the picture is shown.
+            inverse = {6: 8, 8: 6}.get(turn, turn)
+            exif = Image.Exif()
+            exif[0x0112] = inverse
+            buffer = io.BytesIO()
+            Image.fromarray(upright).save(buffer, "JPEG", quality=95, exif=exif)
+            with Image.open(buffer) as image:
+                stored = ImageOps.exif_transpose(image)
+            exif[0x0112] = turn
+            stored.save(tmp_path / f"{turn}.jpg", quality=95, exif=exif)
+            lines.write(json.dumps({"image": f"{turn}.jpg", "captions": ["x"]}) + "\n")
     examples = open_source(f"folder:{tmp_path}", str(tmp_path / "cache"))
-    order = np.concatenate([batch["index"] for batch in train(examples, steps=2)])
-    broken = tmp_path / examples.ids[order[11]]
-    broken.write_bytes(broken.read_bytes()[:-400])
-    with pytest.raises(ValueError, match=f"'{order[11]}.jpg' can't be decoded"):
-        train(examples, steps=2)
-    broken.unlink()
-    with pytest.raises(ValueError, match=f"'{order[11]}.jpg' can't be decoded"):
-        train(examples, steps=2, process_index=0, process_count=2)
-    assert len(train(examples, steps=1)) == 1
+    assert (examples.sizes == [60, 100]).all()
+    assert examples.orientations.tolist() == list(range(1, 9))
+    assert all(np.abs(p - upright.astype(int)).mean() < 2
+               for p in batches.decode_pictures(examples, range(8)))  # fmt: skip
+    turned = train(examples, steps=4)
+    straight = dataclasses.replace(examples, fetch=lambda index: tf.io.read_file(
+        str(tmp_path / "1.jpg"))[None], orientations=np.ones(8, np.uint8))  # fmt: skip
+    for ours, theirs in zip(turned, train(straight, steps=4), strict=True):
+        assert (ours["plan"].boxes == theirs["plan"].boxes).all()
+        assert np.abs(ours["canvas"].astype(int) - theirs["canvas"]).mean() < 2
 
 
 def encode(pixels: np.ndarray, mode: str, kind: str) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).convert(mode).save(buffer, kind, quality=95)
     return buffer.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("mode", "kind"),
-    [("RGB", "JPEG"), ("L", "JPEG"), ("CMYK", "JPEG"), ("RGB", "PNG"), ("L", "PNG"),
-     ("RGBA", "PNG"), ("P", "PNG"), ("LA", "PNG"), ("RGB", "GIF")],
-)  # fmt: skip
-def test_every_kind_of_picture_is_cropped_alike(mode: str, kind: str) -> None:
-    encoded = encode(gradient(50, 70), mode, kind)
-    with Image.open(io.BytesIO(encoded)) as image:
-        wanted = np.asarray(image.convert("RGB"))[13:40, 21:61]
-    assert batches.picture_size(tf.constant(encoded)).numpy().tolist() == [50, 70]
-    region = tf.constant([13, 21, 27, 40], tf.int32)
-    pixels = batches.decode_region(tf.constant(encoded), region).numpy()
-    assert pixels.shape == (27, 40, 3)
-    assert np.abs(pixels.astype(float) - wanted).mean() < 3
-
-
-def test_the_canvas_is_anti_aliased() -> None:
-    stripes = np.zeros((165, 165, 3), np.uint8)
-    stripes[:, ::2] = 255
-    canvas = batches.to_canvas(tf.constant(stripes), 33).numpy()
-    assert canvas.shape == (33, 33, 3) and canvas.dtype == np.uint8
-    assert np.abs(canvas[:, 2:-2].astype(int) - 127).max() <= 16
-
-
-@pytest.mark.parametrize("shape", [(20, 30), (48, 48), (48, 47), (1, 1), (49, 10), (200, 30)])
-def test_the_cheap_way_to_the_canvas_gives_the_same_pixels(shape: tuple[int, int]) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
-    wanted = tf.image.resize(pixels, [48, 48], antialias=True).numpy()
-    canvas = batches.to_canvas(tf.constant(pixels), 48).numpy()
-    np.testing.assert_allclose(canvas, wanted, rtol=0, atol=0.501)
 
 
 def videos(tmp_path: Path, lengths: list[int]) -> Examples:
@@ -258,12 +322,15 @@ def videos(tmp_path: Path, lengths: list[int]) -> Examples:
     offsets = tf.constant([line["offset"] for line in index], tf.int64)
     fetch = store.fetch_record(tmp_path / "videos")
     ids, captions = [line["id"] for line in index], [line["captions"] for line in index]
-    return Examples("videos", ids, captions, lambda n: fetch(offsets[n]), is_video=True)
+    sizes, upright = np.full((len(ids), 2), (40, 60), np.int32), np.ones(len(ids), np.uint8)
+    return Examples(
+        "videos", ids, captions, lambda n: fetch(offsets[n]), True, sizes, upright, quarantine=None
+    )
 
 
 def test_training_takes_frames_of_videos_at_random_times(tmp_path: Path) -> None:
     run = train(videos(tmp_path, [12] * 8), steps=10)
-    levels = np.concatenate([batch["canvas"].mean(axis=(1, 2, 3)) for batch in run]) / 10
+    levels = np.concatenate([batch["canvas"][:, :8, :8].mean(axis=(1, 2, 3)) for batch in run]) / 10
     assert (np.abs(levels - levels.round()) < 0.2).all()
     assert set(levels.round()) == set(range(12))
 
@@ -294,6 +361,7 @@ def test_evaluation_names_what_it_cannot_decode(tmp_path: Path) -> None:
     def fetch(index: tf.Tensor) -> tf.Tensor:
         return tf.constant([b"no picture"])
 
-    examples = Examples("bad", ["culprit"], [["x"]], fetch, is_video=False)
-    with pytest.raises(ValueError, match="'culprit' can't be decoded"):
+    sizes, upright = np.ones((1, 2), np.int32), np.ones(1, np.uint8)
+    examples = Examples("bad", ["culprit"], [["x"]], fetch, False, sizes, upright, quarantine=None)
+    with pytest.raises(ValueError, match="'culprit' can't be used"):
         list(batches.eval_batches(examples, num_frames=2, image_size=8, batch_size=2))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from input_pipeline import folder, prepare, store
+from input_pipeline import folder, picture, prepare, store
 from input_pipeline.video import write_video
 
 
@@ -62,36 +63,69 @@ def test_a_directory_may_have_an_at_sign(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "message"),
+    ("line", "reason"),
     [
-        ([image("a"), '{"image": '], "captions.jsonl line 2: not JSON"),
-        (["[1]"], "line 1: found '.1.', wanted a JSON object"),
-        ([{"captions": ["x"]}], 'line 1: wanted one of "image" and "video"'),
-        ([image("a", video="b")], 'line 1: wanted one of "image" and "video"'),
-        ([{"image": 3, "captions": ["x"]}], 'line 1: wanted one of "image" and "video"'),
-        ([image("a", captions=[])], "line 1: 'a' has no \"captions\""),
-        ([image("a", captions="x")], "line 1: 'a' has no \"captions\""),
-        ([image("a", captions=["x", 3])], "line 1: captions .* wanted a list of texts"),
-        ([image("../a")], "line 1: '../a' is outside"),
-        ([image("/etc/passwd")], "line 1: '/etc/passwd' is outside"),
-        ([image("a"), image("b"), image("a")], "line 3: 'a' is in line 1 already"),
-        ([image("a"), {"video": "b", "captions": ["x"]}], "line 2: pictures and videos"),
-        ([""], "no line among 0, wanted 1 or more"),
+        ('{"image": ', "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("\ufffd\0", "not JSON"),
+        ("[1]", "found '.1.', wanted a JSON object"),
+        ({"captions": ["x"]}, 'wanted one of "image" and "video"'),
+        (image("a", video="b"), 'wanted one of "image" and "video"'),
+        ({"image": 3, "captions": ["x"]}, 'wanted one of "image" and "video"'),
+        (image("a", captions=[]), "'a' has no \"captions\""),
+        (image("a", captions="x"), "'a' has no \"captions\""),
+        (image("a", captions=["x", 3]), "captions .* wanted a list of texts"),
+        (image("a", captions=["", " "]), "all captions of 'a' are empty"),
+        (image("a", captions=["\ud800"]), "surrogates not allowed"),
+        (image("../a"), "'../a' is outside"),
+        (image("/etc/passwd"), "'/etc/passwd' is outside"),
+        (image("a\0b"), "is outside"),
+        (image("good"), "'good' is in line 1 already"),
     ],
 )
-def test_wrong_lines_are_named(tmp_path: Path, lines: list, message: str) -> None:
+def test_wrong_lines_are_left_out_and_named(tmp_path: Path, line: dict | str, reason: str) -> None:
+    write_captions(tmp_path, [image("good"), line, image("last")])
+    listing = folder.read_listing(str(tmp_path))
+    assert [item.file for item in listing.items] == ["good", "last"]
+    ((where, found),) = listing.bad
+    assert where == "captions.jsonl line 2" and re.search(reason, found), found
+
+
+def test_bytes_that_are_no_utf8_cost_their_line(tmp_path: Path) -> None:
+    lines = [json.dumps(image("a")).encode(), b"\xff\xfe{", json.dumps(image("b")).encode()]
+    (tmp_path / "captions.jsonl").write_bytes(b"\n".join(lines))
+    listing = folder.read_listing(str(tmp_path))
+    assert [item.file for item in listing.items] == ["a", "b"] and len(listing.bad) == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([image("a"), {"video": "b", "captions": ["x"]}], "line 2: pictures and videos"),
+        ([""], "no line among 0, wanted 1 or more"),
+        (["{", "["], "no line among 0, wanted 1 or more; captions.jsonl line 1: not JSON"),
+    ],
+)
+def test_what_leaves_nothing_is_an_error(tmp_path: Path, lines: list, message: str) -> None:
     write_captions(tmp_path, lines)
     with pytest.raises(ValueError, match=message):
         folder.read_listing(str(tmp_path))
+
+
+def test_empty_captions_are_left_out_long_ones_kept(tmp_path: Path) -> None:
+    long = "word " * 10_000
+    write_captions(tmp_path, [image("a", captions=["", long, " \n"])])
+    assert folder.read_listing(str(tmp_path)).items[0].captions == [long]
 
 
 def test_links_cannot_leave_the_folder(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     write_picture(tmp_path / "secret.png")
     (tmp_path / "in" / "a.png").symlink_to(tmp_path / "secret.png")
-    write_captions(tmp_path / "in", [image("a.png")])
-    with pytest.raises(ValueError, match="'a.png' is outside"):
-        folder.read_listing(str(tmp_path / "in"))
+    write_captions(tmp_path / "in", [image("a.png"), image("b.png")])
+    listing = folder.read_listing(str(tmp_path / "in"))
+    assert [item.file for item in listing.items] == ["b.png"]
+    assert "'a.png' is outside" in listing.bad[0][1]
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
@@ -121,21 +155,23 @@ def test_bad_pictures_are_quarantined_once(
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "cut.jpg").read_bytes()[:-300])
     (tmp_path / "text.jpg").write_text("<html>")
     write_picture(tmp_path / "d.jpg", mode="CMYK")
-    write_captions(tmp_path, [image(name) for name in names])
+    write_captions(tmp_path, [*map(image, names), "{", image("a.jpg")])
     cache = tmp_path / "cache"
     listing = folder.read_listing(str(tmp_path))
     kept = folder.checked_pictures(listing, cache)
-    assert [item.file for item in kept] == ["a.jpg", "b.png", "c.gif", "d.jpg"]
+    assert [found.item.file for found in kept] == ["a.jpg", "b.png", "c.gif", "d.jpg", "e.webp"]
+    assert all(found.header == (30, 40, 1) for found in kept)
     (path,) = cache.glob("*/quarantine.jsonl")
     bad = {line["file"]: line["reason"] for line in map(json.loads, path.read_text().splitlines())}
-    assert list(bad) == ["cut.jpg", "gone.jpg", "text.jpg", "e.webp"]
+    lines = ["captions.jsonl line 9", "captions.jsonl line 10"]
+    assert list(bad) == [*lines, "cut.jpg", "gone.jpg", "text.jpg"]
     assert "truncated" in bad["cut.jpg"] and bad["gone.jpg"] == "no such file"
-    assert "cannot identify" in bad["text.jpg"] and "a WEBP picture, wanted JPEG" in bad["e.webp"]
-    assert f"4 of 8 files can't be used, see {path}" in capsys.readouterr().err
+    assert "cannot identify" in bad["text.jpg"] and "already" in bad[lines[1]]
+    assert f"5 of 10 files can't be used, see {path}" in capsys.readouterr().err
 
-    monkeypatch.setattr(folder, "picture_problem", lambda path: pytest.fail("checked again"))
+    monkeypatch.setattr(picture, "check", lambda path: pytest.fail("checked again"))
     assert folder.checked_pictures(listing, cache) == kept
-    assert "4 of 8 files can't be used" in capsys.readouterr().err
+    assert "5 of 10 files can't be used" in capsys.readouterr().err
 
 
 def test_over_half_bad_stops(tmp_path: Path) -> None:
@@ -146,12 +182,6 @@ def test_over_half_bad_stops(tmp_path: Path) -> None:
     # What counts is what is asked for.
     listing = folder.read_listing(f"{tmp_path}@n=1")
     assert len(folder.checked_pictures(listing, tmp_path / "cache")) == 1
-
-
-def test_huge_pictures_are_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_picture(tmp_path / "a.png", (100, 100))
-    monkeypatch.setattr(folder, "MAX_PIXELS", 9_999)
-    assert folder.picture_problem(tmp_path / "a.png") == "100 x 100 pixels, wanted 9999 at most"
 
 
 def test_videos_are_prepared_once_and_chosen_afterwards(

@@ -24,7 +24,7 @@ def fetched(examples: sources.Examples, index: int) -> list[bytes]:
     return examples.fetch(tf.constant(index, tf.int64)).numpy().tolist()
 
 
-@pytest.mark.parametrize("source", ["/some/dir", "folder:", "tfds:coco", "drawn", ""])
+@pytest.mark.parametrize("source", ["/some/dir", "folder:", "tar:x", "drawn", ""])
 def test_unknown_kinds_are_refused_naming_the_kinds_there_are(source: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="wanted one of folder:DIR.*drawn:SPLIT"):
         sources.open_source(source, str(tmp_path))

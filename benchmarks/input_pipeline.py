@@ -1,0 +1,220 @@
+"""What a clip costs on the host, beside its JPEG's decoding and the ways others make it.
+
+    python benchmarks/input_pipeline.py [--quick] [--json FILE]
+
+A clip is 12 frames of 224 pixels, preset full. The photos are cut from scikit-image's samples, 500
+x 375 pixels and 50 to 120 kB, as they are ("raw") and shrunk by `animclip prepare` ("prepared").
+CPU ms count all threads of the process. Peers film a slow zoom with a pan, frame by frame, on one
+thread; those that are not installed (pip install 'animclip-jax[bench]') are named.
+"""
+
+import argparse
+import io
+import itertools
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+# Run as a script, this file's folder comes first on the path, where it has the package's name.
+if Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import animclip_jax  # noqa: E402, F401, I001  (quietens JAX and TensorFlow, before they load)
+import jax  # noqa: E402
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from animclip_jax.animation.config import AnimationConfig  # noqa: E402
+from animclip_jax.animation.render import render  # noqa: E402
+from benchmarks import input_peers  # noqa: E402
+from input_pipeline import batches, prepare_pictures, sources  # noqa: E402
+from input_pipeline.tokenizer import Tokenizer  # noqa: E402
+
+NUM_FRAMES, IMAGE_SIZE, CANVAS_SIZE, BATCH = 12, 224, 448, 64
+NUM_PHOTOS = 64
+PHOTOS = ("astronaut", "chelsea", "coffee", "rocket", "motorcycle_left", "hubble_deep_field")
+# Forward and backward FLOPs of a frame are three times the forward pass's, 2 x 4.4 and 2 x 17.6 G.
+TRAIN_FLOPS_A_FRAME = {"ViT-B/32": 3 * 8.8e9, "ViT-B/16": 3 * 35.1e9}
+
+
+class Cost(NamedTuple):
+    """Of one clip: CPU milliseconds, and how many are made a second."""
+
+    cpu_ms: float
+    per_second: float
+
+
+def main() -> int:
+    """Prints a table; returns 0."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="under two minutes on two cores")
+    parser.add_argument("--json", type=Path, help="write the figures there")
+    options = parser.parse_args()
+    seconds = 1.5 if options.quick else 8.0
+    ratios: dict[str, float] = {}
+    figures: dict[str, Any] = {"ratios": ratios}
+    with tempfile.TemporaryDirectory() as directory:
+        raw, prepared = make_photos(Path(directory))
+        for kind, examples, suffix in (("prepared", prepared, ""), ("raw", raw, "_raw")):
+            rows = measure(examples, seconds)
+            figures[kind] = {name: cost._asdict() for name, cost in rows.items()}
+            ours, limit = rows["ours"], rows["decode only"]
+            ratios[f"ours_over_decode_only{suffix}"] = ours.cpu_ms / limit.cpu_ms
+            ratios[f"rate_over_decode_only{suffix}"] = ours.per_second / limit.per_second
+            best = min(rows[n].cpu_ms for n in input_peers.ANTI_ALIASED if n in rows)
+            ratios[f"best_antialiased_peer_over_ours{suffix}"] = best / ours.cpu_ms
+            print_table(kind, rows, limit)
+    figures["device"] = device_cost()
+    print(json.dumps({"device": figures["device"], "ratios": ratios}, indent=2))
+    print(f"not installed, not measured: {', '.join(input_peers.missing()) or 'none'}")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    return 0
+
+
+def make_photos(directory: Path) -> tuple[sources.Examples, sources.Examples]:
+    """The photos, raw and prepared."""
+    random = np.random.default_rng(0)
+    with (directory / "captions.jsonl").open("w") as lines:
+        for number in range(NUM_PHOTOS):
+            image = input_peers.sample_photo(PHOTOS[number % len(PHOTOS)])
+            width = min(image.width, image.height * 4 / 3) * random.uniform(0.8, 1.0)
+            x, y = (random.uniform(0, image.width - width),
+                    random.uniform(0, image.height - width * 0.75))  # fmt: skip
+            cut = image.resize(
+                (500, 375), Image.Resampling.LANCZOS, (x, y, x + width, y + width * 0.75)
+            )
+            (directory / f"{number}.jpg").write_bytes(jpeg(cut))
+            line = {"image": f"{number}.jpg", "captions": [f"photo {number} of a benchmark"]}
+            lines.write(json.dumps(line) + "\n")
+    raw = sources.open_source(f"folder:{directory}", str(directory / "cache"))
+    prepare_pictures.prepare_pictures(raw, directory / "prepared")
+    store = f"folder:{directory / 'prepared'}"
+    return raw, sources.open_source(store, str(directory / "cache"))
+
+
+def jpeg(image: Image.Image) -> bytes:
+    """The best quality that takes 120 kB at most."""
+    for quality in range(97, 50, -2):
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=quality)
+        if buffer.tell() <= 120_000:
+            return buffer.getvalue()
+    raise ValueError("a photo of 500 x 375 pixels takes over 120 kB at quality 51")
+
+
+def measure(examples: sources.Examples, seconds: float) -> dict[str, Cost]:
+    """Each way's cost, the limit and ours measured twice in turns, the better kept."""
+    animation = AnimationConfig(preset="full", num_frames=NUM_FRAMES, image_size=IMAGE_SIZE)
+    host = AnimationConfig(
+        preset="full", num_frames=NUM_FRAMES, image_size=IMAGE_SIZE, render="host"
+    )
+    ways: dict[str, Callable[[], Iterator[int]]] = {
+        "decode only": lambda: decoding(examples),
+        "ours": lambda: training(examples, animation),
+    }
+    rows: dict[str, Cost] = {}
+    for name in [*ways, *ways]:
+        cost = timed(ways[name](), seconds)
+        rows[name] = min(cost, rows.get(name, cost))
+    rows["ours, and rendered by JAX on the CPU"] = timed(rendering(examples, animation), seconds)
+    rows["ours, rendered in tf.data"] = timed(training(examples, host, batch=8), seconds)
+    encoded = [
+        examples.fetch(tf.constant(n, tf.int64)).numpy()[0] for n in range(len(examples.ids))
+    ]
+    for name, film in input_peers.peers(NUM_FRAMES, IMAGE_SIZE).items():
+        rows[name] = timed(itertools.cycle(map_ones(film, encoded)), seconds)
+    return rows
+
+
+def map_ones(film: Callable[[bytes], object], encoded: list[bytes]) -> Iterator[int]:
+    """Films without end, one clip an item."""
+    for picture in itertools.cycle(encoded):
+        film(picture)
+        yield 1
+
+
+def decoding(examples: sources.Examples) -> Iterator[int]:
+    """Reads and decodes whole pictures in tf.data, and nothing else."""
+    total = len(examples.ids)
+
+    def decode(index: tf.Tensor) -> tf.Tensor:
+        return tf.image.decode_jpeg(examples.fetch(index % total)[0], channels=3)
+
+    numbers = tf.data.Dataset.range(np.iinfo(np.int64).max)
+    pictures = numbers.map(decode, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2 * BATCH)
+    for _ in pictures:
+        yield 1
+
+
+def training(
+    examples: sources.Examples, animation: AnimationConfig, batch: int = BATCH
+) -> Iterator[int]:
+    """What the trainer asks for."""
+    for _ in made(examples, animation, batch):
+        yield batch
+
+
+def rendering(examples: sources.Examples, animation: AnimationConfig) -> Iterator[int]:
+    """The same with the device's part done by the CPU."""
+    film = jax.jit(render, static_argnums=2)
+    for batch in made(examples, animation, 8):
+        film(batch["canvas"], batch["plan"], IMAGE_SIZE).block_until_ready()
+        yield 8
+
+
+def made(
+    examples: sources.Examples, animation: AnimationConfig, batch: int
+) -> Iterator[dict[str, Any]]:
+    """Batches for the trainer."""
+    return batches.train_batches(
+        examples, animation, Tokenizer(), canvas_size=CANVAS_SIZE, batch_size=batch, seed=0,
+        start_step=0,
+    )  # fmt: skip
+
+
+def timed(clips: Iterator[int], seconds: float) -> Cost:
+    """The cost of a clip, after a third of the time to warm up."""
+    end = time.perf_counter() + seconds / 3
+    next(clips)
+    while time.perf_counter() < end:
+        next(clips)
+    count, cpu, began = 0, time.process_time(), time.perf_counter()
+    while count == 0 or time.perf_counter() < began + seconds:
+        count += next(clips)
+    elapsed = time.perf_counter() - began
+    return Cost(1e3 * (time.process_time() - cpu) / count, count / elapsed)
+
+
+def device_cost() -> dict[str, float]:
+    """The renderer's FLOPs a clip and their share of a train step, and what crosses a clip."""
+    S, frame, T = CANVAS_SIZE, IMAGE_SIZE, NUM_FRAMES
+    # Two matrix products a frame of side O: [O, S] x [S, 3 S], then [O, S] x [S, 3 O].
+    flops = T * 2.0 * 3 * (frame * S * S + frame * frame * S)
+    shares = {
+        f"share of a {name} train step": flops / (T * each)
+        for name, each in TRAIN_FLOPS_A_FRAME.items()
+    }
+    crossing = {
+        "canvas bytes a clip": 3.0 * S * S,
+        "frames would be, bytes": 3.0 * T * frame * frame,
+    }
+    return {"renderer FLOPs a clip (no roll)": flops} | shares | crossing
+
+
+def print_table(kind: str, rows: dict[str, Cost], limit: Cost) -> None:
+    """One row a way."""
+    print(f"\n{kind} photos\n| way | CPU ms a clip | of decode only | clips/s |")
+    print("| --- | --- | --- | --- |")
+    for name, cost in rows.items():
+        share = cost.cpu_ms / limit.cpu_ms
+        print(f"| {name} | {cost.cpu_ms:.2f} | {share:.2f} | {cost.per_second:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""The random numbers of a clip, a row for each component, and what components make of them."""
+
+from __future__ import annotations
+
+import hashlib
+
+import tensorflow as tf
+
+# The host's part is TensorFlow's, the accelerator JAX's: TensorFlow would take all its memory.
+tf.config.set_visible_devices([], "GPU")
+
+# The shots a clip has at most, and the random numbers that a component may use for each.
+SHOTS, DRAWS = 3, 4
+# Rows of the noise. Each is drawn from its name, so a name more leaves the others' as they are.
+COMPONENTS = (
+    "framing",
+    "pan",
+    "tilt",
+    "zoom",
+    "roll",
+    "shake",
+    "speed",
+    "acceleration",
+    "sampling",
+    "cut",
+    "dissolve",
+    "wipe",
+    "fade",
+    "scenes",
+    "focus",
+    "exposure",
+    "motion_blur",
+)
+
+
+def stream_key(seed: int, name: str) -> int:
+    """A 63-bit key of its own for each (seed, name), the same on every machine."""
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+def noise(seed: int, position: tf.Tensor) -> tf.Tensor:
+    """The random numbers of one clip: uniforms in [0, 1), float32 [len(COMPONENTS), SHOTS, DRAWS].
+
+    They depend on (seed, position, a component's name) alone. position: int64 scalar, the clip's
+    number in the whole run.
+    """
+    position = tf.cast(position, tf.int64)
+    draws = [
+        tf.random.stateless_uniform(
+            [SHOTS, DRAWS], tf.stack([stream_key(seed, name), position]), alg="philox"
+        )
+        for name in COMPONENTS
+    ]
+    return tf.stack(draws)
+
+
+def of_clip(draws: tf.Tensor) -> tf.Tensor:
+    """[B, SHOTS, DRAWS] -> [B, SHOTS x DRAWS], for what is drawn once a clip."""
+    return tf.reshape(draws, [-1, SHOTS * DRAWS])
+
+
+def between(uniform: tf.Tensor, ends: tuple[float, float]) -> tf.Tensor:
+    """From [0, 1) to [ends[0], ends[1])."""
+    return ends[0] + uniform * (ends[1] - ends[0])
+
+
+def amount(draws: tf.Tensor, probability: float, ends: tuple[float, float]) -> tf.Tensor:
+    """[..., DRAWS] -> [...]: a size between the ends, or 0 where the component is off."""
+    return tf.where(draws[..., 0] < probability, between(draws[..., 1], ends), 0.0)
+
+
+def signed(draws: tf.Tensor, probability: float, ends: tuple[float, float]) -> tf.Tensor:
+    """As `amount`, with a direction."""
+    return amount(draws, probability, ends) * tf.where(draws[..., 2] < 0.5, -1.0, 1.0)
+
+
+def smooth(x: tf.Tensor) -> tf.Tensor:
+    """Slow at both ends: 0 to 1 as x goes from 0 to 1, and flat outside."""
+    x = tf.clip_by_value(x, 0.0, 1.0)
+    return x * x * (3.0 - 2.0 * x)

@@ -1,0 +1,187 @@
+"""From the components' parts to a plan."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from animclip_jax.animation.config import AnimationConfig
+from animclip_jax.animation.plan import ShotPlan
+from input_pipeline.director import movement, optics, shots, timing
+from input_pipeline.director.draws import COMPONENTS, SHOTS
+from input_pipeline.director.windows import paths, smears, windows
+
+# By component name; of a whole batch.
+Draws = dict[str, tf.Tensor]
+
+
+class Schedule(NamedTuple):
+    """When what is seen.
+
+    time: [B, T], when each frame is taken, in frames. first: int32 [B, SHOTS], the first frame of
+    each shot, T where there is none. overlap: int32 [B], the frames of the second shot in which the
+    first is still seen. elapsed: [B, SHOTS, T], the share of a shot's time that has passed.
+    share: [B, SHOTS], the part of the clip that a shot lasts, for speeds are per clip.
+    """
+
+    time: tf.Tensor
+    first: tf.Tensor
+    overlap: tf.Tensor
+    elapsed: tf.Tensor
+    share: tf.Tensor
+
+
+def direct(
+    noise: tf.Tensor, size: tf.Tensor, config: AnimationConfig
+) -> tuple[ShotPlan, tf.Tensor]:
+    """Films a batch of clips.
+
+    Args:
+      noise: float32 [B, len(COMPONENTS), SHOTS, DRAWS], of `noise`.
+      size: int32 [B, P, 2], (height, width) in pixels of the pictures of each clip: one, or two
+        where the config has scenes.
+
+    Returns:
+      A ShotPlan in pixels of the pictures; the windows are square and inside them. And int32
+      [B, V]: which picture each window sees.
+    """
+    draws = {name: noise[:, n] for n, name in enumerate(COMPONENTS)}
+    T, K = config.num_frames, shots.most_overlap(config)
+    second_picture = tf.zeros_like(noise[:, 0, 0, 0], tf.bool)
+    if config.is_on("scenes"):
+        second_picture = shots.scenes(draws["scenes"], config.scenes)
+    schedule, mix = _schedule(draws, config, second_picture)
+    # Of each shot; where a clip has one picture alone, that.
+    picture = tf.cast(second_picture[:, None] & (tf.range(SHOTS) > 0), tf.int32)
+    picture_size = tf.cast(tf.gather(size, picture, batch_dims=1), tf.float32)
+    boxes, shear = _windows(draws, config, schedule, picture_size)
+
+    shutter = tf.zeros_like(schedule.time[:, 0])
+    if config.is_on("motion_blur"):
+        shutter = optics.motion_blur(draws["motion_blur"], config.motion_blur)
+    blur, gain, offset = _lens(draws, config, schedule)
+    at = _overlapped(schedule, K, T)
+
+    shot = tf.reduce_sum(
+        tf.cast(tf.range(T)[None, :, None] >= schedule.first[:, None, 1:], tf.int32), axis=-1
+    )
+    seen = tf.minimum(at, T - 1)
+
+    def pick(of_shots: tf.Tensor) -> tf.Tensor:
+        """[B, SHOTS, T, ...] -> [B, V, ...]."""
+        frames = of_shots[:, 0]
+        for n in range(1, SHOTS):
+            # Shapes of what is compared are [B, T] and as many 1s as there are axes more.
+            now = tf.reshape(shot == n, [-1, T] + [1] * (len(of_shots.shape) - 3))
+            frames = tf.where(now, of_shots[:, n], frames)
+        return tf.concat([frames, tf.gather(of_shots[:, 0], seen, batch_dims=1)], axis=1)
+
+    everywhere = tf.tile(picture[:, :, None], [1, 1, T])
+    plan = ShotPlan(
+        boxes=pick(boxes),
+        shear=pick(shear),
+        blur=tf.concat([blur, tf.gather(blur, seen, batch_dims=1)], axis=1),
+        smear=pick(smears(boxes, shutter)),
+        at=at,
+        mix=mix,
+        gain=gain,
+        offset=offset,
+    )
+    return plan, pick(everywhere)
+
+
+def _schedule(
+    draws: Draws, config: AnimationConfig, second_picture: tf.Tensor
+) -> tuple[Schedule, tf.Tensor]:
+    """The shots' times, and `ShotPlan.mix`. second_picture: bool [B], clips that need a cut."""
+    T, K = config.num_frames, shots.most_overlap(config)
+    never = tf.zeros_like(second_picture, tf.int32) + T
+    time = tf.cast(tf.zeros_like(never), tf.float32)[:, None] + tf.range(T, dtype=tf.float32)
+    if config.is_on("sampling"):
+        time = timing.sampling(draws["sampling"], config.sampling, T)
+    later = tf.stack([never, never], axis=1)
+    if config.is_on("cut") or config.is_on("scenes"):
+        later = shots.cut(draws["cut"], config.cut, T, second_picture)
+
+    overlap = tf.zeros_like(never)
+    direction, softness = tf.zeros([tf.shape(never)[0], 2]), tf.ones_like(time[:, 0])
+    if config.is_on("wipe"):
+        overlap, direction, softness = shots.wipe(draws["wipe"], config.wipe, T)
+    if config.is_on("dissolve"):
+        frames = shots.dissolve(draws["dissolve"], config.dissolve, T)
+        direction = tf.where((frames > 0)[:, None], 0.0, direction)
+        overlap = tf.where(frames > 0, frames, overlap)
+    overlap = tf.minimum(overlap, later[:, 1] - later[:, 0])
+    mix = shots.outgoing_share(overlap, K, direction, softness)
+
+    # Each shot lasts from its first frame to its last; a clip of one frame has no duration.
+    first = tf.concat([tf.zeros_like(never)[:, None], later], axis=1)
+    last = tf.concat([later, never[:, None]], axis=1) - 1
+    last = last + tf.stack([overlap, tf.zeros_like(overlap), tf.zeros_like(overlap)], axis=1)
+    frames = tf.cast(last - first, tf.float32)
+    since = time[:, None, :] - tf.cast(first, tf.float32)[:, :, None]
+    elapsed = tf.clip_by_value(since / tf.maximum(frames, 1.0)[:, :, None], 0.0, 1.0)
+    share = tf.maximum(frames, 0.0) / max(T - 1, 1)
+    return Schedule(time, first, overlap, elapsed, share), mix
+
+
+def _windows(
+    draws: Draws, config: AnimationConfig, schedule: Schedule, size: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The windows of every shot in every frame: boxes [B, S, T, 4] and shears, in pixels.
+
+    size: float32 [B, S, 2], of the picture that each shot sees.
+    """
+    still, share = tf.zeros_like(schedule.share), schedule.share
+    shot_size, start = still + 1.0, tf.stack([still, still], axis=-1) + 0.5
+    if config.is_on("framing"):
+        shot_size, start = movement.framing(draws["framing"], config.framing)
+    travel_x = movement.pan(draws["pan"], config.pan) if config.is_on("pan") else still
+    travel_y = movement.tilt(draws["tilt"], config.tilt) if config.is_on("tilt") else still
+    gain = movement.zoom(draws["zoom"], config.zoom) if config.is_on("zoom") else still
+    turn, level = still, still
+    if config.is_on("roll"):
+        turn, level = movement.roll(draws["roll"], config.roll)
+    done = schedule.elapsed
+    if config.is_on("acceleration"):
+        done = timing.acceleration(draws["acceleration"], config.acceleration, done)
+    if config.is_on("speed"):
+        done = timing.speed(draws["speed"], config.speed, done)
+    sway = None
+    if config.is_on("shake"):
+        share_of_clip = schedule.time / max(config.num_frames - 1, 1)
+        sway = movement.shake(draws["shake"], config.shake, share_of_clip)
+
+    travel = tf.stack([travel_y, travel_x], axis=-1) * share[..., None]
+    centre, side = paths(size, shot_size, start, travel, gain * share, done)
+    turn = turn * share
+    most_angle = tf.abs(turn) * tf.maximum(level, 1.0 - level)
+    angle = turn[..., None] * (done - level[..., None])
+    return windows(size, centre, side, most_angle, angle, sway)
+
+
+def _lens(
+    draws: Draws, config: AnimationConfig, schedule: Schedule
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """`ShotPlan.blur` of the frames, `gain` and `offset`: each [B, T]."""
+    T = config.num_frames
+    share_of_clip = schedule.time / max(T - 1, 1)
+    blur, offset = tf.zeros_like(share_of_clip), tf.zeros_like(share_of_clip)
+    gain = tf.ones_like(share_of_clip)
+    if config.is_on("focus"):
+        blur = optics.focus(draws["focus"], config.focus, share_of_clip)
+    if config.is_on("exposure"):
+        gain = optics.exposure(draws["exposure"], config.exposure, share_of_clip)
+    if config.is_on("fade"):
+        left, level = shots.fade(draws["fade"], config.fade, T, schedule.first[:, 1])
+        left = tf.where((schedule.overlap > 0)[:, None], 1.0, left)
+        gain, offset = gain * left, (1.0 - left) * level[:, None]
+    return blur, gain, offset
+
+
+def _overlapped(schedule: Schedule, most: int, num_frames: int) -> tf.Tensor:
+    """`ShotPlan.at`, int32 [B, most]."""
+    place = tf.range(most)[None, :]
+    frame = schedule.first[:, 1, None] + place
+    return tf.where(place < schedule.overlap[:, None], frame, num_frames)

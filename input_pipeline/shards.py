@@ -1,0 +1,166 @@
+"""Captioned pictures in the files of a pattern: found once, where each stands, then read at random.
+
+What the files hold is in an index of a line a picture, kept in the cache until a file changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import tensorflow as tf
+from tqdm import tqdm
+
+from input_pipeline import picture, quarantine
+
+VERSION = 1
+INDEX = "index.jsonl"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A picture: its name, captions and header, and the `length` bytes at `offset` of a file.
+
+    file: the number of its file among the pattern's.
+    """
+
+    id: str
+    captions: list[str]
+    file: int
+    offset: int
+    length: int
+    height: int
+    width: int
+    orientation: int
+
+
+class Found(NamedTuple):
+    """What stands in a file, as a format's own reader tells it."""
+
+    id: str
+    captions: list[str]
+    encoded: bytes
+    offset: int
+    length: int
+
+
+def expand(pattern: str) -> list[str]:
+    """The files that a pattern names, sorted: `*`, `?`, `[abc]`, `{a,b}`, `{0000..0012}`, commas.
+
+    Raises FileNotFoundError where a part of the pattern matches none.
+    """
+    found: list[str] = []
+    for part in _braces(os.path.expanduser(pattern)):
+        matches = tf.io.gfile.glob(part)
+        if not matches:
+            raise FileNotFoundError(f"{part}: no such file, from the pattern {pattern}")
+        found += matches
+    return sorted(set(found))
+
+
+def indexed(
+    source: str,
+    files: list[str],
+    read: Callable[[str], Iterator[Found | tuple[str, str]]],
+    cache_dir: str,
+) -> tuple[list[Entry], Path]:
+    """The pictures of the files, in order, and where those that can't be used are listed.
+
+    `read` yields what stands in one file, or (what, reason) for what can't be read. All files are
+    read on first use; the pixels are not decoded. Of an id that comes again the first counts.
+    Prints how many pictures are quarantined; raises ValueError where that is over half.
+    """
+    directory = Path(cache_dir) / f"{source.partition(':')[0]}-{_digest(files)}"
+    if not (directory / INDEX).is_file():
+        _write_index(files, read, directory)
+    with (directory / INDEX).open(encoding="utf-8") as lines:
+        entries = [Entry(**json.loads(line)) for line in lines]
+    listed = directory / quarantine.NAME
+    bad = len(quarantine.read(listed))
+    advice = f"to index the files again, remove {directory}"
+    quarantine.report(source, bad, len(entries) + bad, listed, advice)
+    if not entries:
+        raise ValueError(f"{source}: no pictures with captions in {len(files)} files")
+    return entries, listed
+
+
+def _write_index(
+    files: list[str], read: Callable[[str], Iterator[Found | tuple[str, str]]], directory: Path
+) -> None:
+    bad: list[tuple[str, str]] = []
+    seen: set[str] = set()
+    directory.mkdir(parents=True, exist_ok=True)
+    temporary = directory / f".{INDEX}.{os.getpid()}"
+    with temporary.open("w", encoding="utf-8") as index:
+        for number, file in enumerate(tqdm(files, "indexing", unit="file", disable=None)):
+            for found in read(file):
+                try:
+                    entry = _entry(found, number, seen)
+                except ValueError as error:
+                    bad.append((found[0], f"{file}: {error}"))
+                else:
+                    seen.add(entry.id)
+                    index.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
+    quarantine.add(directory / quarantine.NAME, bad)
+    os.replace(temporary, directory / INDEX)
+
+
+def _entry(found: Found | tuple[str, str], file: int, seen: set[str]) -> Entry:
+    """Raises ValueError saying why what was found can't be used."""
+    if not isinstance(found, Found):
+        raise ValueError(found[1])
+    captions = [caption for caption in found.captions if caption.strip()]
+    if not captions:
+        raise ValueError("no caption, or an empty one")
+    # Half of a surrogate pair is no text: a UnicodeEncodeError, which is a ValueError.
+    "".join([found.id, *captions]).encode()
+    if found.id in seen:
+        raise ValueError("another picture has this name already: that one counts")
+    header = picture.read_header(io.BytesIO(found.encoded))
+    return Entry(found.id, captions, file, found.offset, found.length, **header._asdict())
+
+
+def _digest(files: list[str]) -> str:
+    """Changes with the names, sizes and times of the files."""
+    seen = []
+    for file in files:
+        stat = tf.io.gfile.stat(file)
+        # TensorFlow's times are of whole seconds.
+        local = Path(file)
+        seen.append(
+            (file, stat.length, local.stat().st_mtime_ns if local.exists() else stat.mtime_nsec)
+        )
+    return hashlib.sha256(json.dumps([VERSION, *seen]).encode()).hexdigest()[:16]
+
+
+def _braces(pattern: str) -> Iterator[str]:
+    """The patterns that braces stand for, and those between commas outside of braces."""
+    if commas := _split(pattern):
+        for part in commas:
+            yield from _braces(part)
+        return
+    found = re.search(r"\{([^{}]*)\}", pattern)
+    if found is None:
+        yield pattern
+        return
+    inner = found[1]
+    if numbers := re.fullmatch(r"(\d+)\.\.(\d+)", inner):
+        first, last = numbers[1], numbers[2]
+        choices = [f"{n:0{len(first)}d}" for n in range(int(first), int(last) + 1)]
+    else:
+        choices = inner.split(",")
+    for choice in choices:
+        yield from _braces(pattern[: found.start()] + choice + pattern[found.end() :])
+
+
+def _split(pattern: str) -> list[str]:
+    """The parts between commas outside of braces, none where there is no such comma."""
+    parts = re.split(r",(?![^{}]*\})", pattern)
+    return parts if len(parts) > 1 else []

@@ -1,0 +1,64 @@
+"""The files of a prepared TensorFlow Datasets set of captioned pictures."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import tensorflow as tf
+
+
+def files(location: str) -> list[str]:
+    """The TFRecord files of `NAME[:SPLIT]` (train, unless told); NAME/CONFIG where it has several.
+
+    They are looked for in TFDS_DATA_DIR, or ~/tensorflow_datasets; nothing is downloaded.
+
+    Raises FileNotFoundError, at once, where the set is not prepared, with the command that does;
+    ValueError for a split that it has not, or files of another format.
+    """
+    name, _, split = location.partition(":")
+    data_dir = os.environ.get("TFDS_DATA_DIR", str(Path.home() / "tensorflow_datasets"))
+    directory = _prepared(name, data_dir)
+    info = json.loads(_text(f"{directory}/dataset_info.json"))
+    if info.get("fileFormat", "tfrecord") != "tfrecord":
+        raise ValueError(
+            f"tfds:{location}: prepared as {info['fileFormat']} in {directory}, wanted tfrecord, "
+            "which TensorFlow reads at random"
+        )
+    splits = [found["name"] for found in info["splits"]]
+    wanted = split or "train"
+    if wanted not in splits:
+        raise ValueError(f"tfds:{location}: no split {wanted!r}, it has {', '.join(splits)}")
+    found = tf.io.gfile.glob(f"{directory}/*-{wanted}.tfrecord-*")
+    if not found:
+        raise FileNotFoundError(f"{directory}: no files of the split {wanted!r}")
+    return sorted(found)
+
+
+def _prepared(name: str, data_dir: str) -> str:
+    """The folder of the newest prepared version."""
+    versions = tf.io.gfile.glob(f"{data_dir}/{name}/*/dataset_info.json")
+    # A set with configs: NAME/CONFIG/VERSION.
+    versions += tf.io.gfile.glob(f"{data_dir}/{name}/*/*/dataset_info.json")
+    versions += tf.io.gfile.glob(f"{data_dir}/{name}/dataset_info.json")
+    if not versions:
+        raise FileNotFoundError(
+            f"tfds:{name}: not prepared in {data_dir}; prepare it there by: "
+            f"tfds build {name} --data_dir={data_dir} (TFDS_DATA_DIR names another folder)"
+        )
+    folders = {path.rpartition("/")[0] for path in versions}
+    sets = {folder.rpartition("/")[0] for folder in folders}
+    if len(sets) > 1:
+        configs = ", ".join(sorted(found.removeprefix(f"{data_dir}/") for found in sets))
+        raise ValueError(f"tfds:{name}: several configurations, name one of {configs}")
+    return max(folders, key=lambda folder: _version(folder.rpartition("/")[2]))
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdecimal() else -1 for part in text.split("."))
+
+
+def _text(path: str) -> str:
+    with tf.io.gfile.GFile(path) as file:
+        return file.read()

@@ -1,0 +1,54 @@
+"""Tests of input_pipeline.director.draws."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from animclip_jax.animation.config import COMPONENTS, AnimationConfig
+from input_pipeline import director
+from input_pipeline.director import draws as director_draws
+from input_pipeline.director import plan as director_plan
+from tests.input_pipeline.director.plans import draws, eagerly, sizes
+
+
+def test_every_component_has_a_row() -> None:
+    assert sorted(director_draws.COMPONENTS) == sorted(COMPONENTS)
+
+
+def test_noise_is_stateless_uniform_and_of_its_seed_and_position() -> None:
+    noise = draws(4000).numpy()
+    assert noise.dtype == np.float32 and (noise >= 0).all() and (noise < 1).all()
+    assert abs(noise.mean() - 0.5) < 0.01 and abs(noise.std() - 12**-0.5) < 0.01
+    assert len(np.unique(noise[:, 0, 0, 0])) > 3980
+    assert np.abs(np.corrcoef(noise.reshape(4000, -1).T) - np.eye(noise[0].size)).max() < 0.08
+    at = tf.constant(10**12, tf.int64)
+    assert (director.noise(3, at).numpy() == director.noise(3, at).numpy()).all()
+    assert (director.noise(3, at).numpy() != director.noise(4, at).numpy()).all()
+    for n in (0, 7, 1999):
+        assert (director.noise(0, tf.constant(n, tf.int64)).numpy() == noise[n]).all()
+
+
+def test_the_draws_are_those_of_every_version() -> None:
+    """A run is filmed again years later: these numbers may not change."""
+    noise = director.noise(3, tf.constant(10**12, tf.int64)).numpy()
+    rows = {name: noise[n, 0, 0] for n, name in enumerate(director_draws.COMPONENTS)}
+    np.testing.assert_array_equal(
+        np.float32([rows["framing"], rows["pan"], rows["cut"]]),
+        np.float32([0.427809476852417, 0.9806549549102783, 0.28630363941192627]),
+    )
+
+
+def test_a_component_more_leaves_the_others_draws_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    config, size, before = AnimationConfig(), sizes(50), draws(50)
+    plans = eagerly(before, size, config)
+    names = ("new", *reversed(director_draws.COMPONENTS))
+    monkeypatch.setattr(director_draws, "COMPONENTS", names)
+    monkeypatch.setattr(director_plan, "COMPONENTS", names)
+    draws.cache_clear()
+    try:
+        after = draws(50)
+    finally:
+        draws.cache_clear()
+    assert after.shape[1] == before.shape[1] + 1
+    for a, b in zip(eagerly(after, size, config), plans, strict=True):
+        assert (a == b).all()

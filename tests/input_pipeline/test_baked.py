@@ -1,0 +1,98 @@
+"""Tests of input_pipeline.baked."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from animclip_jax.animation.plan import ShotPlan
+from input_pipeline.baked import bake, baked_batches
+
+SETTINGS = {"batch_size": 4, "animation": {"pan": {"travel": (0.1, 0.5)}}}
+COUNT = 3
+
+
+def made(count: int = COUNT) -> Iterator[dict]:
+    random = np.random.default_rng(0)
+    for _ in range(count):
+        yield {
+            "canvas": random.integers(0, 256, (4, 6, 6, 3), np.uint8),
+            "plan": ShotPlan(*(random.random((4, 5, 4), np.float32) for _ in ShotPlan._fields)),
+            "tokens": random.integers(0, 99, (4, 7), np.int32),
+            "index": random.integers(0, 99, 4, np.int32),
+        }
+
+
+def same(ours: dict, theirs: dict, rows: slice = slice(None)) -> bool:
+    pairs = [(ours[name], theirs[name][rows]) for name in ("canvas", "tokens", "index")]
+    pairs += [(a, b[rows]) for a, b in zip(ours["plan"], theirs["plan"], strict=True)]
+    return all(a.dtype == b.dtype and np.array_equal(a, b) for a, b in pairs)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    bake(made(99), tmp_path / "baked", COUNT, SETTINGS)
+    return f"baked:{tmp_path / 'baked'}"
+
+
+def read(source: str, steps: int, start_step: int = 0, **process: int) -> list[dict]:
+    batches = baked_batches(source, SETTINGS, start_step=start_step, **process)
+    return list(itertools.islice(batches, steps))
+
+
+def test_the_same_batches_come_out(source: str, capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = list(made())
+    assert all(map(same, read(source, COUNT), wanted))
+    assert same(read(source, 1, start_step=2)[0], wanted[2])
+    assert capsys.readouterr().err == ""
+    for n in range(2):
+        rows = slice(2 * n, 2 * n + 2)
+        parts = read(source, COUNT, process_index=n, process_count=2)
+        assert all(same(part, whole, rows) for part, whole in zip(parts, wanted, strict=True))
+
+
+def test_past_the_last_they_come_again(source: str, capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = list(made())
+    assert all(map(same, read(source, 7), (wanted * 3)[:7]))
+    assert capsys.readouterr().err.count("is past its 3 batches: they come again") == 1
+    assert same(read(source, 1, start_step=COUNT * 10**6 + 1)[0], wanted[1])
+
+
+def test_other_settings_are_refused(source: str) -> None:
+    with pytest.raises(ValueError, match="baked with batch_size 4, but the run wants 8"):
+        baked_batches(source, SETTINGS | {"batch_size": 8}, start_step=0)
+    with pytest.raises(ValueError, match="baked with seed None, but the run wants 1"):
+        baked_batches(source, SETTINGS | {"seed": 1}, start_step=0)
+
+
+def test_what_is_not_whole_is_refused(source: str, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="holds no baked batches"):
+        baked_batches(f"baked:{tmp_path}", SETTINGS, start_step=0)
+    (tmp_path / "baked" / "00000001.npz").write_bytes(b"PK\3\4 cut short")
+    with pytest.raises(ValueError, match="00000001.npz: can't be read"):
+        read(source, 2)
+    (tmp_path / "baked" / "00000001.npz").unlink()
+    with pytest.raises(FileNotFoundError, match="00000001.npz: missing, of 3"):
+        baked_batches(source, SETTINGS, start_step=0)
+    summary = tmp_path / "baked" / "baked.json"
+    summary.write_text(json.dumps(json.loads(summary.read_text()) | {"version": 0}))
+    with pytest.raises(ValueError, match="version 0, wanted 1"):
+        baked_batches(source, SETTINGS, start_step=0)
+
+
+def test_nothing_half_written_is_left(tmp_path: Path) -> None:
+    def breaks() -> Iterator[dict]:
+        yield from made(1)
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        bake(breaks(), tmp_path / "baked", COUNT, SETTINGS)
+    assert list(tmp_path.iterdir()) == []
+    bake(made(), tmp_path / "baked", COUNT, SETTINGS)
+    with pytest.raises(FileExistsError, match="remove it first"):
+        bake(made(), tmp_path / "baked", COUNT, SETTINGS)

@@ -1,0 +1,88 @@
+"""Tests of input_pipeline.filming."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from animclip_jax.animation.plan import upright
+from input_pipeline import filming
+
+
+def gradient(height: int, width: int) -> np.ndarray:
+    """Red grows with x, green with y, from 0 to 240, so that a colour says where it is from."""
+    red = np.broadcast_to((np.arange(width) + 0.5) * 240 / width, (height, width))
+    green = np.broadcast_to(((np.arange(height) + 0.5) * 240 / height)[:, None], (height, width))
+    return np.stack([red, green, np.full((height, width), 120.0)], -1).round().astype(np.uint8)
+
+
+def encode(pixels: np.ndarray, mode: str, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(buffer, kind, quality=95)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [("RGB", "JPEG"), ("L", "JPEG"), ("CMYK", "JPEG"), ("RGB", "PNG"), ("L", "PNG"),
+     ("RGBA", "PNG"), ("P", "PNG"), ("LA", "PNG"), ("RGB", "GIF")],
+)  # fmt: skip
+def test_every_kind_of_picture_is_cropped_alike(mode: str, kind: str) -> None:
+    encoded = encode(gradient(50, 70), mode, kind)
+    with Image.open(io.BytesIO(encoded)) as image:
+        wanted = np.asarray(image.convert("RGB"))[13:40, 21:61]
+    region = tf.constant([13, 21, 27, 40], tf.int32)
+    pixels = filming.decode_region(tf.constant(encoded), region).numpy()
+    assert pixels.shape == (27, 40, 3)
+    assert np.abs(pixels.astype(float) - wanted).mean() < 3
+
+
+def test_the_canvas_is_anti_aliased() -> None:
+    stripes = np.zeros((165, 165, 3), np.uint8)
+    stripes[:, ::2] = 255
+    canvas = filming.to_canvas(tf.constant(stripes), 33, 33).numpy()
+    assert canvas.shape == (33, 33, 3) and canvas.dtype == np.uint8
+    assert np.abs(canvas[:, 2:-2].astype(int) - 127).max() <= 16
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (48, 48), (48, 47), (1, 1), (41, 40), (45, 2)])
+def test_what_fits_is_on_the_canvas_pixel_for_pixel(shape: tuple[int, int]) -> None:
+    height, width = shape
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    canvas = filming.to_canvas(tf.constant(pixels), 48, 48).numpy()
+    assert canvas.shape == (48, 48, 3) and (canvas[:height, :width] == pixels).all()
+    # The renderer's filters reach a few pixels further: they find the edge there, not black.
+    beyond = slice(width, width + filming.EDGE)
+    assert (canvas[:height, beyond] == pixels[:, -1:]).all()
+    assert (canvas[height : height + filming.EDGE] == canvas[height - 1]).all()
+    assert not canvas[height + filming.EDGE :].any() and not canvas[:, width + filming.EDGE :].any()
+
+
+@pytest.mark.parametrize("shape", [(49, 10), (200, 30), (60, 90)])
+def test_a_longer_side_is_shrunk_to_the_canvas(shape: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    size = np.minimum(shape, 48)
+    wanted = tf.image.resize(pixels, size, antialias=True).numpy()
+    canvas = filming.to_canvas(tf.constant(pixels), 48, 48).numpy()
+    np.testing.assert_allclose(canvas[: size[0], : size[1]], wanted, rtol=0, atol=0.501)
+
+
+def test_windows_are_found_again_on_the_canvas() -> None:
+    boxes = np.array([[[12.0, 20.0, 52.0, 60.0], [12.0, 70.0, 42.0, 100.0]]], np.float32)
+    region = tf.constant([[12, 20, 40, 80]], tf.int32)
+    placed = filming.on_canvas(upright(boxes), region, 50, 50)
+    # 40 rows stay as they are on a canvas of 50; 80 columns become 50.
+    wanted = [[[0, 0, 40 / 50, 40 / 80], [0, 50 / 80, 30 / 50, 1]]]
+    np.testing.assert_allclose(placed.boxes, wanted, atol=1e-6)
+
+
+def test_a_jpeg_cut_short_is_refused_wherever_the_region_is() -> None:
+    encoded = encode(gradient(400, 600), "RGB", "JPEG")
+    region = tf.constant([0, 0, 8, 8], tf.int32)
+    filming.decode_region(tf.constant(encoded), region)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        filming.decode_region(tf.constant(encoded[:-300]), region)

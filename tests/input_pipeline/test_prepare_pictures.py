@@ -1,0 +1,96 @@
+"""Tests of input_pipeline.prepare_pictures."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from input_pipeline.prepare_pictures import prepare_pictures, shrink
+from input_pipeline.sources import open_source
+from tests.input_pipeline.shard_files import encoded
+
+
+def jpeg(pixels: np.ndarray, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=95, **options)
+    return buffer.getvalue()
+
+
+def decoded(picture: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(picture)) as image:
+        assert image.format == "JPEG" and image.mode == "RGB"
+        return np.asarray(image).astype(int)
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted"),
+    [((500, 375), (427, 320)), ((375, 500), (320, 427)), ((320, 400), (320, 400)),
+     ((100, 50), (100, 50)), ((1, 1), (1, 1)), ((3000, 321), (2991, 320))],
+)  # fmt: skip
+def test_the_short_side_becomes_320(size: tuple[int, int], wanted: tuple[int, int]) -> None:
+    made = shrink(encoded(90, size), 320, 90)
+    assert (made.width, made.height) == wanted
+    assert decoded(made.encoded).shape == (wanted[1], wanted[0], 3)
+
+
+def test_shrinking_is_anti_aliased() -> None:
+    stripes = np.zeros((640, 640, 3), np.uint8)
+    stripes[:, ::2] = 255
+    assert np.abs(decoded(shrink(jpeg(stripes), 320, 90).encoded)[:, 4:-4] - 127).max() < 20
+
+
+def test_pictures_come_out_upright_and_without_exif() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # Turned a quarter clockwise to be shown.
+    stored = np.zeros((400, 800, 3), np.uint8)
+    stored[:, :400, 0] = 250
+    made = shrink(jpeg(stored, exif=exif), 320, 90)
+    assert (made.width, made.height) == (320, 640)
+    shown = decoded(made.encoded)
+    assert shown[:300, :, 0].min() > 230 and shown[340:, :, 0].max() < 20
+    with Image.open(io.BytesIO(made.encoded)) as image:
+        assert not image.getexif()
+
+
+def folder_of(directory: Path, pictures: list[bytes]) -> str:
+    with (directory / "captions.jsonl").open("w") as lines:
+        for n, picture in enumerate(pictures):
+            (directory / f"{n}.jpg").write_bytes(picture)
+            lines.write(json.dumps({"image": f"{n}.jpg", "captions": [f"{n}", "x"]}) + "\n")
+    return f"folder:{directory}"
+
+
+def test_a_prepared_store_is_a_source(tmp_path: Path) -> None:
+    source = folder_of(tmp_path, [encoded(20 * n, (400 + n, 330)) for n in range(6)])
+    examples = open_source(source, str(tmp_path / "cache"))
+    path = tmp_path / "3.jpg"
+    path.write_bytes(path.read_bytes()[:700])  # After it was checked.
+    summary = prepare_pictures(examples, tmp_path / "store")
+    assert summary["num_items"] == 5 and summary["num_quarantined"] == 1
+    (line,) = map(json.loads, (tmp_path / "store" / "quarantine.jsonl").read_text().splitlines())
+    assert line["file"] == "3.jpg" and line["count"] == 1 and "can't be decoded" in line["reason"]
+    prepared = open_source(f"folder:{tmp_path / 'store'}", str(tmp_path / "cache"))
+    assert prepared.ids == [f"{n}.jpg" for n in (0, 1, 2, 4, 5)] and not prepared.is_video
+    assert prepared.captions[3] == ["4", "x"] and prepared.sizes[0].tolist() == [320, 388]
+    for row, n in enumerate((0, 1, 2, 4, 5)):
+        (picture,) = prepared.fetch(tf.constant(row, tf.int64)).numpy()
+        assert abs(decoded(picture).mean() - 20 * n) < 3
+    with pytest.raises(FileExistsError, match="already there"):
+        prepare_pictures(examples, tmp_path / "store")
+
+
+def test_half_written_stores_are_not_left(tmp_path: Path) -> None:
+    examples = open_source(
+        folder_of(tmp_path, [encoded(9) for _ in range(4)]), str(tmp_path / "cache")
+    )
+    for n in range(3):
+        (tmp_path / f"{n}.jpg").unlink()
+    with pytest.raises(ValueError, match="3 of 4 pictures are bad"):
+        prepare_pictures(examples, tmp_path / "store")
+    assert not [path for path in tmp_path.iterdir() if "store" in path.name]

@@ -1,0 +1,193 @@
+"""Tests of input_pipeline.shards, over both formats that it serves."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from animclip_jax.animation.config import AnimationConfig
+from input_pipeline import batches, shards, tfrecord, webdataset
+from input_pipeline.sources import Examples, open_source
+from input_pipeline.tokenizer import Tokenizer
+from tests.input_pipeline.shard_files import encoded, write_tar, write_tfrecord
+
+FORMATS = {"tfrecord": (write_tfrecord, "tfrecord"), "webdataset": (write_tar, "tar")}
+ANIMATION = AnimationConfig(num_frames=3, image_size=16)
+
+
+def sample(n: int) -> tuple[str, str, bytes]:
+    return f"{n:09d}", f"picture {n}", encoded(10 * n)
+
+
+@pytest.fixture(params=FORMATS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def write(kind: str, path: Path, samples: list) -> None:
+    FORMATS[kind][0](path.with_suffix("." + FORMATS[kind][1]), samples)
+
+
+def opened(kind: str, tmp_path: Path, pattern: str = "*") -> Examples:
+    location = f"{tmp_path}/{pattern}.{FORMATS[kind][1]}"
+    return open_source(f"{kind}:{location}", str(tmp_path / "cache"))
+
+
+def levels(batch: dict) -> np.ndarray:
+    return (batch["canvas"][:, :8, :8].mean(axis=(1, 2, 3)) / 10).round().astype(int)
+
+
+def run(examples: Examples, steps: int, start_step: int = 0, **parts: int) -> list[dict]:
+    made = batches.train_batches(
+        examples, ANIMATION, Tokenizer(16, 1000), canvas_size=32, batch_size=4, seed=3,
+        start_step=start_step, **parts,
+    )  # fmt: skip
+    return list(itertools.islice(made, steps))
+
+
+def test_pictures_are_read_at_random(kind: str, tmp_path: Path) -> None:
+    for shard in range(3):
+        write(kind, tmp_path / f"{shard:05d}", [sample(4 * shard + n) for n in range(4)])
+    examples = opened(kind, tmp_path)
+    assert examples.ids == [f"{n:09d}" for n in range(12)]
+    assert examples.captions == [[f"picture {n}"] for n in range(12)]
+    assert (examples.sizes == [30, 40]).all() and not examples.is_video
+    for n in (11, 0, 5, 4, 3):
+        assert examples.fetch(tf.constant(n, tf.int64)).numpy().tolist() == [encoded(10 * n)]
+    dataset = tf.data.Dataset.range(12).map(examples.fetch, num_parallel_calls=3)
+    assert [list(some) for some in dataset.as_numpy_iterator()] == [
+        [encoded(10 * n)] for n in range(12)
+    ]
+
+
+def test_training_is_a_permutation_that_any_step_starts(kind: str, tmp_path: Path) -> None:
+    for shard in range(2):
+        write(kind, tmp_path / f"{shard:05d}", [sample(6 * shard + n) for n in range(6)])
+    examples = opened(kind, tmp_path)
+    whole = run(examples, 6)
+    index = np.concatenate([batch["index"] for batch in whole])
+    assert sorted(index[:12]) == sorted(index[12:]) == list(range(12))
+    assert all((levels(batch) == batch["index"]).all() for batch in whole)
+    later = run(examples, 2, start_step=4)
+    parts = [run(examples, 6, process_index=n, process_count=2) for n in range(2)]
+    for name in ("canvas", "index", "tokens"):
+        for batch, again in zip(whole[4:], later, strict=True):
+            assert (batch[name] == again[name]).all()
+        for batch, *pieces in zip(whole, *parts, strict=True):
+            assert (batch[name] == np.concatenate([piece[name] for piece in pieces])).all()
+
+
+def test_what_can_be_seen_at_once_is_quarantined(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samples = [*map(sample, range(6)), ("text", "x", b"<html>"), ("mute", None, encoded(1))]
+    samples += [("empty", " ", encoded(1)), sample(3), ("tiff", "x", encoded(1, kind="TIFF"))]
+    write(kind, tmp_path / "0", samples)
+    examples = opened(kind, tmp_path)
+    assert len(examples.ids) == 6 and examples.quarantine is not None
+    lines = map(json.loads, examples.quarantine.read_text().splitlines())
+    reasons = {line["file"]: line["reason"] for line in lines}
+    assert list(reasons) == ["text", "mute", "empty", "000000003", "tiff"]
+    for name, part in [("text", "identify"), ("mute", "no caption"), ("empty", "no caption"),
+                       ("000000003", "this name already"), ("tiff", "a TIFF")]:  # fmt: skip
+        assert part in reasons[name], reasons[name]
+    assert "5 of 11 files can't be used" in capsys.readouterr().err
+
+
+def test_pictures_cut_short_are_stood_in_for(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = [encoded(10 * n, (160, 120)) for n in range(12)]
+    pictures[5] = pictures[5][: len(pictures[5]) * 2 // 3]
+    cut = [(f"{n:09d}", "x", picture) for n, picture in enumerate(pictures)]
+    write(kind, tmp_path / "0", cut)
+    examples = opened(kind, tmp_path)
+    assert len(examples.ids) == 12
+    for batch in run(examples, 3):
+        assert 5 not in batch["index"] and (levels(batch) == batch["index"]).all()
+    assert "'000000005' can't be decoded" in capsys.readouterr().err
+
+
+def test_a_file_cut_short_gives_what_it_still_holds(kind: str, tmp_path: Path) -> None:
+    write(kind, tmp_path / "0", [*map(sample, range(8))])
+    path = tmp_path / f"0.{FORMATS[kind][1]}"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 5 // 8])
+    examples = opened(kind, tmp_path)
+    assert 3 <= len(examples.ids) <= 6 and examples.quarantine is not None
+    assert len(examples.quarantine.read_text().splitlines()) == 1
+    for n in range(len(examples.ids)):
+        assert examples.fetch(tf.constant(n, tf.int64)).numpy()[0] == encoded(10 * n)
+
+
+def test_no_usable_picture_is_an_error(kind: str, tmp_path: Path) -> None:
+    write(kind, tmp_path / "0", [("a", None, encoded(1)), ("b", None, encoded(2))])
+    with pytest.raises(ValueError, match="over half .* 2 of 2 files can't be used"):
+        opened(kind, tmp_path)
+    with pytest.raises(FileNotFoundError, match="gone.*no such file"):
+        opened(kind, tmp_path, "gone*")
+
+
+def test_the_index_is_made_once(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(kind, tmp_path / "0", [*map(sample, range(3))])
+    first = opened(kind, tmp_path)
+    module = {"tfrecord": tfrecord, "webdataset": webdataset}[kind]
+    monkeypatch.setattr(module, "read", lambda file: pytest.fail("read again"))
+    assert opened(kind, tmp_path).ids == first.ids
+    monkeypatch.undo()
+    time.sleep(0.01)
+    write(kind, tmp_path / "0", [*map(sample, range(5))])
+    assert len(opened(kind, tmp_path).ids) == 5
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("*.tar", ["00.tar", "01.tar", "10.tar"]), ("{00..01}.tar", ["00.tar", "01.tar"]),
+        ("{10,00}.tar", ["00.tar", "10.tar"]), ("0?.tar", ["00.tar", "01.tar"]),
+        ("[1]*.tar", ["10.tar"]), ("{0{0,1},10}.tar", ["00.tar", "01.tar", "10.tar"]),
+    ],
+)  # fmt: skip
+def test_patterns(tmp_path: Path, pattern: str, names: list[str]) -> None:
+    for name in ("00.tar", "01.tar", "10.tar", "x.txt"):
+        (tmp_path / name).touch()
+    found = shards.expand(f"{tmp_path}/{pattern}")
+    assert found == [f"{tmp_path}/{name}" for name in names]
+    assert shards.expand(f"{tmp_path}/01.tar,{tmp_path}/{{10..10}}.tar")[1].endswith("10.tar")
+    with pytest.raises(FileNotFoundError, match="02.tar: no such file"):
+        shards.expand(f"{tmp_path}/{{00..02}}.tar")
+
+
+def test_files_need_not_be_on_a_disk(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(kind, tmp_path / "0", [*map(sample, range(5))])
+    remote = f"ram://{kind}-files/0.{FORMATS[kind][1]}"
+    tf.io.gfile.makedirs(f"ram://{kind}-files")
+    tf.io.gfile.copy(str(tmp_path / f"0.{FORMATS[kind][1]}"), remote, overwrite=True)
+    examples = open_source(f"{kind}:ram://{kind}-files/*", str(tmp_path / "cache"))
+    for n in (4, 0, 2):
+        assert examples.fetch(tf.constant(n, tf.int64)).numpy()[0] == encoded(10 * n)
+    assert ("is on no disk" in capsys.readouterr().err) == (kind == "webdataset")
+
+
+def timed(act: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+def test_a_late_step_is_reached_as_fast_as_the_first(kind: str, tmp_path: Path) -> None:
+    write(kind, tmp_path / "0", [*map(sample, range(12))])
+    examples = opened(kind, tmp_path)
+    run(examples, 1)
+    early = min(timed(lambda: run(examples, 1)) for _ in range(2))
+    late = min(timed(lambda: run(examples, 1, start_step=1_000_000)) for _ in range(2))
+    # Reading past a million batches would take a thousand times as long.
+    assert late < 5 * early + 1

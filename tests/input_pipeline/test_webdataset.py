@@ -1,0 +1,89 @@
+"""Tests of input_pipeline.webdataset: what a tar alone can hold, and real ones."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from input_pipeline import shards, webdataset
+from tests.input_pipeline.shard_files import encoded
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DATA = Path(os.environ.get("ANIMCLIP_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+SAMPLES = DATA / "annotations" / "webdataset_samples"
+
+
+def tar_of(path: Path, members: dict[str, bytes]) -> str:
+    with tarfile.open(path, "w") as tar:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return str(path)
+
+
+def test_members_of_a_key_make_a_sample(tmp_path: Path) -> None:
+    caption = json.dumps({"caption": "from json"}).encode()
+    file = tar_of(
+        tmp_path / "a.tar",
+        {
+            "x/1.txt": b"one", "x/1.JPG": encoded(1), "x/2.json": caption, "x/2.png": encoded(2),
+            "y/2.webp": encoded(3, kind="WEBP"), "y/2.txt": b"three", "4.jpg": encoded(4),
+            "4.json": b'{"caption": ', "5.txt": b"five", "6.jpg": encoded(6),
+            "6.json": b'["caption"]', "6.cls": b"7",
+        },
+    )  # fmt: skip
+    found = list(webdataset.read(file))
+    assert [item[0] for item in found] == ["x/1", "x/2", "y/2", "4", "5", "6"]
+    captions = [item.captions for item in found if isinstance(item, shards.Found)]
+    assert captions == [["one"], ["from json"], ["three"], []]
+    assert "json can't be read" in found[3][1] and "0 pictures, wanted one" in found[4][1]
+
+
+def test_links_and_folders_are_passed_over(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        link = tarfile.TarInfo("1.jpg")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+        tar.addfile(tarfile.TarInfo("1.txt"))
+    ((key, reason),) = webdataset.read(str(tmp_path / "a.tar"))
+    assert key == "1" and "0 pictures" in reason
+
+
+def test_what_is_no_tar_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_bytes(b"no tar" * 500)
+    ((where, reason),) = webdataset.read(str(tmp_path / "a.tar"))
+    assert where.startswith(str(tmp_path / "a.tar")) and "can't be read as a tar" in reason
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no {SAMPLES}")
+def test_real_tars_of_pictures() -> None:
+    files = sorted(map(str, SAMPLES.glob("clip_retrieval_*.tar")))
+    assert len(files) == 4
+    for file in files:
+        found = list(webdataset.read(file))
+        assert found and all(isinstance(item, shards.Found) for item in found)
+        entries = [
+            shards.Entry(item.id, ["x"], 0, item.offset, item.length, 1, 1, 1)
+            for item in found
+            if isinstance(item, shards.Found)
+        ]
+        fetch = webdataset.fetch([file], entries)
+        with tarfile.open(file) as tar:
+            for n, member in enumerate(tar.getmembers()):
+                held = tar.extractfile(member)
+                assert held is not None
+                assert fetch(tf.constant(n, tf.int64)).numpy().tolist() == [held.read()]
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no {SAMPLES}")
+def test_a_real_tar_of_videos_says_what_it_holds() -> None:
+    found = list(webdataset.read(str(SAMPLES / "video2dataset_return_all_test.tar")))
+    assert len(found) == 6
+    assert {item[1] for item in found} == {"0 pictures, wanted one; found json, mp4, txt"}
