@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import itertools
 import json
@@ -12,7 +13,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from animclip_jax.animation.components import Scenes
 from animclip_jax.animation.config import AnimationConfig
+from animclip_jax.animation.render import render
 from input_pipeline import batches, store
 from input_pipeline.director import direct, noise
 from input_pipeline.sources import Examples, open_source
@@ -53,11 +56,11 @@ def examples(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Examp
     return open_source(f"folder:{directory}", str(tmp_path_factory.mktemp("cache")))
 
 
-def train(examples: Examples, **changes: int) -> list[dict]:
+def train(examples: Examples, animation: AnimationConfig = ANIMATION, **changes: int) -> list[dict]:
     """The batches of `steps` steps (4 unless told)."""
     steps = changes.pop("steps", 4)
     settings = {"canvas_size": 48, "batch_size": BATCH, "seed": 1, "start_step": 0} | changes
-    made = batches.train_batches(examples, ANIMATION, Tokenizer(16, 1000), **settings)
+    made = batches.train_batches(examples, animation, Tokenizer(16, 1000), **settings)
     return list(itertools.islice(made, steps))
 
 
@@ -215,6 +218,30 @@ def encode(pixels: np.ndarray, mode: str, kind: str) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).convert(mode).save(buffer, kind, quality=95)
     return buffer.getvalue()
+
+
+def test_the_host_renders_the_clips_that_the_device_would(examples: Examples) -> None:
+    on_host = dataclasses.replace(ANIMATION, render="host")
+    for ours, theirs in zip(train(examples), train(examples, on_host), strict=True):
+        assert theirs.keys() == {"frames", "tokens", "index"}
+        assert theirs["frames"].shape == (BATCH, 4, 32, 32, 3)
+        assert theirs["frames"].dtype == np.uint8
+        assert (theirs["index"] == ours["index"]).all()
+        wanted = np.asarray(render(ours["canvas"], ours["plan"], 32)) * 255
+        assert np.abs(theirs["frames"] - wanted).max() < 1.5
+
+
+def test_clips_of_two_scenes(examples: Examples) -> None:
+    two = dataclasses.replace(ANIMATION, scenes=Scenes(0.5))
+    whole = train(examples, two, steps=3)
+    parts = [train(examples, two, steps=3, process_index=n, process_count=2) for n in range(2)]
+    for batch, *pieces in zip(whole, *parts, strict=True):
+        for array, *fragments in zip(flat(batch), *map(flat, pieces), strict=True):
+            assert array.tobytes() == np.concatenate(fragments).tobytes()
+        assert batch["canvas"].shape == (BATCH, 48, 48, 3)
+    # Captions of one picture have 4 words, joint ones 9 (with the comma).
+    lengths = np.concatenate([(batch["tokens"] != 0).sum(axis=1) for batch in whole])
+    assert 0.2 < (lengths > lengths.min() + 3).mean() < 0.8
 
 
 def videos(tmp_path: Path, lengths: list[int]) -> Examples:
