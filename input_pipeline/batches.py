@@ -18,7 +18,7 @@ from PIL import Image
 
 from animclip_jax.animation.config import AnimationConfig
 from input_pipeline import scenes
-from input_pipeline.director import noise, stream_key
+from input_pipeline.director import stream_key
 from input_pipeline.filming import Clip, film_clip, picture_size, plan_batch
 from input_pipeline.sources import Examples
 from input_pipeline.tokenizer import Tokenizer
@@ -67,7 +67,7 @@ def train_batches(
     load = _load(examples, seed, order)
     if animation.is_on("scenes"):
         load = scenes.load_second(load, len(examples.ids), seed, animation.scenes)
-    plan = plan_batch(animation)
+    plan = plan_batch(animation, seed)
     film = film_clip(animation, canvas_size)
 
     def position(number: tf.Tensor) -> tf.Tensor:
@@ -168,7 +168,7 @@ def _order(examples: Examples, seed: int, group_size: int) -> Callable[[tf.Tenso
 def _load(
     examples: Examples, seed: int, order: Callable[[tf.Tensor], tf.Tensor]
 ) -> Callable[[tf.Tensor], Clip]:
-    """A function from a position to its example's picture, a caption and random numbers."""
+    """A function from a position to its example's picture and a caption."""
     captions = tf.constant([caption for some in examples.captions for caption in some])
     ends = tf.constant(np.cumsum([0, *map(len, examples.captions)]), tf.int64)
     which_caption, which_frame = stream_key(seed, "caption"), stream_key(seed, "frame")
@@ -188,7 +188,7 @@ def _load(
             "encoded": encoded[None],
             "caption": captions[first + draw(which_caption, position, end - first)],
             "size": picture_size(encoded)[None],
-            "noise": noise(seed, position),
+            "position": position,
             "index": index,
         }
 

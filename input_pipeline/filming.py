@@ -23,11 +23,19 @@ JPEG_START = b"\xff\xd8\xff"
 Clip = dict[str, tf.Tensor]
 
 
-def plan_batch(animation: AnimationConfig) -> Callable[[Clip], Clip]:
-    """A function from a batch of loaded clips to the same with plans in place of the noise."""
+def plan_batch(animation: AnimationConfig, seed: int) -> Callable[[Clip], Clip]:
+    """A function from a batch of loaded clips to the same with plans.
+
+    Their "position", int64 [B], the number of each in the whole run, grows by 1 from clip to clip.
+    """
 
     def plan(clips: Clip) -> Clip:
-        plan, picture = direct(clips["noise"], clips["size"], animation)
+        position = clips["position"]
+        count = tf.shape(position)[0]
+        follows = position[0] + tf.range(tf.cast(count, tf.int64))
+        with tf.control_dependencies([tf.debugging.assert_equal(position, follows)]):
+            draws = noise(seed, position[0], count)
+        plan, picture = direct(draws, clips["size"], animation)
         kept = {name: clips[name] for name in ("encoded", "size", "caption", "index")}
         return kept | {"plan": plan, "picture": picture}
 
@@ -71,7 +79,7 @@ def film_pictures(
     pictures: Sequence[np.ndarray], animation: AnimationConfig, seed: int, canvas_size: int
 ) -> Filmed:
     """Films decoded pictures uint8 [H, W, 3]: one, or two where the animation has scenes."""
-    draws = noise(seed, tf.constant(0, tf.int64))[None]
+    draws = noise(seed, tf.constant(0, tf.int64), 1)
     size = tf.constant([picture.shape[:2] for picture in pictures], tf.int32)
     windows, picture = tf.nest.map_structure(
         lambda part: part[0], direct(draws, size[None], animation)

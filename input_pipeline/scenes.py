@@ -9,7 +9,7 @@ import tensorflow as tf
 from animclip_jax.animation.components import Scenes
 from animclip_jax.animation.plan import ShotPlan
 from input_pipeline.director import shots, stream_key
-from input_pipeline.director.draws import COMPONENTS
+from input_pipeline.director.draws import row
 
 Clip = dict[str, tf.Tensor]
 
@@ -20,9 +20,9 @@ def load_second(
     """A function from a position (int64) to what `load` gives, with a second picture.
 
     Clips of two scenes get that of another example of the same epoch, and a joint caption; the
-    others their own once more. load: gives "encoded" [1], "size" [1, 2], "caption" and "noise".
+    others their own once more. load: gives "encoded" [1], "size" [1, 2] and "caption".
     """
-    key, row = stream_key(seed, "second scene"), COMPONENTS.index("scenes")
+    key = stream_key(seed, "second scene")
 
     def load_two(position: tf.Tensor) -> Clip:
         clip = load(position)
@@ -38,7 +38,7 @@ def load_second(
             return then["encoded"], then["size"], words
 
         encoded, size, caption = tf.cond(
-            shots.scenes(clip["noise"][row], config),
+            shots.scenes(row(seed, "scenes", position, 1), config)[0],
             another,
             lambda: (clip["encoded"], clip["size"], clip["caption"]),
         )

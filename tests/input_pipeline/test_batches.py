@@ -114,7 +114,7 @@ def test_the_canvas_shows_what_the_windows_see(examples: Examples, directory: Pa
                 width, height = image.size
             position = tf.constant(step * BATCH + row, tf.int64)
             size = tf.constant([[[height, width]]], tf.int32)
-            windows = direct(noise(1, position)[None], size, ANIMATION)[0].boxes[0].numpy()
+            windows = direct(noise(1, position, 1), size, ANIMATION)[0].boxes[0].numpy()
             centres = (windows[:, :2] + windows[:, 2:]) / 2
             wanted = centres[:, ::-1] / [width, height] * 240
             boxes = batch["plan"].boxes[row]

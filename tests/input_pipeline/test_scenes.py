@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from animclip_jax.animation.components import Scenes
 from input_pipeline import scenes
-from input_pipeline.director import noise
 
 
 @pytest.mark.parametrize(
@@ -30,7 +29,6 @@ def run(num_examples: int, probability: float, seed: int = 0) -> list[dict]:
             "encoded": name[None],
             "size": size[None],
             "caption": name,
-            "noise": noise(seed, position),
             "index": position % num_examples,
         }
 
