@@ -5,6 +5,7 @@ TensorFlow ops alone, so that all of it runs inside Dataset.map.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
 from input_pipeline import scenes
 from input_pipeline.director import direct, noise
+from input_pipeline.director.shots import most_overlap
 from input_pipeline.rendering import render_clip
 
 JPEG_START = b"\xff\xd8\xff"
@@ -37,7 +39,7 @@ def plan_batch(animation: AnimationConfig, seed: int) -> Callable[[Clip], Clip]:
             draws = noise(seed, position[0], count)
         plan, picture = direct(draws, clips["size"], animation)
         kept = {name: clips[name] for name in ("encoded", "size", "caption", "index")}
-        return kept | {"plan": plan, "picture": picture}
+        return kept | {"plan": _pack(plan, picture)}
 
     return plan
 
@@ -52,9 +54,8 @@ def film_clip(animation: AnimationConfig, canvas_size: int) -> Callable[[Clip], 
         def read(picture: int, region: tf.Tensor) -> tf.Tensor:
             return decode_region(clip["encoded"][picture], region)
 
-        canvas, plan = put_on_canvas(
-            read, clip["size"], clip["plan"], clip["picture"], canvas_size, animation
-        )
+        planned, picture = _unpack(clip["plan"], animation)
+        canvas, plan = put_on_canvas(read, clip["size"], planned, picture, canvas_size, animation)
         kept = {"caption": clip["caption"], "index": clip["index"]}
         if animation.render == "host":
             return kept | {"frames": render_clip(canvas, plan, animation.image_size)}
@@ -188,6 +189,27 @@ def on_canvas(plan: ShotPlan, region: tf.Tensor) -> ShotPlan:
         shear=plan.shear / region[2:],
         smear=plan.smear / extent,
     )
+
+
+def _pack(plan: ShotPlan, picture: tf.Tensor) -> tf.Tensor:
+    """A batch of plans as float32 [B, N].
+
+    `Dataset.unbatch` copies every part of every clip by itself, and TensorFlow 2.21's dies of parts
+    without elements, such as the transitions of a preset that has none.
+    """
+    parts = [tf.cast(part, tf.float32) for part in (*plan, picture)]
+    return tf.concat([tf.reshape(part, [tf.shape(part)[0], -1]) for part in parts], axis=1)
+
+
+def _unpack(packed: tf.Tensor, animation: AnimationConfig) -> tuple[ShotPlan, tf.Tensor]:
+    """One clip's float32 [N] -> its plan, and the picture that each window sees."""
+    T, K = animation.num_frames, most_overlap(animation)
+    V = T + K
+    shapes = ShotPlan([V, 4], [V, 2], [V], [V, 4], [K], [K, 3], [T], [T])
+    sizes = [math.prod(shape) for shape in shapes]
+    *parts, picture = tf.split(packed, [*sizes, V])
+    plan = ShotPlan(*(tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)))
+    return plan._replace(at=tf.cast(plan.at, tf.int32)), tf.cast(picture, tf.int32)
 
 
 def _windows_of(plan: ShotPlan, kept: tf.Tensor) -> ShotPlan:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from PIL import Image
 
 from animclip_jax.animation.components import Scenes
-from animclip_jax.animation.config import AnimationConfig
+from animclip_jax.animation.config import PRESETS, AnimationConfig
 from animclip_jax.animation.render import render
 from input_pipeline import batches, store
 from input_pipeline.director import direct, noise
@@ -93,6 +93,15 @@ def test_what_a_batch_is(examples: Examples) -> None:
         beyond = np.abs(batch["plan"].shear) / 2  # the corners of rolled windows
         assert ((boxes[..., :2] - beyond).min(axis=1) < 0.08).all()
         assert ((boxes[..., 2:] + beyond).max(axis=1) > 0.92).all()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_leaves_the_pipeline(examples: Examples, preset: str) -> None:
+    animation = dataclasses.replace(ANIMATION, preset=preset)
+    plan = train(examples, animation, steps=1)[0]["plan"]
+    windows = 5 if preset in ("shots", "full") else 4
+    assert plan.boxes.shape == (BATCH, windows, 4) and plan.gain.shape == (BATCH, 4)
+    assert plan.at.shape == (BATCH, windows - 4) and plan.at.dtype == np.int32
 
 
 def test_captions_are_those_of_the_picture(examples: Examples) -> None:
