@@ -49,7 +49,7 @@ def test_the_canvas_is_anti_aliased() -> None:
     assert np.abs(canvas[:, 2:-2].astype(int) - 127).max() <= 16
 
 
-@pytest.mark.parametrize("shape", [(20, 30), (48, 48), (48, 47), (1, 1), (49, 10), (200, 30)])
+@pytest.mark.parametrize("shape", [(20, 30), (48, 48), (48, 47), (1, 1), (73, 10), (200, 30)])
 def test_the_cheap_way_to_the_canvas_gives_the_same_pixels(shape: tuple[int, int]) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
     wanted = tf.image.resize(pixels, [48, 48], antialias=True).numpy()
