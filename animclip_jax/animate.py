@@ -100,15 +100,16 @@ def make_sheet(
     show_path: bool,
 ) -> Image.Image:
     """One picture: the frames of one clip in rows, or a row for each clip of several."""
-    rows = []
+    several, rows = len(clips) > 1, []
     for name, frames in clips.items():
-        row = contact_sheet.strip(frames) if len(clips) > 1 else contact_sheet.sheet(frames)
+        row = contact_sheet.strip(frames) if several else contact_sheet.sheet(frames)
         if show_path:
             windows, picture = filmed[name].windows, filmed[name].picture
-            path = draw_path(photos, windows, picture, frames.shape[1])
-            row = contact_sheet.stack([path, row])
-        rows.append(contact_sheet.labelled(row, name) if len(clips) > 1 else row)
-    return contact_sheet.stack(rows)
+            height = frames.shape[1] * (1 if several else 2)
+            path = draw_path(photos, windows, picture, height)
+            row = contact_sheet.join([path, row], side_by_side=several)
+        rows.append(contact_sheet.labelled(row, name) if several else row)
+    return contact_sheet.join(rows)
 
 
 def make_clip(

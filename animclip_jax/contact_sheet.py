@@ -22,17 +22,23 @@ def strip(frames: np.ndarray) -> Image.Image:
 def sheet(frames: np.ndarray) -> Image.Image:
     """uint8 [T, H, W, 3] -> one picture, the frames in rows of COLUMNS."""
     rows = [strip(frames[first : first + COLUMNS]) for first in range(0, len(frames), COLUMNS)]
-    return stack(rows)
+    return join(rows)
 
 
-def stack(pictures: list[Image.Image]) -> Image.Image:
-    """Pictures one below the other, with a thin gap between, on white."""
-    width = max(picture.width for picture in pictures)
-    height = sum(picture.height + GAP for picture in pictures) - GAP
-    whole, y = Image.new("RGB", (width, height), "white"), 0
+def join(pictures: list[Image.Image], side_by_side: bool = False) -> Image.Image:
+    """Pictures one below the other, or side by side, with a thin gap between, on white."""
+    widths, heights = zip(*(picture.size for picture in pictures), strict=True)
+    gaps = GAP * (len(pictures) - 1)
+    size = (
+        (sum(widths) + gaps, max(heights)) if side_by_side else (max(widths), sum(heights) + gaps)
+    )
+    whole, x, y = Image.new("RGB", size, "white"), 0, 0
     for picture in pictures:
-        whole.paste(picture, (0, y))
-        y += picture.height + GAP
+        whole.paste(picture, (x, y))
+        if side_by_side:
+            x += picture.width + GAP
+        else:
+            y += picture.height + GAP
     return whole
 
 
@@ -55,7 +61,7 @@ def grid(clips: dict[str, np.ndarray]) -> np.ndarray:
         blank = [np.full_like(shown[0], 255)] * (-len(shown) % columns)
         cells_now = np.stack(shown + blank)
         rows = [strip(cells_now[n : n + columns]) for n in range(0, len(cells_now), columns)]
-        frames.append(np.asarray(stack(rows)))
+        frames.append(np.asarray(join(rows)))
     return np.stack(frames)
 
 

@@ -17,8 +17,8 @@ import tensorflow as tf
 
 from animclip_jax.animation.config import AnimationConfig
 from input_pipeline import orientation, picture, scenes
-from input_pipeline.director import shots, stream_key
-from input_pipeline.director.draws import COMPONENTS, DRAWS, SHOTS
+from input_pipeline.director import noise, shots, stream_key
+from input_pipeline.director.draws import COMPONENTS
 from input_pipeline.filming import Clip, decode_region, film_clip, plan_batch
 from input_pipeline.picture_header import stored_size
 from input_pipeline.sources import Examples
@@ -181,7 +181,8 @@ def _plan(recipe: _Recipe, table: np.ndarray) -> Callable[[tf.Tensor], Clip]:
 
     def planned(step: tf.Tensor) -> Clip:
         rows = tf.range(recipe.rows.start, recipe.rows.stop, dtype=tf.int64)
-        position, noise = step * recipe.batch_size + rows, _noise(recipe, step)
+        position = step * recipe.batch_size + rows
+        draws = noise(recipe.seed, position[0], len(recipe.rows))
         index = tf.gather(tf.constant(table), _order(recipe, position))
         caption, both = caption_of(index, _draw(recipe, "caption", step)), index[:, None]
         if animation.is_on("scenes"):
@@ -189,7 +190,7 @@ def _plan(recipe: _Recipe, table: np.ndarray) -> Callable[[tf.Tensor], Clip]:
             away = 1 + _draw(recipe, "second scene", step) % num_others
             then = tf.gather(tf.constant(table), _order(recipe, position, away))
             then_caption = caption_of(then, _draw(recipe, "second caption", step))
-            two = shots.scenes(noise[:, COMPONENTS.index("scenes")], animation.scenes)
+            two = shots.scenes(draws[:, COMPONENTS.index("scenes")], animation.scenes)
             joined = scenes.join_captions(caption, then_caption)
             caption = tf.where(two, joined, caption)
             both = tf.stack([index, tf.where(two, then, index)], axis=1)
@@ -199,7 +200,7 @@ def _plan(recipe: _Recipe, table: np.ndarray) -> Callable[[tf.Tensor], Clip]:
             "frame": _draw(recipe, "frame", step),
             "size": tf.gather(sizes, both),
             "turn": tf.cast(tf.gather(turns, both), tf.int32),
-            "noise": noise,
+            "noise": draws,
         }
         return plan(clips)
 
@@ -227,21 +228,6 @@ def _order(recipe: _Recipe, position: tf.Tensor, away: tf.Tensor | int = 0) -> t
         max_index=tf.constant(num_groups - 1, tf.int64),
     )
     return shuffled * recipe.group_size + member
-
-
-def _noise(recipe: _Recipe, step: tf.Tensor) -> tf.Tensor:
-    """The director's random numbers, float32 [B, len(COMPONENTS), SHOTS, DRAWS].
-
-    The whole batch's are drawn, and cut, so that a row is the same whoever draws it.
-    """
-    shape = [recipe.batch_size, SHOTS, DRAWS]
-    draws = [
-        tf.random.stateless_uniform(
-            shape, tf.stack([stream_key(recipe.seed, name), step]), alg="philox"
-        )
-        for name in COMPONENTS
-    ]
-    return tf.stack(draws, axis=1)[recipe.rows.start : recipe.rows.stop]
 
 
 def _read(recipe: _Recipe) -> Callable[[Clip, int, tf.Tensor], tf.Tensor]:

@@ -96,7 +96,7 @@ def test_the_path_is_drawn_on_the_photo(photo: Path, tmp_path: Path) -> None:
     for out in (sheet, clip):
         assert animate.main([str(photo), "--out", str(out), "--show-path", *SMALL]) == 0
     with Image.open(sheet) as image:
-        assert image.size == (5 * 34 - 2, 32 + 2 + 32)
+        assert image.size == (5 * 34 - 2, 64 + 2 + 32)
     assert read_frames(clip, 5).shape == (5, 32, 48 + 32, 3)
 
 

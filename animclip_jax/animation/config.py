@@ -123,14 +123,22 @@ _SEEN_BY = {
     "wipe": ("cut",),
     "scenes": ("cut",),
 }
+# Ranges that say where or when, not how much.
+_PLACES = frozenset({"shot_size", "start", "when", "softness"})
 
 
 def alone(component: str, num_frames: int, image_size: int) -> AnimationConfig:
-    """That component in every clip, and beside it only a fixed framing and what it needs."""
+    """That component in every clip, at its strongest; beside it a framing and what it needs."""
     on = {component, *_SEEN_BY.get(component, ())}
     parts: dict[str, Any] = {
         name: part(probability=float(name in on)) for name, part in COMPONENTS.items()
     }
+    strongest = {
+        name: (getattr(parts[component], name)[1],) * 2
+        for name in COMPONENTS[component].LIMITS
+        if name not in _PLACES
+    }
+    parts[component] = dataclasses.replace(parts[component], **strongest)
     if component != "framing":
         parts["framing"] = Framing(1.0, shot_size=(0.7, 0.7))
     return AnimationConfig("full", num_frames, image_size, **parts)

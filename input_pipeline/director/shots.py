@@ -27,8 +27,8 @@ def cut(draws: tf.Tensor, config: Cut, num_frames: int, forced: tf.Tensor) -> tf
 
 
 def scenes(draws: tf.Tensor, config: Scenes) -> tf.Tensor:
-    """-> bool [...], clips that show a second picture from the first cut on."""
-    return draws[..., 0, 0] < config.probability
+    """-> bool [B], clips that show a second picture from the first cut on."""
+    return draws[:, 0, 0] < config.probability
 
 
 def dissolve(draws: tf.Tensor, config: Dissolve, num_frames: int) -> tf.Tensor:

@@ -91,6 +91,8 @@ def test_alone_has_the_component_in_every_clip_and_little_else() -> None:
         on = {other for other in COMPONENTS if config.is_on(other)}
         assert name in on and on - {name} <= {"framing", "pan", "cut"}
         assert getattr(config, name).probability == 1.0
+    assert alone("pan", 8, 64).pan == Pan(1.0, (0.5, 0.5))
+    assert alone("cut", 8, 64).cut == Cut(1.0)
 
 
 def test_the_shipped_configuration_says_what_the_defaults_are() -> None:

@@ -152,6 +152,16 @@ def test_lines_move_by_whole_pixels_exactly_and_alike_on_every_platform():
     )
 
 
+def test_lines_move_by_parts_of_pixels_linearly():
+    pixels = np.random.default_rng(0).random((1, 20, 3, 3)).astype(np.float32)
+    got = renderer.shift_lines(pixels, np.float32([[0.75, -0.75, 2.25]]))[0]
+    up, down = pixels[0, 5], pixels[0, 6]
+    np.testing.assert_allclose(got[5, 0], 0.25 * up[0] + 0.75 * down[0], atol=1e-6)
+    np.testing.assert_allclose(got[6, 1], 0.25 * down[1] + 0.75 * up[1], atol=1e-6)
+    wanted = 0.75 * pixels[0, 7, 2] + 0.25 * pixels[0, 8, 2]
+    np.testing.assert_allclose(got[5, 2], wanted, atol=1e-6)
+
+
 def test_shifts_at_and_beside_whole_pixels_agree_when_jitted():
     """Where a coordinate is an integer, rounding it in two ways has moved pixels before."""
     pixels = np.random.default_rng(0).random((1, 64, 64, 3)).astype(np.float32)

@@ -14,9 +14,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from animclip_jax.animation.config import AnimationConfig
+from animclip_jax.animation.components import Scenes
+from animclip_jax.animation.config import PRESETS, AnimationConfig
+from animclip_jax.animation.render import render
 from input_pipeline import batches, store
-from input_pipeline.director import direct
+from input_pipeline.director import direct, noise
 from input_pipeline.sources import Examples, open_source
 from input_pipeline.tokenizer import Tokenizer
 
@@ -55,11 +57,11 @@ def examples(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Examp
     return open_source(f"folder:{directory}", str(tmp_path_factory.mktemp("cache")))
 
 
-def train(examples: Examples, **changes: int) -> list[dict]:
+def train(examples: Examples, animation: AnimationConfig = ANIMATION, **changes: int) -> list[dict]:
     """The batches of `steps` steps (4 unless told)."""
     steps = changes.pop("steps", 4)
     settings = {"canvas_size": 48, "batch_size": BATCH, "seed": 1, "start_step": 0} | changes
-    made = batches.train_batches(examples, ANIMATION, Tokenizer(16, 1000), **settings)
+    made = batches.train_batches(examples, animation, Tokenizer(16, 1000), **settings)
     return list(itertools.islice(made, steps))
 
 
@@ -93,6 +95,15 @@ def test_what_a_batch_is(examples: Examples) -> None:
         assert ((boxes[..., :2] - beyond).min(axis=1) < 0.08).all()
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_leaves_the_pipeline(examples: Examples, preset: str) -> None:
+    animation = dataclasses.replace(ANIMATION, preset=preset)
+    plan = train(examples, animation, steps=1)[0]["plan"]
+    windows = 5 if preset in ("shots", "full") else 4
+    assert plan.boxes.shape == (BATCH, windows, 4) and plan.gain.shape == (BATCH, 4)
+    assert plan.at.shape == (BATCH, windows - 4) and plan.at.dtype == np.int32
+
+
 def test_captions_are_those_of_the_picture(examples: Examples) -> None:
     tokenizer = Tokenizer(16, 1000)
     chosen = set()
@@ -105,13 +116,9 @@ def test_captions_are_those_of_the_picture(examples: Examples) -> None:
     assert len(chosen) > 35
 
 
-def recipe(examples: Examples) -> batches._Recipe:
-    return batches._Recipe(examples, ANIMATION, 48, BATCH, 1, 1, range(BATCH))
-
-
 def test_the_canvas_shows_what_the_windows_see(examples: Examples, directory: Path) -> None:
     for step, batch in enumerate(train(examples)):
-        draws = batches._noise(recipe(examples), tf.constant(step, tf.int64))
+        draws = noise(1, tf.constant(step * BATCH, tf.int64), BATCH)
         sizes = examples.sizes[batch["index"]]
         windows = direct(draws, tf.constant(sizes)[:, None], ANIMATION)[0].boxes.numpy()
         for row, (height, width) in enumerate(sizes):
@@ -309,6 +316,30 @@ def encode(pixels: np.ndarray, mode: str, kind: str) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).convert(mode).save(buffer, kind, quality=95)
     return buffer.getvalue()
+
+
+def test_the_host_renders_the_clips_that_the_device_would(examples: Examples) -> None:
+    on_host = dataclasses.replace(ANIMATION, render="host")
+    for ours, theirs in zip(train(examples), train(examples, on_host), strict=True):
+        assert theirs.keys() == {"frames", "tokens", "index"}
+        assert theirs["frames"].shape == (BATCH, 4, 32, 32, 3)
+        assert theirs["frames"].dtype == np.uint8
+        assert (theirs["index"] == ours["index"]).all()
+        wanted = np.asarray(render(ours["canvas"], ours["plan"], 32)) * 255
+        assert np.abs(theirs["frames"] - wanted).max() < 1.5
+
+
+def test_clips_of_two_scenes(examples: Examples) -> None:
+    two = dataclasses.replace(ANIMATION, scenes=Scenes(0.5))
+    whole = train(examples, two, steps=3)
+    parts = [train(examples, two, steps=3, process_index=n, process_count=2) for n in range(2)]
+    for batch, *pieces in zip(whole, *parts, strict=True):
+        for array, *fragments in zip(flat(batch), *map(flat, pieces), strict=True):
+            assert array.tobytes() == np.concatenate(fragments).tobytes()
+        assert batch["canvas"].shape == (BATCH, 48, 48, 3)
+    # Captions of one picture have 4 words, joint ones 9 (with the comma).
+    lengths = np.concatenate([(batch["tokens"] != 0).sum(axis=1) for batch in whole])
+    assert 0.2 < (lengths > lengths.min() + 3).mean() < 0.8
 
 
 def videos(tmp_path: Path, lengths: list[int]) -> Examples:

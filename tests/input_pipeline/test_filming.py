@@ -62,11 +62,14 @@ def test_what_fits_is_on_the_canvas_pixel_for_pixel(shape: tuple[int, int]) -> N
     assert not canvas[height + filming.EDGE :].any() and not canvas[:, width + filming.EDGE :].any()
 
 
-@pytest.mark.parametrize("shape", [(49, 10), (200, 30), (60, 90)])
-def test_a_longer_side_is_shrunk_to_the_canvas(shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("shape", "antialias"),
+    [((49, 10), False), ((72, 60), False), ((73, 60), True), ((200, 30), True), ((60, 90), True)],
+)
+def test_a_longer_side_is_shrunk_to_the_canvas(shape: tuple[int, int], antialias: bool) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
     size = np.minimum(shape, 48)
-    wanted = tf.image.resize(pixels, size, antialias=True).numpy()
+    wanted = tf.image.resize(pixels, size, antialias=antialias).numpy()
     canvas = filming.to_canvas(tf.constant(pixels), 48, 48).numpy()
     np.testing.assert_allclose(canvas[: size[0], : size[1]], wanted, rtol=0, atol=0.501)
 

@@ -1,0 +1,31 @@
+"""Tests of input_pipeline.scenes."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from input_pipeline import scenes
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "joined"),
+    [
+        ("A dog runs.", "a cat sleeps.", "A dog runs, then a cat sleeps."),
+        ("a dog runs . ", "a cat", "a dog runs, then a cat"),
+        ("a dog v1.5", "a cat", "a dog v1.5, then a cat"),
+    ],
+)
+def test_captions_are_joined(first: str, second: str, joined: str) -> None:
+    found = scenes.join_captions(tf.constant(first), tf.constant(second))
+    assert found.numpy().decode() == joined
+
+
+@pytest.mark.parametrize("canvas_size", [48, 49, 320])
+def test_halves_fill_the_canvas_and_keep_apart(canvas_size: int) -> None:
+    upper, lower = scenes.heights(canvas_size)
+    parts = [np.full((rows, canvas_size, 3), 10 * rows % 256, np.uint8) for rows in (upper, lower)]
+    canvas = scenes.on_halves(*map(tf.constant, parts)).numpy()
+    assert canvas.shape == (canvas_size, canvas_size, 3)
+    assert (canvas[: canvas_size // 2] == parts[0][0, 0]).all()
+    assert (canvas[canvas_size // 2 :] == parts[1][0, 0]).all()
+    assert canvas_size - upper - lower >= 2
