@@ -12,6 +12,12 @@ from ml_collections import ConfigDict
 
 from configs import common
 
+# What clips of four frames of 64 pixels can't show.
+TOO_FINE = (
+    *("roll", "shake", "acceleration", "sampling", "dissolve", "wipe", "fade"),
+    *("focus", "exposure", "motion_blur"),
+)
+
 
 def get_config() -> ConfigDict:
     """The animated arm."""
@@ -28,6 +34,8 @@ def get_config() -> ConfigDict:
     config.animation.pan.update(probability=0.8, travel=(0.3, 1.0))
     config.animation.tilt.update(probability=0.8, travel=(0.3, 1.0))
     config.animation.zoom.ratio = (1.1, 1.4)
+    for name in TOO_FINE:
+        config.animation[name].probability = 0.0
     config.model.context_length = 24  # the world's captions have at most 18 words
     config.model.embed_dim = 32  # a narrow coarse embedding, as a large index would want
     config.loss.matching_weight = 0.6

@@ -73,6 +73,7 @@ def test_folders_takes_any_architecture():
         module.get_config("vit_b33")
 
 
-def test_graph_definition_builds_nothing():
-    config = importlib.import_module("configs.folders").get_config("vit_l14")
+@pytest.mark.parametrize("name", PRESETS)
+def test_graph_definition_builds_every_architecture_and_no_array(name):
+    config = importlib.import_module("configs.folders").get_config(name)
     step.graph_definition(settings.retriever(config))

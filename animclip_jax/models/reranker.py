@@ -8,6 +8,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from animclip_jax.models.clip import ClipConfig
@@ -19,7 +20,7 @@ class RerankerConfig:
     """Sizes of the re-ranker.
 
     A video's code has T * (1 + pooled_grid**2) tokens of `code_width`: per frame its [CLS] and its
-    patches averaged over a pooled_grid x pooled_grid raster.
+    patches averaged over a pooled_grid x pooled_grid raster, those on a border in parts.
     """
 
     layers: int = 2
@@ -30,16 +31,28 @@ class RerankerConfig:
     pooled_grid: int = 2
 
 
+def area_weights(grid: int, cells: int) -> np.ndarray:
+    """How much of each of `cells` equal parts of a side each of its `grid` patches covers.
+
+    Returns:
+      float32 [cells, grid]; rows sum to 1. Patches on a border belong to both parts.
+    """
+    edges = np.arange(cells + 1) * grid / cells
+    patch = np.arange(grid)
+    covered = np.minimum(edges[1:, None], patch + 1) - np.maximum(edges[:-1, None], patch)
+    return (np.clip(covered, 0.0, 1.0) * cells / grid).astype(np.float32)
+
+
 class VideoCoder(nnx.Module):
     """Frame tokens -> the video's compact code, computed once a video and stored."""
 
     def __init__(
         self, clip: ClipConfig, config: RerankerConfig, num_frames: int, *, rngs: nnx.Rngs
     ):
-        if clip.grid % config.pooled_grid:
+        if config.pooled_grid > clip.grid:
             raise ValueError(
-                f"{clip.grid} x {clip.grid} patches can't be pooled to {config.pooled_grid} x "
-                f"{config.pooled_grid}: pooled_grid must divide {clip.grid}"
+                f"reranker.pooled_grid is {config.pooled_grid}, wanted at most {clip.grid}, the "
+                "patches on a side of a frame"
             )
         dtype = jnp.dtype(clip.dtype)
         width = clip.vision.width
@@ -64,9 +77,9 @@ class VideoCoder(nnx.Module):
     def __call__(self, tokens: jax.Array) -> jax.Array:
         """tokens [B, T, 1 + N, D] -> code [B, M, code_width] with M = T * (1 + pooled_grid**2)."""
         B, T, _, D = tokens.shape
-        side, cell = self.pooled_grid, self.grid // self.pooled_grid
-        patches = tokens[:, :, 1:].reshape(B, T, side, cell, side, cell, D)
-        pooled = patches.mean(axis=(3, 5)).reshape(B, T, side * side, D)
+        patches = tokens[:, :, 1:].reshape(B, T, self.grid, self.grid, D)
+        share = area_weights(self.grid, self.pooled_grid).astype(patches.dtype)
+        pooled = jnp.einsum("yr,xc,btrcd->btyxd", share, share, patches).reshape(B, T, -1, D)
         kept = jnp.concatenate([tokens[:, :, :1], pooled], axis=2)
         code = self.projection(self.norm(kept).astype(self.dtype))
         code = code + (self.frame_embedding[...] + self.place_embedding[...]).astype(self.dtype)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from animclip_jax.models.reranker import RerankerConfig
+from animclip_jax.models.reranker import RerankerConfig, area_weights
 from animclip_jax.models.retriever import Retriever, RetrieverConfig, TemporalConfig
 from tests.models.test_clip import SMALL
 
@@ -166,6 +166,16 @@ def test_gradient_reaches_the_head_at_once_and_every_part_after_one_step(model):
         assert np.abs(leaf).max() > 0, f"no gradient at {name}"
 
 
-def test_raster_must_divide_the_patches():
-    with pytest.raises(ValueError, match="pooled_grid must divide 4"):
-        Retriever(RetrieverConfig(SMALL, RerankerConfig(pooled_grid=3), 3), rngs=nnx.Rngs(0))
+def test_a_raster_that_does_not_divide_the_patches_shares_those_on_its_borders():
+    # 7 patches a side, ViT-B/32's, in 2 parts: the middle one is half each one's.
+    wanted = np.array([[2, 2, 2, 1, 0, 0, 0], [0, 0, 0, 1, 2, 2, 2]]) / 7
+    np.testing.assert_allclose(area_weights(7, 2), wanted, atol=1e-6)
+    np.testing.assert_array_equal(area_weights(4, 2), [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]])
+    for grid, cells in ((7, 3), (14, 4), (24, 5), (16, 16)):
+        np.testing.assert_allclose(area_weights(grid, cells).sum(axis=1), 1, rtol=1e-6)
+        np.testing.assert_allclose(area_weights(grid, cells).sum(axis=0), cells / grid, rtol=1e-6)
+
+
+def test_a_raster_finer_than_the_patches_is_refused():
+    with pytest.raises(ValueError, match="pooled_grid is 5, wanted at most 4"):
+        Retriever(RetrieverConfig(SMALL, RerankerConfig(pooled_grid=5), 3), rngs=nnx.Rngs(0))
