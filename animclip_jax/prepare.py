@@ -1,4 +1,7 @@
-"""`animclip prepare SOURCE --out STORE`: decodes videos, and shrinks pictures, once and for all."""
+"""`animclip prepare SOURCE --out STORE`: decodes videos, and shrinks pictures, once and for all.
+
+`animclip prepare --bake N --config=FILE --out DIR` makes whole batches instead (see bake.py).
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,11 @@ PICTURE_KINDS = ("tfrecord", "webdataset", "tfds")
 
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, 1 after saying on stderr what is wrong, or 130 after Ctrl-C."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if any(argument.split("=")[0] in ("--bake", "-bake") for argument in arguments):
+        from animclip_jax import bake
+
+        return bake.main(argv)
     options = _parser().parse_args(argv)
     out = Path(options.out).expanduser()
     try:

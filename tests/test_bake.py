@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from animclip_jax import bake, train
+from animclip_jax import bake, prepare, train
 from configs import quickstart
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,9 +52,8 @@ def test_a_machine_without_tensorflow_trains_the_same(
     monkeypatch.chdir(ROOT)
     cache = tmp_path / "cache"
     assert train.main(flags(tmp_path / "source", data__cache_dir=cache)) == 0
-    config = quickstart.get_config()
-    config.update_from_flattened_dict(CHANGES | {"data.cache_dir": str(cache)})
-    bake.bake(config, tmp_path / "baked", 3)
+    *settings, _ = flags(tmp_path / "run", data__cache_dir=cache)
+    assert prepare.main([*settings, "--bake=3", f"--out={tmp_path / 'baked'}"]) == 0
     changes = {"data__train": f"baked:{tmp_path / 'baked'}", "data__cache_dir": cache}
     arguments = flags(tmp_path / "run", **changes)
     run = subprocess.run(
@@ -80,3 +79,15 @@ def test_batches_of_another_configuration_are_refused(tmp_path: Path, capsys) ->
     changes = {"data__train": f"baked:{tmp_path / 'baked'}", "batch_size": 16}
     assert train.main(flags(tmp_path / "run", **changes)) == 1
     assert "baked with batch_size 8, but the run wants 16" in capsys.readouterr().err
+
+
+def test_baking_asks_for_what_it_lacks(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(ROOT)
+    asked = ["--bake", "2", "--config=configs/quickstart.py", f"--out={tmp_path}"]
+    assert prepare.main(["folder:somewhere", *asked]) == 1
+    assert "--bake takes its source from --config.data.train" in capsys.readouterr().err
+    assert prepare.main(asked) == 1
+    assert str(tmp_path) in capsys.readouterr().err
+    for lacking in (asked[:2] + asked[3:], asked[:3]):
+        with pytest.raises(SystemExit):
+            prepare.main(lacking)
