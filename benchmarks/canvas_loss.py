@@ -1,6 +1,6 @@
 """What a clip loses by crossing as one small square canvas: PSNR against the whole picture.
 
-    python benchmarks/canvas_loss.py PHOTO... [--canvas_size 320] [--image_size 224] [--clips 8]
+    python -m benchmarks.canvas_loss PHOTO... [--canvas_size 320] [--image_size 224] [--clips 8]
 
 Every clip is rendered twice from one plan: from the canvas, uint8 [S, S, 3], that the pipeline
 sends to the device, and from all pixels of the picture. Prints the median and the worst of both

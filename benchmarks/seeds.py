@@ -1,6 +1,6 @@
 """Several seeds of one sweep -> a Markdown table: mean and spread (standard deviation) over seeds.
 
-    python benchmarks/seeds.py runs/quickstart runs/seed1 runs/seed2
+    python -m benchmarks.seeds runs/quickstart runs/seed1 runs/seed2
 
 Each folder is a sweep that `animclip report` has gathered into results.json.
 """
