@@ -1,6 +1,6 @@
 """How hard the embedded world's gallery is: how many of its videos each caption is true of.
 
-    python -m benchmarks.drawn_world --split test --count 600
+python -m benchmarks.drawn_world --split test --count 600
 """
 
 import argparse

@@ -55,13 +55,12 @@ def row(seed: int, name: str, first: tf.Tensor, count: tf.Tensor | int) -> tf.Te
     count: one op for a batch, where one for each clip would cost half of a picture's decoding.
     """
     counter = tf.cast(first, tf.uint64) * (SHOTS * DRAWS // 4)
-    uniform = tf.raw_ops.StatelessRandomUniformV2(
-        shape=[count * SHOTS * DRAWS],
+    return tf.raw_ops.StatelessRandomUniformV2(
+        shape=[count, SHOTS, DRAWS],
         key=tf.constant([stream_key(seed, name)], tf.uint64),
         counter=tf.stack([counter, tf.constant(0, tf.uint64)]),
         alg=1,  # Philox
     )
-    return tf.reshape(uniform, [count, SHOTS, DRAWS])
 
 
 def of_clip(draws: tf.Tensor) -> tf.Tensor:
