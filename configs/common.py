@@ -35,15 +35,8 @@ def get_config(preset: str = "tiny") -> ConfigDict:
 
     config.model = ConfigDict(dataclasses.asdict(PRESETS[preset]))
 
-    config.animation = ConfigDict()
-    config.animation.preset = "full"  # repeat, still, zoom, camera, shots or full
-    config.animation.num_frames = 12
+    config.animation = _animation()
     config.animation.image_size = config.model.get_ref("image_size")
-    config.animation.render = "device"  # or host: clips leave tf.data as frames
-    # Each component: how probable it is in a clip, and the ranges its amounts are drawn from; see
-    # animclip_jax/animation/components.py for the units.
-    for name, component in COMPONENTS.items():
-        config.animation[name] = ConfigDict(dataclasses.asdict(component()))
 
     config.reranker = ConfigDict(dataclasses.asdict(RERANKERS[preset]))
 
@@ -74,3 +67,16 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     config.evaluation.batch_size = 32  # videos or captions
     config.evaluation.rerank_k = 20  # candidates a query that are re-ranked
     return config
+
+
+def _animation() -> ConfigDict:
+    """How pictures are filmed, but for the size of the frames."""
+    animation = ConfigDict()
+    animation.preset = "full"  # repeat, still, zoom, camera, shots or full
+    animation.num_frames = 12
+    animation.render = "device"  # or host: clips leave tf.data as frames
+    # Each component: how probable it is in a clip, and the ranges its amounts are drawn from; see
+    # animclip_jax/animation/components.py for the units.
+    for name, component in COMPONENTS.items():
+        animation[name] = ConfigDict(dataclasses.asdict(component()))
+    return animation
