@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 from tqdm import tqdm
 
-from input_pipeline import store, workers
+from input_pipeline import quarantine, store, workers
 from input_pipeline.partial import Encoded, Partial
 from input_pipeline.video import read_frames
 
@@ -121,8 +121,8 @@ def encode_video(path: Path, settings: FrameSettings) -> Encoded:
 
 
 def write_quarantine(path: Path, bad: Mapping[str, str]) -> None:
-    """Writes {file: reason} as JSON lines, see `_quarantine_lines`; without any all are good."""
-    store.write_lines(path, _quarantine_lines(bad))
+    """Writes {file: reason} as JSON lines, see `quarantine.lines`; without any all are good."""
+    store.write_lines(path, quarantine.lines(bad.items()))
 
 
 def check_share(
@@ -190,13 +190,8 @@ def _write_store(
         for name, videos in collection.splits.items():
             lines = ({"id": id, "captions": captions} for id, captions in videos.items())
             writer.write_lines(f"{SPLITS}/{name}.jsonl", lines)
-        writer.write_lines(QUARANTINE, _quarantine_lines(bad))
+        writer.write_lines(QUARANTINE, quarantine.lines(bad.items()))
         details["num_quarantined"] = len(bad)
-
-
-def _quarantine_lines(bad: Mapping[str, str]) -> list[dict[str, Any]]:
-    """An object for each: "file", "reason", and "count", how often it is met."""
-    return [{"file": file, "reason": reason, "count": 1} for file, reason in bad.items()]
 
 
 def _stop_if_too_many(
