@@ -51,6 +51,7 @@ def fractions(windows: ShotPlan, photo: np.ndarray) -> ShotPlan:
         boxes=windows.boxes / extent,
         shear=windows.shear / extent[:2],
         smear=windows.smear / extent,
+        extent=np.ones(2, np.float32),
     )
 
 

@@ -121,7 +121,9 @@ def _kornia(encoded: bytes, num_frames: int, size: int) -> object:
                 for y, x, side in windows]  # fmt: skip
     picture = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
     many = picture.expand(num_frames, -1, -1, -1)
-    return kornia.geometry.warp_affine(many, torch.tensor(matrices), (size, size))
+    return kornia.geometry.warp_affine(
+        many, torch.tensor(matrices, dtype=torch.float32), (size, size)
+    )
 
 
 def _albumentations(encoded: bytes, num_frames: int, size: int) -> object:

@@ -5,8 +5,8 @@ TensorFlow ops alone, so that all of it runs inside Dataset.map.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import numpy as np
@@ -14,15 +14,12 @@ import tensorflow as tf
 
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
-from input_pipeline import scenes
+from input_pipeline import packed_plan, scenes
 from input_pipeline.director import direct, noise
-from input_pipeline.director.shots import most_overlap
+from input_pipeline.picture_header import JPEG_START, stored_size
 from input_pipeline.rendering import render_clip
 
-JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
-
-# Pixels of an edge that are repeated beyond it: the renderer's filters reach no further.
-EDGE = 8
+JPEG_END = b"\xff\xd9"
 
 # A clip on its way through the pipeline, or a batch of them: names -> tensors.
 Clip = dict[str, tf.Tensor]
@@ -39,10 +36,10 @@ def plan_batch(animation: AnimationConfig, canvas_size: int) -> Callable[[Clip],
         plan, picture = direct(clips["noise"], clips["size"], animation)
         clips = {name: value for name, value in clips.items() if name != "noise"}
         if animation.is_on("scenes"):
-            return clips | {"plan": _pack(plan, picture)}
+            return clips | {"plan": packed_plan.pack(plan, picture)}
         region = smallest_region(plan, clips["size"][:, 0])
         placed = on_canvas(plan, region, canvas_size, canvas_size)
-        return clips | {"plan": _pack(placed, picture), "region": region}
+        return clips | {"plan": packed_plan.pack(placed, picture), "region": region}
 
     return plan
 
@@ -54,34 +51,38 @@ def film_clip(
 ) -> Callable[[Clip], Clip]:
     """A function from a planned clip to what leaves the pipeline.
 
-    That is canvas and plan, or where the host renders frames uint8 [T, O, O, 3]; caption and index.
+    That is the canvas, as much of it as holds the picture, and the packed plan, or where the host
+    renders frames uint8 [T, O, O, 3]; caption and index.
     read: from a clip, a picture's number in it and a region to the region's pixels.
     """
 
     def film(clip: Clip) -> Clip:
-        planned, picture = _unpack(clip["plan"], animation)
+        packed = clip["plan"]
         if "region" in clip:
-            pixels = read(clip, 0, clip["region"])
-            canvas, plan = to_canvas(pixels, canvas_size, canvas_size), planned
+            canvas = fitted(read(clip, 0, clip["region"]), canvas_size, canvas_size)
         else:
+            plan, picture = packed_plan.unpack(packed, animation)
             canvas, plan = put_on_canvas(
                 lambda number, region: read(clip, number, region),
                 clip["size"],
-                planned,
+                plan,
                 picture,
                 canvas_size,
                 animation,
             )
+            packed = packed_plan.pack(plan, picture)
         kept = {"caption": clip["caption"], "index": clip["index"][0]}
         if animation.render == "host":
+            plan, _ = packed_plan.unpack(packed, animation)
+            canvas = edge_repeated(canvas, canvas_size, canvas_size)
             return kept | {"frames": render_clip(canvas, plan, animation.image_size)}
-        return kept | {"canvas": canvas, "plan": plan}
+        return kept | {"canvas": canvas, "plan": packed}
 
     return film
 
 
 class Filmed(NamedTuple):
-    """One clip, as NumPy arrays: canvas uint8 [S, S, 3]; plan, in fractions of it.
+    """One clip, as NumPy arrays: canvas uint8 [S, S, 3], filled; plan, in fractions of it.
 
     windows: the plan in pixels of the pictures. picture: int32 [V], the one that each window sees.
     """
@@ -107,7 +108,7 @@ def film_pictures(
         return tf.constant(pictures[picture][y : y + height, x : x + width])
 
     canvas, plan = put_on_canvas(read, size, windows, picture, canvas_size, animation)
-    filmed = Filmed(canvas, plan, windows, picture)
+    filmed = Filmed(edge_repeated(canvas, canvas_size, canvas_size), plan, windows, picture)
     return tf.nest.map_structure(lambda part: part.numpy(), filmed)
 
 
@@ -119,7 +120,9 @@ def put_on_canvas(
     canvas_size: int,
     animation: AnimationConfig,
 ) -> tuple[tf.Tensor, ShotPlan]:
-    """The canvas uint8 [S, S, 3] that a clip sees, and its plan in fractions of that.
+    """What a clip sees of a canvas uint8 [S, S, 3], and its plan in fractions of that.
+
+    One picture is at the canvas's top left, and only as much is given as it covers.
 
     Args:
       read: from a picture's number and a region to its pixels. size: int32 [P, 2], the pictures'.
@@ -128,7 +131,7 @@ def put_on_canvas(
 
     def one() -> tuple[tf.Tensor, ShotPlan]:
         region = smallest_region(plan, size[0])
-        canvas = to_canvas(read(0, region), canvas_size, canvas_size)
+        canvas = fitted(read(0, region), canvas_size, canvas_size)
         return canvas, on_canvas(plan, region, canvas_size, canvas_size)
 
     def two() -> tuple[tf.Tensor, ShotPlan]:
@@ -136,7 +139,8 @@ def put_on_canvas(
         for number, rows in enumerate(scenes.heights(canvas_size)):
             seen = _windows_of(plan, picture == number)
             region = smallest_region(seen, size[number])
-            halves.append(to_canvas(read(number, region), rows, canvas_size))
+            pixels = fitted(read(number, region), rows, canvas_size)
+            halves.append(edge_repeated(pixels, rows, canvas_size))
             plans.append(on_canvas(plan, region, rows, canvas_size))
         both = scenes.plan_on_halves(plans[0], plans[1], picture, canvas_size)
         return scenes.on_halves(halves[0], halves[1]), both
@@ -160,39 +164,46 @@ def smallest_region(plan: ShotPlan, size: tf.Tensor) -> tf.Tensor:
     return tf.concat([first, last - first], axis=-1)
 
 
-def decode_region(encoded: tf.Tensor, region: tf.Tensor) -> tf.Tensor:
+def decode_region(encoded: tf.Tensor, region: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     """Pixels uint8 [height, width, 3] of a region; of a whole JPEG no more than that is decoded.
 
-    One that is cut short raises InvalidArgumentError, wherever the region is.
+    size: int32 [2], the picture's (height, width). A file that has become another, such as one of a
+    billion pixels, is not decoded: that raises InvalidArgumentError, and so does one that is cut
+    short, wherever the region is.
     """
+
+    def crop_jpeg() -> tf.Tensor:
+        with _same_size(tf.image.extract_jpeg_shape(encoded)[:2], size):
+            return tf.image.decode_and_crop_jpeg(tf.identity(encoded), region, channels=3)
 
     def crop() -> tf.Tensor:
         y, x, height, width = tf.unstack(region)
-        return _decode(encoded)[y : y + height, x : x + width]
+        with _same_size(stored_size(encoded), size):
+            return _decode(tf.identity(encoded))[y : y + height, x : x + width]
 
     starts = tf.equal(tf.strings.substr(encoded, 0, len(JPEG_START)), JPEG_START)
     ends = tf.equal(tf.strings.substr(encoded, -len(JPEG_END), len(JPEG_END)), JPEG_END)
-    return tf.cond(
-        starts & ends,
-        lambda: tf.image.decode_and_crop_jpeg(encoded, region, channels=3),
-        crop,
-    )
+    return tf.cond(starts & ends, crop_jpeg, crop)
 
 
-def to_canvas(pixels: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """Puts uint8 [H, W, 3] into uint8 [height, width, 3], at its top left, pixel for pixel.
+def fitted(pixels: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """Pixels uint8 [h, w, 3] as they are put on a canvas of height x width.
 
-    A side that is longer than the canvas is shrunk to it, anti-aliased. What is left is black, but
-    for a strip that repeats the edge, so that no filter of the renderer's sees the black.
+    As they are where they fit; a side that is longer is shrunk to the canvas's, anti-aliased.
     """
     size = tf.minimum(tf.shape(pixels)[:2], [height, width])
-    pixels = tf.cond(
+    return tf.cond(
         tf.reduce_any(tf.shape(pixels)[:2] > size),
         lambda: _shrunk(pixels, size),
         lambda: pixels,
     )
-    pixels = _filled(pixels, width, axis=1)
-    return tf.ensure_shape(_filled(pixels, height, axis=0), [height, width, 3])
+
+
+def edge_repeated(pixels: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """Pixels uint8 [h, w, 3] -> the canvas uint8 [height, width, 3], as the renderer fills it."""
+    rows = tf.minimum(tf.range(height), tf.shape(pixels)[0] - 1)
+    columns = tf.minimum(tf.range(width), tf.shape(pixels)[1] - 1)
+    return tf.gather(tf.gather(pixels, rows), columns, axis=1)
 
 
 def on_canvas(plan: ShotPlan, region: tf.Tensor, height: int, width: int) -> ShotPlan:
@@ -210,6 +221,7 @@ def on_canvas(plan: ShotPlan, region: tf.Tensor, height: int, width: int) -> Sho
         boxes=tf.clip_by_value((plan.boxes - origin) / extent, 0.0, 1.0),
         shear=plan.shear / side,
         smear=plan.smear / extent,
+        extent=tf.minimum(region[..., 0, 2:] / tf.constant([height, width], tf.float32), 1.0),
     )
 
 
@@ -227,43 +239,18 @@ def _shrunk(pixels: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.round(tf.clip_by_value(resized, 0.0, 255.0)), tf.uint8)
 
 
-def _filled(pixels: tf.Tensor, length: int, axis: int) -> tf.Tensor:
-    """Pixels [H, W, 3] made `length` long: the edge repeated some times, then black."""
-    shape = tf.shape(pixels)
-    missing = length - shape[axis]
-    strip = tf.minimum(missing, EDGE)
-    edge = pixels[-1:] if axis == 0 else pixels[:, -1:]
-    ones = tf.one_hot(axis, 3, on_value=strip, off_value=1)
-    rest = tf.tensor_scatter_nd_update(shape, [[axis]], [missing - strip])
-    return tf.concat([pixels, tf.tile(edge, ones), tf.zeros(rest, tf.uint8)], axis=axis)
-
-
-def _pack(plan: ShotPlan, picture: tf.Tensor) -> tf.Tensor:
-    """A batch of plans as float32 [B, N].
-
-    `Dataset.unbatch` copies every part of every clip by itself, and TensorFlow 2.21's dies of parts
-    without elements, such as the transitions of a preset that has none.
-    """
-    parts = [tf.cast(part, tf.float32) for part in (*plan, picture)]
-    return tf.concat([tf.reshape(part, [tf.shape(part)[0], -1]) for part in parts], axis=1)
-
-
-def _unpack(packed: tf.Tensor, animation: AnimationConfig) -> tuple[ShotPlan, tf.Tensor]:
-    """One clip's float32 [N] -> its plan, and the picture that each window sees."""
-    T, K = animation.num_frames, most_overlap(animation)
-    V = T + K
-    shapes = ShotPlan([V, 4], [V, 2], [V], [V, 4], [K], [K, 3], [T], [T])
-    sizes = [math.prod(shape) for shape in shapes]
-    *parts, picture = tf.split(packed, [*sizes, V])
-    plan = ShotPlan(*(tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)))
-    return plan._replace(at=tf.cast(plan.at, tf.int32)), tf.cast(picture, tf.int32)
-
-
 def _windows_of(plan: ShotPlan, kept: tf.Tensor) -> ShotPlan:
     """The windows alone, of those that are kept, bool [V]."""
     return plan._replace(
         boxes=tf.boolean_mask(plan.boxes, kept), shear=tf.boolean_mask(plan.shear, kept)
     )
+
+
+def _same_size(found: tf.Tensor, wanted: tf.Tensor) -> AbstractContextManager[None]:
+    """Inside it, ops wait for the sizes (height, width) to be the same."""
+    same = tf.reduce_all(tf.equal(found, wanted))
+    said = ["another size than when the source was opened, (height, width)", found]
+    return tf.control_dependencies([tf.raw_ops.Assert(condition=same, data=said)])
 
 
 def _decode(encoded: tf.Tensor) -> tf.Tensor:

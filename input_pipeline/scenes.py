@@ -47,7 +47,7 @@ def plan_on_halves(
         name: tf.where(in_lower, getattr(placed[1], name), getattr(placed[0], name))
         for name in ("boxes", "shear", "smear")
     }
-    return upper._replace(**chosen)
+    return upper._replace(**chosen, extent=tf.ones_like(upper.extent))
 
 
 def _in_rows(plan: ShotPlan, first: int, count: int, canvas_size: int) -> ShotPlan:

@@ -25,6 +25,8 @@ class ShotPlan(NamedTuple):
       mix: [..., K, 3], the outgoing window's share of that frame: in the middle, and what it grows
         by from top to bottom and from left to right; cut off at 0 and 1.
       gain, offset: [..., T], a pixel p in [0, 1] leaves as gain p + offset.
+      extent: [..., 2], the height and width of the canvas that hold a picture, from the top left;
+        for the rest the renderer repeats the picture's edge.
     """
 
     boxes: Any
@@ -35,6 +37,7 @@ class ShotPlan(NamedTuple):
     mix: Any
     gain: Any
     offset: Any
+    extent: Any
 
 
 def upright(boxes: np.ndarray) -> ShotPlan:
@@ -50,4 +53,5 @@ def upright(boxes: np.ndarray) -> ShotPlan:
         mix=np.zeros((*lead, 0, 3), np.float32),
         gain=each + np.float32(1),
         offset=each,
+        extent=np.ones((*lead, 2), np.float32),
     )

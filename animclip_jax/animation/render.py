@@ -72,13 +72,27 @@ def render(canvas: jax.Array, plan: ShotPlan, image_size: int) -> jax.Array:
     Returns:
       float32 [B, T, O, O, 3] in [0, 1].
     """
-    pixels = canvas.astype(jnp.float32) / 255.0
+    pixels = edge_repeated(canvas, plan.extent).astype(jnp.float32) / 255.0
     rolled, upright = (functools.partial(f, image_size=image_size) for f in (_rolled, _upright))
     views = jax.lax.cond(jnp.any(plan.shear != 0.0), rolled, upright, pixels, plan)
     num_frames = plan.gain.shape[1]
     frames = _mix(views[:, :num_frames], views[:, num_frames:], plan)
     frames = plan.gain[..., None, None, None] * frames + plan.offset[..., None, None, None]
     return jnp.clip(frames, 0.0, 1.0)
+
+
+def edge_repeated(canvas: jax.Array, extent: jax.Array) -> jax.Array:
+    """Fills what the pictures leave of canvases [B, S, S, 3] with their edges.
+
+    extent: float32 [B, 2], see ShotPlan.
+    """
+    for axis in (1, 2):
+        length = canvas.shape[axis]
+        filled = jnp.round(extent[:, axis - 1] * length).astype(jnp.int32).reshape(-1, 1, 1, 1)
+        place = jnp.arange(length).reshape([-1 if n == axis else 1 for n in range(4)])
+        edge = jnp.take_along_axis(canvas, filled - 1, axis=axis)
+        canvas = jnp.where(place < filled, canvas, edge)
+    return canvas
 
 
 def clips(batch: dict[str, Any], image_size: int) -> jax.Array:

@@ -87,6 +87,7 @@ def direct(
         mix=mix,
         gain=gain,
         offset=offset,
+        extent=tf.cast(size[:, 0], tf.float32),
     )
     return plan, pick(everywhere)
 

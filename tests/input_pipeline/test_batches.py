@@ -162,7 +162,7 @@ def test_processes_together_make_the_same_batches(examples: Examples, process_co
 def test_threads_change_nothing(examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
     several = train(examples)
     for calls in (1, 13):
-        monkeypatch.setattr(batches, "PARALLEL_CALLS", calls)
+        monkeypatch.setattr(batches, "FILMED_AT_ONCE", calls)
         assert same(several, train(examples))
 
 

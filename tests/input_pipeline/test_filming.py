@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from animclip_jax.animation import render
 from animclip_jax.animation.plan import upright
 from input_pipeline import filming
 
@@ -36,7 +37,7 @@ def test_every_kind_of_picture_is_cropped_alike(mode: str, kind: str) -> None:
     with Image.open(io.BytesIO(encoded)) as image:
         wanted = np.asarray(image.convert("RGB"))[13:40, 21:61]
     region = tf.constant([13, 21, 27, 40], tf.int32)
-    pixels = filming.decode_region(tf.constant(encoded), region).numpy()
+    pixels = filming.decode_region(tf.constant(encoded), region, [50, 70]).numpy()
     assert pixels.shape == (27, 40, 3)
     assert np.abs(pixels.astype(float) - wanted).mean() < 3
 
@@ -44,22 +45,28 @@ def test_every_kind_of_picture_is_cropped_alike(mode: str, kind: str) -> None:
 def test_the_canvas_is_anti_aliased() -> None:
     stripes = np.zeros((165, 165, 3), np.uint8)
     stripes[:, ::2] = 255
-    canvas = filming.to_canvas(tf.constant(stripes), 33, 33).numpy()
+    canvas = filming.fitted(tf.constant(stripes), 33, 33).numpy()
     assert canvas.shape == (33, 33, 3) and canvas.dtype == np.uint8
     assert np.abs(canvas[:, 2:-2].astype(int) - 127).max() <= 16
 
 
 @pytest.mark.parametrize("shape", [(20, 30), (48, 48), (48, 47), (1, 1), (41, 40), (45, 2)])
 def test_what_fits_is_on_the_canvas_pixel_for_pixel(shape: tuple[int, int]) -> None:
-    height, width = shape
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
-    canvas = filming.to_canvas(tf.constant(pixels), 48, 48).numpy()
-    assert canvas.shape == (48, 48, 3) and (canvas[:height, :width] == pixels).all()
-    # The renderer's filters reach a few pixels further: they find the edge there, not black.
-    beyond = slice(width, width + filming.EDGE)
-    assert (canvas[:height, beyond] == pixels[:, -1:]).all()
-    assert (canvas[height : height + filming.EDGE] == canvas[height - 1]).all()
-    assert not canvas[height + filming.EDGE :].any() and not canvas[:, width + filming.EDGE :].any()
+    assert (filming.fitted(tf.constant(pixels), 48, 48).numpy() == pixels).all()
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (48, 48), (48, 47), (1, 1)])
+def test_host_and_device_repeat_the_edge_alike(shape: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    filled = filming.edge_repeated(tf.constant(pixels), 48, 48).numpy()
+    canvas = np.zeros((1, 48, 48, 3), np.uint8)
+    canvas[0, : shape[0], : shape[1]] = pixels
+    extent = np.float32([shape]) / np.float32(48)
+    np.testing.assert_array_equal(render.edge_repeated(canvas, extent)[0], filled)
+    assert (filled[: shape[0], : shape[1]] == pixels).all()
+    assert (filled[shape[0] :] == filled[shape[0] - 1]).all()
+    assert (filled[:, shape[1] :] == filled[:, shape[1] - 1 : shape[1]]).all()
 
 
 @pytest.mark.parametrize(
@@ -70,8 +77,8 @@ def test_a_longer_side_is_shrunk_to_the_canvas(shape: tuple[int, int], antialias
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
     size = np.minimum(shape, 48)
     wanted = tf.image.resize(pixels, size, antialias=antialias).numpy()
-    canvas = filming.to_canvas(tf.constant(pixels), 48, 48).numpy()
-    np.testing.assert_allclose(canvas[: size[0], : size[1]], wanted, rtol=0, atol=0.501)
+    made = filming.fitted(tf.constant(pixels), 48, 48).numpy()
+    np.testing.assert_allclose(made, wanted, rtol=0, atol=0.501)
 
 
 def test_windows_are_found_again_on_the_canvas() -> None:
@@ -81,11 +88,20 @@ def test_windows_are_found_again_on_the_canvas() -> None:
     # 40 rows stay as they are on a canvas of 50; 80 columns become 50.
     wanted = [[[0, 0, 40 / 50, 40 / 80], [0, 50 / 80, 30 / 50, 1]]]
     np.testing.assert_allclose(placed.boxes, wanted, atol=1e-6)
+    np.testing.assert_allclose(placed.extent, [[40 / 50, 1]], atol=1e-6)
 
 
 def test_a_jpeg_cut_short_is_refused_wherever_the_region_is() -> None:
     encoded = encode(gradient(400, 600), "RGB", "JPEG")
     region = tf.constant([0, 0, 8, 8], tf.int32)
-    filming.decode_region(tf.constant(encoded), region)
+    filming.decode_region(tf.constant(encoded), region, [400, 600])
     with pytest.raises(tf.errors.InvalidArgumentError):
-        filming.decode_region(tf.constant(encoded[:-300]), region)
+        filming.decode_region(tf.constant(encoded[:-300]), region, [400, 600])
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_picture_of_another_size_is_not_decoded(kind: str) -> None:
+    encoded = tf.constant(encode(gradient(40, 60), "RGB", kind))
+    region = tf.constant([0, 0, 8, 8], tf.int32)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="another size than when"):
+        filming.decode_region(encoded, region, [40, 61])

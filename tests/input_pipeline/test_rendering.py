@@ -24,7 +24,10 @@ def plans(config: AnimationConfig, count: int = CLIPS) -> ShotPlan:
     plan = eagerly(draws(count), size, config)
     extent = np.float32([96, 120, 96, 120])
     return plan._replace(
-        boxes=plan.boxes / extent, shear=plan.shear / extent[:2], smear=plan.smear / extent
+        boxes=plan.boxes / extent,
+        shear=plan.shear / extent[:2],
+        smear=plan.smear / extent,
+        extent=np.ones_like(plan.extent),
     )
 
 

@@ -110,7 +110,7 @@ def test_the_other_parts_of_a_plan(preset: str) -> None:
     shapes = {name: part.shape[1:] for name, part in plan._asdict().items()}
     assert shapes == {
         "boxes": (V, 4), "shear": (V, 2), "blur": (V,), "smear": (V, 4),
-        "at": (K,), "mix": (K, 3), "gain": (9,), "offset": (9,),
+        "at": (K,), "mix": (K, 3), "gain": (9,), "offset": (9,), "extent": (2,),
     }  # fmt: skip
     dtypes = {name: str(part.dtype) for name, part in plan._asdict().items()}
     assert dtypes.pop("at") == "int32" and set(dtypes.values()) == {"float32"}

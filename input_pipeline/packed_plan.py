@@ -1,0 +1,41 @@
+"""A ShotPlan as one row of numbers, the form in which it goes through tf.data.
+
+Fewer parts cost less, and `Dataset.unbatch` of TensorFlow 2.21 dies of parts without elements, such
+as the transitions of a preset that has none.
+"""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+from animclip_jax.animation.config import AnimationConfig
+from animclip_jax.animation.plan import ShotPlan
+from input_pipeline.director.shots import most_overlap
+
+
+def pack(plan: ShotPlan, picture: tf.Tensor) -> tf.Tensor:
+    """A plan with any leading axes, and the picture that each window sees -> float32 [..., N]."""
+    lead = tf.shape(picture)[:-1]
+    axes = len(picture.shape) - 1
+    flat = [
+        tf.reshape(tf.cast(part, tf.float32), tf.concat([lead, [math.prod(part.shape[axes:])]], 0))
+        for part in (*plan, picture)
+    ]
+    return tf.concat(flat, axis=-1)
+
+
+def unpack(packed: tf.Tensor, animation: AnimationConfig) -> tuple[ShotPlan, tf.Tensor]:
+    """float32 [..., N] -> the plan, and the picture that each window sees, int32 [..., V].
+
+    The leading axes are static.
+    """
+    T, K = animation.num_frames, most_overlap(animation)
+    V = T + K
+    shapes = ShotPlan([V, 4], [V, 2], [V], [V, 4], [K], [K, 3], [T], [T], [2])
+    lead = packed.shape[:-1]
+    *parts, picture = tf.split(packed, [*map(math.prod, shapes), V], axis=-1)
+    parts = [tf.reshape(part, [*lead, *shape]) for part, shape in zip(parts, shapes, strict=True)]
+    plan = ShotPlan(*parts)
+    return plan._replace(at=tf.cast(plan.at, tf.int32)), tf.cast(picture, tf.int32)
