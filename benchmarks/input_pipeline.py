@@ -31,7 +31,7 @@ from PIL import Image  # noqa: E402
 
 from animclip_jax.animation.config import AnimationConfig  # noqa: E402
 from animclip_jax.animation.render import render  # noqa: E402
-from benchmarks import input_peers  # noqa: E402
+from benchmarks import flicker, input_peers  # noqa: E402
 from input_pipeline import batches, prepare_pictures, sources  # noqa: E402
 from input_pipeline.tokenizer import Tokenizer  # noqa: E402
 
@@ -70,7 +70,10 @@ def main() -> int:
             ratios[f"best_antialiased_peer_over_ours{suffix}"] = best / ours.cpu_ms
             print_table(kind, rows, limit)
     figures["device"] = device_cost()
-    print(json.dumps({"device": figures["device"], "ratios": ratios}, indent=2))
+    figures["flicker"] = flickering()
+    ratios["flicker_over_pil"] = figures["flicker"]["ours"] / figures["flicker"]["PIL resize"]
+    shown = {name: figures[name] for name in ("device", "flicker", "ratios")}
+    print(json.dumps(shown, indent=2))
     print(f"not installed, not measured: {', '.join(input_peers.missing()) or 'none'}")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")
@@ -205,6 +208,14 @@ def device_cost() -> dict[str, float]:
         "frames would be, bytes": 3.0 * T * frame * frame,
     }
     return {"renderer FLOPs a clip (no roll)": flops} | shares | crossing
+
+
+def flickering() -> dict[str, float]:
+    """The mean second difference in time of a slow zoom of the sample photos, in grey levels."""
+    photos = [np.asarray(input_peers.sample_photo(name)) for name in PHOTOS]
+    found = [flicker.slow_zoom(photo, seed) for seed, photo in enumerate(photos)]
+    ours, pillows = np.mean(found, axis=0)
+    return {"ours": float(ours), "PIL resize": float(pillows)}
 
 
 def print_table(kind: str, rows: dict[str, Cost], limit: Cost) -> None:

@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from animclip_jax.animation.components import Zoom
-from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import upright
 from animclip_jax.animation.render import render
-from input_pipeline.filming import film_pictures
+from benchmarks import flicker
 
 film = jax.jit(render, static_argnums=2)
 SIDE, FRAME = 140, 64
@@ -53,22 +51,7 @@ def test_equals_rendering_four_times_finer(
 def test_a_slow_zoom_flickers_no_more_than_pillows_anti_aliased_resize(
     photos: list[np.ndarray],
 ) -> None:
-    config = AnimationConfig("zoom", 24, 112, zoom=Zoom(1.0, (1.15, 1.15)))
-
-    def flicker(frames: np.ndarray) -> float:
-        """The mean second difference in time, in grey levels."""
-        return np.abs(np.diff(frames.astype(float), 2, axis=0)).mean()
-
-    ours, pillows = [], []
-    for number, photo in enumerate(photos):
-        made = film_pictures([photo], config, number, 160)
-        canvas, plan = jax.tree.map(lambda part: part[None], (made.canvas, made.plan))
-        frames = np.asarray(film(jnp.asarray(canvas), plan, 112))[0]
-        ours.append(flicker(np.round(frames * 255)))
-        image = Image.fromarray(photo)
-        resized = [
-            image.resize((112, 112), Image.Resampling.BILINEAR, box=(x0, y0, x1, y1))
-            for y0, x0, y1, x1 in made.windows.boxes.astype(float)
-        ]
-        pillows.append(flicker(np.stack(resized)))
+    ours, pillows = zip(
+        *(flicker.slow_zoom(photo, n) for n, photo in enumerate(photos)), strict=True
+    )
     assert np.mean(ours) <= np.mean(pillows)

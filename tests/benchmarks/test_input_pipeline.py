@@ -46,6 +46,7 @@ def test_the_figures_hold_what_is_promised(
         assert ratios[f"ours_over_decode_only{suffix}"] == pytest.approx(1.2)
         assert ratios[f"best_antialiased_peer_over_ours{suffix}"] == pytest.approx(10)
         assert ratios[f"rate_over_decode_only{suffix}"] == pytest.approx(0.9)
+    assert 0.5 < ratios["flicker_over_pil"] <= 1
     assert "not installed, not measured: " in capsys.readouterr().out
 
 
