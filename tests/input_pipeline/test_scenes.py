@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from animclip_jax.animation.plan import upright
 from input_pipeline import scenes
 
 
@@ -29,3 +30,13 @@ def test_halves_fill_the_canvas_and_keep_apart(canvas_size: int) -> None:
     assert (canvas[: canvas_size // 2] == parts[0][0, 0]).all()
     assert (canvas[canvas_size // 2 :] == parts[1][0, 0]).all()
     assert canvas_size - upper - lower >= 2
+
+
+def test_the_renderer_fills_nothing_of_a_canvas_of_two() -> None:
+    whole = upright(np.float32([[0, 0, 1, 1], [0, 0, 0.5, 0.5]]))
+    part = whole._replace(extent=np.float32([0.5, 0.5]))
+    placed = scenes.plan_on_halves(part, part, tf.constant([0, 1]), 320)
+    np.testing.assert_array_equal(placed.extent, [1, 1])
+    rows = np.array(scenes.heights(320)) / 320
+    wanted = [[0, 0, rows[0], 1], [1 - rows[1], 0, 1 - rows[1] / 2, 0.5]]
+    np.testing.assert_allclose(placed.boxes, wanted, atol=1e-6)
