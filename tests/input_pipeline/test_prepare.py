@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from input_pipeline import prepare, store, workers
 from input_pipeline.partial import Encoded
 from input_pipeline.prepare import Effort, Item, Original, Work, prepare_store
-from input_pipeline.video import write_video
-from tests.input_pipeline.shard_files import encoded
 
 ROOT = Path(__file__).resolve().parents[2]
 EFFORT = Effort()
@@ -187,8 +186,12 @@ def folder_of(directory: Path, kind: str, count: int) -> None:
     directory.mkdir()
     name = {"image": "00.jpg", "video": "00.mp4"}[kind]
     if kind == "image":
-        (directory / name).write_bytes(encoded(100, (900, 700)))
+        noise = np.random.default_rng(0).integers(0, 256, (700, 900, 3), np.uint8)
+        Image.fromarray(noise).save(directory / name)
     else:
+        # Here, since workers import this file.
+        from input_pipeline.video import write_video
+
         write_video(directory / name, np.zeros((24, 128, 128, 3), np.uint8), 25)
     with (directory / "captions.jsonl").open("w") as lines:
         for n in range(count):

@@ -84,7 +84,7 @@ def test_batches_depend_on_their_step_alone(
     assert (index[:16] != index[16:]).any()
     assert all((levels(batch) == batch["index"]).all() for batch in whole)
     for count in (1, 2, 8):  # processes, and threads of each
-        monkeypatch.setattr(batches, "PARALLEL_CALLS", count)
+        monkeypatch.setattr(batches, "FILMED_AT_ONCE", count)
         parts = [
             run(examples, 2, start_step=2, batch_size=8, process_index=n, process_count=count)
             for n in range(count)
