@@ -28,7 +28,7 @@ found = {}
 for source in sys.argv[2:]:
     examples = open_source(source, sys.argv[1])
     run = train_batches(examples, AnimationConfig(num_frames=2, image_size=16), Tokenizer(16, 1000),
-                        canvas_size=32, batch_size=2, seed=0, start_step=1_000_000)
+                        canvas_size=32, batch_size=2, seed=0, start_step=999_999)
     levels = {}
     for batch in itertools.islice(run, 3):
         for index, canvas in zip(batch["index"], batch["canvas"]):
