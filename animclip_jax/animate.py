@@ -12,14 +12,14 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from animclip_jax import contact_sheet
 from animclip_jax.animation.components import Scenes
 from animclip_jax.animation.config import COMPONENTS, PRESETS, AnimationConfig, alone
 from animclip_jax.animation.render import render
 from animclip_jax.camera_path import draw_path
-from input_pipeline import video
+from input_pipeline import picture, video
 from input_pipeline.filming import Filmed, film_pictures
 
 # A sheet holds all frames side by side.
@@ -73,14 +73,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def read_photo(path: Path) -> np.ndarray:
-    """A picture uint8 [H, W, 3], turned as its EXIF mark says. Raises OSError or ValueError."""
+    """A picture as training decodes it, uint8 [H, W, 3]. Raises OSError or ValueError."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     try:
-        with Image.open(path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path}: can't be read as a picture: {error}") from error
+        return picture.pixels(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def frames_of(filmed: Filmed, image_size: int) -> np.ndarray:

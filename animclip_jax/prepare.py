@@ -1,78 +1,62 @@
-"""`animclip prepare SOURCE --out STORE`: decodes videos, and shrinks pictures, once and for all.
+"""`animclip prepare SOURCE --out=STORE`: decodes videos, and shrinks pictures, once and for all.
 
-`animclip prepare --bake N --config=FILE --out DIR` makes whole batches instead (see bake.py).
+`animclip prepare --bake=N --config=FILE --out=DIR` makes whole batches instead (see bake.py).
 """
 
-from __future__ import annotations
-
-import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
-from input_pipeline import folder, prepare, prepared, store
+from absl import flags
+from ml_collections import config_flags
+
+from animclip_jax import bake, command_line
+from input_pipeline import folder, prepare, prepare_videos, prepared, quarantine
 from input_pipeline.video_sets.collect import SETS, collect
 from input_pipeline.workers import Limits
 
 KINDS = ("folder", *SETS)
 PICTURE_KINDS = ("tfrecord", "webdataset", "tfds")
+# The flags that each kind of preparing takes, besides --out.
+EFFORT = ("processes", "max_bad", "time_limit", "memory_limit")
+TAKES = {
+    "videos": ("split", "num_frames", "short_side", "quality", *EFFORT),
+    "pictures": ("cache_dir", "short_side", "quality", *EFFORT),
+    "--bake": ("bake", "config"),
+}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, 1 after saying on stderr what is wrong, or 130 after Ctrl-C."""
-    arguments = sys.argv[1:] if argv is None else argv
-    if any(argument.split("=")[0] in ("--bake", "-bake") for argument in arguments):
-        from animclip_jax import bake
-
-        return bake.main(argv)
-    options = _parser().parse_args(argv)
-    out = Path(options.out).expanduser()
+    values, sources = command_line.parse_flags(argv, "animclip prepare", _define_flags)
+    out = Path(values.out).expanduser()
     try:
-        if _holds_pictures(options.source):
-            summary = _prepare_pictures(options, out)
-            print(_report(out, summary, "pictures"))
-            return 0
-        short_side = prepare.SHORT_SIDE if options.short_side is None else options.short_side
-        settings = prepare.FrameSettings(options.num_frames, short_side, options.quality)
-        effort = _effort(options)
-        summary = prepare.prepare_videos(
-            read_source(options.source, options.split), out, settings, effort
-        )
+        if "://" in values.out:
+            raise ValueError(f"--out={values.out}: wanted a folder on a disk; copy it afterwards")
+        if values.bake is not None:
+            print(_bake(values, sources, out))
+        else:
+            print(_prepare(values, sources, out))
     except (OSError, ValueError, RuntimeError) as error:
         print(f"animclip prepare: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("animclip prepare: stopped; the same command goes on from there", file=sys.stderr)
+        resumes = "" if values.bake else "; the same command goes on from there"
+        print(f"animclip prepare: stopped{resumes}", file=sys.stderr)
         return 130
-    print(_report(out, summary, "videos"))
     return 0
 
 
-def _holds_pictures(source: str) -> bool:
-    kind, _, location = source.partition(":")
-    if kind in PICTURE_KINDS:
-        return True
-    return kind == "folder" and bool(location) and not folder.read_listing(location).is_video
-
-
-def _prepare_pictures(options: argparse.Namespace, out: Path) -> dict:
-    from input_pipeline.prepare_pictures import SHORT_SIDE, prepare_pictures
-    from input_pipeline.sources import open_source
-
-    if options.split:
-        raise ValueError(f"{options.source}: pictures have no splits; choose by the source itself")
-    examples = open_source(options.source, options.cache_dir)
-    short_side = SHORT_SIDE if options.short_side is None else options.short_side
-    return prepare_pictures(examples, out, short_side, options.quality)
-
-
-def read_source(source: str, splits: list[str]) -> prepare.Collection:
-    """What `folder:DIR`, `msrvtt:DIR`, `msvd:DIR` or `vatex:DIR` names.
+def read_source(source: str, splits: list[str]) -> prepare_videos.Collection:
+    """The videos that `folder:DIR`, `msrvtt:DIR`, `msvd:DIR` or `vatex:DIR` names.
 
     Raises FileNotFoundError or ValueError saying what is wrong where.
     """
     kind, colon, location = source.partition(":")
     if not colon or not location or kind not in KINDS:
-        kinds = ", ".join(f"{kind}:DIR" for kind in KINDS)
+        kinds = ", ".join(
+            [f"{kind}:DIR" for kind in KINDS] + [f"{kind}:..." for kind in PICTURE_KINDS]
+        )
         raise ValueError(f"source {source!r}: can't be prepared, wanted one of {kinds}")
     if kind != "folder":
         return collect(kind, location, splits)
@@ -84,63 +68,98 @@ def read_source(source: str, splits: list[str]) -> prepare.Collection:
     return folder.video_collection(listing)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="animclip prepare", description=__doc__)
-    parser.add_argument(
-        "source",
-        help="folder:DIR, msrvtt:DIR, msvd:DIR, vatex:DIR, or pictures as training names them",
-    )
-    parser.add_argument("--out", required=True, help="the directory to write, a source afterwards")
-    parser.add_argument(
-        "--split",
-        action="append",
-        default=[],
-        help="of a video set, one of its splits or protocols (again for more); all without it",
-    )
-    frames = prepare.FrameSettings()
-    parser.add_argument("--num_frames", type=int, default=frames.num_frames, help="of each video")
-    parser.add_argument(
-        "--short_side", type=int, default=None, help="in pixels; 256 of videos, 320 of pictures"
-    )
-    parser.add_argument(
-        "--cache_dir", default="~/.cache/animclip", help="where pictures are indexed or checked"
-    )
-    parser.add_argument("--quality", type=int, default=frames.quality, help="of the JPEGs")
+def _define_flags(values: flags.FlagValues) -> None:
     effort, limits = prepare.Effort(), Limits()
-    parser.add_argument("--processes", type=int, default=None, help="all cores without it")
-    parser.add_argument(
-        "--max_bad", type=float, default=effort.max_bad, help="share of videos that may be bad"
+    texts: list[tuple[str, str | None, str]] = [
+        ("out", None, "the directory to write; afterwards folder:DIR is a source"),
+        ("cache_dir", "~/.cache/animclip", "where pictures are indexed or checked"),
+    ]
+    for name, default, help in texts:
+        flags.DEFINE_string(name, default, help, flag_values=values)
+    flags.DEFINE_multi_string(
+        "split", [], "of a video set, one split or protocol; again for more", flag_values=values
     )
-    parser.add_argument(
-        "--time_limit", type=float, default=limits.seconds, help="seconds for a video"
+    numbers: list[tuple[str, int | None, str]] = [
+        ("num_frames", prepare_videos.NUM_FRAMES, "frames that are kept of a video"),
+        ("short_side", None, "in pixels; without it 256 of videos, 320 of pictures"),
+        ("quality", prepare_videos.QUALITY, "of the JPEGs"),
+        ("processes", None, "how many; without it all cores"),
+    ]
+    for name, number, help in numbers:
+        flags.DEFINE_integer(name, number, help, 1, flag_values=values)
+    flags.DEFINE_float("max_bad", effort.max_bad, "share that may be bad", 0, 1, flag_values=values)
+    flags.DEFINE_float("time_limit", limits.seconds, "seconds for a file", 0, flag_values=values)
+    flags.DEFINE_float("memory_limit", limits.gibibytes, "GiB for a file", 0, flag_values=values)
+    flags.DEFINE_integer(
+        "bake", None, "write that many batches of --config, no store", 1, flag_values=values
     )
-    parser.add_argument(
-        "--memory_limit", type=float, default=limits.gibibytes, help="GiB for a video"
+    config_flags.DEFINE_config_file(
+        "config", None, "the experiment whose batches are baked", flag_values=values
     )
-    return parser
+    flags.mark_flags_as_required(["out"], flag_values=values)
 
 
-def _effort(options: argparse.Namespace) -> prepare.Effort:
-    for name in ("processes", "time_limit", "memory_limit"):
-        value = getattr(options, name)
-        if value is not None and not value > 0:
-            raise ValueError(f"--{name}={value}: wanted more than 0")
-    if not 0 <= options.max_bad <= 1:
-        raise ValueError(f"--max_bad={options.max_bad}: wanted a share, 0 to 1")
-    limits = Limits(options.time_limit, options.memory_limit)
-    return prepare.Effort(options.processes, limits, options.max_bad)
+def _bake(values: flags.FlagValues, sources: list[str], out: Path) -> str:
+    if sources:
+        raise ValueError(f"{sources[0]}: --bake takes its source from --config.data.train")
+    if values.config is None:
+        raise ValueError("--bake needs --config=FILE, the experiment whose batches it makes")
+    _check_flags(values, "--bake")
+    bake.bake(values.config, out, values.bake)
+    return f"{out}: {values.bake} batches of {values.config.batch_size} clips"
 
 
-def _report(out: Path, summary: dict, what: str) -> str:
+def _prepare(values: flags.FlagValues, sources: list[str], out: Path) -> str:
+    """What is told afterwards."""
+    if len(sources) != 1:
+        raise ValueError(f"found {sources or 'no source'}, wanted one, kind:location")
+    (source,) = sources
+    limits = Limits(values.time_limit, values.memory_limit)
+    effort = prepare.Effort(values.processes, limits, values.max_bad)
+    sizes = {"quality": values.quality}
+    if values.short_side is not None:
+        sizes["short_side"] = values.short_side
+    if not _holds_pictures(source):
+        _check_flags(values, "videos")
+        kept = prepare_videos.FrameSettings(values.num_frames, **sizes)
+        collection = read_source(source, values.split)
+        summary = prepare_videos.prepare_videos(collection, out, kept, effort)
+        return _report(out, summary, "videos")
+    from input_pipeline import prepare_pictures
+    from input_pipeline.sources import open_source
+
+    _check_flags(values, "pictures")
+    examples = open_source(source, values.cache_dir)
+    settings = prepare_pictures.PictureSettings(**sizes)
+    summary = prepare_pictures.prepare_pictures(examples, out, settings, effort)
+    return _report(out, summary, "pictures")
+
+
+def _holds_pictures(source: str) -> bool:
+    kind, _, location = source.partition(":")
+    if kind in PICTURE_KINDS:
+        return True
+    return kind == "folder" and bool(location) and not folder.read_listing(location).is_video
+
+
+def _check_flags(values: flags.FlagValues, what: str) -> None:
+    """Raises ValueError for a flag that would change nothing."""
+    for name in sorted({flag for taken in TAKES.values() for flag in taken}):
+        if values[name].present and name not in TAKES[what]:
+            taken = ", ".join(f"--{flag}" for flag in ("out", *TAKES[what]))
+            raise ValueError(f"--{name}: not for {what}, which take {taken}")
+
+
+def _report(out: Path, summary: dict[str, Any], what: str) -> str:
     lines = [f"{out}: {summary['num_items']} {what} of {summary['source']}"]
     if summary["num_quarantined"]:
-        path = out / prepare.QUARANTINE
+        path = out / quarantine.NAME
         lines.append(f"{summary['num_quarantined']} can't be used, listed in {path}")
-    names = prepared.split_names(out)
-    if names:
-        index = store.read_index(out)
-        lines += [f"  {prepared.coverage(out, name, index)}" for name in names]
-        lines.append(f"a split is a source: folder:{out}@split={names[0]}")
+    splits = summary.get(prepare.SPLITS, {})
+    for name, counts in splits.items():
+        lines.append(f"  {name}: {prepared.coverage(**counts)} {what}")
+    if splits:
+        lines.append(f"a split is a source: folder:{out}@split={min(splits)}")
     return "\n".join(lines)
 
 

@@ -34,6 +34,8 @@ def bake(
     if directory.exists():
         raise FileExistsError(f"{directory}: already there; remove it first to bake anew")
     temporary = directory.parent / f".{directory.name}.{os.getpid()}"
+    # What a killed process of the same number left behind.
+    shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
         for number, batch in enumerate(itertools.islice(batches, count)):
@@ -71,7 +73,12 @@ def baked_batches(
                     file=sys.stderr,
                 )
             batch = _read(_file(directory, step % count))
-            part = len(batch["index"]) // process_count
+            part, rest = divmod(len(batch["index"]), process_count)
+            if rest:
+                raise ValueError(
+                    f"{source}: batches of {len(batch['index'])}, wanted a multiple of "
+                    f"process_count {process_count}"
+                )
             rows = slice(process_index * part, (process_index + 1) * part)
             mine = {name: values[rows] for name, values in batch.items()}
             plan = {
@@ -93,7 +100,10 @@ def _check(directory: Path, settings: dict[str, Any]) -> int:
             f"{path}: no such file, so {directory} holds no baked batches; they are written by "
             "animclip prepare --bake"
         )
-    summary = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON ({error}): bake it again") from error
     if summary.get("version") != VERSION:
         found = summary.get("version")
         raise ValueError(f"{path}: version {found!r}, wanted {VERSION}: bake it again")

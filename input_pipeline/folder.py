@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from etils import epath
 from tqdm import tqdm
 
-from input_pipeline import picture, prepare, quarantine
+from input_pipeline import picture, prepare, prepare_videos, quarantine
 
 CAPTIONS = "captions.jsonl"
 CHECKED = "checked.jsonl"
@@ -66,7 +69,10 @@ def read_listing(location: str) -> Listing:
     Raises FileNotFoundError without DIR or its captions.jsonl, and ValueError where pictures and
     videos are mixed, a line has no FIELD, or nothing is left.
     """
-    directory, field, value = split_location(location)
+    place, field, value = split_location(location)
+    if "://" in os.fspath(place):
+        raise FileNotFoundError(f"{place}: no prepared store; a folder must be on a disk")
+    directory = Path(place)
     path = directory / CAPTIONS
     if not path.is_file():
         raise FileNotFoundError(
@@ -79,7 +85,7 @@ def read_listing(location: str) -> Listing:
     bad: list[tuple[str, str]] = []
     kinds: set[str] = set()
     first_lines: dict[str, int] = {}
-    for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), 1):
+    for number, line in enumerate(content.decode("utf-8", "replace").split("\n"), 1):
         if not line.strip():
             continue
         where = f"{path} line {number}"
@@ -113,18 +119,20 @@ def prepared_videos(listing: Listing, cache_dir: str | os.PathLike[str]) -> Path
     directory = listing.cache(cache_dir) / "store"
     if not directory.is_dir():
         # How many may be bad is for `usable`, which knows those that are asked for.
-        prepare.prepare_videos(
+        prepare_videos.prepare_videos(
             video_collection(listing), directory, effort=prepare.Effort(max_bad=1.0)
         )
     return directory
 
 
-def video_collection(listing: Listing) -> prepare.Collection:
+def video_collection(listing: Listing) -> prepare_videos.Collection:
     """All the videos of a folder, as what is to be prepared."""
-    return prepare.Collection(
+    return prepare_videos.Collection(
         f"folder:{listing.directory}",
         [
-            prepare.Video(item.file, listing.directory / item.file, item.captions, item.fields)
+            prepare_videos.Video(
+                item.file, listing.directory / item.file, item.captions, item.fields
+            )
             for item in listing.items
         ],
         missing=dict(listing.bad),
@@ -133,22 +141,24 @@ def video_collection(listing: Listing) -> prepare.Collection:
 
 def usable(
     listing: Listing, index: list[dict[str, Any]], cache_dir: str | os.PathLike[str]
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """The lines of a prepared store's index that the filter keeps, in order.
 
-    Prints how many files are quarantined; raises ValueError where that is over half.
+    Also returns what can't be used, with the reason; prints how many that are, and raises
+    ValueError where it is over half.
     """
     good = {line["id"]: line for line in index}
-    kept = [item for item in listing.selected if item.file in good]
-    _report(listing, len(kept), listing.cache(cache_dir) / "store" / quarantine.NAME)
-    return [good[item.file] for item in kept]
+    kept = [good[item.file] for item in listing.selected if item.file in good]
+    return kept, _missing(listing, good, listing.cache(cache_dir) / "store" / quarantine.NAME)
 
 
-def checked_pictures(listing: Listing, cache_dir: str | os.PathLike[str]) -> list[Picture]:
+def checked_pictures(
+    listing: Listing, cache_dir: str | os.PathLike[str]
+) -> tuple[list[Picture], dict[str, str]]:
     """The pictures that the filter keeps and that can be decoded, in order.
 
-    The check of the whole folder is done on first use. Prints how many files are quarantined;
-    raises ValueError where that is over half.
+    Also returns what can't be used, with the reason; prints how many that are, and raises
+    ValueError where it is over half. The whole folder is checked on first use.
     """
     cache = listing.cache(cache_dir)
     if not (cache / CHECKED).is_file():
@@ -156,8 +166,7 @@ def checked_pictures(listing: Listing, cache_dir: str | os.PathLike[str]) -> lis
     with (cache / CHECKED).open(encoding="utf-8") as lines:
         headers = {line.pop("file"): picture.Header(**line) for line in map(json.loads, lines)}
     kept = [Picture(item, headers[item.file]) for item in listing.selected if item.file in headers]
-    _report(listing, len(kept), cache / quarantine.NAME)
-    return kept
+    return kept, _missing(listing, headers, cache / quarantine.NAME)
 
 
 def _check_pictures(listing: Listing, cache: Path) -> None:
@@ -166,8 +175,11 @@ def _check_pictures(listing: Listing, cache: Path) -> None:
     def look(item: Item) -> picture.Header | str:
         path = listing.directory / item.file
         try:
-            return picture.check(path) if path.is_file() else "no such file"
-        except ValueError as error:
+            if not path.is_file():
+                return "no such file"
+            picture.check_length(path.stat().st_size)
+            return picture.check(path)
+        except (ValueError, OSError) as error:  # Such as a name that is too long.
             return str(error)
 
     with ThreadPoolExecutor() as threads:
@@ -188,7 +200,7 @@ def _check_pictures(listing: Listing, cache: Path) -> None:
     os.replace(temporary, cache / CHECKED)
 
 
-def split_location(location: str) -> tuple[Path, str | None, str]:
+def split_location(location: str) -> tuple[epath.Path, str | None, str]:
     """DIR or DIR@FIELD=VALUE -> DIR, which must be there, FIELD or None, VALUE."""
     directory, at, condition = location.rpartition("@")
     field: str | None = None
@@ -201,7 +213,10 @@ def split_location(location: str) -> tuple[Path, str | None, str]:
         directory = location
     else:
         raise ValueError(f"folder:{location}: {condition!r} after @, wanted FIELD=VALUE")
-    path = Path(directory).absolute()
+    # No epath.Path.absolute, which takes a bucket for a folder here.
+    path = epath.Path(directory).expanduser()
+    if "://" not in directory:
+        path = epath.Path(os.path.abspath(path))
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: no such directory, from the source folder:{location}")
     return path, field, value
@@ -219,7 +234,9 @@ def _read_line(line: str, directory: Path) -> tuple[str, Item, dict[str, Any]]:
     if len(kinds) != 1:
         raise ValueError('wanted one of "image" and "video", the path of a file')
     file = values[kinds[0]]
-    if "\0" in file or not (directory / file).resolve().is_relative_to(directory.resolve()):
+    # Unlike Path.resolve, realpath bears links that lead to themselves.
+    place = Path(os.path.realpath(directory / file)) if "\0" not in file else Path("/")
+    if not place.is_relative_to(os.path.realpath(directory)):
         raise ValueError(f"{file!r} is outside {directory}, wanted a file inside it")
     captions = values.get("captions")
     if not isinstance(captions, list) or not captions:
@@ -259,12 +276,19 @@ def matches(values: dict[str, Any], field: str, value: str, where: str) -> bool:
 def _digest(directory: Path, content: bytes, is_video: bool) -> str:
     settings: list[Any] = [os.fspath(directory), is_video]
     if is_video:
-        settings += [prepare.NUM_FRAMES, prepare.SHORT_SIDE, prepare.QUALITY]
+        settings += dataclasses.astuple(prepare_videos.FrameSettings())
     return hashlib.sha256(json.dumps(settings).encode() + b"\n" + content).hexdigest()[:16]
 
 
-def _report(listing: Listing, num_good: int, path: Path) -> None:
+def _missing(listing: Listing, good: Container[str], path: Path) -> dict[str, str]:
+    """What the filter keeps that is not `good`; `path` has the reasons."""
+    reasons = quarantine.read(path)
     # What a line that can't be read would have been, the filter can't tell: it counts as kept.
+    missing = dict(listing.bad)
+    for item in listing.selected:
+        if item.file not in good:
+            missing[item.file] = reasons[item.file]
     total = len(listing.selected) + len(listing.bad)
     advice = f"to try them again, remove {path.parent}"
-    quarantine.report(str(listing.directory), total - num_good, total, path, advice)
+    quarantine.report(str(listing.directory), len(missing), total, path, advice)
+    return missing

@@ -36,7 +36,8 @@ class Partial:
         """
         self.directory = directory
         self._settings = json.dumps(settings, sort_keys=True) + "\n"
-        self._items: dict[str, dict[str, Any]] = {}
+        # Where each item's line starts in the log: few bytes, for there may be millions.
+        self._lines: dict[str, int] = {}
 
     def __enter__(self) -> Partial:
         with contextlib.ExitStack() as stack:
@@ -49,26 +50,29 @@ class Partial:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._items:
+        if not self._lines:
             for name in (SETTINGS, LOG, FRAMES, LOCK):
                 (self.directory / name).unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # Somebody else's file is in it.
                 self.directory.rmdir()
         self._stack.close()
 
-    def has(self, id: str, stamp: list[int] | None) -> bool:
-        """Whether the item is there, made from this state of its file."""
-        return id in self._items and self._items[id]["stamp"] == stamp
+    def __contains__(self, id: str) -> bool:
+        return id in self._lines
+
+    def stamp(self, id: str) -> Any:
+        """From which state of its original an item that is there was made."""
+        return self._line(id)["stamp"]
 
     def read(self, id: str) -> Encoded:
         """An item that is there."""
-        line = self._items[id]
+        line = self._line(id)
         self._frames.seek(line["offset"])
         frames = [self._frames.read(length) for length in line["lengths"]]
         return Encoded(frames, line["width"], line["height"])
 
-    def add(self, id: str, stamp: list[int] | None, item: Encoded) -> None:
-        """Keeps an item. `stamp` says from which state of its file it was made."""
+    def add(self, id: str, stamp: Any, item: Encoded) -> None:
+        """Keeps an item; `stamp`, a JSON value, says from which state of its original it is."""
         offset = self._frames.seek(0, os.SEEK_END)
         self._frames.write(b"".join(item.frames))
         # Before the line that says that they are there.
@@ -76,13 +80,18 @@ class Partial:
         lengths = [len(frame) for frame in item.frames]
         line = {"id": id, "stamp": stamp, "offset": offset, "lengths": lengths}
         line |= {"width": item.width, "height": item.height}
+        start = self._log.seek(0, os.SEEK_END)
         self._log.write(json.dumps(line).encode() + b"\n")
         self._log.flush()
-        self._items[id] = line
+        self._lines[id] = start
 
     def remove(self) -> None:
-        self._items.clear()
+        self._lines.clear()
         shutil.rmtree(self.directory)
+
+    def _line(self, id: str) -> dict[str, Any]:
+        self._log.seek(self._lines[id])
+        return json.loads(self._log.readline())
 
     def _check_settings(self) -> None:
         path = self.directory / SETTINGS
@@ -98,17 +107,17 @@ class Partial:
 
     def _recover(self) -> None:
         """Forgets what a kill cut short: a line without its end, frames without their line."""
-        self._log.seek(0)
         written = self._frames.seek(0, os.SEEK_END)
+        self._log.seek(0)
         whole = frames_end = 0
-        for line in self._log.read().splitlines(keepends=True):
-            if not line.endswith(b"\n"):
+        for line in self._log:
+            try:
+                item = json.loads(line) if line.endswith(b"\n") else None
+            except ValueError:
                 break
-            item = json.loads(line)
-            end = item["offset"] + sum(item["lengths"])
-            if end > written:
+            if item is None or (end := item["offset"] + sum(item["lengths"])) > written:
                 break
-            self._items[item["id"]] = item
+            self._lines[item["id"]] = whole
             whole, frames_end = whole + len(line), end
         self._log.truncate(whole)
         self._frames.truncate(frames_end)

@@ -14,6 +14,8 @@ from PIL import Image, ImageOps
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP")
 # More would take gigabytes to decode.
 MAX_PIXELS = 89_000_000
+# More than that many pixels take; a longer file is not read.
+MAX_BYTES = 3 * MAX_PIXELS
 
 _ORIENTATION = 0x0112  # EXIF's tag
 
@@ -24,6 +26,12 @@ class Header(NamedTuple):
     height: int
     width: int
     orientation: int
+
+
+def check_length(length: int) -> None:
+    """Raises ValueError where an encoded picture has too many bytes to be read."""
+    if length > MAX_BYTES:
+        raise ValueError(f"{length} bytes, wanted {MAX_BYTES} at most")
 
 
 def read_header(file: Path | io.BytesIO) -> Header:

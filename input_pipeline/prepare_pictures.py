@@ -1,107 +1,88 @@
-"""Shrinks a source's pictures once, into a store, so that training decodes no more than it needs.
+"""Pictures into a store: each shrunk once, so that training decodes no more than it needs.
 
-Pictures become upright RGB JPEGs with a short side of 320 pixels, shrunk with an anti-aliasing
-filter; smaller ones keep their size. What can't be decoded is quarantined.
+They become upright RGB JPEGs with a short side of 320 pixels, shrunk with an anti-aliasing filter;
+smaller ones keep their size.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import io
-import os
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import tensorflow as tf
 from PIL import Image
-from tqdm import tqdm
 
-from input_pipeline import picture, quarantine, store
-from input_pipeline.sources import Examples
+from input_pipeline import picture, prepare
+from input_pipeline.partial import Encoded
+from input_pipeline.workers import Failure
+
+if TYPE_CHECKING:  # Worker processes do without TensorFlow.
+    from input_pipeline.sources import Examples
 
 SHORT_SIDE, QUALITY = 320, 90
-# Pictures on their way at a time, for each thread.
-_AHEAD = 4
 
 
-class Shrunk(NamedTuple):
-    """An encoded JPEG and its size in pixels."""
+@dataclass(frozen=True)
+class PictureSettings:
+    """What is kept of a picture: shrunk to a short side in pixels, as JPEG."""
 
-    encoded: bytes
-    width: int
-    height: int
+    short_side: int = SHORT_SIDE
+    quality: int = QUALITY
+
+    def __post_init__(self) -> None:
+        if self.short_side < 1 or not 1 <= self.quality <= 100:
+            raise ValueError(
+                f"short_side {self.short_side}, quality {self.quality}: wanted 1 or more, 1 to 100"
+            )
 
 
 def prepare_pictures(
     examples: Examples,
     directory: Path,
-    short_side: int = SHORT_SIDE,
-    quality: int = QUALITY,
+    settings: PictureSettings = PictureSettings(),  # noqa: B008 (frozen)
+    effort: prepare.Effort = prepare.Effort(),  # noqa: B008 (frozen)
 ) -> dict[str, Any]:
-    """Writes the store `directory` of all pictures that can be decoded; returns its summary.
+    """Writes the store `directory` of all pictures that can be decoded, see `prepare_store`.
 
-    The others go to its quarantine.jsonl. The store is there as a whole or not at all.
-
-    Raises FileExistsError where it is already there, ValueError where over half of the pictures are
-    bad or `examples` are videos.
+    Raises ValueError where `examples` are videos.
     """
     if examples.is_video:
         raise ValueError(f"{examples.name}: videos, wanted pictures")
-    if short_side < 1 or not 1 <= quality <= 100:
-        raise ValueError(
-            f"short_side {short_side}, quality {quality}: wanted 1 or more, and 1 to 100"
-        )
-    bad: list[tuple[str, str]] = []
-    details: dict[str, Any] = {"pictures": {"short_side": short_side, "quality": quality}}
-    with store.StoreWriter(directory, examples.name, details) as writer:
-        shrunk = _shrink_all(examples, short_side, quality)
-        total = len(examples.ids)
-        for index, result in enumerate(
-            tqdm(shrunk, f"preparing {examples.name}", total, unit="picture", disable=None)
-        ):
-            id, captions = examples.ids[index], examples.captions[index]
-            if isinstance(result, str):
-                bad.append((id, result))
-            else:
-                writer.add(id, [result.encoded], captions, result.width, result.height)
-        if len(bad) > quarantine.MAX_SHARE * total:
-            first = f"{bad[0][0]!r}: {bad[0][1]}"
-            raise ValueError(f"{examples.name}: {len(bad)} of {total} pictures are bad; {first}")
-        writer.write_lines(quarantine.NAME, quarantine.lines(bad))
-        details["num_quarantined"] = len(bad)
-    return store.read_summary(directory)
+    items = map(prepare.Item, examples.ids, examples.captions)
+    work = prepare.Work(
+        examples.name,
+        "picture",
+        [*items],
+        functools.partial(_read, examples),
+        functools.partial(encode_picture, settings=settings),
+        {"pictures": asdict(settings)},
+        examples.missing,
+    )
+    return prepare.prepare_store(work, directory, effort)
 
 
-def shrink(encoded: bytes, short_side: int, quality: int) -> Shrunk:
-    """Raises ValueError saying why the picture can't be used."""
+def encode_picture(encoded: bytes | Failure, settings: PictureSettings) -> Encoded:
+    """Shrinks a picture. Raises ValueError saying why it can't be used, or could not be read."""
+    if isinstance(encoded, Failure):
+        raise ValueError(encoded.reason)
     image = Image.fromarray(picture.pixels(encoded))
-    scale = short_side / min(image.size)
+    scale = settings.short_side / min(image.size)
     if scale < 1:
-        width, height = (max(short_side, round(side * scale)) for side in image.size)
+        width, height = (max(settings.short_side, round(side * scale)) for side in image.size)
         image = image.resize((width, height), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality)
-    return Shrunk(buffer.getvalue(), *image.size)
+    image.save(buffer, "JPEG", quality=settings.quality)
+    return Encoded([buffer.getvalue()], *image.size)
 
 
-def _shrink_all(examples: Examples, short_side: int, quality: int) -> Iterator[Shrunk | str]:
-    """Each picture shrunk, or why it can't be used, in order, on all cores."""
+def _read(examples: Examples, number: int) -> prepare.Original:
+    import tensorflow as tf
 
-    def make(index: int) -> Shrunk | str:
-        try:
-            (encoded,) = examples.fetch(tf.constant(index, tf.int64)).numpy()
-            return shrink(encoded, short_side, quality)
-        except (ValueError, tf.errors.NotFoundError, tf.errors.DataLossError) as error:
-            return str(error)
-
-    count = os.cpu_count() or 1
-    waiting: deque[Future[Shrunk | str]] = deque()
-    with ThreadPoolExecutor(count) as threads:
-        for index in range(len(examples.ids)):
-            waiting.append(threads.submit(make, index))
-            if len(waiting) > _AHEAD * count:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    try:
+        (encoded,) = examples.fetch(tf.constant(number, tf.int64)).numpy()
+    except (tf.errors.NotFoundError, tf.errors.DataLossError) as error:
+        return prepare.Original(Failure(error.message), None)
+    return prepare.Original(encoded, hashlib.blake2b(encoded, digest_size=16).hexdigest())

@@ -3,54 +3,74 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from input_pipeline import store
+from etils import epath
+
+from input_pipeline import quarantine, store
 from input_pipeline.folder import matches, split_location
-from input_pipeline.prepare import QUARANTINE, SPLITS
+from input_pipeline.prepare import SPLITS
 
 
-def open_prepared(location: str) -> tuple[Path, list[dict[str, Any]]] | None:
-    """The store at `DIR[@FIELD=VALUE]` and the lines of its index that are asked for, in order.
+class Prepared(NamedTuple):
+    """What is asked for of a store.
+
+    lines: of its index, in order. missing: what it lacks of that, with the reason.
+    """
+
+    directory: epath.Path
+    lines: list[dict[str, Any]]
+    missing: dict[str, str]
+
+
+def open_prepared(location: str) -> Prepared | None:
+    """The store at `DIR[@FIELD=VALUE]`.
 
     Of a video set, `@split=NAME` must say which of its splits: the lines have that split's
-    captions. Prints how many of a split's videos the store lacks. None where DIR is no store.
+    captions. Prints how many items are missing. None where DIR is no store.
     Raises ValueError for a split or a field that isn't there, and what `store.read_index` does.
     """
     directory, field, value = split_location(location)
     if not (directory / store.SUMMARY).is_file():
         return None
     index = store.read_index(directory)
+    listed = directory / quarantine.NAME
+    bad = store.read_lines(listed) if listed.is_file() else []
     if (directory / SPLITS).is_dir():
-        index = _split(directory, index, field, value)
+        index, bad = _split(directory, index, bad, field, value)
     elif field is not None:
-        index = [
-            line
-            for line in index
-            if matches(line.get("fields", {}), field, value, f"{directory}: {line['id']}")
+        index = [line for line in index if _is_kept(directory, line, field, value)]
+        # Of a line of captions.jsonl that can't be read, nobody knows: it counts as kept.
+        bad = [
+            line for line in bad if "fields" not in line or _is_kept(directory, line, field, value)
         ]
     if not index:
         raise ValueError(f"folder:{location}: nothing is kept of it, wanted 1 or more items")
-    return directory, index
+    missing = {line["file"]: line["reason"] for line in bad}
+    if missing:
+        told = coverage(len(index) + len(missing), len(index))
+        print(f"folder:{location}: {told}, see {listed}", file=sys.stderr)
+    return Prepared(directory, index, missing)
 
 
-def split_names(directory: Path) -> list[str]:
-    """The splits of a prepared video set."""
-    return sorted(path.stem for path in (directory / SPLITS).glob("*.jsonl"))
+def coverage(wanted: int, found: int) -> str:
+    """How many items there are of how many: "1,380 of 1,500 (92.0%)"."""
+    return f"{found:,} of {wanted:,} ({found / max(wanted, 1):.1%})"
 
 
-def coverage(directory: Path, name: str, index: list[dict[str, Any]]) -> str:
-    """How many videos of a split the store has: "hgr-test: 1,380 of 1,500 videos (92.0%)"."""
-    ids = [line["id"] for line in store.read_lines(directory / SPLITS / f"{name}.jsonl")]
-    there = len({line["id"] for line in index}.intersection(ids))
-    return f"{name}: {there:,} of {len(ids):,} videos ({there / len(ids):.1%})"
+def _is_kept(directory: epath.Path, line: dict[str, Any], field: str, value: str) -> bool:
+    where = f"{directory}: {line.get('id', line.get('file'))}"
+    return matches(line.get("fields", {}), field, value, where)
 
 
 def _split(
-    directory: Path, index: list[dict[str, Any]], field: str | None, value: str
-) -> list[dict[str, Any]]:
-    names = split_names(directory)
+    directory: epath.Path,
+    index: list[dict[str, Any]],
+    bad: list[dict[str, Any]],
+    field: str | None,
+    value: str,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    names = sorted(path.stem for path in (directory / SPLITS).glob("*.jsonl"))
     if field != "split" or value not in names:
         raise ValueError(
             f"{directory}: found {'no split' if field is None else f'{field}={value}'}, wanted one "
@@ -58,8 +78,6 @@ def _split(
         )
     there = {line["id"]: line for line in index}
     split = store.read_lines(directory / SPLITS / f"{value}.jsonl")
+    asked = {line["id"] for line in split}
     kept = [there[line["id"]] | line for line in split if line["id"] in there]
-    if len(kept) < len(split):
-        told = coverage(directory, value, index)
-        print(f"{directory}: {told}, see {directory / QUARANTINE}", file=sys.stderr)
-    return kept
+    return kept, [line for line in bad if line["file"] in asked]

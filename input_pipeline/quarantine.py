@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +16,51 @@ NAME = "quarantine.jsonl"
 MAX_SHARE = 0.5
 
 
-def lines(problems: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
-    """A JSON object for each (file, reason): "file", "reason", "count", how often it is met."""
-    counts = Counter(problems)
-    return [{"file": f, "reason": why, "count": n} for (f, why), n in counts.items()]
+def lines(
+    problems: Iterable[tuple[str, str]], fields: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[dict[str, Any]]:
+    """A JSON object for each (file, reason): "file", "reason", "count", how often it is met.
+
+    "fields" is what else is known of the file, where that is given.
+    """
+    known = fields or {}
+    return [
+        {"file": file, "reason": reason, "count": count}
+        | ({"fields": known[file]} if known.get(file) else {})
+        for (file, reason), count in Counter(problems).items()
+    ]
 
 
 def add(path: Path, problems: Iterable[tuple[str, str]]) -> None:
     """Adds (file, reason) pairs, those that are not there yet; an empty file says all are good."""
-    known = read(path) if path.is_file() else set()
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    for line in lines(problems):
-        if line["file"] not in known:
-            text += json.dumps(line, ensure_ascii=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    with _locked(path.parent):
+        known = read(path) if path.is_file() else {}
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        for line in lines(problems):
+            if line["file"] not in known:
+                text += json.dumps(line, ensure_ascii=False) + "\n"
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
 
 
-def read(path: Path) -> set[str]:
-    """The files that are quarantined."""
+def read(path: Path) -> dict[str, str]:
+    """The files that are quarantined, each with the reason."""
     with path.open(encoding="utf-8") as lines:
-        return {json.loads(line)["file"] for line in lines}
+        return {line["file"]: line["reason"] for line in map(json.loads, lines)}
+
+
+def check_share(
+    source: str, bad: Mapping[str, str], total: int, most: float, unit: str = "file"
+) -> None:
+    """Raises ValueError, with one of the reasons, where more than that share can't be used."""
+    if len(bad) > most * total:
+        file, reason = next(iter(bad.items()))
+        raise ValueError(
+            f"{source}: {len(bad)} of {total} {unit}s can't be used, wanted {most:.0%} at most; "
+            f"such as {file}: {reason}"
+        )
 
 
 def report(name: str, num_bad: int, total: int, path: Path, advice: str) -> None:
@@ -51,3 +74,16 @@ def report(name: str, num_bad: int, total: int, path: Path, advice: str) -> None
     if num_bad > MAX_SHARE * total:
         raise ValueError(f"over half of the files are bad: {message}")
     print(message, file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Has the directory for this process alone: several may train from one cache."""
+    import fcntl  # Not on Windows.
+
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -41,6 +41,17 @@ class Entry:
     orientation: int
 
 
+class Index(NamedTuple):
+    """The pictures of a pattern's files, in order.
+
+    missing: what can't be used, with the reason. quarantine: the file that lists it.
+    """
+
+    entries: list[Entry]
+    missing: dict[str, str]
+    quarantine: Path
+
+
 class Found(NamedTuple):
     """What stands in a file, as a format's own reader tells it."""
 
@@ -62,6 +73,8 @@ def expand(pattern: str) -> list[str]:
         if not matches:
             raise FileNotFoundError(f"{part}: no such file, from the pattern {pattern}")
         found += matches
+    if not found:
+        raise FileNotFoundError(f"{pattern}: stands for no name at all")
     return sorted(set(found))
 
 
@@ -70,12 +83,12 @@ def indexed(
     files: list[str],
     read: Callable[[str], Iterator[Found | tuple[str, str]]],
     cache_dir: str,
-) -> tuple[list[Entry], Path]:
-    """The pictures of the files, in order, and where those that can't be used are listed.
+) -> Index:
+    """The index of the files, made on first use, when all are read; no pixels are decoded.
 
-    `read` yields what stands in one file, or (what, reason) for what can't be read. All files are
-    read on first use; the pixels are not decoded. Of an id that comes again the first counts.
-    Prints how many pictures are quarantined; raises ValueError where that is over half.
+    `read` yields what stands in one file, or (what, reason) for what can't be read. Of an id
+    that comes again the first counts. Prints how many pictures are quarantined; raises ValueError
+    where that is over half.
     """
     directory = Path(cache_dir) / f"{source.partition(':')[0]}-{_digest(files)}"
     if not (directory / INDEX).is_file():
@@ -83,12 +96,14 @@ def indexed(
     with (directory / INDEX).open(encoding="utf-8") as lines:
         entries = [Entry(**json.loads(line)) for line in lines]
     listed = directory / quarantine.NAME
-    bad = len(quarantine.read(listed))
+    there = {entry.id for entry in entries}
+    # Without those that only a run found out to be broken: others stand in for them.
+    missing = {id: why for id, why in quarantine.read(listed).items() if id not in there}
     advice = f"to index the files again, remove {directory}"
-    quarantine.report(source, bad, len(entries) + bad, listed, advice)
+    quarantine.report(source, len(missing), len(entries) + len(missing), listed, advice)
     if not entries:
         raise ValueError(f"{source}: no pictures with captions in {len(files)} files")
-    return entries, listed
+    return Index(entries, missing, listed)
 
 
 def _write_index(
@@ -104,7 +119,8 @@ def _write_index(
                 try:
                     entry = _entry(found, number, seen)
                 except ValueError as error:
-                    bad.append((found[0], f"{file}: {error}"))
+                    again = " again" if found[0] in seen else ""
+                    bad.append((found[0] + again, f"{file}: {error}"))
                 else:
                     seen.add(entry.id)
                     index.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")

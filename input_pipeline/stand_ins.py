@@ -43,7 +43,8 @@ class StandIns:
         if len(self._bad) > quarantine.MAX_SHARE * len(examples.ids):
             total = f"{len(self._bad)} of {len(examples.ids)}"
             raise ValueError(f"over half of the source, {total}: {message}")
-        print(f"{message}; others stand in", file=sys.stderr)
+        listed = f", see {examples.quarantine}" if examples.quarantine else ""
+        print(f"{message}; others stand in{listed}", file=sys.stderr)
         for index in self._bad:
             self.table[index] = self._next(index)
 

@@ -1,11 +1,14 @@
 """A prepared store: encoded frames of many items in one TFRecord, read at random by TF ops alone.
 
+It is written to a disk, and read from there or, copied there, from gs://.
+
 TensorFlow is imported where it is used, so that worker processes that only decode or draw,
 and readers of the index alone, don't pay for it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,6 +17,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+
+from etils import epath
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -137,16 +142,23 @@ def write_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
     os.replace(temporary, path)
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
+def read_lines(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """Reads JSON lines. Raises ValueError naming the line that is no JSON object."""
-    with path.open(encoding="utf-8") as lines:
+    with epath.Path(path).open(encoding="utf-8") as lines:
         return [_json(f"{path} line {n}", line) for n, line in enumerate(lines, 1)]
 
 
 def read_summary(directory: str | os.PathLike[str]) -> dict[str, Any]:
     """A store's summary: version, source, num_items, and the details it was written with."""
-    path = Path(directory) / SUMMARY
+    path = epath.Path(directory) / SUMMARY
     return _json(path, path.read_text(encoding="utf-8"))
+
+
+def digest(directory: str | os.PathLike[str]) -> str:
+    """Names a store by its place and its summary, for what is kept of it elsewhere."""
+    place = epath.Path(directory)
+    content = f"{os.fspath(place)}\n{(place / SUMMARY).read_text(encoding='utf-8')}"
+    return f"{place.name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
 def read_index(directory: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -155,26 +167,26 @@ def read_index(directory: str | os.PathLike[str]) -> list[dict[str, Any]]:
     Raises FileNotFoundError where a part of the store is missing, and ValueError where the parts
     don't belong together or another version wrote them.
     """
-    directory = Path(directory)
+    place = epath.Path(directory)
     for name in (SUMMARY, INDEX, RECORDS):
-        if not (directory / name).is_file():
+        if not (place / name).is_file():
             raise FileNotFoundError(
-                f"{directory / name}: missing, so {directory} is no whole store; "
+                f"{place / name}: missing, so {place} is no whole store; "
                 "remove the directory and prepare it again"
             )
-    summary = read_summary(directory)
+    summary = read_summary(place)
     if summary.get("version") != VERSION:
         raise ValueError(
-            f"{directory / SUMMARY}: version {summary.get('version')!r}, wanted {VERSION}; "
+            f"{place / SUMMARY}: version {summary.get('version')!r}, wanted {VERSION}; "
             "remove the directory and prepare it again"
         )
-    items = read_lines(directory / INDEX)
+    items = read_lines(place / INDEX)
     if len(items) != summary["num_items"]:
         raise ValueError(
-            f"{directory / INDEX}: {len(items)} items, but {SUMMARY} says {summary['num_items']}; "
+            f"{place / INDEX}: {len(items)} items, but {SUMMARY} says {summary['num_items']}; "
             "remove the directory and prepare it again"
         )
-    _check_length(directory / RECORDS, items)
+    _check_length(place / RECORDS, items)
     return items
 
 
@@ -187,7 +199,7 @@ def fetch_record(directory: str | os.PathLike[str]) -> Callable[[tf.Tensor], tf.
     import tensorflow as tf
 
     tf.config.set_visible_devices([], "GPU")
-    path = os.fspath(Path(directory) / RECORDS)
+    path = os.fspath(epath.Path(directory) / RECORDS)
 
     def fetch(offset: tf.Tensor) -> tf.Tensor:
         records = tf.raw_ops.TFRecordDatasetV2(
@@ -221,7 +233,7 @@ def _json(where: object, text: str) -> dict[str, Any]:
     return value
 
 
-def _check_length(path: Path, items: list[dict[str, Any]]) -> None:
+def _check_length(path: epath.Path, items: list[dict[str, Any]]) -> None:
     """The file must end where its last record ends: a copy cut short is found before training."""
     wanted = 0
     if items:
@@ -230,7 +242,7 @@ def _check_length(path: Path, items: list[dict[str, Any]]) -> None:
             head = records.read(8)
         length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
         wanted = items[-1]["offset"] + length + _RECORD_OVERHEAD
-    found = path.stat().st_size
+    found = path.stat().length
     if found != wanted:
         raise ValueError(
             f"{path}: {found} bytes, wanted {wanted} by its index (cut short or mixed up); "

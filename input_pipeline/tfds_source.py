@@ -26,13 +26,16 @@ def files(location: str) -> list[str]:
             f"tfds:{location}: prepared as {info['fileFormat']} in {directory}, wanted tfrecord, "
             "which TensorFlow reads at random"
         )
-    splits = [found["name"] for found in info["splits"]]
+    splits = {found["name"]: found for found in info["splits"]}
     wanted = split or "train"
     if wanted not in splits:
         raise ValueError(f"tfds:{location}: no split {wanted!r}, it has {', '.join(splits)}")
     found = tf.io.gfile.glob(f"{directory}/*-{wanted}.tfrecord-*")
-    if not found:
-        raise FileNotFoundError(f"{directory}: no files of the split {wanted!r}")
+    lengths = splits[wanted].get("shardLengths", found)
+    if not found or len(found) != len(lengths):
+        raise FileNotFoundError(
+            f"{directory}: {len(found)} files of the split {wanted!r}, wanted {len(lengths) or 1}"
+        )
     return sorted(found)
 
 

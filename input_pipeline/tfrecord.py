@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
+from input_pipeline import picture
 from input_pipeline.shards import Entry, Found
 
 # Where a picture may be, and its text, under img2dataset's names and TFDS's.
@@ -31,13 +32,13 @@ def read(file: str) -> Iterator[Found | tuple[str, str]]:
             if offset + _HEAD + length + _FOOT > size:
                 yield where, "cut short: the file ends within it"
                 return
-            record = records.read(length)
-            records.read(_FOOT)
             try:
-                yield _found(record, where, offset)
+                picture.check_length(length)
+                yield _found(records.read(length), where, offset)
             except ValueError as error:
                 yield where, str(error)
             offset += _HEAD + length + _FOOT
+            records.seek(offset)
             number += 1
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from input_pipeline import picture
 from input_pipeline.shards import Entry, Found
 
 PICTURES = ("jpg", "jpeg", "png", "webp", "gif")
@@ -69,25 +70,30 @@ def _sample(
     if len(pictures) != 1:
         return key, f"{len(pictures)} pictures, wanted one; found {', '.join(sorted(parts))}"
     member = parts[pictures[0]]
-    if member.sparse is not None:
-        return key, "stored with holes (a sparse member), wanted its bytes as they are"
-    captions = []
-    if "txt" in parts:
-        captions = [_bytes(tar, parts["txt"]).decode("utf-8", "replace")]
-    elif "json" in parts:
-        try:
-            captions = _captions(json.loads(_bytes(tar, parts["json"])))
-        except (ValueError, RecursionError) as error:
-            return key, f"its json can't be read: {error}"
-    return Found(key, captions, _bytes(tar, member), member.offset_data, member.size)
+    try:
+        if "txt" in parts:
+            captions = [_bytes(tar, parts["txt"]).decode("utf-8", "replace")]
+        else:
+            captions = _captions(_bytes(tar, parts["json"])) if "json" in parts else []
+        return Found(key, captions, _bytes(tar, member), member.offset_data, member.size)
+    except ValueError as error:
+        return key, str(error)
 
 
-def _captions(metadata: object) -> list[str]:
+def _captions(content: bytes) -> list[str]:
+    try:
+        metadata = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"its json can't be read: {error}") from error
     caption = metadata.get("caption") if isinstance(metadata, dict) else None
     return [caption] if isinstance(caption, str) else []
 
 
 def _bytes(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    """Raises ValueError where that many bytes don't stand there as they are, or are too many."""
+    if member.sparse is not None:
+        raise ValueError(f"{member.name} has holes (a sparse member), wanted its bytes as they are")
+    picture.check_length(member.size)
     file = tar.extractfile(member)
     assert file is not None  # Only of what is no file.
     return file.read()

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing import connection
 from pathlib import Path
@@ -52,17 +52,18 @@ def hidden_main() -> Iterator[None]:
 
 
 def run(
-    function: Callable[[Any], Any], arguments: Sequence[Any], processes: int, limits: Limits
+    function: Callable[[Any], Any], arguments: Iterable[Any], processes: int, limits: Limits
 ) -> Iterator[tuple[int, Any]]:
     """(number of an argument, function(argument) or a Failure), in the order they are finished.
 
-    A Failure says what the function raised, or that its process crashed or passed a limit; another
-    process takes its place. Function and arguments are pickled into spawned processes, which don't
-    import the main module: the function must stand in another.
+    An argument is taken when a process is free for it. A Failure says what the function raised, or
+    that its process crashed or passed a limit; another process takes its place. Function and
+    arguments are pickled into spawned processes, which don't import the main module: the function
+    must stand in another.
     Raises RuntimeError where a process can't start.
     """
     todo = iter(enumerate(arguments))
-    workers = [_Worker(function, limits) for _ in range(min(len(arguments), processes))]
+    workers = [_Worker(function, limits) for _ in range(processes)]
     try:
         while workers:
             nearest = min(worker.deadline for worker in workers)

@@ -142,7 +142,7 @@ def test_what_is_wrong_is_said(
     clip = str(tmp_path / "clip.gif")
     cases = [
         ([str(tmp_path / "gone.jpg"), "--out", clip], "gone.jpg: no such file"),
-        ([str(tmp_path / "text.jpg"), "--out", clip], "text.jpg: can't be read as a picture"),
+        ([str(tmp_path / "text.jpg"), "--out", clip], "text.jpg: can't be decoded"),
         ([str(photo), "--out", "clip.avi"], "can't write '.avi', wanted .gif, .mp4, .png"),
         ([str(photo), "--out", str(tmp_path / "no" / "clip.gif")], "there is no directory"),
         ([str(photo), "--out", clip, "--component", "scenes"], "found one photo, wanted two"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from animclip_jax import prepare
+from input_pipeline import prepare_videos
 from input_pipeline.sources import open_source
 from input_pipeline.video import write_video
 from tests.input_pipeline.shard_files import encoded, write_tar
@@ -54,9 +56,10 @@ def test_a_video_set_becomes_sources(tmp_path: Path, capsys: pytest.CaptureFixtu
     out = tmp_path / "out"
     assert prepare.main([f"msvd:{videos}", "--out", str(out)]) == 0
     told = capsys.readouterr().out
-    assert "train: 2 of 3 videos (66.7%)" in told and "test: 1 of 1 videos (100.0%)" in told
+    assert "train: 2 of 3 (66.7%) videos" in told and "test: 1 of 1 (100.0%) videos" in told
     examples = open_source(f"folder:{out}@split=train", str(tmp_path))
     assert examples.ids == ["v0", "v1"] and examples.captions[0] == ["one 0", "two 0"]
+    assert examples.coverage == {"wanted": 3, "found": 2} and examples.missing.keys() == {"v4"}
 
     part = tmp_path / "part"
     assert prepare.main([f"msvd:{videos}", "--out", str(part), "--split", "test"]) == 0
@@ -66,30 +69,40 @@ def test_a_video_set_becomes_sources(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "1 of 5 videos can't be used, wanted 10% at most" in capsys.readouterr().err
 
 
-def test_what_is_wrong_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_wrong_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     videos = folder(tmp_path / "in", "a.mp4", "bb.mp4")
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     (pictures / "captions.jsonl").write_text('{"image": "a.jpg", "captions": ["x"]}')
     cases = [
         ("folder", [], "can't be prepared, wanted one of folder:DIR, msrvtt:DIR"),
+        ("x:y", ["z:w"], "found ['x:y', 'z:w'], wanted one, kind:location"),
         ("drawn:train", [], "can't be prepared"),
         (f"folder:{tmp_path}/gone", [], "no such directory"),
         (f"msrvtt:{videos}", [], "no train_val_videodatainfo.json"),
         (f"folder:{videos}", ["--split", "x"], "a folder has no splits"),
         (f"folder:{videos}@n=5", [], "prepare all of"),
         (f"folder:{pictures}", [], "over half of the files are bad"),
-        (f"folder:{pictures}", ["--split", "x"], "pictures have no splits"),
+        (f"folder:{pictures}", ["--split", "x"], "--split: not for pictures, which take --out, "),
+        (f"folder:{videos}", ["--cache_dir", "x"], "--cache_dir: not for videos"),
+        (f"folder:{videos}", ["--config=configs/quickstart.py"], "--config: not for videos"),
         ("webdataset:/gone/*.tar", [], "/gone/*.tar: no such file"),
-        (f"folder:{videos}", ["--short_side", "0"], "short_side: found 0"),
-        (f"folder:{videos}", ["--num_frames", "0"], "num_frames: found 0"),
-        (f"folder:{videos}", ["--processes", "0"], "--processes=0: wanted more than 0"),
-        (f"folder:{videos}", ["--max_bad", "2"], "--max_bad=2.0: wanted a share"),
+        (f"folder:{videos}", ["--num_frames", "5000"], "num_frames: found 5000"),
     ]
+    out = ["--out", str(tmp_path / "out")]
     for source, more, message in cases:
-        paths = ["--out", str(tmp_path / "out"), "--cache_dir", str(tmp_path / "cache")]
-        assert prepare.main([source, *paths, *more]) == 1, source
+        assert prepare.main([source, *out, *more]) == 1, source
         assert message in capsys.readouterr().err
+    assert prepare.main(out) == 1
+    assert "found no source, wanted one" in capsys.readouterr().err
+    numbers = {"short_side": "0", "num_frames": "0", "processes": "0", "max_bad": "2"}
+    for name, number in numbers.items():
+        with pytest.raises(SystemExit) as stop:
+            prepare.main([f"folder:{videos}", *out, f"--{name}={number}"])
+        assert stop.value.code == 2 and f"--{name}={number}" in capsys.readouterr().err
     assert not list(tmp_path.glob("out*"))
 
 
@@ -108,3 +121,18 @@ def test_pictures_are_shrunk(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert f"{out}: 3 pictures of webdataset:" in capsys.readouterr().out
     examples = open_source(f"folder:{out}", str(tmp_path))
     assert examples.ids == ["a", "b", "c"] and (examples.sizes == [100, 125]).all()
+
+
+def test_ctrl_c_says_how_to_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare_videos, "prepare_videos", Mock(side_effect=KeyboardInterrupt))
+    videos = folder(tmp_path / "in", "a.mp4")
+    assert prepare.main([f"folder:{videos}", "--out", str(tmp_path / "out")]) == 130
+    assert "stopped; the same command goes on from there" in capsys.readouterr().err
+
+
+def test_stores_are_written_to_a_disk(capsys: pytest.CaptureFixture[str]) -> None:
+    assert prepare.main(["folder:x", "--out=gs://bucket/store"]) == 1
+    assert "--out=gs://bucket/store: wanted a folder on a disk" in capsys.readouterr().err
+    assert not Path("gs:").exists()

@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from input_pipeline import prepare, workers
+from input_pipeline import prepare, prepare_videos, quarantine, store, workers
 from input_pipeline.video_sets.collect import collect
 
 VERSION = tfds.core.Version("1.0.0")
@@ -31,7 +31,7 @@ class _VideoSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # typ
         features = {
             "video_id": tfds.features.Text(),
             "frames": tfds.features.Sequence(
-                tfds.features.Image(encoding_format="jpeg"), length=prepare.NUM_FRAMES
+                tfds.features.Image(encoding_format="jpeg"), length=prepare_videos.NUM_FRAMES
             ),
             "captions": tfds.features.Sequence(tfds.features.Text()),
         }
@@ -41,8 +41,8 @@ class _VideoSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # typ
         protocol = [self.builder_config.name] if self.builder_config else []
         collection = collect(self.name, dl_manager.manual_dir, protocol)
         self._bad = dict(collection.missing)
-        total = len(collection.videos) + len(self._bad)
-        prepare.check_share(collection.source, self._bad, total, prepare.Effort().max_bad)
+        self._total = len(collection.videos) + len(self._bad)
+        self._check_share()
         videos = {video.id: video for video in collection.videos}
         return {
             name.rpartition("-")[2]: self._generate_examples(
@@ -53,17 +53,24 @@ class _VideoSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # typ
             if not name.endswith("trainval")
         }
 
-    def _generate_examples(self, videos: list[prepare.Video]) -> Iterator[tuple[str, Any]]:
-        encode = functools.partial(prepare.encode_video, settings=prepare.FrameSettings())
+    def _generate_examples(self, videos: list[prepare_videos.Video]) -> Iterator[tuple[str, Any]]:
+        settings = prepare_videos.FrameSettings()
+        encode = functools.partial(prepare_videos.encode_video, settings=settings)
         paths = [video.path for video in videos]
         for number, result in workers.run(encode, paths, workers.cores(), workers.Limits()):
             video = videos[number]
             if isinstance(result, workers.Failure):
                 self._bad[video.id] = result.reason
+                self._check_share()
             else:
                 example = {"video_id": video.id, "frames": result.frames}
                 yield video.id, example | {"captions": video.captions}
-        prepare.write_quarantine(Path(self.data_dir) / prepare.QUARANTINE, self._bad)
+        listed = Path(self.data_dir) / quarantine.NAME
+        store.write_lines(listed, quarantine.lines(self._bad.items()))
+
+    def _check_share(self) -> None:
+        most = prepare.Effort().max_bad
+        quarantine.check_share(self.name, self._bad, self._total, most, "video")
 
 
 def _configs(*names: str) -> list[tfds.core.BuilderConfig]:

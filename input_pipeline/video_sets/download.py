@@ -32,13 +32,14 @@ class Download:
         self._annotations: dict[str, list[Path]] = {}
         self._videos: dict[str, list[Path]] = {}
         self._outside: set[str] = set()
-        inside = self.directory.resolve()
+        inside = os.path.realpath(self.directory)
         for above, folders, names in os.walk(self.directory):
             folders.sort()
             for name in sorted(names):
                 path = Path(above, name)
                 is_video = path.suffix.lower() in VIDEO_SUFFIXES
-                if not path.resolve().is_relative_to(inside):
+                # Unlike Path.resolve, realpath bears links that lead to themselves.
+                if not Path(os.path.realpath(path)).is_relative_to(inside):
                     self._outside.add(path.stem if is_video else name)
                 elif is_video:
                     self._videos.setdefault(path.stem, []).append(path)

@@ -56,6 +56,11 @@ def test_the_same_batches_come_out(source: str, capsys: pytest.CaptureFixture[st
         assert all(same(part, whole, rows) for part, whole in zip(parts, wanted, strict=True))
 
 
+def test_processes_share_whole_batches(source: str) -> None:
+    with pytest.raises(ValueError, match="batches of 4, wanted a multiple of process_count 3"):
+        read(source, 1, process_index=0, process_count=3)
+
+
 def test_past_the_last_they_come_again(source: str, capsys: pytest.CaptureFixture[str]) -> None:
     wanted = list(made())
     assert all(map(same, read(source, 7), (wanted * 3)[:7]))
@@ -80,6 +85,11 @@ def test_what_is_not_whole_is_refused(source: str, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="00000001.npz: missing, of 3"):
         baked_batches(source, SETTINGS, start_step=0)
     summary = tmp_path / "baked" / "baked.json"
+    whole = summary.read_text()
+    summary.write_text(whole[:-9])
+    with pytest.raises(ValueError, match="baked.json: not JSON"):
+        baked_batches(source, SETTINGS, start_step=0)
+    summary.write_text(whole)
     summary.write_text(json.dumps(json.loads(summary.read_text()) | {"version": 0}))
     with pytest.raises(ValueError, match="version 0, wanted 1"):
         baked_batches(source, SETTINGS, start_step=0)

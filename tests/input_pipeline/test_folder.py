@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from input_pipeline import folder, picture, prepare, store
+from input_pipeline import folder, picture, prepare_videos, quarantine, store
 from input_pipeline.video import write_video
 
 
@@ -91,6 +91,21 @@ def test_wrong_lines_are_left_out_and_named(tmp_path: Path, line: dict | str, re
     assert where == "captions.jsonl line 2" and re.search(reason, found), found
 
 
+def test_a_line_ends_where_json_lines_end(tmp_path: Path) -> None:
+    captions = ["a\u2028b", "c\x85d", "e"]
+    lines = [json.dumps(image(name, captions=captions), ensure_ascii=False) for name in "ab"]
+    (tmp_path / "captions.jsonl").write_bytes("\r\n".join(lines).encode())
+    listing = folder.read_listing(str(tmp_path))
+    assert [item.captions for item in listing.items] == [captions, captions]
+
+
+def test_a_folder_may_be_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "pictures").mkdir()
+    write_captions(tmp_path / "pictures", [image("a")])
+    assert folder.read_listing("~/pictures").directory == tmp_path / "pictures"
+
+
 def test_bytes_that_are_no_utf8_cost_their_line(tmp_path: Path) -> None:
     lines = [json.dumps(image("a")).encode(), b"\xff\xfe{", json.dumps(image("b")).encode()]
     (tmp_path / "captions.jsonl").write_bytes(b"\n".join(lines))
@@ -116,6 +131,18 @@ def test_empty_captions_are_left_out_long_ones_kept(tmp_path: Path) -> None:
     long = "word " * 10_000
     write_captions(tmp_path, [image("a", captions=["", long, " \n"])])
     assert folder.read_listing(str(tmp_path)).items[0].captions == [long]
+
+
+def test_names_that_no_file_can_have_cost_their_line(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    (tmp_path / "folder.png").mkdir()
+    names = ["loop.png", "x" * 5000 + ".png", "folder.png", "", "a.png"]
+    write_captions(tmp_path, [*map(image, names), *(image("a.png") for _ in range(3))])
+    listing = folder.read_listing(str(tmp_path))
+    folder._check_pictures(listing, tmp_path / "cache")
+    listed = quarantine.read(tmp_path / "cache" / "quarantine.jsonl")
+    assert [*listed][3:] == names[:4] and "too long" in listed[names[1]]
 
 
 def test_links_cannot_leave_the_folder(tmp_path: Path) -> None:
@@ -158,19 +185,20 @@ def test_bad_pictures_are_quarantined_once(
     write_captions(tmp_path, [*map(image, names), "{", image("a.jpg")])
     cache = tmp_path / "cache"
     listing = folder.read_listing(str(tmp_path))
-    kept = folder.checked_pictures(listing, cache)
+    kept, missing = folder.checked_pictures(listing, cache)
     assert [found.item.file for found in kept] == ["a.jpg", "b.png", "c.gif", "d.jpg", "e.webp"]
     assert all(found.header == (30, 40, 1) for found in kept)
     (path,) = cache.glob("*/quarantine.jsonl")
     bad = {line["file"]: line["reason"] for line in map(json.loads, path.read_text().splitlines())}
     lines = ["captions.jsonl line 9", "captions.jsonl line 10"]
     assert list(bad) == [*lines, "cut.jpg", "gone.jpg", "text.jpg"]
+    assert missing == bad
     assert "truncated" in bad["cut.jpg"] and bad["gone.jpg"] == "no such file"
     assert "cannot identify" in bad["text.jpg"] and "already" in bad[lines[1]]
     assert f"5 of 10 files can't be used, see {path}" in capsys.readouterr().err
 
     monkeypatch.setattr(picture, "check", lambda path: pytest.fail("checked again"))
-    assert folder.checked_pictures(listing, cache) == kept
+    assert folder.checked_pictures(listing, cache) == (kept, missing)
     assert "5 of 10 files can't be used" in capsys.readouterr().err
 
 
@@ -181,7 +209,8 @@ def test_over_half_bad_stops(tmp_path: Path) -> None:
         folder.checked_pictures(folder.read_listing(str(tmp_path)), tmp_path / "cache")
     # What counts is what is asked for.
     listing = folder.read_listing(f"{tmp_path}@n=1")
-    assert len(folder.checked_pictures(listing, tmp_path / "cache")) == 1
+    kept, missing = folder.checked_pictures(listing, tmp_path / "cache")
+    assert len(kept) == 1 and missing == {"b.jpg": "no such file"}
 
 
 def test_videos_are_prepared_once_and_chosen_afterwards(
@@ -194,21 +223,31 @@ def test_videos_are_prepared_once_and_chosen_afterwards(
         {"video": name, "captions": [name], "pool": name != "a.mp4"}
         for name in ("cut.mp4", "b.mp4", "a.mp4")
     ]
-    write_captions(tmp_path, lines)
+    write_captions(tmp_path, [*lines, "{"])
     cache = tmp_path / "cache"
     listing = folder.read_listing(str(tmp_path))
     assert listing.is_video
     directory = folder.prepared_videos(listing, cache)
     index = store.read_index(directory)
     assert [line["id"] for line in index] == ["b.mp4", "a.mp4"]
-    kept = folder.usable(listing, index, cache)
-    assert kept == index
-    assert "1 of 3 files can't be used" in capsys.readouterr().err
+    kept, missing = folder.usable(listing, index, cache)
+    assert kept == index and list(missing) == ["captions.jsonl line 4", "cut.mp4"]
+    assert "2 of 4 files can't be used" in capsys.readouterr().err
+    listed = store.read_lines(directory / "quarantine.jsonl")
+    assert [(line["file"], line.get("fields")) for line in listed] == [
+        ("captions.jsonl line 4", None),
+        ("cut.mp4", {"pool": True}),
+    ]
 
-    monkeypatch.setattr(prepare, "prepare_videos", lambda *_, **__: pytest.fail("prepared again"))
+    monkeypatch.setattr(
+        prepare_videos, "prepare_videos", lambda *_, **__: pytest.fail("prepared again")
+    )
     pool = folder.read_listing(f"{tmp_path}@pool=true")
     assert folder.prepared_videos(pool, cache) == directory
-    assert [line["id"] for line in folder.usable(pool, index, cache)] == ["b.mp4"]
+    with pytest.raises(ValueError, match="over half .* 2 of 3 files can't be used"):
+        folder.usable(pool, index, cache)
+    others = folder.read_listing(f"{tmp_path}@pool=false")
+    assert [line["id"] for line in folder.usable(others, index, cache)[0]] == ["a.mp4"]
     assert "1 of 2 files can't be used" in capsys.readouterr().err
 
 

@@ -1,14 +1,14 @@
-"""Tests of input_pipeline.prepare."""
+"""Tests of input_pipeline.prepare: crashes, kills and limits, whatever is prepared."""
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +18,30 @@ from PIL import Image
 
 from input_pipeline import prepare, store, workers
 from input_pipeline.partial import Encoded
-from input_pipeline.prepare import Collection, Effort, FrameSettings, Video
-from input_pipeline.video import write_video
+from input_pipeline.prepare import Effort, Item, Original, Work, prepare_store
 
 ROOT = Path(__file__).resolve().parents[2]
+EFFORT = Effort()
 
 
-def frames(count: int, height: int, width: int) -> np.ndarray:
-    levels = np.arange(count, dtype=np.uint8)[:, None, None, None] * 10
-    return np.broadcast_to(levels, (count, height, width, 3)).copy()
-
-
-def encode_or_crash(path: Path, settings: FrameSettings) -> Encoded:
-    if "crash" in path.name:
+def encode_or_crash(name: str) -> Encoded:
+    if "crash" in name:
         os.abort()
     # Later ones are ready first.
-    time.sleep(0.2 / (1 + int("".join(filter(str.isdecimal, path.name)) or 0)))
-    return Encoded([path.name.encode()], 1, 1)
+    time.sleep(0.2 / (1 + int("".join(filter(str.isdecimal, name)) or 0)))
+    return Encoded([name.encode()], 1, 1)
 
 
-def named(*names: str) -> Collection:
-    return Collection("test", [Video(name, Path(name), [f"about {name}"]) for name in names])
+def named(*names: str, stamp: Any = 1, **more: Any) -> Work:
+    items = [Item(name, [f"about {name}"]) for name in names]
+    given = {"settings": {"size": 1}} | more
+    return Work(
+        "test", "thing", items, lambda n: Original(names[n], stamp), encode_or_crash, **given
+    )
 
 
 def bad_files(directory: Path) -> dict[str, str]:
-    lines = store.read_lines(directory / prepare.QUARANTINE)
+    lines = store.read_lines(directory / "quarantine.jsonl")
     return {line["file"]: line["reason"] for line in lines}
 
 
@@ -50,208 +49,119 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
-def test_videos_become_evenly_spaced_frames(tmp_path: Path) -> None:
-    write_video(tmp_path / "long.mp4", frames(24, 64, 96), 25)
-    write_video(tmp_path / "large.mp4", frames(3, 320, 640), 25)
-    (tmp_path / "bad.mp4").write_bytes((tmp_path / "long.mp4").read_bytes()[:600])
-    videos = [
-        Video(f"{name}.mp4", tmp_path / f"{name}.mp4", [name], {"length": len(name)})
-        for name in ("large", "bad", "gone", "long")
-    ]
-    summary = prepare.prepare_videos(Collection("folder:x", videos), tmp_path / "store")
-    index = store.read_index(tmp_path / "store")
-    assert [line["id"] for line in index] == ["large.mp4", "long.mp4"]
-    assert [line["captions"] for line in index] == [["large"], ["long"]]
-    assert [line["fields"] for line in index] == [{"length": 5}, {"length": 4}]
-    assert [(line["num_frames"], line["width"], line["height"]) for line in index] == [
-        (prepare.NUM_FRAMES, 512, 256),
-        (prepare.NUM_FRAMES, 96, 64),
-    ]
-    bad = bad_files(tmp_path / "store")
-    assert list(bad) == ["bad.mp4", "gone.mp4"]
-    assert "can't be decoded" in bad["bad.mp4"] and "no such file" in bad["gone.mp4"]
-    assert (summary["source"], summary["num_items"], summary["num_quarantined"]) == (
-        "folder:x",
-        2,
-        2,
-    )
-    assert not list(tmp_path.glob("*partial*"))
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
+    """What the workers are asked to encode, a list for each run."""
+    runs: list[list[Any]] = []
+    real = workers.run
 
-    fetched = store.fetch_record(tmp_path / "store")(np.int64(index[1]["offset"]))
-    pictures = [Image.open(io.BytesIO(frame)) for frame in fetched.numpy()]
-    assert all((picture.format, picture.size) == ("JPEG", (96, 64)) for picture in pictures)
-    found = [round(float(np.asarray(picture).mean()) / 10) for picture in pictures]
-    assert found == [(2 * n + 1) * 24 // 32 for n in range(16)]
+    def run(function: Callable, arguments: Iterable[Any], *rest: Any) -> Any:
+        runs.append([])
+        taken = (runs[-1].append(argument) or argument for argument in arguments)
+        return real(function, taken, *rest)
+
+    monkeypatch.setattr(workers, "run", run)
+    return runs
 
 
-def test_frames_are_as_they_are_asked_for(tmp_path: Path) -> None:
-    write_video(tmp_path / "a.mp4", frames(8, 64, 96), 25)
-    path = tmp_path / "a.mp4"
-    small, large = (
-        prepare.encode_video(path, FrameSettings(5, 32, quality)) for quality in (20, 95)
-    )
-    assert len(small.frames) == 5 and (small.width, small.height) == (48, 32)
-    assert sum(map(len, small.frames)) < sum(map(len, large.frames))
-    for wrong in ({"num_frames": 0}, {"short_side": 0}, {"quality": 101}):
-        with pytest.raises(ValueError, match=f"{next(iter(wrong))}: found"):
-            FrameSettings(**wrong)
-
-
-def test_a_crash_of_the_decoder_costs_one_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(prepare, "encode_video", encode_or_crash)
+def test_a_crash_of_the_decoder_costs_one_file(tmp_path: Path) -> None:
     names = [f"{n}{'crash' if n in (0, 7) else ''}" for n in range(10)]
-    prepare.prepare_videos(named(*names), tmp_path / "store")
+    summary = prepare_store(named(*names), tmp_path / "store", EFFORT)
     kept = [line["id"] for line in store.read_index(tmp_path / "store")]
     assert kept == [name for name in names if "crash" not in name]
     assert bad_files(tmp_path / "store") == {
         name: "the decoder crashed (exit code -6)" for name in names if "crash" in name
     }
+    assert (summary["num_items"], summary["num_quarantined"]) == (8, 2)
 
 
 def test_a_stop_keeps_what_is_done_and_the_next_run_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, asked: list[list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepare, "encode_video", encode_or_crash)
     names = [f"{n}{'crash' if n == 3 else ''}" for n in range(8)]
-    prepare.prepare_videos(named(*names), tmp_path / "straight")
+    prepare_store(named(*names), tmp_path / "straight", EFFORT)
 
-    real = workers.run
-    asked: list[list[str]] = []
-    encoded: list[str] = []
+    counted = workers.run
 
-    def run(function: Any, arguments: list[Path], *rest: Any) -> Any:
-        asked.append([path.name for path in arguments])
-        for count, (number, result) in enumerate(real(function, arguments, *rest)):
-            if len(asked) == 1 and count == 5:
+    def stopped(*arguments: Any) -> Any:
+        for count, result in enumerate(counted(*arguments)):
+            if count == 5:
                 raise KeyboardInterrupt
-            if isinstance(result, Encoded):
-                encoded.append(arguments[number].name)
-            yield number, result
+            yield result
 
-    monkeypatch.setattr(workers, "run", run)
-    with pytest.raises(KeyboardInterrupt):
-        prepare.prepare_videos(named(*names), tmp_path / "store")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(workers, "run", stopped)
+        prepare_store(named(*names), tmp_path / "store", EFFORT)
     assert not (tmp_path / "store").exists()
-    first = [*encoded]
+    log = (tmp_path / "store.partial" / "log.jsonl").read_text().splitlines()
+    first = [json.loads(line)["id"] for line in log]
     assert len(first) >= 4
-    prepare.prepare_videos(named(*names), tmp_path / "store")
-    assert asked == [names, [name for name in names if name not in first]]
+    prepare_store(named(*names), tmp_path / "store", EFFORT)
+    assert asked[2] == [name for name in names if name not in first]
     assert contents(tmp_path / "store") == contents(tmp_path / "straight")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["store", "straight"]
 
-    assert prepare.prepare_videos(named(*names), tmp_path / "store")["num_items"] == 7
-    assert len(asked) == 2, "what is there is whole"
+    assert prepare_store(named(*names), tmp_path / "store", EFFORT)["num_items"] == 7
+    assert len(asked) == 3, "what is there is whole"
 
 
-KILLED = """
-import sys
-from pathlib import Path
-from input_pipeline.prepare import Collection, Video, prepare_videos
-source, out = map(Path, sys.argv[1:])
-videos = [Video(path.name, path, ["x"]) for path in sorted(source.iterdir())]
-prepare_videos(Collection("killed", videos), out)
-"""
+def test_what_changed_is_encoded_again(tmp_path: Path, asked: list[list[Any]]) -> None:
+    """A stamp tells that an original is another one than in the run that was stopped."""
+    with pytest.raises(ValueError, match="1 of 2"):
+        prepare_store(named("1", "crash"), tmp_path / "store", Effort(max_bad=0.1))
+    prepare_store(named("1", "2", stamp=2), tmp_path / "store", EFFORT)
+    assert asked[1:] == [["1", "2"]]
 
 
-@pytest.mark.parametrize("log_lines", [1, 6])
-def test_kill_9_leaves_no_store_and_what_is_done(tmp_path: Path, log_lines: int) -> None:
-    (tmp_path / "in").mkdir()
-    write_video(tmp_path / "in" / "00.mp4", frames(24, 128, 128), 25)
-    for n in range(1, 12):
-        os.link(tmp_path / "in" / "00.mp4", tmp_path / "in" / f"{n:02}.mp4")
-    (tmp_path / "script.py").write_text(KILLED)
-    out = tmp_path / "store"
-    command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "in"), str(out)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    log = tmp_path / "store.partial" / "log.jsonl"
-    while not (log.exists() and log.read_bytes().count(b"\n") >= log_lines):
-        assert process.poll() is None, "it ended before it could be killed"
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not out.exists()
-    done = {json.loads(line)["id"] for line in log.read_bytes().splitlines(keepends=True)[:-1]}
-    assert len(done) >= log_lines - 1
-
-    videos = [Video(path.name, path, ["x"]) for path in sorted((tmp_path / "in").iterdir())]
-    asked: list[Path] = []
-    real = workers.run
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workers, "run", lambda f, a, *rest: (asked.extend(a), real(f, a, *rest))[1])
-        prepare.prepare_videos(Collection("killed", videos), out)
-    assert not done & {path.name for path in asked}
-    assert len(store.read_index(out)) == 12
-    assert not list(tmp_path.glob("*partial*")) and not list(tmp_path.glob(".*"))
-
-
-def test_a_store_of_other_videos_or_settings_is_not_touched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_a_kill_left_beside_a_whole_store_is_removed(
+    tmp_path: Path, asked: list[list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepare, "encode_video", encode_or_crash)
-    prepare.prepare_videos(named("1", "2"), tmp_path / "store")
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare.Partial, "remove", lambda partial: None)
+        prepare_store(named("1", "2"), tmp_path / "store", EFFORT)
+    assert (tmp_path / "store.partial").exists()
+    assert prepare_store(named("1", "2"), tmp_path / "store", EFFORT)["num_items"] == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["store"] and len(asked) == 1
+
+
+def test_a_store_of_other_items_or_settings_is_not_touched(tmp_path: Path) -> None:
+    prepare_store(named("1", "2"), tmp_path / "store", EFFORT)
     before = contents(tmp_path / "store")
     with pytest.raises(FileExistsError, match="a store is already there, of test with other"):
-        prepare.prepare_videos(named("1", "3"), tmp_path / "store")
-    with pytest.raises(FileExistsError, match="frames: found .*16.*, wanted .*8"):
-        prepare.prepare_videos(named("1", "2"), tmp_path / "store", FrameSettings(8))
+        prepare_store(named("1", "3"), tmp_path / "store", EFFORT)
+    with pytest.raises(FileExistsError, match="size: found 1, wanted 2"):
+        prepare_store(named("1", "2", settings={"size": 2}), tmp_path / "store", EFFORT)
     assert contents(tmp_path / "store") == before
     (tmp_path / "mine").mkdir()
     with pytest.raises(FileExistsError, match="already there, and no store"):
-        prepare.prepare_videos(named("1"), tmp_path / "mine")
+        prepare_store(named("1"), tmp_path / "mine", EFFORT)
 
 
-def test_a_file_that_changed_is_decoded_again(tmp_path: Path) -> None:
-    write_video(tmp_path / "a.mp4", frames(4, 32, 32), 25)
-    collection = Collection("test", [Video("a", tmp_path / "a.mp4", ["x"])])
-    (tmp_path / "a.mp4").write_bytes((tmp_path / "a.mp4").read_bytes()[:500])
-    with pytest.raises(ValueError, match="1 of 1 videos can't be used"):
-        prepare.prepare_videos(collection, tmp_path / "store")
-    write_video(tmp_path / "a.mp4", frames(4, 32, 32), 25)
-    assert prepare.prepare_videos(collection, tmp_path / "store")["num_items"] == 1
-
-
-def test_what_passed_a_limit_is_tried_again_with_another(tmp_path: Path) -> None:
-    for name in ("a.mp4", "b.mp4"):
-        write_video(tmp_path / name, frames(4, 32, 32), 25)
-    collection = Collection("test", [Video(n, tmp_path / n, ["x"]) for n in ("a.mp4", "b.mp4")])
-    hasty = Effort(limits=workers.Limits(1e-9), max_bad=0.5)
-    with pytest.raises(ValueError, match="2 of 2 .* not decoded after 1e-09 seconds"):
-        prepare.prepare_videos(collection, tmp_path / "store", effort=hasty)
-    assert prepare.prepare_videos(collection, tmp_path / "store")["num_quarantined"] == 0
-
-
-def test_too_many_bad_videos_stop_the_run_early(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(prepare, "encode_video", encode_or_crash)
+def test_too_many_bad_items_stop_the_run_early(tmp_path: Path) -> None:
     names = [f"crash{n}" for n in range(4)] + [str(n) for n in range(16)]
     effort = Effort(processes=1, max_bad=0.1)
-    with pytest.raises(ValueError, match="3 of 20 videos can't be used, wanted 10% at most") as e:
-        prepare.prepare_videos(named(*names), tmp_path / "store", effort=effort)
+    with pytest.raises(ValueError, match="3 of 20 things can't be used, wanted 10% at most") as e:
+        prepare_store(named(*names), tmp_path / "store", effort)
     assert str(tmp_path / "store.partial" / "quarantine.jsonl") in str(e.value)
     assert list(bad_files(tmp_path / "store.partial")) == ["crash0", "crash1", "crash2"]
     assert not (tmp_path / "store").exists()
     with pytest.raises(ValueError, match="3 of 20"):
-        prepare.prepare_videos(named(*names), tmp_path / "store", effort=effort)
-    assert prepare.prepare_videos(named(*names), tmp_path / "store")["num_quarantined"] == 4
+        prepare_store(named(*names), tmp_path / "store", effort)
+    assert prepare_store(named(*names), tmp_path / "store", EFFORT)["num_quarantined"] == 4
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
 
-def test_missing_videos_count_as_bad_and_are_listed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(prepare, "encode_video", encode_or_crash)
+def test_missing_items_count_as_bad_and_each_split_tells_its_own(tmp_path: Path) -> None:
     missing = {"9": "no file"}
     splits = {"train": {"1": ["a", "b"], "9": ["c"]}, "test": {"2": ["d"]}}
-    collection = Collection("set", named("1", "2").videos, missing, splits)
-    with pytest.raises(ValueError, match="1 of 3 videos can't be used.*such as 9: no file"):
-        prepare.prepare_videos(collection, tmp_path / "store", effort=Effort(max_bad=0.3))
-    prepare.prepare_videos(collection, tmp_path / "store", effort=Effort(max_bad=0.34))
+    work = named("1", "2", missing=missing, splits=splits)
+    with pytest.raises(ValueError, match="1 of 3 things can't be used.*such as 9: no file"):
+        prepare_store(work, tmp_path / "store", Effort(max_bad=0.3))
+    summary = prepare_store(work, tmp_path / "store", Effort(max_bad=0.34))
+    assert summary["splits"] == {
+        "train": {"wanted": 2, "found": 1},
+        "test": {"wanted": 1, "found": 1},
+    }
     assert bad_files(tmp_path / "store") == missing
     assert store.read_lines(tmp_path / "store" / "splits" / "train.jsonl") == [
         {"id": "1", "captions": ["a", "b"]},
@@ -268,19 +178,68 @@ def test_workers_that_cannot_start_leave_nothing(
 
     monkeypatch.setattr(workers, "run", fail)
     with pytest.raises(RuntimeError, match="can't start"):
-        prepare.prepare_videos(named("1"), tmp_path / "store")
+        prepare_store(named("1"), tmp_path / "store", EFFORT)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_odd_videos_are_used_or_quarantined(tmp_path: Path, shared_data: Path) -> None:
-    odd = shared_data / "oddvideos"
-    entries = store.read_lines(odd / "manifest.jsonl")
-    videos = [Video(entry["file"], odd / entry["file"], [entry["odd"]]) for entry in entries]
-    out = tmp_path / "store"
-    prepare.prepare_videos(Collection("odd", videos), out)
-    good = [entry["file"] for entry in entries if entry["outcome_pyav"] == "decodes"]
-    assert [line["id"] for line in store.read_index(out)] == good
-    bad = bad_files(out)
-    assert [*bad] == [entry["file"] for entry in entries if entry["file"] not in good]
-    assert len(good) + len(bad) == 29
-    assert all(file in reason for file, reason in bad.items())
+def folder_of(directory: Path, kind: str, count: int) -> None:
+    directory.mkdir()
+    name = {"image": "00.jpg", "video": "00.mp4"}[kind]
+    if kind == "image":
+        noise = np.random.default_rng(0).integers(0, 256, (700, 900, 3), np.uint8)
+        Image.fromarray(noise).save(directory / name)
+    else:
+        # Here, since workers import this file.
+        from input_pipeline.video import write_video
+
+        write_video(directory / name, np.zeros((24, 128, 128, 3), np.uint8), 25)
+    with (directory / "captions.jsonl").open("w") as lines:
+        for n in range(count):
+            file = name.replace("00", f"{n:02}")
+            if n:
+                os.link(directory / name, directory / file)
+            lines.write(json.dumps({kind: file, "captions": [f"{n}"]}) + "\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_kill_9_at_any_moment_loses_only_what_is_in_the_making(tmp_path: Path, kind: str) -> None:
+    count = 60 if kind == "image" else 14
+    folder_of(tmp_path / "in", kind, count)
+    command = [sys.executable, "-m", "animclip_jax.prepare", f"folder:{tmp_path / 'in'}"]
+    command += ["--cache_dir", str(tmp_path / "cache")] if kind == "image" else []
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+
+    def start(name: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [*command, "--out", str(tmp_path / name)],
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def finish(name: str) -> str:
+        told, errors = (process := start(name)).communicate(timeout=600)
+        assert process.returncode == 0, errors
+        return told
+
+    finish("straight")
+    out, log = tmp_path / "store", tmp_path / "store.partial" / "log.jsonl"
+    done = 0
+    for kill_at in (1, count // 3, count - 2):
+        process = start("store")
+        while not (log.exists() and log.read_bytes().count(b"\n") >= kill_at):
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert not out.exists()
+        # Nothing that an earlier run did was done again.
+        ids = [json.loads(line)["id"] for line in log.read_bytes().splitlines()[:kill_at]]
+        assert len(set(ids)) == len(ids) >= done
+        done = len(ids)
+    told = finish("store")
+    assert f"{out}: {count} {'pictures' if kind == 'image' else 'videos'} of folder:" in told
+    assert contents(out) == contents(tmp_path / "straight")
+    assert not list(tmp_path.glob("*partial*")) and not list(tmp_path.glob(".*"))
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    assert finish("store") == told
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before

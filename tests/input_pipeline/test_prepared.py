@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from input_pipeline import store
-from input_pipeline.prepared import coverage, open_prepared, split_names
+from input_pipeline.prepared import coverage, open_prepared
 from input_pipeline.sources import open_source
 
 SPLITS = {
@@ -16,13 +16,21 @@ SPLITS = {
 }
 
 
-def write(directory: Path, splits: dict[str, list[dict]]) -> Path:
+BAD = [
+    {"file": "gone", "reason": "no file", "count": 1},
+    {"file": "of another split", "reason": "no file", "count": 1},
+]
+
+
+def write(directory: Path, splits: dict[str, list[dict]], bad: list[dict] | None = None) -> Path:
     with store.StoreWriter(directory, "test") as writer:
         for n, id in enumerate("abc"):
             fields = {"pool": n > 0, "n": n, "kind": id}
             writer.add(id, [id.encode()] * 2, [f"all of {id}"], 2, 2, fields)
         for name, lines in splits.items():
             writer.write_lines(f"splits/{name}.jsonl", lines)
+        if bad is not None:
+            writer.write_lines("quarantine.jsonl", bad)
     return directory
 
 
@@ -47,16 +55,35 @@ def test_a_filter_chooses_by_the_fields_that_were_kept(tmp_path: Path) -> None:
 def test_a_split_has_its_own_captions_and_order(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    directory = write(tmp_path / "s", SPLITS)
+    directory = write(tmp_path / "s", SPLITS, BAD)
     examples = open_source(f"folder:{directory}@split=hgr-train", str(tmp_path))
     assert examples.ids == ["b", "a"] and examples.captions == [["of b", "x"], ["of a", "x"]]
     assert examples.fetch(0).numpy().tolist() == [b"b", b"b"]
     assert capsys.readouterr().err == ""
     examples = open_source(f"folder:{directory}@split=hgr-test", str(tmp_path))
     assert examples.ids == ["c"] and examples.captions == [["as a test"]]
-    assert "hgr-test: 1 of 2 videos (50.0%), see" in capsys.readouterr().err
-    assert split_names(directory) == ["hgr-test", "hgr-train"]
-    assert coverage(directory, "hgr-train", store.read_index(directory)).endswith("(100.0%)")
+    assert "@split=hgr-test: 1 of 2 (50.0%), see" in capsys.readouterr().err
+    assert examples.missing == {"gone": "no file"}
+    assert examples.coverage == {"wanted": 2, "found": 1}
+    train = open_source(f"folder:{directory}@split=hgr-train", str(tmp_path))
+    assert train.missing == {} and train.coverage == {"wanted": 2, "found": 2}
+    assert coverage(1500, 1380) == "1,380 of 1,500 (92.0%)" and coverage(0, 0) == "0 of 0 (0.0%)"
+
+
+def test_missing_items_are_chosen_by_their_fields(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [
+        {"file": "d", "reason": "cut", "count": 1, "fields": {"pool": True, "n": 7, "kind": "d"}},
+        {"file": "e", "reason": "cut", "count": 1, "fields": {"pool": False, "n": 8, "kind": "e"}},
+        {"file": "captions.jsonl line 9", "reason": "not JSON", "count": 1},
+    ]
+    directory = write(tmp_path / "s", {}, lines)
+    for condition, wanted, found in (("", 6, 3), ("@pool=true", 4, 2), ("@pool=false", 3, 1)):
+        examples = open_source(f"folder:{directory}{condition}", str(tmp_path))
+        assert examples.coverage == {"wanted": wanted, "found": found}
+        told = capsys.readouterr().err
+        assert f"{found} of {wanted} ({found / wanted:.1%}), see {directory}" in told
 
 
 def test_a_video_set_is_never_taken_as_a_whole(tmp_path: Path) -> None:

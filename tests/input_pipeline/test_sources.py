@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -13,8 +14,13 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from animclip_jax.animation.config import AnimationConfig
 from input_pipeline import sources, store
+from input_pipeline.batches import train_batches
+from input_pipeline.tokenizer import Tokenizer
 from input_pipeline.video import write_video
+from tests.input_pipeline.shard_files import encoded, write_tar, write_tfrecord
+from tests.input_pipeline.test_picture import BROKEN, GOOD
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("ANIMCLIP_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
@@ -92,6 +98,92 @@ def test_drawn_sources_are_stores_of_the_cache(
             sources.open_source(source, "cache")
 
 
+ODD_CAPTIONS = {
+    "long": "word " * 10_000,
+    "empty": "  ",
+    "one letter": "x",
+    "strange": "\u0000é\u202e🎉",
+}
+
+
+def write_source(kind: str, directory: Path, samples: list[tuple[str, str | None, bytes]]) -> str:
+    """The samples (name, caption, picture) as a source of that kind."""
+    if kind == "folder":
+        lines = []
+        for name, caption, picture in samples:
+            (directory / name).write_bytes(picture)
+            lines.append(json.dumps({"image": name, "captions": [caption]}))
+        lines[3:3] = ["{", "7", '{"image": "../x", "captions": ["x"]}', lines[0]]
+        (directory / "captions.jsonl").write_text("\n".join(lines))
+        return f"folder:{directory}"
+    write, suffix = {"tfrecord": (write_tfrecord, "tfrecord"), "webdataset": (write_tar, "tar")}[
+        kind
+    ]
+    write(directory / f"0.{suffix}", [*samples, samples[0]])
+    return f"{kind}:{directory}/*.{suffix}"
+
+
+@pytest.mark.parametrize("kind", ["folder", "tfrecord", "webdataset"])
+def test_every_odd_picture_and_caption_is_used_or_quarantined(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samples = [(name.replace(" ", "_"), "x", picture) for name, picture in GOOD.items()]
+    samples += [(f"plain{n}", "x", encoded(10 * n)) for n in range(8)]
+    samples += [(name.replace(" ", "_"), text, encoded(5)) for name, text in ODD_CAPTIONS.items()]
+    good = [name for name, _, _ in samples if name != "empty"]
+    samples += [(f"bad_{name.replace(' ', '_')}", "x", b) for name, (b, _) in BROKEN.items()]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    examples = sources.open_source(write_source(kind, tmp_path, samples), str(tmp_path / "cache"))
+    # One batch is an epoch, of folders without what was found before.
+    run = train_batches(
+        examples, AnimationConfig(num_frames=2, image_size=16), Tokenizer(), canvas_size=32,
+        batch_size=len(examples.ids), seed=0, start_step=0,
+    )  # fmt: skip
+    for batch, _ in zip(run, range(2), strict=False):
+        assert {examples.ids[n] for n in batch["index"]} == set(good)
+        assert (batch["tokens"].max(axis=1) == 49407).all()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000  # kB
+    assert examples.quarantine is not None
+    lines = [json.loads(line) for line in examples.quarantine.read_text().splitlines()]
+    assert all(line["count"] == 1 and len(line["reason"]) > 9 for line in lines)
+    bad = {line["file"] for line in lines}
+    assert bad >= {name for name, _, _ in samples if name.startswith("bad_")}
+    assert not bad & set(good)
+    others = {"folder": 4, "tfrecord": 1, "webdataset": 1}[kind]
+    # The empty caption has a line of its own in a folder, by its number.
+    assert len(bad) == len(BROKEN) + 1 + others
+    assert str(examples.quarantine) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("num_frames", [1, 3])
+def test_what_breaks_of_a_store_is_quarantined_in_the_cache(
+    num_frames: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = tmp_path / "store"
+    with store.StoreWriter(directory, "test") as writer:
+        for n in range(8):
+            writer.add(f"item {n}", [encoded(20 * n)] * num_frames, ["x"], 40, 30)
+    data = bytearray((directory / store.RECORDS).read_bytes())
+    data[store.read_index(directory)[3]["offset"] + 300] ^= 0xFF
+    (directory / store.RECORDS).write_bytes(data)
+    before = {path.name: path.read_bytes() for path in directory.iterdir()}
+    examples = sources.open_source(f"folder:{directory}", str(tmp_path / "cache"))
+    run = train_batches(
+        examples, AnimationConfig(num_frames=2, image_size=16), Tokenizer(16, 1000),
+        canvas_size=32, batch_size=8, seed=0, start_step=0,
+    )  # fmt: skip
+    assert sorted(next(run)["index"]) == [0, 1, 2, 4, 4, 5, 6, 7]
+    listed = examples.quarantine
+    assert listed is not None and listed.is_relative_to(tmp_path / "cache")
+    (line,) = map(json.loads, listed.read_text().splitlines())
+    assert line["file"] == "item 3" and "can't be decoded" in line["reason"]
+    assert f"'item 3' can't be decoded: {line['reason'][18:]}; others stand in, see {listed}" in (
+        capsys.readouterr().err
+    )
+    # A store may be shared, or on a disk that can't be written.
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
+
+
 @pytest.mark.skipif(not (DATA / "imgcap").is_dir(), reason=f"no {DATA / 'imgcap'}")
 def test_real_pictures(tmp_path: Path) -> None:
     examples = sources.open_source(f"folder:{DATA / 'imgcap'}@split=dev", str(tmp_path))
@@ -118,6 +210,11 @@ def test_real_videos(tmp_path: Path) -> None:
     assert examples.ids == [json.loads(line)["video"] for line in pool[:5]]
     assert examples.captions == [json.loads(line)["captions"] for line in pool[:5]]
     assert all(len(fetched(examples, n)) == 16 for n in range(5))
+
+
+def test_what_must_be_on_a_disk_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cache_dir gs://bucket/x: wanted a folder on a disk"):
+        sources.open_source("drawn:val:2", "gs://bucket/x")
 
 
 def test_the_cache_is_kept_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,22 @@ def test_an_unprepared_set_is_refused_at_once(data_dir: Path) -> None:
 def test_what_a_set_has_not_is_named(data_dir: Path) -> None:
     with pytest.raises(ValueError, match="no split 'test', it has train, val"):
         tfds_source.files("tiny_captions:test")
+
+
+def test_files_that_are_not_there_are_counted(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(data_dir, tmp_path / "copy")
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "copy"))
+    (path,) = (tmp_path / "copy").glob("*/*/*-val.tfrecord-*")
+    path.rename(path.with_name(path.name.replace("00000-of-00001", "00000-of-00002")))
+    info = path.with_name("dataset_info.json")
+    text = info.read_text()
+    assert text.count('"3"') == 1
+    info.write_text(text.replace('"3"', '"2", "1"'))
+    with pytest.raises(FileNotFoundError, match="1 files of the split 'val', wanted 2"):
+        tfds_source.files("tiny_captions:val")
+    assert len(tfds_source.files("tiny_captions")) == 1
 
 
 def test_the_newest_version_is_taken_and_configurations_are_named(

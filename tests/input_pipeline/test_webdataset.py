@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 import os
+import resource
 import tarfile
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
-from input_pipeline import shards, webdataset
+from input_pipeline import picture, shards, webdataset
 from tests.input_pipeline.shard_files import encoded
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -54,6 +55,49 @@ def test_links_and_folders_are_passed_over(tmp_path: Path) -> None:
         tar.addfile(tarfile.TarInfo("1.txt"))
     ((key, reason),) = webdataset.read(str(tmp_path / "a.tar"))
     assert key == "1" and "0 pictures" in reason
+
+
+def hole(name: str, gibibytes: int, start: int) -> bytes:
+    """A GNU sparse member of so many gibibytes, of which 512 bytes from `start` on are there."""
+    member = tarfile.TarInfo(name)
+    member.size = 512
+    header = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    header[156:157] = tarfile.GNUTYPE_SPARSE
+    header[386:398] = b"%011o\0" % start
+    header[398:410] = b"%011o\0" % 512
+    header[483:495] = b"\x80" + (gibibytes << 30).to_bytes(11, "big")
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + b"\0" * 512
+
+
+@pytest.mark.parametrize("extension", ["jpg", "txt", "json"])
+def test_members_with_holes_are_not_filled(tmp_path: Path, extension: str) -> None:
+    file = tmp_path / "a.tar"
+    members = {"jpg": encoded(2), "txt": b"y"}
+    sound = [n for n in members if n != extension and (n, extension) != ("txt", "json")]
+    tar_of(file, {f"1.{name}": members[name] for name in sound})
+    file.write_bytes(hole(f"1.{extension}", 900, 0) + file.read_bytes())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    ((key, reason),) = webdataset.read(str(file))
+    assert key == "1" and f"1.{extension} has holes" in reason
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kB
+
+
+def test_members_that_are_too_long_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture, "MAX_BYTES", 4000)
+    members = {"a.jpg": encoded(1), "a.txt": b"x", "b.jpg": encoded(2), "b.txt": b"y" * 4001}
+    found = list(webdataset.read(tar_of(tmp_path / "a.tar", members)))
+    assert isinstance(found[0], shards.Found)
+    assert found[1] == ("b", "4001 bytes, wanted 4000 at most")
+
+
+def test_a_json_without_end_costs_its_sample(tmp_path: Path) -> None:
+    members = {"a.jpg": encoded(1), "a.json": b"[" * 100_000, "b.jpg": encoded(2), "b.txt": b"y"}
+    (key, reason), sound = webdataset.read(tar_of(tmp_path / "a.tar", members))
+    assert key == "a" and "its json can't be read" in reason and sound[0] == "b"
 
 
 def test_what_is_no_tar_is_named(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from input_pipeline import prepare, store
+from input_pipeline import prepare_videos, store
 from input_pipeline.video import write_video
 
 with warnings.catch_warnings():
@@ -58,8 +58,8 @@ def test_msvd_is_built_and_loaded(write, tmp_path: Path) -> None:
     }
     (example,) = data["test"]
     assert example["captions"].tolist() == [b"caption 3", b"x"]
-    settings = prepare.FrameSettings()
-    encoded = prepare.encode_video(directory / "v3.mp4", settings)
+    settings = prepare_videos.FrameSettings()
+    encoded = prepare_videos.encode_video(directory / "v3.mp4", settings)
     assert example["frames"].tolist() == encoded.frames
     decoded = next(builders.Msvd(data_dir=tmp_path).as_dataset(split="val").as_numpy_iterator())
     assert decoded["frames"].shape == (16, 32, 48, 3)
@@ -72,6 +72,11 @@ def test_msvd_is_built_and_loaded(write, tmp_path: Path) -> None:
 def test_too_many_missing_videos_stop_it(write, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="3 of 5 videos can't be used, wanted 50% at most"):
         build(builders.Msvd(data_dir=tmp_path), download(write, v0=1, v1=2))
+    directory = download(write, v0=1, v1=2, v2=3, v3=4)
+    for name in ("v0", "v1"):
+        (directory / f"{name}.mp4").write_text("<html>")
+    with pytest.raises(ValueError, match="3 of 5 videos can't be used, wanted 50% at most"):
+        build(builders.Msvd(data_dir=tmp_path), directory)
     assert not list(tmp_path.glob("msvd/*/*.tfrecord*"))
 
 

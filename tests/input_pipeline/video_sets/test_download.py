@@ -70,6 +70,7 @@ def test_links_cannot_leave_the_folder(write, tmp_path: Path) -> None:
     (directory / "v3.mp4").symlink_to("v2.mp4")
     (directory / "more").symlink_to(tmp_path / "elsewhere")
     (directory / "loop").symlink_to(directory)
+    (directory / "itself.mp4").symlink_to("itself.mp4")
     download = Download(directory)
     assert re.search("a link that leads out of .*download", str(download.video("v1")))
     assert download.video("v3") == directory / "v3.mp4"

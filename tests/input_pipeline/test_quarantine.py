@@ -1,0 +1,70 @@
+"""Tests of input_pipeline.quarantine."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from input_pipeline import quarantine
+
+
+def add_many(path: Path, name: str) -> None:
+    for n in range(40):
+        quarantine.add(path, [(f"{name}{n}", "broken")])
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_line_a_file_with_its_reason_and_how_often(tmp_path: Path) -> None:
+    path = tmp_path / "sub" / "quarantine.jsonl"
+    quarantine.add(path, [("a", "cut"), ("b", "gone"), ("a", "cut")])
+    assert lines(path) == [
+        {"file": "a", "reason": "cut", "count": 2},
+        {"file": "b", "reason": "gone", "count": 1},
+    ]
+    quarantine.add(path, [("b", "otherwise"), ("ä", "new")])
+    assert quarantine.read(path) == {"a": "cut", "b": "gone", "ä": "new"}
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_none_bad_is_an_empty_file(tmp_path: Path) -> None:
+    quarantine.add(tmp_path / "q", [])
+    assert quarantine.read(tmp_path / "q") == {}
+
+
+def test_what_else_is_known_is_beside_it() -> None:
+    made = quarantine.lines([("a", "cut"), ("b", "cut")], {"a": {"split": "test"}, "b": {}})
+    assert made == [
+        {"file": "a", "reason": "cut", "count": 1, "fields": {"split": "test"}},
+        {"file": "b", "reason": "cut", "count": 1},
+    ]
+
+
+def test_processes_that_share_a_cache_lose_no_line(tmp_path: Path) -> None:
+    context, path = multiprocessing.get_context("spawn"), tmp_path / "q"
+    processes = [context.Process(target=add_many, args=(path, name)) for name in "abc"]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert sorted(quarantine.read(path)) == sorted(
+        f"{name}{n}" for name in "abc" for n in range(40)
+    )
+
+
+def test_shares_are_told_and_limited(capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path("q.jsonl")
+    quarantine.report("set", 0, 4, path, "do this")
+    assert capsys.readouterr().err == ""
+    quarantine.report("set", 2, 4, path, "do this")
+    assert capsys.readouterr().err == "set: 2 of 4 files can't be used, see q.jsonl; do this\n"
+    with pytest.raises(ValueError, match="over half of the files are bad: set: 3 of 4"):
+        quarantine.report("set", 3, 4, path, "do this")
+    quarantine.check_share("set", {"a": "cut"}, 4, 0.25)
+    with pytest.raises(ValueError, match="set: 1 of 4 clips can't .* 24% at most; such as a: cut"):
+        quarantine.check_share("set", {"a": "cut"}, 4, 0.24, "clip")
