@@ -130,16 +130,18 @@ def test_the_first_step_moves_the_head_and_the_second_every_part(kind, fusion):
     graphdef, state = nnx.split(model)
     config = losses.LossConfig(1.0, 2, matching="binary")  # which also moves the head's bias
 
-    def loss(params: dict) -> jax.Array:
+    @jax.jit
+    @jax.grad
+    def gradient(params: dict) -> jax.Array:
         model = nnx.merge(graphdef, params)
         text, video = features(model)
         logits = model.clip.logit_scale * text.embedding @ video.embedding.T
         return losses.matching(model, text, video, logits, jnp.eye(4, dtype=bool), KEY, config)
 
     params = nnx.to_pure_dict(state)
-    first = jax.grad(loss)(params)
+    first = gradient(params)
     assert np.abs(first["reranker"]["head_out"]["kernel"]).max() > 1e-4
-    second = jax.grad(loss)(jax.tree.map(lambda p, g: p - 0.1 * g, params, first))
+    second = gradient(jax.tree.map(lambda p, g: p - 0.1 * g, params, first))
     for part in ("reranker", "coder"):
         for path, leaf in jax.tree_util.tree_leaves_with_path(second[part]):
             name = jax.tree_util.keystr(path)
