@@ -1,6 +1,7 @@
 """The re-ranker and its baseline: buckets, order, options, and what it takes from a text tower."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ from animclip_jax.models.reranker import (
     start_from_text_tower,
 )
 from animclip_jax.models.retriever import Retriever, RetrieverConfig
+from animclip_jax.models.tight import TightTransformer
 from tests.models.test_clip import SMALL
 from tests.models.test_retriever import CONFIG, RERANKER, captions, clips
 
@@ -25,13 +27,28 @@ TIGHT = dataclasses.replace(RERANKER, interaction="tight", tokens="cls")
 INTERACTIONS = {"cross": RERANKER, "tight": TIGHT}
 
 
+@functools.cache
 def retriever(reranker: RerankerConfig, trained: bool = False) -> Retriever:
-    """A model of SMALL's size, its score head zero or no longer so."""
+    """A model of SMALL's size, its score head zero or no longer so; built once."""
     model = Retriever(dataclasses.replace(CONFIG, reranker=reranker), rngs=nnx.Rngs(0))
     if trained:
-        kernel = model.reranker.head_out.kernel
-        kernel[...] = jax.random.normal(jax.random.key(1), kernel.shape)
+        open_head(model.reranker)
     return model
+
+
+def open_head(scorer: Reranker | TightTransformer) -> None:
+    kernel = scorer.head_out.kernel
+    kernel[...] = jax.random.normal(jax.random.key(1), kernel.shape)
+
+
+@functools.cache
+def long_scorer(kind: str) -> Reranker | TightTransformer:
+    """A re-ranker for captions of up to 77 tokens, its score head no longer zero."""
+    clip = dataclasses.replace(SMALL, context_length=77)
+    make = {"cross": Reranker, "tight": TightTransformer}[kind]
+    scorer = make(clip, INTERACTIONS[kind], rngs=nnx.Rngs(3))
+    open_head(scorer)
+    return scorer
 
 
 @pytest.fixture(scope="module", params=INTERACTIONS)
@@ -62,10 +79,7 @@ def test_buckets_are_the_least_that_hold_a_caption():
 @pytest.mark.parametrize("kind", INTERACTIONS)
 @pytest.mark.parametrize("length", [2, 9, 16, 20, 32, 50])
 def test_a_caption_in_its_bucket_scores_as_one_padded_to_the_context_length(kind, length):
-    clip = dataclasses.replace(SMALL, context_length=77)
-    model = retriever(INTERACTIONS[kind], trained=True)
-    scorer = type(model.reranker)(clip, INTERACTIONS[kind], rngs=nnx.Rngs(3))
-    scorer.head_out.kernel[...] = model.reranker.head_out.kernel[...]
+    scorer = long_scorer(kind)
     rng = np.random.default_rng(length)
     # What stands behind the end token is whatever the tower makes of padding: not zeros.
     hidden = jnp.asarray(rng.standard_normal((3, 77, 32)), jnp.float32)
