@@ -1,11 +1,32 @@
 """Training losses: contrastive over the global batch, and matching over its hard negatives."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 
 from animclip_jax.models.retriever import Retriever, TextFeatures, VideoFeatures
 
 HIGHEST = jax.lax.Precision.HIGHEST
+
+
+@dataclasses.dataclass(frozen=True)
+class LossConfig:
+    """`matching_weight` of the re-ranker's loss; `hard_negatives` drawn a clip and direction.
+
+    `contrastive`: softmax (CLIP) or sigmoid (SigLIP; the model then has a logit bias). `matching`:
+    listwise (each pair against its negatives) or binary (each pair by itself, right or wrong).
+    """
+
+    matching_weight: float
+    hard_negatives: int
+    contrastive: str = "softmax"
+    matching: str = "listwise"
+
+    def __post_init__(self) -> None:
+        for name, possible in (("contrastive", CONTRASTIVE), ("matching", MATCHING)):
+            if (given := getattr(self, name)) not in possible:
+                raise ValueError(f"loss.{name} {given!r}: wanted one of {', '.join(possible)}")
 
 
 def same_pair(tokens: jax.Array, index: jax.Array) -> jax.Array:
@@ -34,50 +55,86 @@ def contrastive(logits: jax.Array, same: jax.Array) -> jax.Array:
     return -0.5 * jnp.mean(jnp.diagonal(by_text) + jnp.diagonal(by_video))
 
 
+def sigmoid_contrastive(logits: jax.Array, same: jax.Array) -> jax.Array:
+    """Each pair by itself right or wrong (SigLIP, arXiv 2303.15343, algorithm 1), summed a caption.
+
+    Args:
+      logits: float32 [B, B], captions by videos, with the learned bias. same: as `contrastive`.
+    """
+    own = jnp.eye(len(logits), dtype=bool)
+    log_likelihood = jax.nn.log_sigmoid(jnp.where(own, logits, -logits))
+    return -jnp.sum(jnp.where(same & ~own, 0.0, log_likelihood)) / len(logits)
+
+
+def listwise(positive: jax.Array, negatives: jax.Array, valid: jax.Array) -> jax.Array:
+    """Softmax cross-entropy of B positives, each against its own negatives.
+
+    Args:
+      positive: float32 [B]. negatives: float32 [B, H]. valid: bool [B, H], False: left out.
+    """
+    scores = jnp.concatenate([positive[:, None], jnp.where(valid, negatives, -jnp.inf)], axis=1)
+    return -jnp.mean(jax.nn.log_softmax(scores, axis=1)[:, 0])
+
+
+def binary(positive: jax.Array, negatives: jax.Array, valid: jax.Array) -> jax.Array:
+    """Binary cross-entropy; right and wrong pairs weigh the same. Arguments: see `listwise`."""
+    wrong = jnp.where(valid, jax.nn.log_sigmoid(-negatives), 0.0)
+    mean_wrong = jnp.sum(wrong) / jnp.maximum(jnp.sum(valid), 1)
+    return -0.5 * (jnp.mean(jax.nn.log_sigmoid(positive)) + mean_wrong)
+
+
+CONTRASTIVE = {"softmax": contrastive, "sigmoid": sigmoid_contrastive}
+MATCHING = {"listwise": listwise, "binary": binary}
+
+
 def matching(
     model: Retriever,
     text: TextFeatures,
     video: VideoFeatures,
     logits: jax.Array,
     same: jax.Array,
-    hard_negatives: int,
     key: jax.Array,
+    config: LossConfig,
 ) -> jax.Array:
-    """Listwise cross-entropy of the fine score over hard negatives, in both directions.
+    """The re-ranker's loss over hard negatives, in both directions.
 
     Each caption is scored with its own video and `hard_negatives` videos of the batch drawn with
     the probabilities that the coarse logits give them, and each video likewise with captions. What
-    is drawn by the coarse score is no news to it, so the fine score alone is compared: this is
-    ranking NCE (Ma and Collins 2018, "Noise Contrastive Estimation and Negative Sampling for
-    Conditional Models") with the coarse softmax for its noise, and its optimum is the
-    fine score that makes coarse + fine the true log-odds. The fused score would unlearn the coarse.
+    is drawn by the coarse score is no news to it, so what the ranking score adds to the coarse is
+    compared (with fusion, the fine score): this is ranking NCE, or binary NCE (Ma and Collins 2018,
+    "Noise Contrastive Estimation and Negative Sampling for Conditional Models"), with the coarse
+    softmax for its noise, and its optimum is the ranking score that is the true log-odds. The
+    ranking score itself, compared, would unlearn the coarse.
 
     Args:
       text, video: features of B captions and B videos.
       logits: float32 [B, B], the coarse logits. same: bool [B, B], see `same_pair`.
       key: for the draw.
+
+    Raises:
+      ValueError: a batch has not that many negatives.
     """
-    B = len(logits)
+    B, H = len(logits), config.hard_negatives
+    if not 0 < H < B:
+        raise ValueError(f"loss.hard_negatives is {H}: wanted 1 to {B - 1}, the batch less one")
     negatives = jnp.where(same, -jnp.inf, jax.lax.stop_gradient(logits))
     # The largest of logits + Gumbel noise are a draw from their softmax, without replacement.
     noise = jax.random.gumbel(key, (2, B, B))
-    drawn_videos, videos_BH = jax.lax.top_k(negatives + noise[0], hard_negatives)
-    drawn_texts, texts_BH = jax.lax.top_k(negatives.T + noise[1], hard_negatives)
+    drawn_videos, videos_BH = jax.lax.top_k(negatives + noise[0], H)
+    drawn_texts, texts_BH = jax.lax.top_k(negatives.T + noise[1], H)
     own = jnp.arange(B)
-    others = jnp.repeat(own, hard_negatives)
+    others = jnp.repeat(own, H)
     text_rows = jnp.concatenate([own, others, texts_BH.ravel()])
     video_rows = jnp.concatenate([own, videos_BH.ravel(), others])
-    fine = model.fine_scores(
+    scores = model.beyond_coarse(
         jax.tree.map(lambda x: x[text_rows], text), jax.tree.map(lambda x: x[video_rows], video)
     )
-    positive, by_text, by_video = jnp.split(fine, [B, B * (1 + hard_negatives)])
-
-    def listwise(negatives: jax.Array, drawn: jax.Array) -> jax.Array:
-        negatives = jnp.where(jnp.isneginf(drawn), -jnp.inf, negatives.reshape(B, -1))
-        scores = jnp.concatenate([positive[:, None], negatives], axis=1)
-        return -jnp.mean(jax.nn.log_softmax(scores, axis=1)[:, 0])
-
-    return 0.5 * (listwise(by_text, drawn_videos) + listwise(by_video, drawn_texts))
+    positive, by_text, by_video = jnp.split(scores, [B, B * (1 + H)])
+    compare = MATCHING[config.matching]
+    return 0.5 * (
+        compare(positive, by_text.reshape(B, H), ~jnp.isneginf(drawn_videos))
+        + compare(positive, by_video.reshape(B, H), ~jnp.isneginf(drawn_texts))
+    )
 
 
 def retrieval_loss(
@@ -86,9 +143,7 @@ def retrieval_loss(
     tokens: jax.Array,
     index: jax.Array,
     key: jax.Array,
-    *,
-    matching_weight: float,
-    hard_negatives: int,
+    config: LossConfig,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The loss of a batch of clips and their captions, and its terms.
 
@@ -96,15 +151,28 @@ def retrieval_loss(
       frames: float [B, T, H, W, 3] in [0, 1]. tokens: int32 [B, L]. index: int [B].
       key: for the draw of negatives.
     """
-    text = model.encode_text(tokens)
-    video = model.encode_video(frames)
-    logits = model.clip.logit_scale * jnp.matmul(
-        text.embedding, video.embedding.T, precision=HIGHEST
-    )
-    same = same_pair(tokens, index)
-    terms = {
-        "contrastive": contrastive(logits, same),
-        "matching": matching(model, text, video, logits, same, hard_negatives, key),
-    }
-    loss = terms["contrastive"] + matching_weight * terms["matching"]
-    return loss, terms | {"loss": loss, "logit_scale": model.clip.logit_scale}
+    text, video = model.encode_text(tokens), model.encode_video(frames)
+    return feature_loss(model, text, video, same_pair(tokens, index), key, config)
+
+
+def feature_loss(
+    model: Retriever,
+    text: TextFeatures,
+    video: VideoFeatures,
+    same: jax.Array,
+    key: jax.Array,
+    config: LossConfig,
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """As `retrieval_loss`, of features. same: bool [B, B], see `same_pair`.
+
+    Without a matching weight the re-ranker is not computed, and has no term.
+    """
+    scale = model.clip.logit_scale
+    logits = scale * jnp.matmul(text.embedding, video.embedding.T, precision=HIGHEST)
+    biased = logits if model.logit_bias is None else logits + model.logit_bias[...]
+    terms = {"contrastive": CONTRASTIVE[config.contrastive](biased, same)}
+    loss = terms["contrastive"]
+    if config.matching_weight:
+        terms["matching"] = matching(model, text, video, logits, same, key, config)
+        loss = loss + config.matching_weight * terms["matching"]
+    return loss, terms | {"loss": loss, "logit_scale": scale}

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 import jax
 from ml_collections import ConfigDict
 
+from animclip_jax.losses import LossConfig
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
 from animclip_jax.models.transformer import TransformerConfig
 from animclip_jax.optimizer import OptimizerConfig
 from animclip_jax.sharding import MeshConfig
-from animclip_jax.step import LossConfig
 
 T = TypeVar("T")
 
@@ -44,6 +44,7 @@ def retriever(config: ConfigDict) -> RetrieverConfig:
         _fields(RerankerConfig, config.reranker),
         config.animation.num_frames,
         _fields(TemporalConfig, config.temporal),
+        logit_bias=config.loss.contrastive == "sigmoid",
     )
 
 

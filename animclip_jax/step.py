@@ -1,6 +1,5 @@
 """One training step as pure functions: the state, how it begins, how a batch moves it."""
 
-import dataclasses
 import functools
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ from jax.sharding import Mesh
 
 from animclip_jax import losses, sharding
 from animclip_jax.animation.render import clips
+from animclip_jax.losses import LossConfig
 from animclip_jax.models.retriever import Retriever, RetrieverConfig
 
 
@@ -21,14 +21,6 @@ class TrainState(NamedTuple):
     step: Any
     params: Any
     opt_state: Any
-
-
-@dataclasses.dataclass(frozen=True)
-class LossConfig:
-    """`matching_weight` of the re-ranker's loss; `hard_negatives` mined a clip and direction."""
-
-    matching_weight: float
-    hard_negatives: int
 
 
 def graph_definition(config: RetrieverConfig) -> Any:
@@ -80,8 +72,7 @@ def train_step(
             batch["tokens"],
             batch["index"],
             jax.random.fold_in(jax.random.key(seed), state.step),
-            matching_weight=loss.matching_weight,
-            hard_negatives=loss.hard_negatives,
+            loss,
         )
 
     gradients, metrics = jax.grad(loss_fn, has_aux=True)(state.params)

@@ -3,9 +3,10 @@
     python -m benchmarks.model [--quick] [--presets vit_b32,vit_l14] [--json FILE]
 
 Peers are measured in the same run: the same layers in a Python loop instead of a scan, Hugging
-Face's CLIP in PyTorch where the extra `parity` is installed, and a joint transformer over the
-caption and every token of every frame, as CLIP4Clip's tight similarity does it, instead of our
-re-ranker over the compact code. On a GPU both sides compute in bfloat16 and PyTorch is compiled.
+Face's CLIP in PyTorch where the extra `parity` is installed, and instead of our re-ranker over the
+compact code two joint transformers: over the caption and every token of every frame, and as
+CLIP4Clip's tight similarity over the caption as one token and one token a frame. On a GPU both
+sides compute in bfloat16 and PyTorch is compiled.
 """
 
 from __future__ import annotations
@@ -33,9 +34,11 @@ from flax import nnx
 
 from animclip_jax.models.clip import Clip, ClipConfig
 from animclip_jax.models.presets import PRESETS, RERANKERS
-from animclip_jax.models.reranker import Reranker
+from animclip_jax.models.reranker import CODE_DTYPES, Reranker
 from animclip_jax.models.retriever import unit
+from animclip_jax.models.tight import TightTransformer
 from animclip_jax.models.transformer import REMAT_POLICIES, Stack, Transformer, TransformerConfig
+from animclip_jax.models.video_code import stored_bytes
 
 QUICK_PRESETS = ("tiny", "small")
 NUM_FRAMES = 12
@@ -205,39 +208,58 @@ class Joint(nnx.Module):
         return self.head(self.transformer(tokens)[:, 0])[:, 0]
 
 
-def scoring(name: str, repeats: int) -> Row:
-    """Pairs scored a second and the FLOPs of one, by the re-ranker and jointly.
+def storage(name: str) -> Row:
+    """KiB that an index keeps of a video of NUM_FRAMES frames: its code, and its embedding."""
+    clip, config = PRESETS[name], RERANKERS[name]
+    row: Row = {"preset": name}
+    for dtype in CODE_DTYPES:
+        stored = stored_bytes(clip, dataclasses.replace(config, code_dtype=dtype), NUM_FRAMES)
+        row[f"code KiB, {dtype}"] = stored / 1024
+    return row | {"embedding KiB, bfloat16": clip.embed_dim * 2 / 1024}
 
-    Both have the same width and number of layers; what is computed once a video is left out.
+
+def scoring(name: str, repeats: int) -> Row:
+    """Pairs scored a second and the FLOPs of one, by the re-ranker and by joint transformers.
+
+    All have the same width and number of layers; what is computed once a video is left out.
     """
     clip, config = PRESETS[name], RERANKERS[name]
-    reranker, params = split(lambda: Reranker(clip, config, rngs=nnx.Rngs(0)))
     sizes = TransformerConfig(config.width, config.layers, config.heads, config.mlp_width)
-    joint, joint_params = split(lambda: Joint(sizes, rngs=nnx.Rngs(0)))
+    a_frame_each = dataclasses.replace(config, interaction="tight", tokens="cls")
 
-    def shapes(pairs: int) -> tuple[tuple, tuple]:
-        def floats(*shape: int) -> jax.ShapeDtypeStruct:
-            return jax.ShapeDtypeStruct((pairs, *shape), jnp.float32)
+    def floats(pairs: int, *shape: int) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((pairs, *shape), jnp.float32)
 
-        code = floats(NUM_FRAMES * (1 + config.pooled_grid**2), config.code_width)
+    def pair_inputs(pairs: int, tokens_a_frame: int) -> tuple:
         mask = jax.ShapeDtypeStruct((pairs, TEXT_TOKENS), jnp.bool_)
-        everything = TEXT_TOKENS + NUM_FRAMES * (1 + clip.grid**2)
-        return (floats(TEXT_TOKENS, clip.text.width), mask, code), (
-            floats(everything, config.width),
-        )
+        code = floats(pairs, NUM_FRAMES * tokens_a_frame, config.code_width)
+        return floats(pairs, TEXT_TOKENS, clip.text.width), mask, code
 
+    everything = TEXT_TOKENS + NUM_FRAMES * (1 + clip.grid**2)
+    scorers: dict[str, tuple[Callable, Callable]] = {
+        "re-ranker": (
+            lambda: Reranker(clip, config, rngs=nnx.Rngs(0)),
+            lambda pairs: pair_inputs(pairs, config.tokens_a_frame(clip.grid)),
+        ),
+        "joint": (
+            lambda: Joint(sizes, rngs=nnx.Rngs(0)),
+            lambda pairs: (floats(pairs, everything, config.width),),
+        ),
+        "tight": (
+            lambda: TightTransformer(clip, a_frame_each, rngs=nnx.Rngs(0)),
+            lambda pairs: pair_inputs(pairs, 1),
+        ),
+    }
     row: Row = {"preset": name}
     steps = {}
-    for what, graphdef, shaped, which in (
-        ("re-ranker", reranker, params, 0),
-        ("joint", joint, joint_params, 1),
-    ):
+    for what, (make, shapes) in scorers.items():
+        graphdef, shaped = split(make)
 
         def score(params: dict, *inputs: jax.Array, graphdef: Any = graphdef) -> jax.Array:
             return nnx.merge(graphdef, params)(*inputs)
 
-        row[f"GFLOP a pair, {what}"] = flops(score, shaped, *shapes(1)[which]) / 1e9
-        arguments = filled((shaped, *shapes(PAIRS)[which]))
+        row[f"GFLOP a pair, {what}"] = flops(score, shaped, *shapes(1)) / 1e9
+        arguments = filled((shaped, *shapes(PAIRS)))
         steps[what] = functools.partial(run_score, jax.jit(score), arguments)
     for what, seconds in interleaved(steps, repeats).items():
         row[f"pairs a second, {what}"] = PAIRS / seconds
@@ -311,6 +333,7 @@ def measure(names: list[str], clips: int, repeats: int) -> dict[str, Any]:
         "jax": jax.__version__,
         "clips a step": clips,
         "presets": presets,
+        "storage": [storage(name) for name in names],
         "scores": scores,
         "ratios": ratios(presets, scores),
     }
@@ -335,7 +358,7 @@ def main(argv: list[str] | None = None) -> int:
     found = measure(names, options.clips, repeats=3 if options.quick else 7)
     print(f"{found['device']}, {found['cores']} cores, jax {found['jax']}; {NUM_FRAMES} frames a")
     print(f"clip, memory of a step's batch of {MEMORY_BATCH}, steps of {found['clips a step']}\n")
-    print(table(found["presets"]), table(found["scores"]), sep="\n\n")
+    print(*(table(found[part]) for part in ("presets", "storage", "scores")), sep="\n\n")
     if "step s, PyTorch" not in found["presets"][0]:
         print("\nPyTorch was not measured: torch and transformers are not installed")
     print("\n" + table([{"ratio": name, "": value} for name, value in found["ratios"].items()]))

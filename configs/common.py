@@ -46,6 +46,8 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     config.loss = ConfigDict()
     config.loss.matching_weight = 1.0
     config.loss.hard_negatives = 3  # of the batch, for each caption and each clip
+    config.loss.contrastive = "softmax"  # or sigmoid, over the global batch
+    config.loss.matching = "listwise"  # or binary
 
     config.optimizer = ConfigDict()
     config.optimizer.learning_rate = 5e-4

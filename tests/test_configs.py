@@ -13,7 +13,11 @@ from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.models.presets import PRESETS
 from animclip_jax.models.retriever import Retriever
 
-NAMES = [module.name for module in pkgutil.iter_modules(configs.__path__)]
+NAMES = [
+    module.name.removeprefix("configs.")
+    for module in pkgutil.walk_packages(configs.__path__, "configs.")
+    if not module.ispkg
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -35,8 +39,7 @@ def test_full_size_shapes(name):
             tokens,
             index,
             jax.random.key(0),
-            matching_weight=loss.matching_weight,
-            hard_negatives=loss.hard_negatives,
+            loss,
         )[0]
 
     B, T, size = config.batch_size, config.animation.num_frames, clip.image_size

@@ -1,7 +1,8 @@
 """The fine stage: caption tokens query a compact video code by cross-attention; one score a pair.
 
 Our design. Its score is added to the coarse logit (fused = coarse + fine), and the head's last
-layer is the only zero at the start, so that re-ranking begins as the coarse order.
+layer is the only zero at the start, so that re-ranking begins as the coarse order. How the code is
+made is in video_code.py, the baseline that does without cross-attention in tight.py.
 """
 
 import dataclasses
@@ -14,13 +15,23 @@ from flax import nnx
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.transformer import Attention, Mlp, Stack, layer_norm
 
+# What interacts with the caption, what the video code keeps of a frame, how the code is stored.
+INTERACTIONS = ("cross", "tight")
+TOKENS = ("cls", "pooled", "all")
+CODE_DTYPES = ("int8", "bfloat16", "float32")
+# Captions are padded to the shortest of these lengths when they are re-ranked.
+CAPTION_BUCKETS = (16, 32, 77)
+
 
 @dataclasses.dataclass(frozen=True)
 class RerankerConfig:
-    """Sizes of the re-ranker.
+    """The re-ranker's sizes, and what can be switched to see what each part is worth.
 
-    A video's code has T * (1 + pooled_grid**2) tokens of `code_width`: per frame its [CLS] and its
-    patches averaged over a pooled_grid x pooled_grid raster, those on a border in parts.
+    `interaction`: cross (`Reranker`) or tight (`TightTransformer`, CLIP4Clip's joint one).
+    `tokens` of a frame in the video's code: cls (one), pooled (and its patches averaged over a
+    pooled_grid x pooled_grid raster, those on a border in parts) or all (and every patch).
+    `fusion`: the score that ranks is the coarse logit plus the re-ranker's score, not that alone.
+    `train_text`: the matching loss reaches the text tower. `code_dtype`: how codes are stored.
     """
 
     layers: int = 2
@@ -29,61 +40,61 @@ class RerankerConfig:
     mlp_width: int = 1024
     code_width: int = 256
     pooled_grid: int = 2
+    interaction: str = "cross"
+    tokens: str = "pooled"
+    fusion: bool = True
+    train_text: bool = True
+    code_dtype: str = "int8"
 
-
-def area_weights(grid: int, cells: int) -> np.ndarray:
-    """How much of each of `cells` equal parts of a side each of its `grid` patches covers.
-
-    Returns:
-      float32 [cells, grid]; rows sum to 1. Patches on a border belong to both parts.
-    """
-    edges = np.arange(cells + 1) * grid / cells
-    patch = np.arange(grid)
-    covered = np.minimum(edges[1:, None], patch + 1) - np.maximum(edges[:-1, None], patch)
-    return (np.clip(covered, 0.0, 1.0) * cells / grid).astype(np.float32)
-
-
-class VideoCoder(nnx.Module):
-    """Frame tokens -> the video's compact code, computed once a video and stored."""
-
-    def __init__(
-        self, clip: ClipConfig, config: RerankerConfig, num_frames: int, *, rngs: nnx.Rngs
-    ):
-        if config.pooled_grid > clip.grid:
+    def __post_init__(self) -> None:
+        for name, possible in (
+            ("interaction", INTERACTIONS),
+            ("tokens", TOKENS),
+            ("code_dtype", CODE_DTYPES),
+        ):
+            if (given := getattr(self, name)) not in possible:
+                raise ValueError(f"reranker.{name} {given!r}: wanted one of {', '.join(possible)}")
+        if self.width % self.heads:
             raise ValueError(
-                f"reranker.pooled_grid is {config.pooled_grid}, wanted at most {clip.grid}, the "
+                f"reranker.width {self.width} is not a multiple of reranker.heads {self.heads}: "
+                "change one of them"
+            )
+
+    def raster(self, grid: int) -> int:
+        """Cells on a side of the raster a frame of grid x grid patches is pooled to; 0: no patches.
+
+        Raises:
+          ValueError: pooled_grid is finer than the patches.
+        """
+        if self.tokens == "pooled" and not 0 < self.pooled_grid <= grid:
+            raise ValueError(
+                f"reranker.pooled_grid is {self.pooled_grid}, wanted 1 to {grid}, the "
                 "patches on a side of a frame"
             )
-        dtype = jnp.dtype(clip.dtype)
-        width = clip.vision.width
-        self.grid, self.pooled_grid, self.dtype = clip.grid, config.pooled_grid, dtype
-        self.norm = layer_norm(width, rngs)
-        self.projection = nnx.Linear(
-            width,
-            config.code_width,
-            kernel_init=nnx.initializers.normal(width**-0.5),
-            dtype=dtype,
-            rngs=rngs,
-        )
-        embedding = nnx.initializers.normal(config.code_width**-0.5)
-        self.frame_embedding = nnx.Param(
-            embedding(rngs.params(), (num_frames, 1, config.code_width))
-        )
-        self.place_embedding = nnx.Param(
-            embedding(rngs.params(), (1 + config.pooled_grid**2, config.code_width))
-        )
-        self.norm_code = layer_norm(config.code_width, rngs)
+        return {"cls": 0, "pooled": self.pooled_grid, "all": grid}[self.tokens]
 
-    def __call__(self, tokens: jax.Array) -> jax.Array:
-        """tokens [B, T, 1 + N, D] -> code [B, M, code_width] with M = T * (1 + pooled_grid**2)."""
-        B, T, _, D = tokens.shape
-        patches = tokens[:, :, 1:].reshape(B, T, self.grid, self.grid, D)
-        share = area_weights(self.grid, self.pooled_grid).astype(patches.dtype)
-        pooled = jnp.einsum("yr,xc,btrcd->btyxd", share, share, patches).reshape(B, T, -1, D)
-        kept = jnp.concatenate([tokens[:, :, :1], pooled], axis=2)
-        code = self.projection(self.norm(kept).astype(self.dtype))
-        code = code + (self.frame_embedding[...] + self.place_embedding[...]).astype(self.dtype)
-        return self.norm_code(code).astype(self.dtype).reshape(B, -1, code.shape[-1])
+    def tokens_a_frame(self, grid: int) -> int:
+        """Tokens that a frame of grid x grid patches has in the video's code."""
+        return 1 + self.raster(grid) ** 2
+
+
+def caption_buckets(lengths: np.ndarray, context_length: int) -> np.ndarray:
+    """The number of tokens each caption is padded or cut to before it is re-ranked.
+
+    A pair's cost grows with its caption's tokens, most captions are short, and padding changes no
+    score: captions of one bucket are scored together.
+
+    Args:
+      lengths: int [...], tokens of each caption with its start and end, at most `context_length`.
+
+    Returns:
+      int [...]: the least of CAPTION_BUCKETS that holds the caption, at most `context_length`.
+    """
+    buckets = np.array([size for size in CAPTION_BUCKETS if size < context_length])
+    buckets = np.append(buckets, context_length)
+    if np.max(lengths, initial=0) > context_length:
+        raise ValueError(f"a caption of {np.max(lengths)} tokens, wanted at most {context_length}")
+    return buckets[np.searchsorted(buckets, lengths)]
 
 
 def _reader(config: RerankerConfig, dtype: jnp.dtype, rngs: nnx.Rngs) -> Attention:
@@ -98,10 +109,18 @@ def _reader(config: RerankerConfig, dtype: jnp.dtype, rngs: nnx.Rngs) -> Attenti
     )
 
 
+def end_token(x: jax.Array, mask: jax.Array) -> jax.Array:
+    """x [P, L, D] at each caption's last token of its own, by mask bool [P, L]: [P, D]."""
+    end = mask.sum(axis=1)[:, None, None] - 1
+    return jnp.take_along_axis(x, end, axis=1)[:, 0]
+
+
 class CrossBlock(nnx.Module):
     """Self-attention over the caption, gated cross-attention into the video code, MLP."""
 
-    def __init__(self, config: RerankerConfig, *, dtype: jnp.dtype, rngs: nnx.Rngs):
+    def __init__(
+        self, config: RerankerConfig, *, activation: str, dtype: jnp.dtype, rngs: nnx.Rngs
+    ):
         out_std = config.width**-0.5 * (3 * config.layers) ** -0.5
         self.norm_self = layer_norm(config.width, rngs)
         self.self_attention = Attention(
@@ -112,7 +131,14 @@ class CrossBlock(nnx.Module):
         # Starts open: a gate at zero would pass no gradient to what lies behind it.
         self.gate = nnx.Param(jnp.ones((config.width,)))
         self.norm_mlp = layer_norm(config.width, rngs)
-        self.mlp = Mlp(config.width, config.mlp_width, out_std=out_std, dtype=dtype, rngs=rngs)
+        self.mlp = Mlp(
+            config.width,
+            config.mlp_width,
+            out_std=out_std,
+            dtype=dtype,
+            rngs=rngs,
+            activation=activation,
+        )
 
     def __call__(self, x: jax.Array, mask: jax.Array, code: jax.Array) -> jax.Array:
         x = x + self.self_attention(self.norm_self(x), mask=mask)
@@ -136,7 +162,7 @@ class Reranker(nnx.Module):
         )
 
         def block(rngs: nnx.Rngs) -> CrossBlock:
-            return CrossBlock(config, dtype=dtype, rngs=rngs)
+            return CrossBlock(config, activation=clip.activation, dtype=dtype, rngs=rngs)
 
         self.blocks = Stack(block, config.layers, rngs)
         self.norm_final = layer_norm(config.width, rngs)
@@ -167,8 +193,45 @@ class Reranker(nnx.Module):
         weight = mask[..., None].astype(jnp.float32)
         agreement = asked * found
         mean = (agreement * weight).sum(axis=1) / weight.sum(axis=1)
-        end = mask.sum(axis=1)[:, None, None] - 1
-        whole = jnp.take_along_axis(agreement, end, axis=1)[:, 0]
-        agreement = jnp.concatenate([mean, whole], axis=-1)
+        agreement = jnp.concatenate([mean, end_token(agreement, mask)], axis=-1)
         score = self.head_out(nnx.gelu(self.head(agreement.astype(self.dtype))).astype(jnp.float32))
         return score[:, 0]
+
+
+def start_from_text_tower(params: dict) -> dict:
+    """Starts the re-ranker's caption layers as the last layers of a pretrained text tower.
+
+    Copied are self-attention and MLP with their LayerNorms, each where its arrays have the shapes
+    of the tower's (reranker.width, heads and mlp_width those of model.text); where the attention
+    is, the projection in front of it starts as the identity. Other parts stay as they were drawn.
+
+    Args:
+      params: a `Retriever`'s, as a nested dict.
+
+    Returns:
+      the parameters, changed; a re-ranker without caption layers (tight) is left alone.
+    """
+    reranker = params["reranker"]
+    if "blocks" not in reranker:
+        return params
+    tower = params["clip"]["text"]["transformer"]["blocks"]["layers"]
+    blocks = dict(reranker["blocks"]["layers"])
+    layers = len(blocks["gate"])
+    taken: dict = {}
+    for norm, part, tower_norm, tower_part in (
+        ("norm_self", "self_attention", "norm_1", "attention"),
+        ("norm_mlp", "mlp", "norm_2", "mlp"),
+    ):
+        own = {norm: blocks[norm], part: blocks[part]}
+        source = {norm: tower[tower_norm], part: tower[tower_part]}
+        last = jax.tree.map(lambda x: x[-layers:], source)
+        if jax.tree.map(jnp.shape, own) == jax.tree.map(jnp.shape, last):
+            taken |= last
+    reranker = reranker | {"blocks": {"layers": blocks | taken}}
+    if "self_attention" in taken:
+        kernel = reranker["text_projection"]["kernel"]
+        reranker["text_projection"] = {
+            "kernel": jnp.eye(len(kernel), dtype=kernel.dtype),
+            "bias": jnp.zeros_like(reranker["text_projection"]["bias"]),
+        }
+    return params | {"reranker": reranker}

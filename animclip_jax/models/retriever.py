@@ -8,8 +8,13 @@ import jax.numpy as jnp
 from flax import nnx
 
 from animclip_jax.models.clip import Clip, ClipConfig
-from animclip_jax.models.reranker import Reranker, RerankerConfig, VideoCoder
+from animclip_jax.models.reranker import Reranker, RerankerConfig
+from animclip_jax.models.tight import TightTransformer
 from animclip_jax.models.transformer import Transformer, TransformerConfig, layer_norm
+from animclip_jax.models.video_code import PackedCode, VideoCoder, pack, unpack
+
+# How far below zero the logits of the sigmoid loss start: nearly all pairs are wrong (SigLIP).
+INITIAL_LOGIT_BIAS = -10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,12 +27,16 @@ class TemporalConfig:
 
 @dataclasses.dataclass(frozen=True)
 class RetrieverConfig:
-    """Everything that fixes the model's parameters and their shapes."""
+    """Everything that fixes the model's parameters and their shapes.
+
+    `logit_bias`: whether the coarse logits have a learned bias in the loss, for the sigmoid one.
+    """
 
     clip: ClipConfig
     reranker: RerankerConfig
     num_frames: int
     temporal: TemporalConfig = TemporalConfig()
+    logit_bias: bool = False
 
 
 class TextFeatures(NamedTuple):
@@ -39,10 +48,10 @@ class TextFeatures(NamedTuple):
 
 
 class VideoFeatures(NamedTuple):
-    """embedding float32 [B, E], unit length; code [B, M, code_width]."""
+    """embedding float32 [B, E], unit length; code [B, M, code_width], or as it is stored."""
 
     embedding: jax.Array
-    code: jax.Array
+    code: jax.Array | PackedCode
 
 
 def unit(x: jax.Array) -> jax.Array:
@@ -88,7 +97,11 @@ class Retriever(nnx.Module):
     def __init__(self, config: RetrieverConfig, *, rngs: nnx.Rngs):
         self.clip = Clip(config.clip, rngs=rngs)
         self.coder = VideoCoder(config.clip, config.reranker, config.num_frames, rngs=rngs)
-        self.reranker = Reranker(config.clip, config.reranker, rngs=rngs)
+        scorer = {"cross": Reranker, "tight": TightTransformer}[config.reranker.interaction]
+        self.reranker = scorer(config.clip, config.reranker, rngs=rngs)
+        self.fusion, self.train_text = config.reranker.fusion, config.reranker.train_text
+        self.code_dtype, self.dtype = config.reranker.code_dtype, jnp.dtype(config.clip.dtype)
+        self.logit_bias = nnx.Param(jnp.float32(INITIAL_LOGIT_BIAS)) if config.logit_bias else None
         self.temporal = (
             TemporalTransformer(config.clip, config.temporal, config.num_frames, rngs=rngs)
             if config.temporal.layers
@@ -114,15 +127,30 @@ class Retriever(nnx.Module):
         code = self.coder(tokens.reshape(B, T, *tokens.shape[1:]))
         return VideoFeatures(unit(frame_embedding.mean(axis=1)), code)
 
+    def stored(self, video: VideoFeatures) -> VideoFeatures:
+        """Features as an index holds them: the code in `code_dtype`."""
+        return video._replace(code=pack(unpack(video.code, self.dtype), self.code_dtype))
+
     def coarse_logits(self, text: jax.Array, video: jax.Array) -> jax.Array:
         """[..., E] x [..., E] -> float32 [...]: scaled cosine similarities of pairs."""
         return self.clip.logit_scale * jnp.sum(text * video, axis=-1)
 
-    def fused_scores(self, text: TextFeatures, video: VideoFeatures) -> jax.Array:
-        """Scores of P pairs, given row by row: coarse logit + fine score, float32 [P]."""
-        coarse = self.coarse_logits(text.embedding, video.embedding)
-        return coarse + self.fine_scores(text, video)
-
     def fine_scores(self, text: TextFeatures, video: VideoFeatures) -> jax.Array:
-        """What the re-ranker adds to the coarse logits of P pairs, float32 [P]."""
-        return self.reranker(text.hidden, text.mask, video.code)
+        """The re-ranker's own scores of P pairs, given row by row, float32 [P]."""
+        hidden = text.hidden if self.train_text else jax.lax.stop_gradient(text.hidden)
+        return self.reranker(hidden, text.mask, unpack(video.code, self.dtype))
+
+    def fused_scores(self, text: TextFeatures, video: VideoFeatures) -> jax.Array:
+        """The scores that rank P pairs: coarse logit + fine score; without fusion the latter."""
+        fine = self.fine_scores(text, video)
+        if not self.fusion:
+            return fine
+        return self.coarse_logits(text.embedding, video.embedding) + fine
+
+    def beyond_coarse(self, text: TextFeatures, video: VideoFeatures) -> jax.Array:
+        """The scores that rank P pairs less their coarse logits, which get no gradient here."""
+        fine = self.fine_scores(text, video)
+        if self.fusion:
+            return fine
+        coarse = self.coarse_logits(text.embedding, video.embedding)
+        return fine - jax.lax.stop_gradient(coarse)

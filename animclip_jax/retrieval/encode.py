@@ -22,7 +22,8 @@ class Encoder:
             return nnx.merge(graphdef, params).encode_text(tokens)
 
         def encode_video(params: dict, frames: jax.Array) -> VideoFeatures:
-            return nnx.merge(graphdef, params).encode_video(frames / 255.0)
+            model = nnx.merge(graphdef, params)
+            return model.stored(model.encode_video(frames / 255.0))
 
         def fused_scores(params: dict, text: TextFeatures, video: VideoFeatures) -> jax.Array:
             return nnx.merge(graphdef, params).fused_scores(text, video)

@@ -53,6 +53,12 @@ def test_ratios_are_ours_over_the_peers():
     }
 
 
+def test_what_an_index_keeps_of_a_video():
+    row = model.storage("vit_b32")
+    assert row["code KiB, int8"] == 12 * 5 * (256 + 2) / 1024 <= 16
+    assert row["code KiB, bfloat16"] == 30 and row["embedding KiB, bfloat16"] == 1
+
+
 def test_a_run_prints_its_tables_and_writes_them(small_preset, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(jax.config, "update", lambda *_: None)  # keep the tests' compilation cache
     file = tmp_path / "model.json"
@@ -62,6 +68,7 @@ def test_a_run_prints_its_tables_and_writes_them(small_preset, tmp_path, capsys,
     (row,), (scores,) = found["presets"], found["scores"]
     assert row["MB a clip, none"] > row["MB a clip, block"] > 0
     assert scores["GFLOP a pair, joint"] > scores["GFLOP a pair, re-ranker"] > 0
+    assert scores["GFLOP a pair, tight"] > 0
     assert {"compile, scanned / unrolled, here", "memory, block / none, here"} <= set(
         found["ratios"]
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from animclip_jax.models.reranker import RerankerConfig, area_weights
+from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import Retriever, RetrieverConfig, TemporalConfig
 from tests.models.test_clip import SMALL
 
@@ -105,16 +105,6 @@ def test_without_layers_there_is_no_temporal_transformer(model):
     assert "temporal" not in nnx.to_pure_dict(nnx.state(model))
 
 
-def test_pooled_tokens_cover_their_quarter_of_the_frame(model):
-    B, T, N, D = 1, 3, 16, 32
-    tokens = np.zeros((B, T, 1 + N, D), np.float32)
-    rows = np.arange(N).reshape(4, 4)
-    tokens[0, 0, 1 + rows[:2, 2:].ravel()] = np.linspace(-1, 1, D)  # the upper right quarter
-    base = model.coder(jnp.zeros_like(tokens))
-    changed = np.abs(model.coder(jnp.asarray(tokens)) - base).max(axis=-1)[0]
-    np.testing.assert_array_equal(np.flatnonzero(changed > 1e-3), [2])
-
-
 def test_fused_is_coarse_at_the_start(model):
     text, video = model.encode_text(captions(4)), model.encode_video(clips(4))
     fused = model.fused_scores(text, video)
@@ -164,18 +154,3 @@ def test_gradient_reaches_the_head_at_once_and_every_part_after_one_step(model):
         if "key_value" in name and "bias" in name:
             continue  # a constant added to every key changes no attention; checked as a whole
         assert np.abs(leaf).max() > 0, f"no gradient at {name}"
-
-
-def test_a_raster_that_does_not_divide_the_patches_shares_those_on_its_borders():
-    # 7 patches a side, ViT-B/32's, in 2 parts: the middle one is half each one's.
-    wanted = np.array([[2, 2, 2, 1, 0, 0, 0], [0, 0, 0, 1, 2, 2, 2]]) / 7
-    np.testing.assert_allclose(area_weights(7, 2), wanted, atol=1e-6)
-    np.testing.assert_array_equal(area_weights(4, 2), [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]])
-    for grid, cells in ((7, 3), (14, 4), (24, 5), (16, 16)):
-        np.testing.assert_allclose(area_weights(grid, cells).sum(axis=1), 1, rtol=1e-6)
-        np.testing.assert_allclose(area_weights(grid, cells).sum(axis=0), cells / grid, rtol=1e-6)
-
-
-def test_a_raster_finer_than_the_patches_is_refused():
-    with pytest.raises(ValueError, match="pooled_grid is 5, wanted at most 4"):
-        Retriever(RetrieverConfig(SMALL, RerankerConfig(pooled_grid=5), 3), rngs=nnx.Rngs(0))

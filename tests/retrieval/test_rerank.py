@@ -31,3 +31,8 @@ def test_pairs_in_chunks_equal_pairs_one_by_one(encoder, monkeypatch):
         one_video = jax.tree.map(lambda x, i=columns[place]: x[i : i + 1], video)
         alone = encoder.fused_scores(one_text, one_video)[0]
         np.testing.assert_allclose(found[place], alone, atol=1e-4)
+
+
+def test_codes_are_what_an_index_stores(encoder):
+    video = encoder.encode_video(np.zeros((2, 3, 32, 32, 3), np.uint8))
+    assert video.code.values.dtype == np.int8 and video.code.scales.dtype == np.float16
