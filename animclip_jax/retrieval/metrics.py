@@ -107,21 +107,22 @@ def _resampled(columns: list[np.ndarray], cluster: np.ndarray) -> Iterator[list[
     """For each bootstrap sample of the queries, `summary` of each column of ranks on it."""
     cluster = np.unique(cluster, return_inverse=True)[1]
     count = cluster.max() + 1
-    order = [np.argsort(ranks) for ranks in columns]
-    hits = [np.stack([ranks <= k for k in RECALLS]).astype(np.float64) for ranks in columns]
+    orders = [np.argsort(ranks) for ranks in columns]
+    prepared = [(ranks[by], cluster[by]) for ranks, by in zip(columns, orders, strict=True)]
+    ends = [np.searchsorted(ranks, RECALLS, side="right") for ranks, _ in prepared]
     random = np.random.default_rng(0)
     for _ in range(RESAMPLES):
         drawn = np.bincount(random.integers(count, size=count), minlength=count)
-        weight = drawn[cluster].astype(np.float64)
-        total = weight.sum()
         sample = []
-        for ranks, by_rank, hit in zip(columns, order, hits, strict=True):
-            recalls = 100 * (hit @ weight) / total
+        for (ranks, clusters), end in zip(prepared, ends, strict=True):
+            weight = drawn[clusters]
+            so_far = np.concatenate([[0], np.cumsum(weight)])
+            total = so_far[-1]
+            recalls = 100 * so_far[end] / total
             report = {f"R@{k}": float(recall) for k, recall in zip(RECALLS, recalls, strict=True)}
-            so_far = np.cumsum(weight[by_rank])
             # The mean of the two middle ones where their number is even, as np.median has it.
-            middle = np.searchsorted(so_far, [(total - 1) // 2, total // 2], side="right")
-            report["MdR"] = float(ranks[by_rank[middle]].mean())
+            middle = np.searchsorted(so_far[1:], [(total - 1) // 2, total // 2], side="right")
+            report["MdR"] = float(ranks[middle].mean())
             report["MnR"] = float(weight @ ranks / total)
             sample.append(report)
         yield sample
