@@ -127,7 +127,7 @@ def rank_changes(coarse: np.ndarray, reranked: np.ndarray) -> Html:
     """How many queries had the right item at which rank before (across) and after (down)."""
     bins = [f"{low + 1}–{high}" if low + 1 < high else f"{high}" for low, high in pairwise(_BINS)]
     bins = ["1", *bins, f">{_BINS[-1]}"]
-    size, left, top = 40, 64, 44
+    size, left, top = 48, 64, 44
     counts = np.zeros((len(bins), len(bins)), int)
     where = np.searchsorted(_BINS, reranked), np.searchsorted(_BINS, coarse)
     np.add.at(counts, where, 1)
@@ -142,11 +142,12 @@ def rank_changes(coarse: np.ndarray, reranked: np.ndarray) -> Html:
     for (row, column), count in np.ndenumerate(counts):
         if count:
             class_ = "same" if row == column else "better" if row < column else "worse"
-            side = max(3.0, (size - 2) * math.sqrt(count / counts.max()))
-            x, y = left + column * size + size / 2, top + row * size + size / 2
-            box = {"x": x - side / 2, "y": y - side / 2, "width": side, "height": side, "rx": 2}
-            parts.append(element("rect", class_=class_, **box))
-            parts.append(element("text", _short(int(count)), x=x, y=y + 4, class_="small middle"))
+            x, y = left + column * size, top + row * size
+            strength = 0.12 + 0.6 * math.sqrt(count / counts.max())
+            box = {"x": x + 1, "y": y + 1, "width": size - 2, "height": size - 2, "rx": 3}
+            parts.append(element("rect", class_=class_, fill_opacity=strength, **box))
+            middle = {"x": x + size / 2, "y": y + size / 2 + 4}
+            parts.append(element("text", _short(int(count)), class_="middle", **middle))
     better, worse = int((reranked < coarse).sum()), int((reranked > coarse).sum())
     alt = f"Ranks before and after re-ranking: {better:,} queries better, {worse:,} worse"
     extent = len(bins) * size
