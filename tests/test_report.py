@@ -338,7 +338,8 @@ def test_rank_changes_count_every_query_once():
     Outline(chart)
     assert "3 queries better, 2 worse" in chart
     assert [chart.count(f'class="{kind}"') for kind in ("same", "better", "worse")] == [3, 2, 1]
-    boxes = re.findall(r'<rect class="[a-z]+" fill-opacity="[\d.]+" x="([\d.]+)" y="([\d.]+)" width="([\d.]+)"', chart)
+    place = r'x="([\d.]+)" y="([\d.]+)" width="([\d.]+)"'
+    boxes = re.findall(rf'<rect class="[a-z]+" fill-opacity="[\d.]+" {place}', chart)
     # Better is above the diagonal: its rank before is further right than that after is down.
     assert len(boxes) == 6
     right = [float(x) + float(w) / 2 - 64 > float(y) + float(w) / 2 - 44 for x, y, w in boxes]

@@ -13,8 +13,8 @@ from animclip_jax.models.retriever import TextFeatures, VideoFeatures
 from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.retrieval.placement import padded
 
-# Caption tokens of the pairs scored at once: bounds the memory of their attention.
-MAX_TOKENS = 2**15
+# Tokens, of captions and codes, of the pairs scored at once: bounds the memory of their attention.
+MAX_TOKENS = 2**18
 # Features of up to so many bytes are kept on every device; larger ones, and those of a
 # memory-mapped file, come from the host pair by pair.
 MAX_DEVICE_BYTES = 2**31
@@ -77,6 +77,7 @@ class PairScorer:
         self.encoder, self.text = encoder, text
         self.captions = [_Source(encoder, features) for features in text.features]
         self.videos = _Source(encoder, video)
+        self.code_tokens = jax.tree.leaves(video.code)[0].shape[1]
 
     def __call__(
         self,
@@ -97,8 +98,8 @@ class PairScorer:
         fused = np.empty(len(rows), np.float32)
         for number, captions in enumerate(self.captions):
             pairs = np.flatnonzero(self.text.bucket[rows] == number)
-            length = self.text.features[number].mask.shape[1]
-            at_once = _pairs_at_once(len(pairs), length, self.encoder.num_parts)
+            tokens = self.text.features[number].mask.shape[1] + self.code_tokens
+            at_once = _pairs_at_once(len(pairs), tokens, self.encoder.num_parts)
             running: deque[tuple[np.ndarray, jax.Array]] = deque()
             for start in range(0, len(pairs), at_once):
                 some = pairs[start : start + at_once]
@@ -119,9 +120,9 @@ def _collect(running: deque[tuple[np.ndarray, jax.Array]], fused: np.ndarray) ->
     fused[pairs] = jax.device_get(scores)[: len(pairs)]
 
 
-def _pairs_at_once(pairs: int, length: int, num_parts: int) -> int:
+def _pairs_at_once(pairs: int, tokens: int, num_parts: int) -> int:
     size = MIN_PAIRS
-    while size < pairs and 2 * size * length <= MAX_TOKENS:
+    while size < pairs and 2 * size * tokens <= MAX_TOKENS:
         size *= 2
     return -(-size // num_parts) * num_parts
 
