@@ -70,6 +70,20 @@ def test_a_gallery_in_chunks_equals_a_full_sort(monkeypatch, split, tmp_path, ap
         np.testing.assert_array_equal(values, np.take_along_axis(scores, best, axis=1))
 
 
+def test_other_numbers_differ_only_where_scores_nearly_tie(split):
+    random = np.random.default_rng(0)
+    query, gallery = random.standard_normal((2, 301, 16)).astype(np.float32)
+    query, gallery = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (query, gallery))
+    scores = query.astype(np.float64) @ gallery.T.astype(np.float64)
+    best = np.argsort(-scores, axis=1)[:, :20]
+    wanted = np.take_along_axis(scores, best, axis=1)
+    stage = coarse_stage(query, gallery, np.arange(301), np.arange(301), 20, split)
+    for found, values in (top_k(query, gallery, 20, split), (stage.candidates, stage.scores)):
+        np.testing.assert_allclose(values, wanted, atol=1e-6)
+        np.testing.assert_allclose(np.take_along_axis(scores, found, axis=1), wanted, atol=1e-6)
+        assert (np.sort(found, axis=1)[:, 1:] > np.sort(found, axis=1)[:, :-1]).all()
+
+
 def test_the_order_of_the_gallery_changes_nothing(split):
     random = np.random.default_rng(0)
     query, gallery = random.standard_normal((2, 40, 16)).astype(np.float32)
