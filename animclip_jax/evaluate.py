@@ -129,7 +129,7 @@ def evaluate(
         config.data.eval,
         num_videos=len(examples.ids),
         num_captions=sum(map(len, examples.captions)),
-        missing=len(getattr(examples, "missing", ())),
+        missing=len(examples.missing),
         num_frames=config.animation.num_frames,
     )
     graphdef = step.graph_definition(settings.retriever(config))

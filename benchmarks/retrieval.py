@@ -32,6 +32,7 @@ from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TextFeatures, VideoFeatures
 from animclip_jax.models.transformer import TransformerConfig
+from animclip_jax.models.video_code import PackedCode
 from animclip_jax.retrieval.coarse import top_k
 from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.retrieval.rerank import Captions, PairScorer
@@ -63,24 +64,30 @@ def unit(random: np.random.Generator, count: int) -> np.ndarray:
 
 
 def write_store(directory: Path, count: int) -> VideoFeatures:
-    """Random embeddings (float16) and codes (int8) of so many videos, memory-mapped."""
+    """Random embeddings (float16) and codes (int8, scaled) of so many videos, memory-mapped."""
     random = np.random.default_rng(0)
-    shapes = {"embedding": (np.float16, (WIDTH,)), "code": (np.int8, (CODE_TOKENS, CODE_WIDTH))}
+    shapes: dict[str, tuple[Any, tuple[int, ...]]] = {
+        "embedding": (np.float16, (WIDTH,)),
+        "values": (np.int8, (CODE_TOKENS, CODE_WIDTH)),
+        "scales": (np.float16, (CODE_TOKENS,)),
+    }
     arrays = []
     for name, (dtype, shape) in shapes.items():
         path = directory / f"{name}.npy"
         array = np.lib.format.open_memmap(path, "w+", dtype, (count, *shape))
         for start in range(0, count, 10_000):
             size = min(10_000, count - start)
-            if name == "code":
+            if name == "values":
                 raw = np.frombuffer(random.bytes(size * CODE_TOKENS * CODE_WIDTH), np.int8)
-                array[start : start + size] = raw.reshape(size, *shape) // 64
+                array[start : start + size] = raw.reshape(size, *shape)
+            elif name == "scales":
+                array[start : start + size] = 1 / 64
             else:
                 array[start : start + size] = unit(random, size)
         array.flush()
         del array
         arrays.append(np.load(path, mmap_mode="r"))
-    return VideoFeatures(*arrays)
+    return VideoFeatures(arrays[0], PackedCode(*arrays[1:]))
 
 
 def captions(random: np.random.Generator, count: int) -> Captions:
@@ -193,7 +200,7 @@ def all_pairs(one: Encoder, video: VideoFeatures) -> dict[str, Any]:
     """Re-ranking K of 1,000 videos against scoring all of them."""
     text = captions(np.random.default_rng(3), PAIRS)
     count = min(1000, len(video.embedding))
-    some = VideoFeatures(np.array(video.embedding[:count]), np.array(video.code[:count]))
+    some = jax.tree.map(lambda x: np.array(x[:count]), video)
     scorer = PairScorer(one, text, some)
     items = top_k(text.embedding, some.embedding, K, one.split)[0]
     everything = np.tile(np.arange(count), (PAIRS, 1))
@@ -251,7 +258,8 @@ def sharded() -> dict[str, Any]:
 def evaluation(one: Encoder, num_captions: int, num_videos: int) -> dict[str, Any]:
     """A whole evaluation from stored features: both directions, K = 50."""
     random = np.random.default_rng(4)
-    code = random.integers(-2, 3, (num_videos, CODE_TOKENS, CODE_WIDTH), np.int8)
+    values = random.integers(-127, 128, (num_videos, CODE_TOKENS, CODE_WIDTH), np.int8)
+    code = PackedCode(values, np.full((num_videos, CODE_TOKENS), 1 / 64, np.float16))
     owner = np.sort(np.arange(num_captions) % num_videos)
     names = [f"{n}" for n in range(num_videos)], [f"{n}" for n in range(num_captions)]
     report: dict[str, Any] = {"captions": num_captions, "videos": num_videos}
