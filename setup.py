@@ -57,7 +57,13 @@ setup(
         # Brings libtpu, which also compiles for TPUs on a machine that has none.
         "tpu": ["jax[tpu]"],
         # What benchmarks compare with; kornia brings torch.
-        "bench": ["albumentations", "kornia", "opencv-python-headless", "scikit-image"],
+        "bench": [
+            "albumentations",
+            "faiss-cpu",
+            "kornia",
+            "opencv-python-headless",
+            "scikit-image",
+        ],
         "app": ["starlette>=0.40", "uvicorn>=0.30"],
         "dev": [
             "mypy>=1.13",

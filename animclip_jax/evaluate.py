@@ -1,11 +1,13 @@
 """`animclip evaluate`: two-stage retrieval on a source of captioned videos, and what it scored."""
 
 import functools
+import hashlib
+import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,100 +16,89 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict, config_flags
 from tqdm import tqdm
 
-from animclip_jax import command_line, results, runs, settings, sharding, step
+from animclip_jax import command_line, comparison, results, runs, settings, sharding, step
 from animclip_jax.checkpoint import Checkpoints
-from animclip_jax.models.retriever import TextFeatures, VideoFeatures
-from animclip_jax.rankings import Ranked, sample_queries, write_rankings
+from animclip_jax.models.retriever import VideoFeatures
+from animclip_jax.protocols import describe, protocol_of
+from animclip_jax.rankings import sample_queries, write_rankings
+from animclip_jax.report import PAGE
+from animclip_jax.report import report as write_page
 from animclip_jax.retrieval import metrics
-from animclip_jax.retrieval.coarse import coarse_stage
 from animclip_jax.retrieval.encode import Encoder
-from animclip_jax.retrieval.rerank import score_pairs
+from animclip_jax.retrieval.normalization import KINDS
+from animclip_jax.retrieval.placement import local_rows
+from animclip_jax.retrieval.rerank import Captions, encode_captions
+from animclip_jax.retrieval.two_stage import Gallery, Ranked, Search
 from animclip_jax.revision import git_commit
 from input_pipeline.batches import eval_batches
 from input_pipeline.sources import Examples, open_source
 from input_pipeline.tokenizer import Tokenizer
 
 
-class Gallery(NamedTuple):
-    """Features of every video and caption of a source; `owner` int [Q]: a caption's video."""
+def embed(encoder: Encoder, examples: Examples, config: ConfigDict) -> Gallery:
+    """Encodes each video and each caption of a source once, over all devices of all processes."""
+    captions = [caption for item in examples.captions for caption in item]
+    owner = np.repeat(np.arange(len(examples.ids)), [len(item) for item in examples.captions])
+    video = _embed_videos(encoder, examples, config)
+    return Gallery(video, _embed_captions(encoder, captions, config), owner, examples.ids, captions)
 
-    video: VideoFeatures
-    text: TextFeatures
-    owner: np.ndarray
+
+def _batch_size(encoder: Encoder, config: ConfigDict) -> int:
+    """The configured size, or the next multiple of the number of devices."""
+    return -(-config.evaluation.batch_size // encoder.num_parts) * encoder.num_parts
 
 
-def _batches(examples: Examples, config: ConfigDict) -> Iterator[dict]:
+def _embed_videos(encoder: Encoder, examples: Examples, config: ConfigDict) -> VideoFeatures:
+    size, count = _batch_size(encoder, config), len(examples.ids)
+    rows = local_rows(encoder.split, size)
+    total = -(-count // size)
+    mine = (np.arange(total)[:, None] * size + rows).ravel()
+    batches = _frames(examples, config, len(rows), mine[mine < count])
+    shape = config.animation.num_frames, config.model.image_size, config.model.image_size, 3
+    features = []
+    for _ in tqdm(range(total), "videos", unit="batch", leave=False, disable=None):
+        # Another process may have a part of the last batch where this one has none.
+        batch = next(batches, None)
+        frames = np.zeros((len(rows), *shape), np.uint8) if batch is None else batch["frames"]
+        features.append(encoder.encode_video(frames, size))
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[:count], *features)
+
+
+def _embed_captions(encoder: Encoder, captions: list[str], config: ConfigDict) -> Captions:
+    tokens = Tokenizer(config.model.context_length, config.model.vocab_size)(captions)
+    return encode_captions(encoder, tokens, _batch_size(encoder, config))
+
+
+def _frames(
+    examples: Examples, config: ConfigDict, batch_size: int, items: Sequence[int]
+) -> Iterator[dict]:
     return eval_batches(
         examples,
         num_frames=config.animation.num_frames,
         image_size=config.model.image_size,
-        batch_size=config.evaluation.batch_size,
+        batch_size=batch_size,
+        items=items,
     )
 
 
-def embed(encoder: Encoder, examples: Examples, config: ConfigDict) -> Gallery:
-    """Encodes each video and each caption of a source once."""
-    size = config.evaluation.batch_size
-    batches = _batches(examples, config)
-    videos = []
-    total = -(-len(examples.ids) // size)
-    for batch in tqdm(batches, "videos", total, unit="batch", leave=False, disable=None):
-        features = encoder.encode_video(batch["frames"])
-        videos.append(jax.tree.map(lambda x, kept=batch["index"] >= 0: x[kept], features))
-    captions = [caption for item in examples.captions for caption in item]
-    tokens = Tokenizer(config.model.context_length, config.model.vocab_size)(captions)
-    tokens = np.pad(tokens, ((0, -len(tokens) % size), (0, 0)), mode="edge")
-    texts = [encoder.encode_text(tokens[i : i + size]) for i in range(0, len(tokens), size)]
-    concatenate = functools.partial(jax.tree.map, lambda *parts: np.concatenate(parts))
-    text = jax.tree.map(lambda x: x[: len(captions)], concatenate(*texts))
-    owner = np.repeat(np.arange(len(examples.ids)), [len(item) for item in examples.captions])
-    return Gallery(concatenate(*videos), text, owner)
+def _query_bank(encoder: Encoder, config: ConfigDict) -> np.ndarray | None:
+    """Embeddings of QB-Norm's bank of captions.
 
-
-def search(encoder: Encoder, gallery: Gallery, by_text: bool, k: int) -> tuple[Ranked, dict]:
-    """Both stages in one direction: each caption looks for its video, or the other way round.
-
-    Returns:
-      what was ranked, and the seconds each stage took.
+    Raises:
+      ValueError: it has none, it would have none to do, or it is what is searched.
     """
-    text_group, video_group = gallery.owner, np.arange(len(gallery.video.embedding))
-    text, video = np.asarray(gallery.text.embedding), np.asarray(gallery.video.embedding)
-    queries, items, query_group, item_group = text, video, text_group, video_group
-    if not by_text:
-        queries, items, query_group, item_group = video, text, video_group, text_group
-    k = min(k, len(items))
-    began = time.perf_counter()
-    coarse = coarse_stage(queries, items, query_group, item_group, k)
-    between = time.perf_counter()
-    rows = np.broadcast_to(np.arange(len(queries))[:, None], coarse.candidates.shape)
-    pair = (rows, coarse.candidates) if by_text else (coarse.candidates, rows)
-    fused = score_pairs(encoder, gallery.text, gallery.video, *pair)
-    ended = time.perf_counter()
-    right = query_group[:, None] == item_group[coarse.candidates]
-    reranked, ceiling = metrics.reranked_ranks(coarse.ranks, fused, right)
-    ranked = Ranked(coarse.candidates, coarse.scores, coarse.ranks, fused, reranked, ceiling)
-    return ranked, {"coarse": between - began, "rerank": ended - between}
-
-
-def scores(owner: np.ndarray, by_text: Ranked, by_video: Ranked) -> dict[str, Any]:
-    """Each direction's stages and the chance level, as results.json has them (docs/results.md)."""
-
-    def stages(ranked: Ranked) -> dict:
-        return {
-            "coarse": metrics.summary(ranked.coarse_ranks),
-            "reranked": metrics.summary(ranked.reranked_ranks),
-            "ceiling": metrics.summary(ranked.ceiling_ranks),
-        }
-
-    captions_per_video = np.bincount(owner)
-    return {
-        "text_to_video": stages(by_text),
-        "video_to_text": stages(by_video),
-        "chance": {
-            "text_to_video": metrics.chance(np.ones(len(owner)), len(captions_per_video)),
-            "video_to_text": metrics.chance(captions_per_video, len(owner)),
-        },
-    }
+    kind, source = config.evaluation.normalization, config.evaluation.query_bank
+    if kind not in KINDS:
+        raise ValueError(f"evaluation.normalization {kind!r}: wanted one of {', '.join(KINDS)}")
+    if (kind == "qb_norm") != bool(source) or source == config.data.eval:
+        raise ValueError(
+            f"evaluation.normalization={kind} with evaluation.query_bank={source!r}: qb_norm needs "
+            "a bank of training captions, such as folder:STORE@split=1k-A-9k-train, and only that"
+        )
+    if not source:
+        return None
+    captions = open_source(source, config.data.cache_dir).captions
+    return _embed_captions(encoder, [one for item in captions for one in item], config).embedding
 
 
 def evaluate(
@@ -120,48 +111,128 @@ def evaluate(
     config_overrides: dict[str, Any],
     train_seconds: float,
 ) -> dict:
-    """Retrieval in both directions; writes WORKDIR/results.json and WORKDIR/rankings/.
+    """Retrieval in both directions; writes WORKDIR/results.json, ranks.npz and rankings/.
 
     Args:
       params: the model's parameters. steps: how many steps made them, in `train_seconds`.
 
     Returns:
       the contents of results.json (docs/results.md).
+
+    Raises:
+      ValueError: the protocol does not search that source, or an item can't be used.
     """
+    name, protocol = protocol_of(config.evaluation.protocol, config.data.eval)
     examples = open_source(config.data.eval, config.data.cache_dir)
-    encoder = Encoder(mesh, step.graph_definition(settings.retriever(config)), params)
+    setting = describe(
+        name,
+        config.data.eval,
+        num_videos=len(examples.ids),
+        num_captions=sum(map(len, examples.captions)),
+        missing=len(examples.missing),
+        num_frames=config.animation.num_frames,
+    )
+    graphdef = step.graph_definition(settings.retriever(config))
+    encoder = Encoder(sharding.batch_sharding(mesh), graphdef, params)
+    bank = _query_bank(encoder, config)
     began = time.perf_counter()
     gallery = embed(encoder, examples, config)
     seconds = {"train": train_seconds, "embed": time.perf_counter() - began}
+    search = Search(
+        encoder,
+        gallery,
+        groups_once=protocol.groups_once,
+        normalization=config.evaluation.normalization,
+        bank=bank,
+    )
     k = min(config.evaluation.rerank_k, len(examples.ids))
-    by_text, text_seconds = search(encoder, gallery, True, k)
-    by_video, video_seconds = search(encoder, gallery, False, k)
-    for stage in text_seconds:
-        seconds[stage] = text_seconds[stage] + video_seconds[stage]
-
+    ranked, directions = search_both(search, k)
     report = {
         "dataset": examples.name,
+        **setting,
+        "normalization": config.evaluation.normalization,
         "num_queries": len(gallery.owner),
         "num_videos": len(examples.ids),
+        "queries": fingerprint(gallery),
         "seed": config.seed,
         "steps": steps,
         "git_commit": git_commit(),
         "config": config.to_dict(),
         "config_overrides": config_overrides,
         "rerank_k": k,
-        **scores(gallery.owner, by_text, by_video),
-        "seconds": seconds,
+        "stage_one": "exact",
+        **{direction: found["scores"] for direction, found in directions.items()},
+        "chance": chance(gallery.owner, protocol.groups_once),
+        "seconds": seconds | _total([found["seconds"] for found in directions.values()]),
     }
-    listing, shown = sample_queries(by_text, examples.ids, examples.captions, config.seed)
+    if jax.process_index() == 0:
+        _write(workdir, config, examples, gallery, ranked, report)
+    return report
+
+
+def search_both(search: Search, k: int) -> tuple[dict[str, Ranked], dict[str, dict[str, Any]]]:
+    """Both directions by the names of results.json: what was ranked, and its scores and seconds."""
+    owner, videos = search.gallery.owner, len(search.gallery.ids)
+    pairs = (len(owner) + videos) * k
+    ranked, found = {}, {}
+    with tqdm(total=pairs, desc="re-ranking", unit="pair", leave=False, disable=None) as bar:
+        for direction, cluster in (("text_to_video", owner), ("video_to_text", np.arange(videos))):
+            one, sweep, seconds = search(direction == "text_to_video", k, bar.update)
+            stages = {
+                stage: metrics.summary(ranks) | {"intervals": metrics.intervals(ranks, cluster)}
+                for stage, ranks in stage_ranks(one).items()
+            }
+            ranked[direction] = one
+            found[direction] = {"scores": stages | {"k_sweep": sweep}, "seconds": seconds}
+    return ranked, found
+
+
+def stage_ranks(ranked: Ranked) -> dict[str, np.ndarray]:
+    """Ranks by the names of results.json's stages."""
+    stages = ranked.coarse_ranks, ranked.reranked_ranks, ranked.ceiling_ranks
+    return dict(zip(results.STAGES, stages, strict=True))
+
+
+def chance(owner: np.ndarray, groups_once: bool) -> dict[str, dict[str, float]]:
+    """What a random order would reach, by direction."""
+    captions = np.bincount(owner)
+    by_text = metrics.chance(np.ones(len(owner)), len(captions))
+    by_video = by_text if groups_once else metrics.chance(captions, len(owner))
+    return {"text_to_video": by_text, "video_to_text": by_video}
+
+
+def fingerprint(gallery: Gallery) -> str:
+    """A digest of the videos and captions that were searched, in order."""
+    listed = json.dumps([gallery.ids, gallery.captions, gallery.owner.tolist()])
+    return hashlib.sha256(listed.encode()).hexdigest()
+
+
+def _total(seconds: list[dict[str, float]]) -> dict[str, float]:
+    return {stage: sum(one[stage] for one in seconds) for stage in seconds[0]}
+
+
+def _write(
+    workdir: Path,
+    config: ConfigDict,
+    examples: Examples,
+    gallery: Gallery,
+    ranked: dict[str, Ranked],
+    report: dict[str, Any],
+) -> None:
+    """results.json last: that it is there says that the run is finished."""
+    shown = ranked["text_to_video"]
+    listing, videos = sample_queries(shown, examples.ids, examples.captions, config.seed)
     frames = {
         examples.ids[index]: clip
-        for batch in _batches(examples, config)
+        for batch in _frames(examples, config, config.evaluation.batch_size, sorted(videos))
         for index, clip in zip(batch["index"], batch["frames"], strict=True)
-        if index in shown
+        if index >= 0
     }
     write_rankings(workdir, listing, frames)
-    results.write(workdir / "results.json", report)
-    return report
+    comparison.write_ranks(
+        workdir, gallery.owner, {name: stage_ranks(one) for name, one in ranked.items()}
+    )
+    results.write(workdir / results.RESULTS, report)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -171,6 +242,9 @@ def main(argv: list[str] | None = None) -> int:
         flags.DEFINE_string("workdir", None, "folder of the run to evaluate", flag_values=values)
         flags.DEFINE_string(
             "out", None, "folder for results.json; the run's own if not given", flag_values=values
+        )
+        flags.DEFINE_string(
+            "against", None, "results.json of another run to compare with", flag_values=values
         )
         flags.mark_flags_as_required(["workdir"], flag_values=values)
         if folder := command_line.early_value(argv, "workdir"):
@@ -184,6 +258,7 @@ def main(argv: list[str] | None = None) -> int:
         mesh = sharding.make_mesh(settings.mesh(config))
         steps, params = load_params(workdir, mesh)
         out = Path(values.out or workdir)
+        theirs = comparison.read(Path(values.against)) if values.against else None
         out.mkdir(parents=True, exist_ok=True)
         report = evaluate(
             config,
@@ -194,10 +269,15 @@ def main(argv: list[str] | None = None) -> int:
             config_overrides=command_line.overrides(values),
             train_seconds=0.0,
         )
+        write_page(out)
+        print(results.table(report))
+        if theirs is not None:
+            compared = comparison.compare(comparison.read(out / results.RESULTS), theirs)
+            print(f"\n{comparison.table(compared)}")
     except (OSError, ValueError) as error:
         print(f"animclip evaluate: {error}", file=sys.stderr)
         return 1
-    print(results.table(report))
+    print(f"\n{out / results.RESULTS}\n{out / PAGE}")
     return 0
 
 

@@ -2,28 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from animclip_jax.contact_sheet import strip
 
+if TYPE_CHECKING:
+    from animclip_jax.retrieval.two_stage import Ranked
+
 SAMPLES_PER_GROUP = 4
 SHOWN = 5
-
-
-class Ranked(NamedTuple):
-    """One direction of a search over Q queries with K candidates each, best first by `scores`.
-
-    candidates int [Q, K]; scores, fused float32 [Q, K]; *_ranks int64 [Q], 1 is best.
-    """
-
-    candidates: np.ndarray
-    scores: np.ndarray
-    coarse_ranks: np.ndarray
-    fused: np.ndarray
-    reranked_ranks: np.ndarray
-    ceiling_ranks: np.ndarray
 
 
 def group_queries(coarse: np.ndarray, reranked: np.ndarray) -> dict[str, np.ndarray]:
@@ -38,7 +27,7 @@ def group_queries(coarse: np.ndarray, reranked: np.ndarray) -> dict[str, np.ndar
 
 
 def sample_queries(
-    ranked: Ranked, ids: list[str], captions: list[list[str]], seed: int
+    ranked: "Ranked", ids: list[str], captions: list[list[str]], seed: int
 ) -> tuple[dict, set[int]]:
     """Draws the same number of captions from each group of `group_queries`, by the seed alone.
 

@@ -15,6 +15,9 @@ DIRECTIONS = {"text_to_video": "text -> video", "video_to_text": "video -> text"
 STAGES = {"coarse": "coarse", "reranked": "re-ranked", "ceiling": "ceiling"}
 RECALLS = ("R@1", "R@5", "R@10")
 MEASURES = (*RECALLS, "MdR", "MnR")
+# What evaluations must have in common to be compared.
+SAME_QUERIES = ("protocol", "normalization", "queries")
+NORMALIZATIONS = {"none": "", "dsl": "DSL", "qb_norm": "QB-Norm"}
 SCHEMA = json.loads(Path(__file__).with_name("results.schema.json").read_text(encoding="utf-8"))
 
 _ARM_WIDTH = 12
@@ -169,7 +172,7 @@ def gather(sweep_dir: Path, main_arm: str) -> dict[str, Any]:
     found = {arm: read(sweep_dir / arm / RESULTS) for arm in arms}
     main = found.pop(main_arm)
     for arm, control in found.items():
-        for field in ("dataset", "num_queries", "num_videos"):
+        for field in ("dataset", "num_queries", "num_videos", *SAME_QUERIES):
             if control[field] != main[field]:
                 raise ValueError(
                     f"{sweep_dir / arm / RESULTS}: field {field}: found {control[field]!r}, wanted "
@@ -207,11 +210,13 @@ def table(results: dict[str, Any]) -> str:
     """Stages and arms by direction in plain ASCII, at most 100 columns; * marks a column's best."""
     arms = arms_of(results)
     several = len(arms) > 1
+    normalized = NORMALIZATIONS[results["normalization"]]
     titles = [f"{measure} " for measure in MEASURES] * len(DIRECTIONS)
     rows = [["arm", "stage", *titles]]
     for arm, run in arms.items():
         for stage, name in STAGES.items():
             name += f" ({run['rerank_k']})" if stage == "reranked" else ""
+            name += f" {normalized}" if normalized else ""
             first = _ascii(arm, _ARM_WIDTH) if stage == "coarse" else ""
             rows.append([first, name, *_cells(results, run, stage)])
     chance = [
@@ -241,7 +246,24 @@ def table(results: dict[str, Any]) -> str:
         f"{results['num_videos']} videos, seed {results['seed']}, {results['steps']} steps"
     )
     note = "* best of its column, the ceiling apart: perfect re-ranking would reach that"
-    return "\n".join([facts, "", above.rstrip(), lines[0], rule, *lines[1:], "", note])
+    heading = [facts, *caveats(results), "", above.rstrip(), lines[0], rule]
+    return "\n".join([*heading, *lines[1:], "", note])
+
+
+def caveats(results: dict[str, Any]) -> list[str]:
+    """What a reader must know before comparing the numbers with others', a line each."""
+    said = []
+    wanted, found = results["coverage"]["wanted"], results["coverage"]["found"]
+    if found < wanted:
+        said.append(
+            f"PART OF THE SET: {found:,} of {wanted:,} videos ({found / wanted:.1%}), not "
+            "comparable to published numbers"
+        )
+    if results["normalization"] == "dsl":
+        said.append("DSL: scores look at all queries of the test, which no search engine has")
+    if results["normalization"] == "qb_norm":
+        said.append("QB-Norm: text-to-video scores look at a bank of training captions")
+    return said
 
 
 def _ascii(text: str, width: int) -> str:

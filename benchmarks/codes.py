@@ -21,7 +21,7 @@ from animclip_jax.models.video_code import pack
 from animclip_jax.retrieval import metrics
 from animclip_jax.retrieval.coarse import coarse_stage
 from animclip_jax.retrieval.encode import Encoder
-from animclip_jax.retrieval.rerank import score_pairs
+from animclip_jax.retrieval.rerank import PairScorer
 from input_pipeline.sources import open_source
 
 REFERENCE = "bfloat16"
@@ -41,14 +41,15 @@ def measure(workdir: Path) -> list[dict[str, float | str]]:
     settings.keep_compiled_programs(config)
     mesh = sharding.make_mesh(settings.mesh(config))
     _, params = evaluate.load_params(workdir, mesh)
-    encoder = Encoder(mesh, step.graph_definition(settings.retriever(config)), params)
+    split = sharding.batch_sharding(mesh)
+    encoder = Encoder(split, step.graph_definition(settings.retriever(config)), params)
     examples = open_source(config.data.eval, config.data.cache_dir)
     gallery = evaluate.embed(encoder, examples, config)
     video = gallery.video
     places = np.arange(len(video.embedding))
     k = min(config.evaluation.rerank_k, len(places))
     text = np.asarray(gallery.text.embedding)
-    coarse = coarse_stage(text, np.asarray(video.embedding), gallery.owner, places, k)
+    coarse = coarse_stage(text, np.asarray(video.embedding), gallery.owner, places, k, split)
     captions = np.broadcast_to(np.arange(len(text))[:, None], coarse.candidates.shape)
     right = gallery.owner[:, None] == coarse.candidates
 
@@ -57,7 +58,7 @@ def measure(workdir: Path) -> list[dict[str, float | str]]:
         code = jax.device_get(pack(video.code.values, dtype))
         sizes[dtype] = sum(leaf.nbytes for leaf in jax.tree.leaves(code)) / len(places) / 1024
         stored = video._replace(code=code)
-        scores[dtype] = score_pairs(encoder, gallery.text, stored, captions, coarse.candidates)
+        scores[dtype] = PairScorer(encoder, gallery.text, stored)(captions, coarse.candidates)
     rows: list[dict[str, float | str]] = []
     for dtype in CODE_DTYPES:
         ranks, _ = metrics.reranked_ranks(coarse.ranks, scores[dtype], right)

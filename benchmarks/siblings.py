@@ -14,7 +14,7 @@ import numpy as np
 
 from animclip_jax import evaluate, runs, settings, sharding, step
 from animclip_jax.retrieval.encode import Encoder
-from animclip_jax.retrieval.rerank import score_pairs
+from animclip_jax.retrieval.rerank import PairScorer
 from input_pipeline.drawn.captions import holds, write
 from input_pipeline.drawn.scene import scene
 from input_pipeline.sources import open_source
@@ -44,7 +44,8 @@ def main(argv: list[str] | None = None) -> int:
     settings.keep_compiled_programs(config)
     mesh = sharding.make_mesh(settings.mesh(config))
     _, params = evaluate.load_params(workdir, mesh)
-    encoder = Encoder(mesh, step.graph_definition(settings.retriever(config)), params)
+    graphdef = step.graph_definition(settings.retriever(config))
+    encoder = Encoder(sharding.batch_sharding(mesh), graphdef, params)
     examples = open_source(config.data.eval, config.data.cache_dir)
     gallery = evaluate.embed(encoder, examples, config)
 
@@ -55,7 +56,8 @@ def main(argv: list[str] | None = None) -> int:
     text, video = np.asarray(gallery.text.embedding), np.asarray(gallery.video.embedding)
     coarse = np.sum(text[rows] * (video[own] - video[sibling]), axis=1)
     pairs = np.stack([rows, rows], axis=1), np.stack([own, sibling], axis=1)
-    fused = -np.diff(score_pairs(encoder, gallery.text, gallery.video, *pairs), axis=1)[:, 0]
+    scorer = PairScorer(encoder, gallery.text, gallery.video)
+    fused = -np.diff(scorer(*pairs), axis=1)[:, 0]
 
     print(f"{examples.name}: own video above its sibling, percent of captions (chance 50)")
     for swap in ("all", *sorted(set(differs))):

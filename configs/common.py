@@ -66,8 +66,12 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     config.checkpoint.keep = 2
 
     config.evaluation = ConfigDict()
-    config.evaluation.batch_size = 32  # videos or captions
+    config.evaluation.batch_size = 32  # videos or captions at once
     config.evaluation.rerank_k = 20  # candidates a query that are re-ranked
+    # See docs/results.md; "" is drawn or folder, by the source.
+    config.evaluation.protocol = ""
+    config.evaluation.normalization = "none"  # or dsl or qb_norm: looks at other queries
+    config.evaluation.query_bank = ""  # qb_norm's source of training captions
     return config
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -104,9 +104,14 @@ def train_batches(
 
 
 def eval_batches(
-    examples: Examples, *, num_frames: int, image_size: int, batch_size: int
+    examples: Examples,
+    *,
+    num_frames: int,
+    image_size: int,
+    batch_size: int,
+    items: Sequence[int] | None = None,
 ) -> Iterator[dict]:
-    """Every example once, in order, the last batch padded to B = batch_size.
+    """Every example once, or those of `items`, in order; the last batch padded to B = batch_size.
 
     Yields dicts:
       frames: uint8 [B, T, H, W, 3], H = W = image_size, as OpenAI CLIP prepares pictures: the
@@ -117,7 +122,8 @@ def eval_batches(
     Raises ValueError for an item that can't be decoded, with its id.
     """
     shape = (num_frames, image_size, image_size, 3)
-    dataset = tf.data.Dataset.range(len(examples.ids)).map(examples.fetch).prefetch(batch_size)
+    order = np.arange(len(examples.ids)) if items is None else np.asarray(items, np.int64)
+    dataset = tf.data.Dataset.from_tensor_slices(order).map(examples.fetch).prefetch(batch_size)
 
     def frames_of(item: tuple[int, np.ndarray]) -> np.ndarray:
         index, encoded = item
@@ -128,9 +134,9 @@ def eval_batches(
             raise ValueError(_cannot_decode(examples, index, str(error))) from error
         return np.stack([fitted[n] for n in wanted.tolist()])
 
-    items = enumerate(dataset.as_numpy_iterator())
+    fetched = zip(order.tolist(), dataset.as_numpy_iterator(), strict=True)
     with ThreadPoolExecutor() as threads:
-        while batch := list(itertools.islice(items, batch_size)):
+        while batch := list(itertools.islice(fetched, batch_size)):
             frames = np.zeros((batch_size, *shape), np.uint8)
             index = np.full(batch_size, -1, np.int64)
             for row, made in enumerate(threads.map(frames_of, batch)):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from animclip_jax import rankings
-from animclip_jax.rankings import Ranked
+from animclip_jax.retrieval.two_stage import Ranked
 
 CAPTIONS = [["a", "b"], ["c"], ["d"]]
 RANKED = Ranked(

@@ -14,11 +14,12 @@ import pytest
 from PIL import Image
 
 from animclip_jax import report, results
+from animclip_jax.comparison import write_ranks
 from animclip_jax.contact_sheet import strip, write_samples
 from animclip_jax.reporting import pictures as report_pictures
 from animclip_jax.reporting import words as report_words
 from animclip_jax.reporting.arms import load_arm
-from animclip_jax.reporting.charts import curves, smoothed
+from animclip_jax.reporting.charts import curves, k_sweep, rank_changes, smoothed
 from animclip_jax.reporting.html import Html, element
 
 HOSTILE = """</h4><script>alert("1")</script> & 'x' "><img src=x onerror=alert(2)>"""
@@ -28,14 +29,30 @@ FRAMES, SIDE = 4, 24
 
 
 def scores(first):
-    return {"R@1": first, "R@5": first + 10, "R@10": first + 20, "MdR": 12.0, "MnR": 33.0}
+    recalls = {"R@1": first, "R@5": first + 10, "R@10": first + 20, "R@50": first + 25}
+    found = recalls | {"MdR": 12.0, "MnR": 33.0}
+    return found | {"intervals": {name: [value - 1, value + 1] for name, value in found.items()}}
 
 
 def run_results(preset="full", coarse=10.0, reranked=18.0):
-    recalls = {"R@1": 0.2, "R@5": 1.0, "R@10": 2.0}
+    recalls = {"R@1": 0.2, "R@5": 1.0, "R@10": 2.0, "R@50": 10.0}
     stages = {"coarse": scores(coarse), "reranked": scores(reranked), "ceiling": scores(60.0)}
+    stages["k_sweep"] = [
+        {"k": k, "R@1": reranked, "ceiling": 10.0 + k, "milliseconds": k / 10} for k in (5, 10, 20)
+    ]
     return {
         "dataset": "drawn:test",
+        "protocol": {
+            "name": "drawn",
+            "split": "test",
+            "captions": "all",
+            "num_frames": 4,
+            "video_to_text": "each caption",
+        },
+        "coverage": {"wanted": 500, "found": 500},
+        "normalization": "none",
+        "queries": "0a1b",
+        "stage_one": "exact",
         "num_queries": 512,
         "num_videos": 500,
         "seed": 0,
@@ -300,11 +317,50 @@ def test_findings():
     assert [finding.verdict for finding in more] == ["above"] * 4
 
 
-def test_interval_and_margin():
-    low, high = report_words.interval(10.0, 100)
-    assert (low, high) == pytest.approx((5.52, 17.44), abs=0.01)  # Wilson's, by hand
-    assert report_words.interval(0.0, 50)[0] == 0.0 and report_words.interval(0.0, 50)[1] > 5
+def test_margin():
     assert report_words.margin(50.0, 50.0, 200) == pytest.approx(9.8)
+
+
+def test_the_sweep_over_k_says_rate_and_time():
+    chart = k_sweep(run_results(reranked=18.0), "text_to_video")
+    Outline(chart)
+    said = text_of(chart)
+    assert "K = 5: 18.0% in 0.5 ms, K = 10: 18.0% in 1 ms, K = 20: 18.0% in 2 ms" in said
+    assert "before it 10.0%" in said
+    heights = [float(place) for place in re.findall(r"[ML][\d.]+ ([\d.]+)", chart)]
+    assert heights and all(20 <= height <= 190 for height in heights)
+
+
+def test_rank_changes_count_every_query_once():
+    coarse = np.array([1, 1, 2, 30, 3000, 7, 8])
+    reranked = np.array([1, 2, 1, 4, 3000, 6, 9])
+    chart = rank_changes(coarse, reranked)
+    Outline(chart)
+    assert "3 queries better, 2 worse" in chart
+    assert [chart.count(f'class="{kind}"') for kind in ("same", "better", "worse")] == [3, 2, 1]
+    place = r'x="([\d.]+)" y="([\d.]+)" width="([\d.]+)"'
+    boxes = re.findall(rf'<rect class="[a-z]+" fill-opacity="[\d.]+" {place}', chart)
+    # Better is above the diagonal: its rank before is further right than that after is down.
+    assert len(boxes) == 6
+    right = [float(x) + float(w) / 2 - 64 > float(y) + float(w) / 2 - 44 for x, y, w in boxes]
+    assert sum(right) == 2
+
+
+def test_what_makes_numbers_incomparable_is_said(tmp_path):
+    run = run_results() | {"normalization": "dsl", "coverage": {"wanted": 1000, "found": 987}}
+    write_run(tmp_path / "run", run)
+    stages = dict.fromkeys(results.STAGES, np.ones(512, int))
+    half = {stage: ranks[:500] for stage, ranks in stages.items()}
+    ranks = {"text_to_video": stages, "video_to_text": half}
+    write_ranks(tmp_path / "run", np.zeros(512), ranks)
+    found = report.report(tmp_path / "run")
+    shown = text_of((tmp_path / "run" / "report.html").read_text())
+    for text in (shown, results.table(found)):
+        assert "PART OF THE SET: 987 of 1,000 videos (98.7%), not comparable" in text
+        assert "coarse DSL" in text and "all queries of the test" in text
+    assert "protocol drawn, test" in shown and "stage one exact" in shown
+    assert "0 queries better, 0 worse" in shown
+    assert not results.caveats(run_results())
 
 
 def test_the_arms_say_in_what_they_differ(sweep):

@@ -12,15 +12,29 @@ PAGE = Path(__file__).parents[1] / "docs" / "results.md"
 
 
 def scores(first):
-    return {"R@1": first, "R@5": first + 10, "R@10": first + 20, "MdR": 12.0, "MnR": 33.25}
+    recalls = {"R@1": first, "R@5": first + 10, "R@10": first + 20, "R@50": first + 25}
+    found = recalls | {"MdR": 12.0, "MnR": 33.25}
+    return found | {"intervals": {name: [value, value] for name, value in found.items()}}
 
 
 @pytest.fixture
 def run():
     stages = {"coarse": scores(10.0), "reranked": scores(15.0), "ceiling": scores(60.0)}
-    recalls = {"R@1": 0.2, "R@5": 1.0, "R@10": 2.0}
+    stages["k_sweep"] = [{"k": 20, "R@1": 15.0, "ceiling": 60.0, "milliseconds": 1.5}]
+    recalls = {"R@1": 0.2, "R@5": 1.0, "R@10": 2.0, "R@50": 10.0}
     return {
         "dataset": "drawn:test",
+        "protocol": {
+            "name": "drawn",
+            "split": "test",
+            "captions": "all",
+            "num_frames": 4,
+            "video_to_text": "each caption",
+        },
+        "coverage": {"wanted": 512, "found": 512},
+        "normalization": "none",
+        "queries": "0a1b",
+        "stage_one": "exact",
         "num_queries": 512,
         "num_videos": 512,
         "seed": 0,

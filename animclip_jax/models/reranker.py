@@ -90,7 +90,7 @@ def caption_buckets(lengths: np.ndarray, context_length: int) -> np.ndarray:
     Returns:
       int [...]: the least of CAPTION_BUCKETS that holds the caption, at most `context_length`.
     """
-    buckets = np.array([size for size in CAPTION_BUCKETS if size < context_length])
+    buckets = np.array([size for size in CAPTION_BUCKETS if size < context_length], int)
     buckets = np.append(buckets, context_length)
     if np.max(lengths, initial=0) > context_length:
         raise ValueError(f"a caption of {np.max(lengths)} tokens, wanted at most {context_length}")

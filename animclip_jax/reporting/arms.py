@@ -5,6 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+
+from animclip_jax.comparison import RANKS, read_ranks
 from animclip_jax.reporting.pictures import inside
 from animclip_jax.results import read_json
 from animclip_jax.run_log import METRICS
@@ -40,13 +43,17 @@ class Rankings(NamedTuple):
 
 
 class Arm(NamedTuple):
-    """A run; `curves` holds (step, value) by metric, value None where it was not finite."""
+    """A run; `curves` holds (step, value) by metric, value None where it was not finite.
+
+    ranks: int [Q] by "direction/stage", of every query.
+    """
 
     name: str
     results: dict[str, Any]
     curves: dict[str, list[tuple[int, float | None]]]
     samples: list[Sample]
     rankings: Rankings | None
+    ranks: dict[str, np.ndarray] | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -67,6 +74,7 @@ def load_arm(directory: Path, name: str, results: dict[str, Any]) -> Arm:
         _curves(directory / METRICS),
         _parse(samples, _samples) if samples.exists() else [],
         _parse(rankings, _rankings) if rankings.exists() else None,
+        read_ranks(directory, results) if (directory / RANKS).exists() else None,
     )
 
 

@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 from animclip_jax.reporting.arms import Arm
 from animclip_jax.reporting.html import Html, element
-from animclip_jax.reporting.words import interval, percent
+from animclip_jax.reporting.words import percent
 from animclip_jax.results import STAGES, arms_of
 
 BARS_WIDTH, CURVES_WIDTH = 440, 370  # in units of which a letter is 13 high
@@ -22,11 +25,11 @@ def style(number: int) -> str:
 
 def bars(results: dict[str, Any], direction: str) -> Html:
     """R@1 of each arm, coarse and re-ranked: bars with 95 % intervals, ceilings, chance."""
-    arms, count = arms_of(results), results["num_queries"]
+    arms = arms_of(results)
     chance = results["chance"][direction]["R@1"]
     shown = ("coarse", "reranked")
     highest = max(
-        interval(run[direction][stage]["R@1"], count)[1] for run in arms.values() for stage in shown
+        run[direction][stage]["intervals"]["R@1"][1] for run in arms.values() for stage in shown
     )
     ticks = _ticks(0, max(highest, chance), 5)
     left, right, top = 84, BARS_WIDTH - 46, 26
@@ -50,7 +53,8 @@ def bars(results: dict[str, Any], direction: str) -> Html:
         for row, stage in enumerate(shown):
             value = run[direction][stage]["R@1"]
             words.append(f"{name} {STAGES[stage]} {percent(value)}".strip())
-            group += _bar(y + 19 + row * (bar + 4), bar, stage, value, interval(value, count), x)
+            reached = run[direction][stage]["intervals"]["R@1"]
+            group += _bar(y + 19 + row * (bar + 4), bar, stage, value, reached, x)
         if ceiling <= ticks[-1]:
             reach = {"x1": x(ceiling), "x2": x(ceiling), "y1": y + 17, "y2": y + 2 * bar + 25}
             group.append(element("line", class_="ceiling", **reach))
@@ -68,7 +72,7 @@ def _bar(
     height: float,
     stage: str,
     value: float,
-    reach: tuple[float, float],
+    reach: Sequence[float],
     x: Callable[[float], float],
 ) -> list[Html]:
     middle = y + height / 2
@@ -78,6 +82,76 @@ def _bar(
         element("line", x1=x(reach[0]), x2=x(reach[1]), y1=middle, y2=middle, class_="whisker"),
         element("text", f"{value:.1f}", x=x(reach[1]) + 5, y=y + height - 3, class_="value"),
     ]
+
+
+def k_sweep(results: dict[str, Any], direction: str) -> Html:
+    """R@1 after re-ranking K candidates, with the time a query takes, and what K could reach."""
+    sweep = results[direction]["k_sweep"]
+    coarse = results[direction]["coarse"]["R@1"]
+    ticks = _ticks(0, max(coarse, *(max(one["R@1"], one["ceiling"]) for one in sweep)), 5)
+    left, right, top, bottom = 44, BARS_WIDTH - 20, 26, 190
+    columns = [left + (right - left) * (2 * i + 1) / (2 * len(sweep)) for i in range(len(sweep))]
+
+    def y(value: float) -> float:
+        return bottom - (bottom - top) * value / ticks[-1]
+
+    grid = []
+    for tick in ticks:
+        grid.append(element("line", x1=left, x2=right, y1=y(tick), y2=y(tick)))
+        label = _short(tick) + "%"
+        grid.append(element("text", label, x=left - 6, y=y(tick) + 4, class_="small end"))
+    parts = [element("g", *grid, class_="grid")]
+    parts.append(element("line", x1=left, x2=right, y1=y(coarse), y2=y(coarse), class_="before"))
+    for key, class_ in (("ceiling", "limit"), ("R@1", "smooth arm0")):
+        values = [one[key] for one in sweep]
+        places = list(zip(columns, values, strict=True))
+        parts.append(_line(places, lambda x: x, y, class_))
+        for x, value in places:
+            label = f"{value:.1f}"
+            parts.append(element("text", label, x=x, y=y(value) - 7, class_="small middle"))
+    words = []
+    for x, one in zip(columns, sweep, strict=True):
+        spent = f"{one['milliseconds']:.3g} ms"
+        words.append(f"K = {one['k']}: {percent(one['R@1'])} in {spent}")
+        parts.append(element("text", f"K = {one['k']}", x=x, y=bottom + 18, class_="middle"))
+        parts.append(element("text", spent, x=x, y=bottom + 35, class_="small middle"))
+    alt = f"R@1 after re-ranking; {', '.join(words)}; before it {percent(coarse)}"
+    return _svg(alt, BARS_WIDTH, bottom + 42, parts)
+
+
+# Upper ends of the bins of ranks; the last one is open.
+_BINS = (1, 2, 5, 10, 20, 50, 100)
+
+
+def rank_changes(coarse: np.ndarray, reranked: np.ndarray) -> Html:
+    """How many queries had the right item at which rank before (across) and after (down)."""
+    bins = [f"{low + 1}–{high}" if low + 1 < high else f"{high}" for low, high in pairwise(_BINS)]
+    bins = ["1", *bins, f">{_BINS[-1]}"]
+    size, left, top = 48, 64, 44
+    counts = np.zeros((len(bins), len(bins)), int)
+    where = np.searchsorted(_BINS, reranked), np.searchsorted(_BINS, coarse)
+    np.add.at(counts, where, 1)
+    parts = [
+        element("text", "rank before re-ranking", x=left, y=15, class_="name"),
+        element("text", "after", x=0, y=top - 8, class_="name"),
+    ]
+    for number, name in enumerate(bins):
+        x, y = left + number * size + size / 2, top + number * size + size / 2
+        parts.append(element("text", name, x=x, y=top - 8, class_="small middle"))
+        parts.append(element("text", name, x=left - 8, y=y + 4, class_="small end"))
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            class_ = "same" if row == column else "better" if row < column else "worse"
+            x, y = left + column * size, top + row * size
+            strength = 0.12 + 0.6 * math.sqrt(count / counts.max())
+            box = {"x": x + 1, "y": y + 1, "width": size - 2, "height": size - 2, "rx": 3}
+            parts.append(element("rect", class_=class_, fill_opacity=strength, **box))
+            middle = {"x": x + size / 2, "y": y + size / 2 + 4}
+            parts.append(element("text", _short(int(count)), class_="middle", **middle))
+    better, worse = int((reranked < coarse).sum()), int((reranked > coarse).sum())
+    alt = f"Ranks before and after re-ranking: {better:,} queries better, {worse:,} worse"
+    extent = len(bins) * size
+    return _svg(alt, left + extent, top + extent + 4, parts)
 
 
 def curves(arms: Sequence[Arm], metric: str) -> Html:
@@ -166,7 +240,7 @@ def _grid_x(
 
 
 def _line(
-    points: Sequence[tuple[int, float]],
+    points: Sequence[tuple[float, float]],
     x: Callable[[float], float],
     y: Callable[[float], float],
     class_: str,

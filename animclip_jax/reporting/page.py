@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from animclip_jax.reporting.arms import Arm
-from animclip_jax.reporting.charts import bars, curves, key
+from animclip_jax.reporting.charts import bars, curves, k_sweep, key, rank_changes
 from animclip_jax.reporting.gallery import (
     Pictures,
     queries_section,
@@ -17,7 +17,17 @@ from animclip_jax.reporting.gallery import (
 from animclip_jax.reporting.html import Html, element, join
 from animclip_jax.reporting.pictures import embed
 from animclip_jax.reporting.words import differences, findings, margin, summary
-from animclip_jax.results import DIRECTIONS, MEASURES, RECALLS, STAGES, arms_of, best_scores, number
+from animclip_jax.results import (
+    DIRECTIONS,
+    MEASURES,
+    NORMALIZATIONS,
+    RECALLS,
+    STAGES,
+    arms_of,
+    best_scores,
+    caveats,
+    number,
+)
 
 STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 TITLES = {"text_to_video": "Text to video", "video_to_text": "Video to text"}
@@ -57,6 +67,8 @@ def _sections(
     facts = [
         f"{results['num_queries']:,} captions",
         f"{results['num_videos']:,} videos",
+        f"protocol {results['protocol']['name']}, {results['protocol']['split']}",
+        f"stage one {results['stage_one']}",
         f"seed {results['seed']}",
         f"{results['steps']:,} steps",
         f"commit {results['git_commit'][:10]}" if results["git_commit"] else "no commit known",
@@ -67,6 +79,7 @@ def _sections(
         element("h1", title),
         element("p", summary(arms), class_="lead"),
         element("ul", *(element("li", fact) for fact in facts), class_="facts"),
+        *(element("p", line, class_="caveat") for line in caveats(results)),
     )
     trained = element(
         "p",
@@ -77,6 +90,7 @@ def _sections(
     return [
         header,
         _section("What came out", _scores(results, arms)),
+        _section("What re-ranking costs and reaches", _reranking(results, arms[0])),
         _section("How training went", _training(arms)),
         _section("What the model was trained on", join(trained, samples_section(arms, pictures))),
         _section("What re-ranking changes", queries_section(arms[0], pictures)),
@@ -115,9 +129,7 @@ def _scores(results: dict[str, Any], arms: list[Arm]) -> Html:
             "div",
             element("h3", TITLES[direction]),
             _table(results, direction),
-            element(
-                "p", "R@1, with 95% intervals for this number of queries", class_="chart-title"
-            ),
+            element("p", "R@1, with 95% intervals (videos drawn again)", class_="chart-title"),
             bars(results, direction),
         )
         for direction in DIRECTIONS
@@ -137,6 +149,27 @@ def _scores(results: dict[str, Any], arms: list[Arm]) -> Html:
     )
 
 
+def _reranking(results: dict[str, Any], main: Arm) -> Html:
+    """The main arm at several K, and what re-ranking did to every query's rank."""
+    words = (
+        "R@1 (line) when the best K candidates of stage one are re-ranked, with the milliseconds a "
+        "query that this took here, compilation apart. Grey: what perfect re-ranking of K would "
+        "reach. Dashed: stage one alone."
+    )
+    changes = (
+        "Every query by the rank of its right answer before (across) and after (down). Above the "
+        "diagonal, green, re-ranking helped; below it, red, it hurt."
+    )
+    halves = []
+    for direction in DIRECTIONS:
+        parts = [element("h3", TITLES[direction]), k_sweep(results, direction)]
+        if main.ranks is not None:
+            stages = (main.ranks[f"{direction}/{stage}"] for stage in ("coarse", "reranked"))
+            parts += [element("p", changes, class_="chart-title"), rank_changes(*stages)]
+        halves.append(element("div", *parts))
+    return join(element("p", words, class_="muted"), element("div", *halves, class_="halves"))
+
+
 def _table(results: dict[str, Any], direction: str) -> Html:
     best = best_scores(results, direction)
     heads = [element("th", name, scope="col") for name in ("Stage", *MEASURES)]
@@ -147,7 +180,8 @@ def _table(results: dict[str, Any], direction: str) -> Html:
             span = str(len(heads))
             rows.append(element("tr", element("th", key(row), arm, colspan=span, scope="rowgroup")))
         for stage, name in STAGES.items():
-            cells = [element("th", name, scope="row")]
+            mark = NORMALIZATIONS[run["normalization"]]
+            cells = [element("th", f"{name} {mark}".strip(), scope="row")]
             for measure in MEASURES:
                 value = run[direction][stage][measure]
                 is_best = stage != "ceiling" and value == best[measure]

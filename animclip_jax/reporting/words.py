@@ -22,15 +22,6 @@ def percent(value: float) -> str:
     return f"{number(value)}%"
 
 
-def interval(value: float, count: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share, all in percent, for `count` independent queries."""
-    share, z = value / 100, 1.96
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count)
-    half *= math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return max(0.0, 100 * (middle - half)), min(100.0, 100 * (middle + half))
-
-
 def margin(first: float, second: float, count: int) -> float:
     """Difference in points that two equally good models exceed in one draw of queries of twenty.
 
@@ -96,7 +87,7 @@ def findings(arms: list[Arm]) -> list[Finding]:
     main = arms[0].results
     count = main["num_queries"]
     coarse, chance = first_place(main, "coarse"), main["chance"]["text_to_video"]["R@1"]
-    low, _ = interval(coarse, count)
+    low = main["text_to_video"]["coarse"]["intervals"]["R@1"][0]
     verdict = "above" if low > chance else "unclear" if coarse > chance else "not above"
     times = f", {coarse / chance:.3g} times chance" if chance else ""
     found = [Finding(verdict, f"Coarse search against chance: {percent(coarse)}{times}")]

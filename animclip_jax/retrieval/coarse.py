@@ -1,16 +1,28 @@
 """Stage one: every query against the whole gallery by embeddings; the K best go on."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
-from animclip_jax.retrieval import metrics
+from animclip_jax.retrieval.normalization import Normalization, normalized
+from animclip_jax.retrieval.placement import num_parts, padded, put, whole
 
-# Queries scored at once: bounds the score matrix to this many rows.
-CHUNK = 256
+# Scores that are in memory at once, over all devices: 256 MiB of float32.
+MAX_SCORES = 2**26
+# Queries scored at once, at most.
+MAX_QUERIES = 256
+# Items of a gallery that `top_k` reads at once.
+CHUNK = 2**16
+# Items from which on a TPU's approximate top-K is worth its misses (`top_k`).
+APPROXIMATE_ABOVE = 2**20
+APPROXIMATE_RECALL = 0.99
+
+_NO_QUERY, _NO_ITEM = -2, -1  # groups of padding
+_ALL = PartitionSpec()
 
 
 class CoarseResult(NamedTuple):
@@ -21,30 +33,186 @@ class CoarseResult(NamedTuple):
     ranks: np.ndarray
 
 
-@functools.partial(jax.jit, static_argnames="k")
-def _score(queries: jax.Array, gallery: jax.Array, k: int) -> tuple[jax.Array, ...]:
-    scores = jnp.matmul(queries, gallery.T, precision=jax.lax.Precision.HIGHEST)
-    return scores, *jax.lax.top_k(scores, k)
-
-
 def coarse_stage(
     queries: np.ndarray,
     gallery: np.ndarray,
     query_group: np.ndarray,
     gallery_group: np.ndarray,
     k: int,
+    split: NamedSharding,
+    *,
+    groups_once: bool = False,
+    normalization: Normalization | None = None,
 ) -> CoarseResult:
     """Exact top-K by cosine similarity, and the rank of each query's best right item.
 
+    Ranks are those of `metrics.ranks`. Every device scores its part of the gallery; what is in
+    memory does not grow with the number of queries.
+
     Args:
       queries: float32 [Q, E]. gallery: float32 [N, E], unit length both.
-      query_group: int [Q]. gallery_group: int [N]; equal groups belong together.
-      k: candidates a query, at most N.
+      query_group: int [Q]. gallery_group: int >= 0 [N]; equal groups belong together.
+      k: candidates a query; all items where that is more.
+      split: how the gallery's items lie on the devices.
+      groups_once: wrong items of one group count once.
+      normalization: changes the scores (`retrieval/normalization.py`).
     """
+    count, items = len(queries), len(gallery)
+    parts = num_parts(split)
+    size = -(-items // parts) * parts
+    rows = max(1, min(MAX_QUERIES, MAX_SCORES // size, count))
+    everywhere = whole(split)
+    on_items = [put(padded(gallery, size), split)]
+    on_items += [put(padded(gallery_group.astype(np.int32), size, _NO_ITEM), split)]
+    if normalization is not None:
+        normalization = put(normalization.padded(size), everywhere)
+    num_groups = int(gallery_group.max()) + 1 if groups_once else None
+    score = _compiled(split, min(k, items), num_groups)
     results = []
-    for start in range(0, len(queries), CHUNK):
-        part = slice(start, start + CHUNK)
-        scores, best, candidates = jax.device_get(_score(queries[part], gallery, k))
-        right = query_group[part, None] == gallery_group[None]
-        results.append(CoarseResult(candidates, best, metrics.ranks(scores, right)))
-    return CoarseResult(*(np.concatenate(column) for column in zip(*results, strict=True)))
+    for start in range(0, count, rows):
+        part = slice(start, start + rows)
+        some = put(padded(queries[part], rows), everywhere)
+        group = put(padded(query_group[part].astype(np.int32), rows, _NO_QUERY), everywhere)
+        found = jax.device_get(score(some, *on_items, group, normalization))
+        results.append([column[: min(rows, count - start)] for column in found])
+    candidates, scores, ranks = (np.concatenate(column) for column in zip(*results, strict=True))
+    return CoarseResult(candidates, scores, ranks.astype(np.int64))
+
+
+@functools.lru_cache
+def _compiled(split: NamedSharding, k: int, num_groups: int | None) -> Any:
+    """(queries, gallery, groups of both, normalization) -> candidates, scores, ranks."""
+    axes = split.spec[0]
+
+    def part(
+        queries: jax.Array,
+        gallery: jax.Array,
+        item_group: jax.Array,
+        query_group: jax.Array,
+        normalization: Normalization | None,
+    ) -> tuple[jax.Array, ...]:
+        real = item_group >= 0
+        scores = jnp.where(real, _scores(queries, gallery), -jnp.inf)
+        first = jax.lax.axis_index(axes) * len(gallery)
+        if normalization is not None:
+            here = jax.lax.dynamic_slice_in_dim(normalization.log_sum, first, len(gallery))
+            scores = normalized(scores, normalization._replace(log_sum=here), axes, first)
+            scores = jnp.where(real, scores, -jnp.inf)
+        right = query_group[:, None] == item_group
+        best = jax.lax.pmax(jnp.where(right, scores, -jnp.inf).max(axis=1), axes)
+        before = ~right & real & (scores >= best[:, None])
+        if num_groups is None:
+            count = jax.lax.psum(before.sum(axis=1), axes)
+        else:
+            once = jax.ops.segment_max(before.T.astype(jnp.int8), item_group, num_groups)
+            count = (jax.lax.pmax(once, axes) > 0).sum(axis=0)
+        ranks = jnp.where(best > -jnp.inf, 1 + count, 0)
+        values, places = jax.lax.top_k(scores, min(k, len(gallery)))
+        return *_merged(values, first + places, k, axes), ranks
+
+    def program(*given: Any) -> Any:
+        return jax.shard_map(
+            part,
+            mesh=split.mesh,
+            in_specs=(_ALL, PartitionSpec(axes), PartitionSpec(axes), _ALL, _ALL),
+            out_specs=(_ALL, _ALL, _ALL),
+            check_vma=False,
+        )(*given)
+
+    return jax.jit(program)
+
+
+def _scores(queries: jax.Array, gallery: jax.Array) -> jax.Array:
+    # A float32 product is otherwise rounded to bfloat16 on a TPU.
+    return jnp.matmul(queries, gallery.astype(jnp.float32).T, precision=jax.lax.Precision.HIGHEST)
+
+
+def _merged(values: jax.Array, items: jax.Array, k: int, axes: Any) -> tuple[jax.Array, ...]:
+    """The K best of what each device found, (items, values) [Q, K]; of equals the first items."""
+    values = jax.lax.all_gather(values, axes, axis=1, tiled=True)
+    items = jax.lax.all_gather(items, axes, axis=1, tiled=True)
+    best, places = jax.lax.top_k(values, k)
+    return jnp.take_along_axis(items, places, axis=1), best
+
+
+def top_k(
+    queries: np.ndarray,
+    gallery: np.ndarray,
+    k: int,
+    split: NamedSharding,
+    *,
+    approximate: bool | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The K best items of a gallery of any size, which is read once, a chunk at a time.
+
+    Args:
+      queries: float32 [Q, E], unit length.
+      gallery: floats [N, E], unit length; a memory-mapped array is fine.
+      k: items a query; all where that is more.
+      split: how a chunk's items lie on the devices.
+      approximate: by `jax.lax.approx_max_k`, which misses about 1 % of the items; None: only on a
+        TPU and above APPROXIMATE_ABOVE items. Elsewhere it is exact, and slower.
+
+    Returns:
+      items int64 [Q, K], best first, and their cosine similarities float32 [Q, K].
+    """
+    count, items = len(queries), len(gallery)
+    k = min(k, items)
+    if approximate is None:
+        on_tpu = split.mesh.devices.flat[0].platform == "tpu"
+        approximate = on_tpu and items > APPROXIMATE_ABOVE
+    parts = num_parts(split)
+    chunk = -(-min(CHUNK, items) // parts) * parts
+    rows = max(1, min(count, MAX_SCORES // chunk))
+    everywhere = whole(split)
+    starts = range(0, count, rows)
+    some = [put(padded(queries[start : start + rows], rows), everywhere) for start in starts]
+    empty = jnp.zeros((rows, k), jnp.int32), jnp.full((rows, k), -jnp.inf)
+    best = [empty] * len(some)
+    for first in range(0, items, chunk):
+        part = put(padded(gallery[first : first + chunk], chunk), split)
+        for number, one in enumerate(some):
+            place = np.int32(first), np.int32(min(chunk, items - first))
+            best[number] = _better(one, part, *place, *best[number], split, k, approximate)
+    found = [jax.device_get(one) for one in best]
+    ids, values = (np.concatenate(column)[:count] for column in zip(*found, strict=True))
+    return ids.astype(np.int64), values
+
+
+@functools.partial(jax.jit, static_argnums=(6, 7, 8))
+def _better(
+    queries: jax.Array,
+    gallery: jax.Array,
+    first: jax.Array,
+    real: jax.Array,
+    best_items: jax.Array,
+    best: jax.Array,
+    split: NamedSharding,
+    k: int,
+    approximate: bool,
+) -> tuple[jax.Array, ...]:
+    """The K best so far and those among the `real` items of a chunk, which begins at `first`."""
+    axes = split.spec[0]
+
+    def part(queries: jax.Array, gallery: jax.Array, real: jax.Array) -> tuple[jax.Array, ...]:
+        place = jax.lax.axis_index(axes) * len(gallery) + jnp.arange(len(gallery))
+        scores = jnp.where(place < real, _scores(queries, gallery), -jnp.inf)
+        here = min(k, len(gallery))
+        if approximate:
+            values, places = jax.lax.approx_max_k(scores, here, recall_target=APPROXIMATE_RECALL)
+        else:
+            values, places = jax.lax.top_k(scores, here)
+        whole_k = min(k, here * num_parts(split))
+        return _merged(values, place[places], whole_k, axes)
+
+    items, values = jax.shard_map(
+        part,
+        mesh=split.mesh,
+        in_specs=(_ALL, PartitionSpec(axes), _ALL),
+        out_specs=(_ALL, _ALL),
+        check_vma=False,
+    )(queries, gallery, real)
+    values = jnp.concatenate([best, values], axis=1)
+    items = jnp.concatenate([best_items, first + items], axis=1)
+    best, places = jax.lax.top_k(values, k)
+    return jnp.take_along_axis(items, places, axis=1), best

@@ -1,22 +1,30 @@
-"""A trained model's three functions, compiled once and run over all devices."""
+"""A trained model's three functions, compiled once and run over all devices of all processes."""
 
+import time
 from typing import Any
 
 import jax
 import numpy as np
 from flax import nnx
-from jax.sharding import Mesh
+from jax.sharding import NamedSharding
 
-from animclip_jax import sharding
 from animclip_jax.models.retriever import TextFeatures, VideoFeatures
+from animclip_jax.retrieval import placement
 
 
 class Encoder:
-    """Takes and gives NumPy arrays; batch sizes are multiples of the number of devices."""
+    """Takes NumPy arrays, gives NumPy arrays that are the same in every process.
 
-    def __init__(self, mesh: Mesh, graphdef: Any, params: dict):
-        """graphdef: the model without parameters; params: its parameters, on the mesh."""
-        self.mesh, self.params = mesh, params
+    The size of a batch is a multiple of `num_parts`. `logit_scale` is what cosine similarities are
+    multiplied by; `compile_seconds` what compiling `fused_scores` has taken so far.
+    """
+
+    def __init__(self, split: NamedSharding, graphdef: Any, params: dict):
+        """split: how a batch lies on the devices; params: on the same devices."""
+        self.split, self.params = split, params
+        self.whole, self.num_parts = placement.whole(split), placement.num_parts(split)
+        self.compile_seconds = 0.0
+        self._programs: dict[Any, Any] = {}
 
         def encode_text(params: dict, tokens: jax.Array) -> TextFeatures:
             return nnx.merge(graphdef, params).encode_text(tokens)
@@ -25,24 +33,57 @@ class Encoder:
             model = nnx.merge(graphdef, params)
             return model.stored(model.encode_video(frames / 255.0))
 
-        def fused_scores(params: dict, text: TextFeatures, video: VideoFeatures) -> jax.Array:
+        def fused_scores(
+            params: dict, text: TextFeatures, rows: Any, video: VideoFeatures, columns: Any
+        ) -> jax.Array:
+            if rows is not None:
+                text = jax.tree.map(lambda x: x[rows], text)
+            if columns is not None:
+                video = jax.tree.map(lambda x: x[columns], video)
             return nnx.merge(graphdef, params).fused_scores(text, video)
 
-        self._encode_text = jax.jit(encode_text)
-        self._encode_video = jax.jit(encode_video)
-        self._fused_scores = jax.jit(fused_scores)
+        self.logit_scale = self._scale(graphdef)
+        self._encode_text = jax.jit(encode_text, out_shardings=self.whole)
+        self._encode_video = jax.jit(encode_video, out_shardings=self.whole)
+        self._fused_scores = jax.jit(fused_scores, out_shardings=self.whole)
+
+    def _scale(self, graphdef: Any) -> float:
+        scale = jax.jit(lambda params: nnx.merge(graphdef, params).clip.logit_scale)
+        return float(jax.device_get(scale(self.params)))
 
     def encode_text(self, tokens: np.ndarray) -> TextFeatures:
-        """tokens int32 [B, L]."""
-        tokens = sharding.put_batch(self.mesh, tokens)
-        return jax.device_get(self._encode_text(self.params, tokens))
+        """tokens int32 [B, L], the whole batch in every process."""
+        return jax.device_get(self._encode_text(self.params, placement.put(tokens, self.split)))
 
-    def encode_video(self, frames: np.ndarray) -> VideoFeatures:
-        """frames uint8 [B, T, H, W, 3]."""
-        frames = sharding.put_batch(self.mesh, frames)
-        return jax.device_get(self._encode_video(self.params, frames))
+    def encode_video(self, frames: np.ndarray, size: int) -> VideoFeatures:
+        """Features of a batch of `size` videos, of which this process has its part.
 
-    def fused_scores(self, text: TextFeatures, video: VideoFeatures) -> np.ndarray:
-        """Features of P captions and of P videos -> float32 [P]."""
-        text, video = sharding.put_batch(self.mesh, (text, video))
-        return jax.device_get(self._fused_scores(self.params, text, video))
+        Args:
+          frames: uint8 [B, T, H, W, 3], videos `placement.local_rows(split, size)` of the batch.
+        """
+        batch = placement.put_local(frames, size, self.split)
+        return jax.device_get(self._encode_video(self.params, batch))
+
+    def hold(self, features: Any) -> Any:
+        """Features as NumPy arrays, the same in every process, whole onto every device."""
+        return placement.put(features, self.whole)
+
+    def fused_scores(
+        self, text: Any, video: Any, rows: np.ndarray | None, columns: np.ndarray | None
+    ) -> jax.Array:
+        """Scores of P pairs, P a multiple of `num_parts`: float32 [P], on the devices.
+
+        Args:
+          text: features that `hold` put onto the devices and `rows` int [P], which of them; or the
+            features of the P captions as NumPy arrays, and None. video, columns: likewise.
+        """
+        given = []
+        for features, chosen in ((text, rows), (video, columns)):
+            on_device = features if chosen is not None else placement.put(features, self.split)
+            given += [on_device, None if chosen is None else placement.put(chosen, self.split)]
+        key = str(jax.tree.map(lambda x: (x.shape, x.dtype), given))
+        if key not in self._programs:
+            began = time.perf_counter()
+            self._programs[key] = self._fused_scores.lower(self.params, *given).compile()
+            self.compile_seconds += time.perf_counter() - began
+        return self._programs[key](self.params, *given)

@@ -382,6 +382,15 @@ def test_evaluation_takes_evenly_spaced_frames_once_and_in_order(tmp_path: Path)
     assert not frames[-1].any()
 
 
+def test_evaluation_takes_the_items_that_are_asked_for(tmp_path: Path) -> None:
+    examples = videos(tmp_path, [16, 8, 4, 3, 1])
+    few = {"num_frames": 4, "image_size": 32, "batch_size": 2}
+    whole = np.concatenate([batch["frames"] for batch in batches.eval_batches(examples, **few)])
+    made = list(batches.eval_batches(examples, **few, items=[3, 0, 1]))
+    assert [batch["index"].tolist() for batch in made] == [[3, 0], [1, -1]]
+    assert (np.concatenate([batch["frames"] for batch in made])[:3] == whole[[3, 0, 1]]).all()
+
+
 def test_evaluation_of_pictures_repeats_them(examples: Examples, directory: Path) -> None:
     made = list(batches.eval_batches(examples, num_frames=3, image_size=32, batch_size=10))
     frames = np.concatenate([batch["frames"] for batch in made])

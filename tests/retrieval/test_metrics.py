@@ -1,4 +1,4 @@
-"""Ranks and recalls on literal matrices, and against a brute-force loop."""
+"""Ranks and recalls on literal matrices and against brute force; how sure they are."""
 
 import numpy as np
 import pytest
@@ -22,27 +22,58 @@ def test_the_best_of_several_right_items_counts():
     np.testing.assert_array_equal(metrics.ranks(SCORES, right), [2, 2, 0])
 
 
-def test_a_score_that_is_no_number_is_named():
+def test_captions_of_one_video_may_count_once():
+    # Three captions of video 0 and one of video 1 stand before video 2's.
+    scores, group = np.array([[0.9, 0.8, 0.7, 0.6, 0.5, 0.1]]), np.array([0, 0, 0, 1, 2, 2])
+    right = group[None] == 2
+    np.testing.assert_array_equal(metrics.ranks(scores, right), [5])
+    np.testing.assert_array_equal(metrics.ranks(scores, right, group), [3])
+
+
+def test_one_query_and_one_item():
+    for right, rank in ((True, 1), (False, 0)):
+        assert metrics.ranks(np.array([[0.3]]), np.array([[right]])).tolist() == [rank]
+    assert metrics.summary(np.array([1]))["R@1"] == 100.0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_score_that_is_not_finite_is_named(value):
     scores = SCORES.copy()
-    scores[1, 2] = np.nan
-    with pytest.raises(ValueError, match="query 1 and item 2 is nan"):
+    scores[1, 2] = value
+    with pytest.raises(ValueError, match=f"query 1 and item 2 is {value}"):
         metrics.ranks(scores, np.eye(3, dtype=bool))
+
+
+def test_an_embedding_that_is_not_finite_is_named():
+    embedding = np.ones((3, 4), np.float32)
+    metrics.check_finite(embedding, ["a", "b", "c"], "video")
+    embedding[1, 3] = np.nan
+    with pytest.raises(ValueError, match=r"video 'b': its embedding is not finite .* 1 of 3"):
+        metrics.check_finite(embedding, ["a", "b", "c"], "video")
 
 
 def test_ranks_equal_a_brute_force_loop():
     random = np.random.default_rng(0)
-    for _ in range(200):
-        queries, items = random.integers(1, 8, 2)
+    for _ in range(1000):
+        queries, items = random.integers(1, 9, 2)
         scores = random.integers(0, 5, (queries, items)).astype(float)
         right = random.random((queries, items)) < 0.4
-        for q, rank in enumerate(metrics.ranks(scores, right)):
-            own = [scores[q, i] for i in range(items) if right[q, i]]
-            wrong = [scores[q, i] for i in range(items) if not right[q, i]]
-            assert rank == (1 + sum(score >= max(own) for score in wrong) if own else 0)
+        group = random.integers(0, 4, items)
+        found = metrics.ranks(scores, right), metrics.ranks(scores, right, group)
+        for q in range(queries):
+            before, groups, best = 0, set(), None
+            for i in range(items):
+                if right[q, i] and (best is None or scores[q, i] > best):
+                    best = scores[q, i]
+            for i in range(items):
+                if best is not None and not right[q, i] and scores[q, i] >= best:
+                    before, groups = before + 1, groups | {group[i]}
+            assert found[0][q] == (0 if best is None else 1 + before)
+            assert found[1][q] == (0 if best is None else 1 + len(groups))
 
 
 def test_reranking_moves_only_what_is_among_the_candidates():
-    coarse = np.array([3, 7, 1])
+    coarse = np.array([2, 7, 1])
     fused = np.array([[0.1, 0.9], [0.5, 0.4], [0.2, 0.3]])
     right = np.array([[False, True], [False, False], [True, False]])
     reranked, ceiling = metrics.reranked_ranks(coarse, fused, right)
@@ -50,17 +81,103 @@ def test_reranking_moves_only_what_is_among_the_candidates():
     np.testing.assert_array_equal(ceiling, [1, 7, 1])
 
 
+def test_a_candidate_by_the_luck_of_a_tie_is_none():
+    # Five equal scores: the right item was among the two candidates, but its rank is 5.
+    reranked, ceiling = metrics.reranked_ranks(
+        np.array([5]), np.array([[9.0, 1.0]]), np.array([[True, False]])
+    )
+    assert (reranked.tolist(), ceiling.tolist()) == ([5], [5])
+
+
+def test_reranked_captions_of_one_video_may_count_once():
+    fused, right = np.array([[5.0, 4.0, 3.0, 2.0]]), np.array([[False, False, False, True]])
+    group = np.array([[7, 7, 3, 1]])
+    reranked, _ = metrics.reranked_ranks(np.array([4]), fused, right, group)
+    assert reranked.tolist() == [3]
+
+
+def test_reranking_everything_equals_ranking_by_the_fused_scores():
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        queries, items = random.integers(1, 9, 2)
+        coarse, fused = random.integers(0, 5, (2, queries, items)).astype(float)
+        right = np.arange(queries)[:, None] % items == np.arange(items)
+        before = metrics.ranks(coarse, right)
+        found, ceiling = metrics.reranked_ranks(before, fused, right)
+        np.testing.assert_array_equal(found, metrics.ranks(fused, right))
+        assert (ceiling == 1).all()
+
+
 def test_summary():
     found = metrics.summary(np.array([1, 2, 6, 11]))
-    assert found == {"R@1": 25.0, "R@5": 50.0, "R@10": 75.0, "MdR": 4.0, "MnR": 5.0}
+    recalls = {"R@1": 25.0, "R@5": 50.0, "R@10": 75.0, "R@50": 100.0}
+    assert found == recalls | {"MdR": 4.0, "MnR": 5.0}
 
 
 def test_chance_is_what_random_scores_reach():
     assert metrics.chance(np.ones(3), 600)["R@1"] == pytest.approx(100 / 600)
-    assert metrics.chance(np.ones(3), 4) == {"R@1": 25.0, "R@5": 100.0, "R@10": 100.0}
+    recalls = {"R@1": 25.0, "R@5": 100.0, "R@10": 100.0, "R@50": 100.0}
+    assert metrics.chance(np.ones(3), 4) == recalls
     random = np.random.default_rng(0)
     right = np.zeros((20_000, 12), bool)
     right[:, :3] = True
     found = metrics.summary(metrics.ranks(random.random(right.shape), right))
     # The best of 3 right items is before all wrong ones with the chance that a right one is first.
     assert found["R@1"] == pytest.approx(metrics.chance(np.full(1, 3), 12)["R@1"], abs=1.0)
+
+
+def test_intervals_of_independent_queries_are_those_of_a_share():
+    ranks = np.where(np.arange(2000) < 600, 1, 30)
+    found = metrics.intervals(ranks, np.arange(2000))
+    half = 196 * np.sqrt(0.3 * 0.7 / 2000)
+    np.testing.assert_allclose(found["R@1"], [30 - half, 30 + half], atol=0.25)
+    assert found["R@5"] == found["R@1"] and found["R@50"] == [100.0, 100.0]
+    assert found["MdR"] == [30.0, 30.0]
+    mean = metrics.summary(ranks)["MnR"]
+    assert found["MnR"][0] < mean < found["MnR"][1]
+
+
+def test_captions_that_fail_together_widen_the_interval():
+    # 20 captions of each of 100 videos, all found or none: worth 100 queries, not 2,000.
+    video = np.repeat(np.arange(100), 20)
+    ranks = np.where(video < 30, 1, 30)
+    together = metrics.intervals(ranks, video)["R@1"]
+    apart = metrics.intervals(ranks, np.arange(2000))["R@1"]
+    assert 3.5 < (together[1] - together[0]) / (apart[1] - apart[0]) < 5.5
+
+
+@pytest.mark.parametrize("count", [7, 8])
+def test_a_sample_of_every_query_once_has_the_summary_of_the_ranks(count, monkeypatch):
+    class EachOnce:
+        def integers(self, number, size):
+            return np.arange(number)
+
+    monkeypatch.setattr(metrics.np.random, "default_rng", lambda seed: EachOnce())
+    ranks = np.array([9, 1, 4, 80, 2, 2, 7, 30])[:count]
+    ((sample,), *_) = metrics._resampled([ranks], np.arange(count))
+    assert sample == pytest.approx(metrics.summary(ranks))
+
+
+def test_pairing_finds_what_two_intervals_hide():
+    random = np.random.default_rng(0)
+    theirs = np.where(random.random(1000) < 0.4, 1, 60)
+    ours = theirs.copy()
+    ours[np.flatnonzero(theirs > 1)[:25]] = 1
+    apart = [metrics.intervals(ranks, np.arange(1000))["R@1"] for ranks in (ours, theirs)]
+    assert apart[0][0] < apart[1][1]
+    found = metrics.differences(ours, theirs, np.arange(1000))["R@1"]
+    assert found["difference"] == pytest.approx(2.5) and 1.4 < found["lower"] < found["upper"] < 3.7
+    same = metrics.differences(ours, ours, np.arange(1000))
+    assert all(set(one.values()) == {0.0} for one in same.values())
+    back = metrics.differences(theirs, ours, np.arange(1000))["R@1"]
+    assert back["upper"] == pytest.approx(-found["lower"])
+
+
+def test_noise_is_not_called_a_difference():
+    random = np.random.default_rng(1)
+    real = 0
+    for _ in range(10):
+        ours, theirs = np.where(random.random((2, 400)) < 0.5, 1, 9)
+        one = metrics.differences(ours, theirs, np.arange(400))["R@1"]
+        real += one["lower"] > 0 or one["upper"] < 0
+    assert real <= 2
