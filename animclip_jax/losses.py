@@ -1,6 +1,8 @@
 """Training losses: contrastive over the global batch, and matching over its hard negatives."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -95,6 +97,7 @@ def matching(
     same: jax.Array,
     key: jax.Array,
     config: LossConfig,
+    place: Callable[[Any], Any] = lambda rows: rows,
 ) -> jax.Array:
     """The re-ranker's loss over hard negatives, in both directions.
 
@@ -109,7 +112,7 @@ def matching(
     Args:
       text, video: features of B captions and B videos.
       logits: float32 [B, B], the coarse logits. same: bool [B, B], see `same_pair`.
-      key: for the draw.
+      key: for the draw. place: see `feature_loss`.
 
     Raises:
       ValueError: a batch has not that many negatives.
@@ -122,18 +125,20 @@ def matching(
     noise = jax.random.gumbel(key, (2, B, B))
     drawn_videos, videos_BH = jax.lax.top_k(negatives + noise[0], H)
     drawn_texts, texts_BH = jax.lax.top_k(negatives.T + noise[1], H)
-    own = jnp.arange(B)
-    others = jnp.repeat(own, H)
-    text_rows = jnp.concatenate([own, others, texts_BH.ravel()])
-    video_rows = jnp.concatenate([own, videos_BH.ravel(), others])
+    # Item by item, its own pair and its negatives, and placed: else every device scores all pairs.
+    own = jnp.arange(B)[:, None]
+    others = jnp.repeat(own, H, axis=1)
+    text_rows = place(jnp.concatenate([own, others, texts_BH], axis=1).ravel())
+    video_rows = place(jnp.concatenate([own, videos_BH, others], axis=1).ravel())
     scores = model.beyond_coarse(
-        jax.tree.map(lambda x: x[text_rows], text), jax.tree.map(lambda x: x[video_rows], video)
+        place(jax.tree.map(lambda x: x[text_rows], text)),
+        place(jax.tree.map(lambda x: x[video_rows], video)),
     )
-    positive, by_text, by_video = jnp.split(scores, [B, B * (1 + H)])
+    positive, by_text, by_video = jnp.split(scores.reshape(B, -1), [1, 1 + H], axis=1)
     compare = MATCHING[config.matching]
     return 0.5 * (
-        compare(positive, by_text.reshape(B, H), ~jnp.isneginf(drawn_videos))
-        + compare(positive, by_video.reshape(B, H), ~jnp.isneginf(drawn_texts))
+        compare(positive[:, 0], by_text, ~jnp.isneginf(drawn_videos))
+        + compare(positive[:, 0], by_video, ~jnp.isneginf(drawn_texts))
     )
 
 
@@ -162,10 +167,15 @@ def feature_loss(
     same: jax.Array,
     key: jax.Array,
     config: LossConfig,
+    place: Callable[[Any], Any] = lambda rows: rows,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """As `retrieval_loss`, of features. same: bool [B, B], see `same_pair`.
+    """As `retrieval_loss`, of features.
 
     Without a matching weight the re-ranker is not computed, and has no term.
+
+    Args:
+      same: bool [B, B], see `same_pair`.
+      place: spreads arrays over the devices by their first axis, as the batch is; nothing on one.
     """
     scale = model.clip.logit_scale
     logits = scale * jnp.matmul(text.embedding, video.embedding.T, precision=HIGHEST)
@@ -173,6 +183,6 @@ def feature_loss(
     terms = {"contrastive": CONTRASTIVE[config.contrastive](biased, same)}
     loss = terms["contrastive"]
     if config.matching_weight:
-        terms["matching"] = matching(model, text, video, logits, same, key, config)
+        terms["matching"] = matching(model, text, video, logits, same, key, config, place)
         loss = loss + config.matching_weight * terms["matching"]
     return loss, terms | {"loss": loss, "logit_scale": scale}
