@@ -132,6 +132,8 @@ def train_step(
     """
 
     def loss_fn(params: dict) -> tuple[jax.Array, dict[str, jax.Array]]:
+        if frozen is not None:
+            params = jax.tree.map(_stop_where, params, frozen)
         model = merge(mesh, graphdef, params)
         text, video = encode(model, batch, mesh, image_size, microbatch)
         same = losses.same_pair(batch["tokens"], batch["index"])
