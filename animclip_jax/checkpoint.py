@@ -9,19 +9,24 @@ import orbax.checkpoint as ocp
 
 from animclip_jax.step import TrainState
 
-# Stored apart, so that searching with a model does not read its optimizer's state.
-PARAMS, REST = "params", "training"
+DIRECTORY = "checkpoints"
+# Stored apart, so that searching with a model does not read its optimizer's state; and what the
+# run was made of, as JSON.
+PARAMS, REST, MADE_OF = "params", "training", "made_of"
 
 
 class Checkpoints:
     """WORKDIR/checkpoints, a context manager: leaving it waits for what is still being written."""
 
-    def __init__(self, workdir: Path, *, keep: int = 2):
-        self.directory = Path(workdir).absolute() / "checkpoints"
+    def __init__(self, workdir: Path, *, keep: int = 2, made_of: dict[str, Any] | None = None):
+        """made_of: kept in each checkpoint: the configuration, and which data it saw."""
+        self.directory = Path(workdir).absolute() / DIRECTORY
+        self.made_of = made_of or {}
         self.manager = ocp.CheckpointManager(
             self.directory,
             options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True),
-            item_handlers={name: ocp.StandardCheckpointHandler() for name in (PARAMS, REST)},
+            item_handlers={name: ocp.StandardCheckpointHandler() for name in (PARAMS, REST)}
+            | {MADE_OF: ocp.JsonCheckpointHandler()},
         )
 
     def __enter__(self) -> "Checkpoints":
@@ -37,9 +42,14 @@ class Checkpoints:
     def save(self, step: int, state: TrainState) -> None:
         """Starts writing the state after `step` steps, unless that is saved already."""
         if step != self.latest():
-            items = {PARAMS: state.params, REST: (state.step, state.opt_state)}
-            saves = {name: ocp.args.StandardSave(item) for name, item in items.items()}
-            self.manager.save(step, args=ocp.args.Composite(**saves))
+            saves = {name: ocp.args.StandardSave(item) for name, item in _items(state).items()}
+            made_of = ocp.args.JsonSave(self.made_of)
+            self.manager.save(step, args=ocp.args.Composite(**saves, **{MADE_OF: made_of}))
+
+    def read_made_of(self, step: int) -> dict[str, Any]:
+        """What the checkpoint of that step was made of."""
+        only = ocp.args.Composite(**{MADE_OF: ocp.args.JsonRestore()})
+        return self.manager.restore(step, args=only)[MADE_OF]
 
     def restore(self, step: int, like: TrainState) -> TrainState:
         """The state saved after `step` steps.
@@ -50,8 +60,7 @@ class Checkpoints:
         Raises:
           ValueError: the checkpoint holds another model or optimizer.
         """
-        items = {PARAMS: like.params, REST: (like.step, like.opt_state)}
-        restores = {name: ocp.args.StandardRestore(item) for name, item in items.items()}
+        restores = {name: ocp.args.StandardRestore(item) for name, item in _items(like).items()}
         try:
             found = self.manager.restore(step, args=ocp.args.Composite(**restores))
         except (ValueError, KeyError) as error:
@@ -60,11 +69,13 @@ class Checkpoints:
                 f"optimizer: {error}\nTrain in another --workdir, or use the configuration of "
                 f"{self.directory.parent / 'config.json'}"
             ) from error
-        done, opt_state = found[REST]
+        done, opt_state, *raw = found[REST]
+        if raw:
+            return TrainState(done, raw[0], opt_state, found[PARAMS])
         return TrainState(done, found[PARAMS], opt_state)
 
     def restore_params(self, step: int, shardings: Callable[[Any], Any]) -> dict:
-        """The parameters alone, with the shapes they were saved in.
+        """The parameters alone, with the shapes they were saved in; averaged, where they are.
 
         Args:
           shardings: from a tree of shapes to where its arrays are to live.
@@ -78,3 +89,10 @@ class Checkpoints:
         )
         only = ocp.args.Composite(**{PARAMS: ocp.args.StandardRestore(like)})
         return self.manager.restore(step, args=only)[PARAMS]
+
+
+def _items(state: TrainState) -> dict[str, Any]:
+    """The parameters that searching wants, averaged where they are, and the rest."""
+    if state.average is None:
+        return {PARAMS: state.params, REST: (state.step, state.opt_state)}
+    return {PARAMS: state.average, REST: (state.step, state.opt_state, state.params)}

@@ -1,19 +1,27 @@
 """Ctrl-C and SIGTERM ask a run to stop after its step; a second Ctrl-C stops it at once."""
 
+import os
 import signal
 from types import FrameType
 
+import jax
+from jax.experimental import multihost_utils
+
 
 class Interruption:
-    """A context manager; `signal_name` is None until one of the signals arrives."""
+    """A context manager; `signal_name` is None until one of the signals arrives.
+
+    Of several processes all stop after the same step. There JAX listens to SIGTERM, and tells the
+    others; Ctrl-C is passed on to it.
+    """
 
     def __init__(self) -> None:
         self.signal_name: str | None = None
 
     def __enter__(self) -> "Interruption":
-        self.previous = {
-            number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        self.shared = jax.process_count() > 1
+        numbers = [signal.SIGINT] if self.shared else [signal.SIGINT, signal.SIGTERM]
+        self.previous = {number: signal.signal(number, self._ask) for number in numbers}
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -24,6 +32,15 @@ class Interruption:
         if self.signal_name == "SIGINT" and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal_name = signal.Signals(number).name
+        if self.shared:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def stops_before(self, step: int) -> bool:
+        """Whether the run is to stop before that step; to be asked before every step."""
+        if self.shared and multihost_utils.reached_preemption_sync_point(step):
+            self.signal_name = self.signal_name or "SIGTERM"
+            return True
+        return not self.shared and self.signal_name is not None
 
     @property
     def exit_code(self) -> int:

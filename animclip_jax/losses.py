@@ -96,15 +96,34 @@ def retrieval_loss(
       frames: float [B, T, H, W, 3] in [0, 1]. tokens: int32 [B, L]. index: int [B].
       key: for the draw of negatives.
     """
-    text = model.encode_text(tokens)
-    video = model.encode_video(frames)
-    logits = model.clip.logit_scale * jnp.matmul(
-        text.embedding, video.embedding.T, precision=HIGHEST
+    text, video = model.encode_text(tokens), model.encode_video(frames)
+    return feature_loss(
+        model,
+        text,
+        video,
+        same_pair(tokens, index),
+        key,
+        matching_weight=matching_weight,
+        hard_negatives=hard_negatives,
     )
-    same = same_pair(tokens, index)
+
+
+def feature_loss(
+    model: Retriever,
+    text: TextFeatures,
+    video: VideoFeatures,
+    same: jax.Array,
+    key: jax.Array,
+    *,
+    matching_weight: float,
+    hard_negatives: int,
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """As `retrieval_loss`, of features. same: bool [B, B], see `same_pair`."""
+    scale = model.clip.logit_scale
+    logits = scale * jnp.matmul(text.embedding, video.embedding.T, precision=HIGHEST)
     terms = {
         "contrastive": contrastive(logits, same),
         "matching": matching(model, text, video, logits, same, hard_negatives, key),
     }
     loss = terms["contrastive"] + matching_weight * terms["matching"]
-    return loss, terms | {"loss": loss, "logit_scale": model.clip.logit_scale}
+    return loss, terms | {"loss": loss, "logit_scale": scale}

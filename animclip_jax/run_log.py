@@ -56,8 +56,8 @@ class RunLog:
         """Records the numbers of a step.
 
         Args:
-          metrics: by name; one that is not finite becomes null in metrics.jsonl. `loss` and
-            `clips_per_second` are shown as well, where given.
+          metrics: by name; one that is not finite becomes null in metrics.jsonl. `loss`,
+            `clips_per_second`, `input_wait` and `mfu` (shares) are shown as well, where given.
 
         Raises:
           ValueError: the step was logged before.
@@ -103,6 +103,9 @@ class RunLog:
             shown["loss"] = f"{values['loss']:.4g}"
         if "clips_per_second" in values:
             shown["clips/s"] = f"{values['clips_per_second']:.4g}"
+        for name, label in (("input_wait", "input wait"), ("mfu", "MFU")):
+            if name in values:
+                shown[label] = f"{values[name]:.0%}"
         if self._bar is not None:
             self._bar.set_postfix(shown, refresh=False)
             self._bar.update(step - self._bar.n)

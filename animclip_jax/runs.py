@@ -11,6 +11,10 @@ from ml_collections import ConfigDict
 from animclip_jax.results import RESULTS, read_json, write_text
 
 CONFIG = "config.json"
+# There when the last step is done and all that follows it.
+FINISHED = "finished"
+# What a run may go on with another value of: where and how fast it is computed, not what.
+NEUTRAL = ("mesh", "microbatch", "model.remat", "checkpoint", "log_every", "data.cache_dir")
 
 
 def read_config(workdir: Path) -> ConfigDict:
@@ -29,11 +33,16 @@ def claim(workdir: Path, config: ConfigDict) -> None:
     """Makes the folder this configuration's, or finds that it is already.
 
     Raises:
-      ValueError: it belongs to a run with another configuration; says what differs.
+      ValueError: it belongs to a run with another configuration; says what differs. What is
+        NEUTRAL may differ.
     """
     wanted = json.loads(config.to_json())
     if (workdir / CONFIG).is_file():
-        differences = sorted(_differences(read_json(workdir / CONFIG), wanted))
+        differences = sorted(
+            line
+            for name, line in _differences(read_json(workdir / CONFIG), wanted)
+            if not any(name == neutral or name.startswith(f"{neutral}.") for neutral in NEUTRAL)
+        )
         if differences:
             listed = "\n".join(f"  {line}" for line in differences)
             raise ValueError(
@@ -63,10 +72,10 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value
 
 
-def _differences(found: Any, wanted: Any, name: str = "") -> Iterator[str]:
+def _differences(found: Any, wanted: Any, name: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(found, dict) and isinstance(wanted, dict):
         for key in found.keys() | wanted.keys():
             below = f"{name}.{key}" if name else key
             yield from _differences(found.get(key), wanted.get(key), below)
     elif found != wanted:
-        yield f"{name}: there {found!r}, here {wanted!r}"
+        yield name, f"{name}: there {found!r}, here {wanted!r}"

@@ -1,17 +1,36 @@
 """Where arrays live: the one file that knows the mesh.
 
-Axes: `data` splits the batch; `fsdp` splits the batch and, by size, parameters and optimizer state.
+Axes: `data` splits the batch; `fsdp` splits the batch and, by size, parameters and optimizer state;
+`tensor` splits the towers' attention heads and MLP widths, and leaves the batch whole.
 """
 
 import dataclasses
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from animclip_jax.models.transformer import SCANNED
+
+AXES = ("data", "fsdp", "tensor")
+BATCH = ("data", "fsdp")
 # Smaller arrays are cheaper to keep everywhere than to gather.
 MIN_SHARDED_SIZE = 2**14
+# Which axis of a parameter `tensor` splits, by the end of its path and counted from the last axis,
+# because scanned layers are stacked along a first one: heads of attention, hidden width of MLPs.
+TENSOR_AXES: dict[tuple[str, ...], int] = {
+    ("query", "kernel"): -2,
+    ("query", "bias"): -2,
+    ("key_value", "kernel"): -2,
+    ("key_value", "bias"): -2,
+    ("out", "kernel"): -3,
+    ("up", "kernel"): -1,
+    ("up", "bias"): -1,
+    ("down", "kernel"): -2,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,45 +39,71 @@ class MeshConfig:
 
     data: int
     fsdp: int
+    tensor: int = 1
 
 
-def make_mesh(config: MeshConfig) -> Mesh:
-    """A mesh over all devices.
+def make_mesh(config: MeshConfig, chosen: Sequence[jax.Device] | None = None) -> Mesh:
+    """A mesh over all devices, or over those chosen.
 
     Raises:
       ValueError: the axes' product is not the number of devices.
     """
-    devices = jax.device_count()
-    data = devices // config.fsdp if config.data == -1 else config.data
-    if data * config.fsdp != devices:
+    devices = jax.device_count() if chosen is None else len(chosen)
+    data = devices // (config.fsdp * config.tensor) if config.data == -1 else config.data
+    sizes = (data, config.fsdp, config.tensor)
+    if min(sizes) < 1 or math.prod(sizes) != devices:
         raise ValueError(
-            f"mesh data={config.data} x fsdp={config.fsdp} does not cover {devices} devices: "
-            "choose sizes whose product is that number, or data=-1"
+            f"mesh data={config.data} x fsdp={config.fsdp} x tensor={config.tensor} does not cover "
+            f"{devices} devices: choose sizes whose product is that number, or data=-1"
         )
-    return jax.make_mesh((data, config.fsdp), ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2)
+    return jax.make_mesh(sizes, AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=chosen)
 
 
 def state_sharding(mesh: Mesh, state: Any) -> Any:
     """A sharding for each array of parameters or optimizer state.
 
-    Large arrays are split over `fsdp` along their largest axis that it divides. The rule sees
-    shapes only, so that Adam's moments are split as their parameters are.
+    TENSOR_AXES says what `tensor` splits, where it divides it. Large arrays are also split over
+    `fsdp`, along the largest axis left that it divides; not along that of scanned layers, whose
+    parts are wanted one after the other, nor along the rows of a table, which are looked up. The
+    rule sees shapes and the ends of paths, which Adam's moments share with their parameters.
     """
-    parts = mesh.shape["fsdp"]
 
-    def rule(leaf: jax.ShapeDtypeStruct) -> NamedSharding:
-        spec: list[str | None] = [None] * len(leaf.shape)
-        axes = [i for i, size in enumerate(leaf.shape) if size % parts == 0]
-        if parts > 1 and axes and np.prod(leaf.shape) >= MIN_SHARDED_SIZE:
-            spec[max(axes, key=lambda i: leaf.shape[i])] = "fsdp"
-        return NamedSharding(mesh, PartitionSpec(*spec))
+    def rule(path: tuple, leaf: jax.ShapeDtypeStruct) -> NamedSharding:
+        return NamedSharding(mesh, _partition(mesh, _names(path), leaf.shape))
 
-    return jax.tree.map(rule, state)
+    return jax.tree_util.tree_map_with_path(rule, state)
+
+
+def gather(mesh: Mesh, params: Any) -> Any:
+    """Parameters whole over `fsdp`, as a layer needs them; what `tensor` splits stays split.
+
+    Said of them before each use, or the compiler splits the layer's width over `fsdp` instead, and
+    sends patch tokens in place of parameters.
+    """
+
+    def whole(path: tuple, leaf: jax.Array) -> jax.Array:
+        spec = _partition(mesh, _names(path), leaf.shape)
+        kept = PartitionSpec(*(axis if axis == "tensor" else None for axis in spec))
+        return jax.lax.with_sharding_constraint(leaf, NamedSharding(mesh, kept))
+
+    return jax.tree_util.tree_map_with_path(whole, params)
+
+
+def gather_unscanned(mesh: Mesh, params: dict) -> dict:
+    """`gather` of the parameters outside of scanned layers."""
+    return {
+        name: below
+        if name == SCANNED
+        else gather_unscanned(mesh, below)
+        if isinstance(below, dict)
+        else gather(mesh, {name: below})[name]
+        for name, below in params.items()
+    }
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """Batches are split along their first axis over every device."""
-    return NamedSharding(mesh, PartitionSpec(("data", "fsdp")))
+    """Batches are split along their first axis over `data` and `fsdp`."""
+    return NamedSharding(mesh, PartitionSpec(BATCH))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -66,7 +111,95 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
+def process_part(mesh: Mesh) -> tuple[int, int]:
+    """Which part of each batch this process feeds, and of how many equal parts.
+
+    Processes that `tensor` spans hold the same rows, and feed the same part.
+    """
+    rows: dict[int, set[int]] = {}
+    for (data, fsdp, _), device in np.ndenumerate(mesh.devices):
+        rows.setdefault(device.process_index, set()).add(data * mesh.shape["fsdp"] + fsdp)
+    parts = sorted({tuple(sorted(part)) for part in rows.values()})
+    return parts.index(tuple(sorted(rows[jax.process_index()]))), len(parts)
+
+
 def put_batch(mesh: Mesh, batch: Any) -> Any:
     """This process's part of a batch (NumPy arrays) -> global arrays."""
     sharding = batch_sharding(mesh)
     return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), batch)
+
+
+def split(mesh: Mesh, batch: Any, size: int) -> Any:
+    """Arrays [B, ...] -> [B / size, size, ...], each part spread over the devices like a batch.
+
+    A part takes rows of every device, one in B / size, so that none crosses.
+
+    Raises:
+      ValueError: the sizes don't divide each other.
+    """
+    devices = mesh.shape["data"] * mesh.shape["fsdp"]
+    rows = len(jax.tree.leaves(batch)[0])
+    if rows % size or size % devices:
+        raise ValueError(
+            f"microbatch {size}: wanted a part of the batch, {rows}, that is a multiple of the "
+            f"{devices} devices it is split over"
+        )
+    place = NamedSharding(mesh, PartitionSpec(None, BATCH))
+
+    def parts(x: jax.Array) -> jax.Array:
+        x = x.reshape(size, rows // size, *x.shape[1:]).swapaxes(0, 1)
+        return jax.lax.with_sharding_constraint(x, place)
+
+    return jax.tree.map(parts, batch)
+
+
+def join(mesh: Mesh, parts: Any) -> Any:
+    """What `split` took apart: [P, N, ...] -> [P x N, ...], rows in their first order."""
+
+    def whole(x: jax.Array) -> jax.Array:
+        x = x.swapaxes(0, 1).reshape(x.shape[0] * x.shape[1], *x.shape[2:])
+        return jax.lax.with_sharding_constraint(x, batch_sharding(mesh))
+
+    return jax.tree.map(whole, parts)
+
+
+def table(state: Any) -> str:
+    """What is split how, and the bytes that a device holds: a line for each way of splitting.
+
+    Args:
+      state: arrays, or ShapeDtypeStructs with shardings.
+    """
+    rows: dict[str, list[int]] = {}
+    for leaf in jax.tree.leaves(state):
+        row = rows.setdefault(" x ".join(filter(None, leaf.sharding.spec)) or "whole", [0, 0, 0])
+        held = math.prod(leaf.sharding.shard_shape(leaf.shape))
+        for column, amount in enumerate((1, leaf.size, held)):
+            row[column] += amount * (leaf.dtype.itemsize if column else 1)
+    lines = [f"{'parameters and optimizer':<24} {'arrays':>8} {'MB':>10} {'MB a device':>12}"]
+    total = [sum(column) for column in zip(*rows.values(), strict=True)]
+    for name, (count, size, held) in [*sorted(rows.items()), ("all", total)]:
+        lines.append(f"{name:<24} {count:>8} {size / 1e6:>10.2f} {held / 1e6:>12.2f}")
+    return "\n".join(lines)
+
+
+def _partition(mesh: Mesh, names: list[str], shape: tuple[int, ...]) -> PartitionSpec:
+    spec: list[str | None] = [None] * len(shape)
+    fsdp, tensor = mesh.shape["fsdp"], mesh.shape["tensor"]
+    split = TENSOR_AXES.get(tuple(names[-2:]))
+    if split is not None and tensor > 1 and shape[split] % tensor == 0:
+        spec[split] = "tensor"
+    first = 1 if SCANNED in names else 0
+    last = len(shape) - 1 if names[-1:] == ["embedding"] else 0
+    free = [
+        axis
+        for axis in range(max(first, last), len(shape))
+        if spec[axis] is None and shape[axis] % fsdp == 0
+    ]
+    if fsdp > 1 and free and math.prod(shape) >= MIN_SHARDED_SIZE:
+        spec[max(free, key=lambda axis: shape[axis])] = "fsdp"
+    return PartitionSpec(*spec)
+
+
+def _names(path: tuple) -> list[str]:
+    """The dictionary keys of a path in a tree."""
+    return [key.key for key in path if isinstance(key, jax.tree_util.DictKey)]

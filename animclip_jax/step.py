@@ -12,15 +12,25 @@ from jax.sharding import Mesh
 
 from animclip_jax import losses, sharding
 from animclip_jax.animation.render import clips
-from animclip_jax.models.retriever import Retriever, RetrieverConfig
+from animclip_jax.models.retriever import Retriever, RetrieverConfig, TextFeatures, VideoFeatures
+from animclip_jax.models.transformer import Stack
 
 
 class TrainState(NamedTuple):
-    """step: int32 scalar, steps done; params: nested dict; opt_state: optax's."""
+    """step: int32 scalar, steps done; params: nested dict; opt_state: optax's.
+
+    average: the parameters' exponential moving average, like params; None where none is kept.
+    """
 
     step: Any
     params: Any
     opt_state: Any
+    average: Any = None
+
+    @property
+    def best_params(self) -> Any:
+        """The parameters to search with: the average, where one is kept."""
+        return self.params if self.average is None else self.average
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,27 +52,81 @@ def init_params(config: RetrieverConfig, seed: int) -> dict:
 
 
 def init_state(
-    mesh: Mesh, config: RetrieverConfig, optimizer: optax.GradientTransformation, seed: int
+    mesh: Mesh,
+    config: RetrieverConfig,
+    optimizer: optax.GradientTransformation,
+    seed: int,
+    average: bool = False,
 ) -> TrainState:
-    """The state before the first step, each array born where it is to live."""
+    """The state before the first step, each array born where it is to live.
 
-    def init() -> TrainState:
-        params = init_params(config, seed)
-        return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params))
+    Args:
+      average: whether a moving average of the parameters is kept.
+    """
+    shardings = sharding.state_sharding(mesh, state_shapes(config, optimizer, average))
+    return jax.jit(lambda: _begin(config, optimizer, seed, average), out_shardings=shardings)()
 
-    shardings = sharding.state_sharding(mesh, jax.eval_shape(init))
-    return jax.jit(init, out_shardings=shardings)()
+
+def state_shapes(
+    config: RetrieverConfig, optimizer: optax.GradientTransformation, average: bool = False
+) -> TrainState:
+    """The state as ShapeDtypeStructs; builds nothing."""
+    return jax.eval_shape(lambda: _begin(config, optimizer, 0, average))
+
+
+def _begin(
+    config: RetrieverConfig, optimizer: optax.GradientTransformation, seed: int, average: bool
+) -> TrainState:
+    params = init_params(config, seed)
+    kept = params if average else None
+    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), kept)
+
+
+def merge(mesh: Mesh, graphdef: Any, params: dict) -> Retriever:
+    """The model of sharded parameters, which gathers those of a layer when it comes to it."""
+    if mesh.shape["fsdp"] == 1:
+        return nnx.merge(graphdef, params)
+    model = nnx.merge(graphdef, sharding.gather_unscanned(mesh, params))
+    for _, module in nnx.iter_modules(model):
+        if isinstance(module, Stack):
+            module.gather = functools.partial(sharding.gather, mesh)
+    return model
+
+
+def encode(
+    model: Retriever, batch: dict[str, Any], mesh: Mesh, image_size: int, microbatch: int
+) -> tuple[TextFeatures, VideoFeatures]:
+    """Features of a batch, filmed and encoded `microbatch` clips at a time; 0: all at once.
+
+    In parts, nothing of a part is kept but its features: the backward pass films and encodes it
+    again, and adds its gradients up. That is gradient caching (Gao et al. 2021, "Scaling Deep
+    Contrastive Learning Batch Size under Memory Limited Setup"): one contrastive matrix of the
+    whole batch, and the loss and gradients that it has without parts.
+    """
+
+    def encoded(part: dict[str, Any]) -> tuple[TextFeatures, VideoFeatures]:
+        frames = clips(part, image_size)
+        return model.encode_text(part["tokens"]), model.encode_video(frames)
+
+    if not microbatch:
+        return encoded(batch)
+    parts = sharding.split(mesh, batch, microbatch)
+    return sharding.join(mesh, jax.lax.map(jax.checkpoint(encoded, prevent_cse=False), parts))
 
 
 def train_step(
     state: TrainState,
     batch: dict[str, Any],
     *,
+    mesh: Mesh,
     graphdef: Any,
     optimizer: optax.GradientTransformation,
     loss: LossConfig,
     image_size: int,
     seed: int,
+    microbatch: int = 0,
+    frozen: Any = None,
+    average_decay: float = 0.0,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     """Renders the batch's clips, and moves the parameters against the gradient of their loss.
 
@@ -70,15 +134,21 @@ def train_step(
       batch: canvas uint8 [B, S, S, 3] and plan ShotPlan [B, ...], or frames uint8
         [B, T, O, O, 3]; tokens int32 [B, L], index int32 [B]: the source item of each clip.
       seed: of the run; the negatives that are drawn depend on (seed, step) alone.
+      microbatch: clips that the encoders take at once, over all devices; see `encode`.
+      frozen: like the parameters, True for those that no gradient is to be computed of.
+      average_decay: of the moving average in the state, where there is one.
     """
-    frames = clips(batch, image_size)
 
     def loss_fn(params: dict) -> tuple[jax.Array, dict[str, jax.Array]]:
-        return losses.retrieval_loss(
-            nnx.merge(graphdef, params),
-            frames,
-            batch["tokens"],
-            batch["index"],
+        if frozen is not None:
+            params = jax.tree.map(_stop_where, params, frozen)
+        model = merge(mesh, graphdef, params)
+        text, video = encode(model, batch, mesh, image_size, microbatch)
+        return losses.feature_loss(
+            model,
+            text,
+            video,
+            losses.same_pair(batch["tokens"], batch["index"]),
             jax.random.fold_in(jax.random.key(seed), state.step),
             matching_weight=loss.matching_weight,
             hard_negatives=loss.hard_negatives,
@@ -88,14 +158,23 @@ def train_step(
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     metrics["gradient_norm"] = optax.tree.norm(gradients)
-    return TrainState(state.step + 1, params, opt_state), metrics
+    average = state.average
+    if average is not None:
+        # Nearly the parameters themselves at first: what they begin as is no news.
+        decay = jnp.minimum(average_decay, (1 + state.step) / (10 + state.step))
+        average = optax.incremental_update(params, average, 1 - decay)
+    return TrainState(state.step + 1, params, opt_state, average), metrics
+
+
+def _stop_where(param: jax.Array, frozen: bool) -> jax.Array:
+    return jax.lax.stop_gradient(param) if frozen else param
 
 
 def compile_train_step(mesh: Mesh, state: TrainState, **fixed: Any) -> Any:
     """`train_step` as a jitted function of (state, batch); the old state's memory is reused."""
     shardings = sharding.state_sharding(mesh, state)
     return jax.jit(
-        functools.partial(train_step, **fixed),
+        functools.partial(train_step, mesh=mesh, **fixed),
         in_shardings=(shardings, sharding.batch_sharding(mesh)),
         out_shardings=(shardings, sharding.replicated(mesh)),
         donate_argnums=0,

@@ -1,36 +1,54 @@
 """`animclip train`: the one training loop, for every stage and every experiment."""
 
+import contextlib
 import dataclasses
+import functools
 import json
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
-import numpy as np
-import optax
 from absl import flags
 from jax.sharding import Mesh
 from ml_collections import ConfigDict, config_flags
 
-from animclip_jax import bake, command_line, results, runs, settings, sharding, step
-from animclip_jax.animation.config import AnimationConfig
-from animclip_jax.animation.render import clips
+from animclip_jax import (
+    command_line,
+    distributed,
+    init_from,
+    results,
+    runs,
+    settings,
+    sharding,
+    step,
+    throughput,
+    training_data,
+)
 from animclip_jax.checkpoint import Checkpoints
-from animclip_jax.contact_sheet import write_samples
 from animclip_jax.interruption import Interruption
-from animclip_jax.optimizer import learning_rate, make_optimizer
+from animclip_jax.optimizer import is_frozen, learning_rate, make_optimizer
 from animclip_jax.revision import git_commit
 from animclip_jax.run_log import RunLog
-from input_pipeline import baked
-from input_pipeline.tokenizer import Tokenizer
+from animclip_jax.watch import Watch
 
 if TYPE_CHECKING:
     from input_pipeline.sources import Examples
 
-NUM_SAMPLES = 6
+# Steps of a trace, and those before it, in which programs are compiled and caches filled.
+TRACED, BEFORE_TRACE = 5, 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What a command says beside the configuration, and results do not depend on.
+
+    other_data: go on although the training data has changed. profile: trace some steps.
+    """
+
+    other_data: bool = False
+    profile: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,62 +57,79 @@ class Run:
 
     config: ConfigDict
     workdir: Path
+    options: Options
     mesh: Mesh
     examples: "Examples | None"
-    optimizer: optax.GradientTransformation
 
 
-def train(config: ConfigDict, workdir: Path, config_overrides: dict[str, Any]) -> int:
+def train(
+    config: ConfigDict,
+    workdir: Path,
+    config_overrides: dict[str, Any],
+    options: Options = Options(),  # noqa: B008 (frozen)
+) -> int:
     """Trains from the newest checkpoint of `workdir`, or from scratch, to config.steps; evaluates.
 
     Returns:
       the exit code: 0 when the run is finished or was preempted (SIGTERM), 130 after Ctrl-C.
 
     Raises:
-      ValueError: the folder belongs to a run with another configuration.
+      ValueError: the folder belongs to a run with another configuration, the data has changed, or
+        a step was not finite.
     """
-    runs.claim(workdir, config)
+    if jax.process_index() == 0:
+        runs.claim(workdir, config)
     git_commit()  # the one that starts the run, not the one there when it ends
     mesh = sharding.make_mesh(settings.mesh(config))
-    examples = open_examples(config)
-    optimizer = make_optimizer(settings.optimizer(config), config.steps)
-    run = Run(config, workdir, mesh, examples, optimizer)
+    examples = training_data.open_examples(config)
+    run = Run(config, workdir, options, mesh, examples)
+    made_of = {
+        "config": json.loads(config.to_json()),
+        "data": training_data.fingerprint(config, examples),
+    }
     began = time.perf_counter()
-    with Checkpoints(workdir, keep=config.checkpoint.keep) as checkpoints:
-        state = step.init_state(mesh, settings.retriever(config), optimizer, config.seed)
-        if (saved := checkpoints.latest()) is not None:
-            state = checkpoints.restore(saved, state)
+    with Checkpoints(workdir, keep=config.checkpoint.keep, made_of=made_of) as checkpoints:
+        state = begin(run, checkpoints)
         with Interruption() as interruption:
             state = run_steps(run, state, checkpoints, interruption)
-    if interruption.signal_name:
-        print(
+    if interruption.signal_name and int(state.step) < config.steps:
+        say(
             f"{interruption.signal_name}: stopped after step {int(state.step)} of {config.steps}, "
-            f"saved in {workdir}. The same command goes on from there.",
-            file=sys.stderr,
+            f"saved in {workdir}. The same command goes on from there."
         )
         return interruption.exit_code
-    try:
-        from animclip_jax.evaluate import evaluate
-    except ModuleNotFoundError as error:
-        if error.name != "tensorflow":
-            raise
-        print(
-            f"{workdir}: trained, not evaluated: there is no TensorFlow here to read "
-            f"{config.data.eval}. The same command evaluates where there is.",
-            file=sys.stderr,
-        )
-        return 0
-    report = evaluate(
-        config,
-        mesh,
-        state.params,
-        workdir,
-        steps=config.steps,
-        config_overrides=config_overrides,
-        train_seconds=time.perf_counter() - began,
+    seconds = time.perf_counter() - began
+    return finish(run, state, config_overrides, seconds)
+
+
+def begin(run: Run, checkpoints: Checkpoints) -> step.TrainState:
+    """The state to go on from: the newest checkpoint's, else that of config.init_from, else new."""
+    config, optimizer = run.config, settings.optimizer(run.config)
+    state = step.init_state(
+        run.mesh,
+        settings.retriever(config),
+        make_optimizer(optimizer, config.steps),
+        config.seed,
+        average=optimizer.average_decay > 0,
     )
-    print(results.table(report))
-    return 0
+    if (saved := checkpoints.latest()) is not None:
+        found = checkpoints.read_made_of(saved).get("data")
+        if found != checkpoints.made_of["data"] and not run.options.other_data:
+            raise ValueError(
+                f"{run.workdir} was trained on other items or captions than {config.data.train} "
+                "now holds: bring those back, choose another --workdir, or go on with --other_data"
+            )
+        state = checkpoints.restore(saved, state)
+    elif config.init_from:
+        place = functools.partial(sharding.state_sharding, run.mesh)
+        source = Path(config.init_from).expanduser()
+        params, report = init_from.take(state.params, source, place)
+        say(report)
+        # The average starts as the parameters do, in memory of its own: a step takes both apart.
+        average = None if state.average is None else jax.tree.map(lambda x: x.copy(), params)
+        state = state._replace(params=params, average=average)
+    say(sharding.table((state.params, state.opt_state)))
+    return state
 
 
 def run_steps(
@@ -103,93 +138,135 @@ def run_steps(
     """The loop, to the last step or an interruption; the state it ends with is saved.
 
     Order within a step, kept: save, next batch, step, log. A checkpoint's number is the number of
-    steps done; step s takes batch s, whatever happened before.
+    steps done; step s takes batch s, whatever happened before. A step is logged while the next is
+    under way, and looked at before its state is saved.
     """
     config, first = run.config, int(state.step)
+    optimizer = settings.optimizer(config)
+    fixed = {
+        "optimizer": make_optimizer(optimizer, config.steps),
+        "loss": settings.loss(config),
+        "image_size": config.model.image_size,
+        "seed": config.seed,
+        "frozen": is_frozen(optimizer, state.params) if optimizer.frozen else None,
+        "average_decay": optimizer.average_decay,
+    }
     advance = step.compile_train_step(
         run.mesh,
         state,
         graphdef=step.graph_definition(settings.retriever(config)),
-        optimizer=run.optimizer,
-        loss=settings.loss(config),
-        image_size=config.model.image_size,
-        seed=config.seed,
+        microbatch=config.microbatch,
+        **fixed,
     )
-    batches = open_batches(run, first)
-    rate = learning_rate(settings.optimizer(config), config.steps)
-    with RunLog(run.workdir, config.steps, first) as log:
-        since = time.perf_counter()
+    part = sharding.process_part(run.mesh)
+    batches = training_data.open_batches(config, run.examples, first, part)
+    is_first = jax.process_index() == 0
+    with (
+        RunLog(run.workdir, config.steps, first) if is_first else contextlib.nullcontext() as log,
+        contextlib.ExitStack() as trace,
+    ):
+        watch = Watch(
+            run.workdir,
+            log,
+            first=first,
+            last=config.steps,
+            every=config.log_every,
+            batch_size=config.batch_size,
+            names=functools.partial(training_data.names, run.examples),
+            learning_rate=learning_rate(optimizer, config.steps),
+            flops_share=None,
+        )
         for now in range(first, config.steps):
             if now > first and now % config.checkpoint.every == 0:
+                watch.look()
                 checkpoints.save(now, state)
-            if interruption.signal_name:
+            if interruption.stops_before(now):
                 break
-            batch = next(batches)
-            if now == 0:
-                keep_samples(run, batch)
-            state, metrics = advance(state, sharding.put_batch(run.mesh, batch))
-            if (now + 1) % config.log_every == 0 or now + 1 == config.steps:
-                values = {name: float(value) for name, value in jax.device_get(metrics).items()}
-                steps = (now - first) % config.log_every + 1
-                elapsed, since = time.perf_counter() - since, time.perf_counter()
-                values["learning_rate"] = float(rate(now))
-                values["clips_per_second"] = steps * config.batch_size / elapsed
-                log.log(now + 1, values)
+            batch = watch.next_batch(batches)
+            if now == 0 and is_first:
+                training_data.keep_samples(config, run.workdir, run.examples, batch)
+            if run.options.profile and now == first + BEFORE_TRACE:
+                trace.enter_context(jax.profiler.trace(str(run.workdir / "profile")))
+            if now == first + BEFORE_TRACE + TRACED:
+                trace.close()
+            with jax.transfer_guard("disallow"):
+                fed = sharding.put_batch(run.mesh, batch)
+                if now == first:
+                    watch.flops_share = peak_seconds(run, state, fed, fixed)
+                state, metrics = advance(state, fed)
+            watch.started(now + 1, metrics, batch["index"])
+        watch.look()
     checkpoints.save(int(state.step), state)
     return state
 
 
-def open_examples(config: ConfigDict) -> "Examples | None":
-    """The source to train on; None for baked batches, which take no TensorFlow."""
-    if config.data.train.startswith(baked.KIND):
+def peak_seconds(
+    run: Run, state: step.TrainState, fed: dict[str, Any], fixed: dict[str, Any]
+) -> float | None:
+    """What a step would take at the devices' peak, without what is computed twice; or None."""
+    if (peak := throughput.peak_flops(jax.devices()[0].device_kind)) is None:
         return None
-    from input_pipeline.sources import open_source
+    model = settings.retriever(run.config)
+    model = dataclasses.replace(model, clip=dataclasses.replace(model.clip, remat="none"))
+    graphdef = step.graph_definition(model)
+    one = functools.partial(step.train_step, mesh=run.mesh, graphdef=graphdef, **fixed)
+    return throughput.product_flops(one, state, fed) / (peak * jax.device_count())
 
-    return open_source(config.data.train, config.data.cache_dir)
 
-
-def open_batches(run: Run, start_step: int) -> Iterator[dict[str, Any]]:
-    """This process's part of the batches from a step on."""
+def finish(
+    run: Run, state: step.TrainState, config_overrides: dict[str, Any], seconds: float
+) -> int:
+    """Evaluates what was trained, and leaves WORKDIR/finished."""
     config = run.config
-    process = {"process_index": jax.process_index(), "process_count": jax.process_count()}
-    if run.examples is None:
-        made_by = bake.settings(config)
-        return baked.baked_batches(config.data.train, made_by, start_step=start_step, **process)
-    from input_pipeline.batches import train_batches
-
-    return train_batches(
-        run.examples,
-        AnimationConfig.from_dict(config.animation.to_dict()),
-        Tokenizer(config.model.context_length, config.model.vocab_size),
-        canvas_size=config.data.canvas_size,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        start_step=start_step,
-        group_size=config.data.group_size,
-        **process,
-    )
-
-
-def keep_samples(run: Run, batch: dict[str, Any]) -> None:
-    """Writes the first clips of a batch, as the model will see them, beside their pictures."""
-    few = jax.tree.map(lambda x: x[:NUM_SAMPLES], batch)
-    frames = np.asarray(clips(few, run.config.model.image_size) * 255 + 0.5)
-    if run.examples is None:
-        captions = [f"baked example {index}" for index in few["index"]]
-        pictures = list(few["canvas"] if "canvas" in few else few["frames"][:, 0])
+    lacking = None
+    if jax.process_count() > 1:
+        lacking = "that is for one process: animclip evaluate does it"
     else:
-        from input_pipeline.batches import decode_pictures
+        try:
+            from animclip_jax.evaluate import evaluate
+        except ModuleNotFoundError as error:
+            if error.name != "tensorflow":
+                raise
+            lacking = (
+                f"there is no TensorFlow here to read {config.data.eval}. The same command "
+                "evaluates where there is"
+            )
+    if lacking is None:
+        report = evaluate(
+            config,
+            run.mesh,
+            state.best_params,
+            run.workdir,
+            steps=config.steps,
+            config_overrides=config_overrides,
+            train_seconds=seconds,
+        )
+        print(results.table(report))
+    else:
+        say(f"{run.workdir}: trained, not evaluated: {lacking}.")
+    if jax.process_index() == 0:
+        results.write_text(run.workdir / runs.FINISHED, f"{config.steps} steps\n")
+    return 0
 
-        captions = [run.examples.captions[i][0] for i in few["index"]]
-        pictures = decode_pictures(run.examples, few["index"])
-    write_samples(run.workdir, pictures, frames.astype(np.uint8), captions)
+
+def say(text: str) -> None:
+    """Prints a line on stderr, once for all processes."""
+    if jax.process_index() == 0:
+        print(text, file=sys.stderr, flush=True)
 
 
-def train_sweep(config: ConfigDict, workdir: Path, arms: dict, overrides: dict[str, Any]) -> int:
+def train_sweep(
+    config: ConfigDict,
+    workdir: Path,
+    arms: dict[str, dict[str, Any]],
+    overrides: dict[str, Any],
+    options: Options,
+) -> int:
     """Trains every arm in WORKDIR/ARM, one after the other; finished ones are not run again."""
     workdir.mkdir(parents=True, exist_ok=True)
     sweep = {"main": next(iter(arms)), "arms": list(arms)}
-    results.write_text(workdir / results.SWEEP, json.dumps(sweep) + "\n")
+    if jax.process_index() == 0:
+        results.write_text(workdir / results.SWEEP, json.dumps(sweep) + "\n")
     for arm, changes in arms.items():
         print(f"\n{arm}: {changes or 'the configuration as it is'}", flush=True)
         arm_config = runs.changed(config, changes)
@@ -197,10 +274,17 @@ def train_sweep(config: ConfigDict, workdir: Path, arms: dict, overrides: dict[s
             runs.claim(workdir / arm, arm_config)
             print(f"finished already, in {workdir / arm}")
             continue
-        code = train(arm_config, workdir / arm, overrides | changes)
+        code = train(arm_config, workdir / arm, overrides | changes, options)
         if not runs.is_finished(workdir / arm):
             return code
     return 0
+
+
+def list_sweep(workdir: Path, arms: dict[str, dict[str, Any]]) -> None:
+    """Prints the runs of a sweep, and which of them are finished."""
+    for arm, changes in arms.items():
+        done = "finished" if runs.is_finished(workdir / arm) else "to run"
+        print(f"{workdir / arm}: {done}: {changes or 'the configuration as it is'}")
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -208,28 +292,50 @@ def define_flags(values: flags.FlagValues) -> None:
     config_flags.DEFINE_config_file(
         "config", None, "the experiment, such as configs/quickstart.py", flag_values=values
     )
-    flags.DEFINE_string("workdir", None, "folder of this run", flag_values=values)
-    flags.DEFINE_bool("sweep", False, "run every arm of the config's sweep()", flag_values=values)
+    string = functools.partial(flags.DEFINE_string, flag_values=values)
+    switch = functools.partial(flags.DEFINE_bool, flag_values=values)
+    number = functools.partial(flags.DEFINE_integer, lower_bound=0, flag_values=values)
+    string("workdir", None, "folder of this run")
+    switch("sweep", False, "run every arm of the config's sweep()")
+    switch("dry_run", False, "with --sweep: only print the runs")
+    switch("other_data", False, "go on although the training data has changed")
+    switch("profile", False, f"trace {TRACED} steps into WORKDIR/profile, for TensorBoard")
+    string("coordinator", None, "HOST:PORT of process 0, where several train one run")
+    number("processes", None, "how many they are")
+    number("process", None, "which of them this is, from 0")
     flags.mark_flags_as_required(["config", "workdir"], flag_values=values)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Trains and evaluates one run, or with --sweep every arm of an experiment."""
     values, extra = command_line.parse_flags(argv, "animclip train", define_flags)
-    workdir, overrides = Path(values.workdir), command_line.overrides(values)
-    settings.keep_compiled_programs(values.config)
     try:
         if extra:
             raise ValueError(f"{' '.join(extra)}: see animclip train --help")
-        if not values.sweep:
-            return train(values.config, workdir, overrides)
-        module = command_line.config_module(values)
-        if not hasattr(module, "sweep"):
-            raise ValueError("--sweep: this configuration has no sweep(), run it without")
-        return train_sweep(values.config, workdir, module.sweep(), overrides)
+        if values.dry_run and not values.sweep:
+            raise ValueError("--dry_run prints the runs of a --sweep: give both")
+        settings.keep_compiled_programs(values.config)
+        distributed.initialize(values.coordinator, values.processes, values.process)
+        with distributed.ending_together():
+            return dispatch(values)
     except (OSError, ValueError) as error:
         print(f"animclip train: {error}", file=sys.stderr)
         return 1
+
+
+def dispatch(values: flags.FlagValues) -> int:
+    """What the flags ask for."""
+    workdir, overrides = Path(values.workdir), command_line.overrides(values)
+    options = Options(values.other_data, values.profile)
+    if not values.sweep:
+        return train(values.config, workdir, overrides, options)
+    module = command_line.config_module(values)
+    if not hasattr(module, "sweep"):
+        raise ValueError("--sweep: this configuration has no sweep(), run it without")
+    if values.dry_run:
+        list_sweep(workdir, module.sweep())
+        return 0
+    return train_sweep(values.config, workdir, module.sweep(), overrides, options)
 
 
 if __name__ == "__main__":

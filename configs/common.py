@@ -21,7 +21,12 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     config.seed = 0
     config.steps = 1000
     config.batch_size = 32  # clips a step, over all devices
+    # Clips that the encoders take at once, over all devices; the negatives stay those of the whole
+    # batch. 0: all of them.
+    config.microbatch = 0
     config.log_every = 10  # steps
+    # Begin with the weights of this folder: of another run, or written by animclip convert.
+    config.init_from = ""
 
     config.data = ConfigDict()
     config.data.train = "drawn:train"  # kind:location, see README
@@ -54,10 +59,16 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     config.optimizer.b1 = 0.9
     config.optimizer.b2 = 0.98
     config.optimizer.clip_norm = 1.0
+    config.optimizer.vision_rate = 1.0  # factors on the towers' learning rates
+    config.optimizer.text_rate = 1.0
+    config.optimizer.layer_decay = 1.0  # another, for each layer of a tower that follows
+    config.optimizer.frozen = ""  # regular expression, such as clip/text
+    config.optimizer.average_decay = 0.0  # of the moving average that is evaluated; 0: none
 
     config.mesh = ConfigDict()
     config.mesh.data = -1  # whatever devices the other axes leave
-    config.mesh.fsdp = 1
+    config.mesh.fsdp = 1  # splits the batch, and parameters and optimizer by size
+    config.mesh.tensor = 1  # splits attention heads and MLP widths
 
     config.checkpoint = ConfigDict()
     config.checkpoint.every = 500  # steps

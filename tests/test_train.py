@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from animclip_jax import results, train
+from animclip_jax import results, train, training_data
 
 STEPS = 8
 SHRUNK = [
@@ -63,7 +63,7 @@ def test_a_run_leaves_results_that_hold_together(straight):
 def test_a_run_leaves_pictures_to_look_at(straight):
     samples = json.loads((straight / "samples" / "samples.json").read_text())
     rankings = json.loads((straight / "rankings" / "rankings.json").read_text())
-    assert len(samples) == train.NUM_SAMPLES
+    assert len(samples) == training_data.NUM_SAMPLES
     assert sum(rankings["counts"].values()) == 36
     named = {item["id"] for query in rankings["queries"] for item in query["reranked"]}
     assert named <= set(rankings["strips"])

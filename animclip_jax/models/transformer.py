@@ -2,8 +2,10 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import jax
+import jax.extend
 import jax.numpy as jnp
 from flax import nnx
 
@@ -47,6 +49,11 @@ REMAT_POLICIES: dict[str, Callable[..., bool] | None] = {
     "block": jax.checkpoint_policies.nothing_saveable,
     "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
 }
+
+
+def _all_but_gathered(primitive: jax.extend.core.Primitive, *_: Any, **__: Any) -> bool:
+    """Saves what "none" does, but for gathered parameters, which no device has the memory for."""
+    return primitive.name not in ("sharding_constraint", "convert_element_type")
 
 
 def layer_norm(width: int, rngs: nnx.Rngs) -> nnx.LayerNorm:
@@ -169,6 +176,10 @@ class Block(nnx.Module):
         return x + self.mlp(self.norm_2(x))
 
 
+# The name below which a Stack's parameters lie, stacked along their first axis.
+SCANNED = "layers"
+
+
 class Stack(nnx.Module):
     """Equal layers whose parameters are stacked along a leading axis and scanned."""
 
@@ -180,6 +191,9 @@ class Stack(nnx.Module):
         remat: str = "none",
     ):
         self.remat = remat
+        # What a layer's parameters go through right before they are used: a trainer that keeps them
+        # in parts on several devices sets what gathers them.
+        self.gather: Callable[[nnx.State], nnx.State] | None = None
         self.layers = nnx.split_rngs(splits=layers)(nnx.vmap(make, in_axes=0, out_axes=0))(rngs)
 
     def __call__(self, x: jax.Array, *args: jax.Array) -> jax.Array:
@@ -187,9 +201,12 @@ class Stack(nnx.Module):
         graphdef, layers = nnx.split(self.layers)
 
         def step(x: jax.Array, layer: nnx.State) -> tuple[jax.Array, None]:
+            layer = layer if self.gather is None else self.gather(layer)
             return nnx.merge(graphdef, layer)(x, *args), None
 
         policy = REMAT_POLICIES[self.remat]
+        if policy is None and self.gather is not None:
+            policy = _all_but_gathered
         # A scan's body is never merged with another computation of the same: no need to forbid it.
         body = step if policy is None else jax.checkpoint(step, prevent_cse=False, policy=policy)
         return jax.lax.scan(body, x, layers)[0]

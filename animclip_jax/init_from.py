@@ -1,0 +1,78 @@
+"""`--config.init_from`: a run begins with the weights of another run, or of converted ones."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+from flax import traverse_util
+
+from animclip_jax.checkpoint import DIRECTORY, Checkpoints
+from animclip_jax.weights import folder
+
+Flat = dict[str, Any]
+
+
+def take(params: dict, source: Path, shardings: Any) -> tuple[dict, str]:
+    """Parameters with those of the source in place of their own, where path and shape are equal.
+
+    Args:
+      params: freshly drawn, on their devices.
+      source: the folder of a run (its newest checkpoint is taken), or one that `animclip convert`
+        wrote, which holds the two towers.
+      shardings: from a tree of shapes to where its arrays are to live.
+
+    Returns:
+      the parameters, and a report of what was taken and what was not, for a person.
+
+    Raises:
+      FileNotFoundError: the folder is neither. ValueError: nothing of it fits.
+    """
+    own = traverse_util.flatten_dict(params, sep="/")
+    found = _read(source, shardings)
+    taken = {name for name, value in own.items() if name in found and _fits(found[name], value)}
+    report = _report(source, own, found, taken)
+    if not taken:
+        raise ValueError(f"nothing of it fits this configuration's model\n{report}")
+    for name in taken:
+        own[name] = _place(found[name], own[name])
+    return traverse_util.unflatten_dict(own, sep="/"), report
+
+
+def _read(source: Path, shardings: Any) -> Flat:
+    if (source / DIRECTORY).is_dir():
+        with Checkpoints(source) as checkpoints:
+            if (newest := checkpoints.latest()) is not None:
+                found = checkpoints.restore_params(newest, shardings)
+                return traverse_util.flatten_dict(found, sep="/")
+    elif (source / folder.TENSORS).is_file():
+        return {f"clip/{name}": value for name, value in folder.load(source)[0].items()}
+    raise FileNotFoundError(
+        f"init_from={source}: found neither {source / DIRECTORY} with a checkpoint nor "
+        f"{source / folder.TENSORS}; wanted the folder of a run, or one written by animclip convert"
+    )
+
+
+def _fits(found: Any, own: Any) -> bool:
+    return tuple(found.shape) == tuple(own.shape)
+
+
+def _place(found: Any, own: jax.Array) -> jax.Array:
+    """The values found, where this run's own are; each process brings its devices' part."""
+    if isinstance(found, jax.Array):
+        return jax.device_put(found.astype(own.dtype), own.sharding)
+    found = found.astype(own.dtype)
+    return jax.make_array_from_callback(own.shape, own.sharding, lambda part: found[part])
+
+
+def _report(source: Path, own: Flat, found: Flat, taken: set[str]) -> str:
+    size, whole = (sum(own[name].size for name in names) / 1e6 for names in (taken, own))
+    lines = [
+        f"init_from={source}: took {len(taken)} of {len(own)} arrays, "
+        f"{size:.2f} of {whole:.2f} million parameters"
+    ]
+    for name in sorted(own.keys() - taken):
+        there = f"{tuple(found[name].shape)} there" if name in found else "not there"
+        lines.append(f"  begins anew: {name} {tuple(own[name].shape)}, {there}")
+    for name in sorted(found.keys() - own.keys()):
+        lines.append(f"  left behind: {name} {tuple(found[name].shape)}")
+    return "\n".join(lines)

@@ -1,0 +1,49 @@
+"""How fast a run goes, and what share of the devices' peak that is."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+# Dense bfloat16 FLOP/s of a device, by a part of its name, as its maker publishes them.
+PEAK_FLOPS = {
+    "v6 lite": 918e12,
+    "v5p": 459e12,
+    "v5 lite": 197e12,
+    "v4": 275e12,
+    "H200": 989e12,
+    "H100": 989e12,
+    "A100": 312e12,
+}
+
+
+def peak_flops(device_kind: str) -> float | None:
+    """Of one device; None where it is not known."""
+    return next((peak for name, peak in PEAK_FLOPS.items() if name in device_kind), None)
+
+
+def product_flops(function: Callable, *shapes: Any) -> int:
+    """FLOPs of the matrix products of a function, those inside scans as often as they run."""
+    return _count(jax.make_jaxpr(function)(*shapes).jaxpr)
+
+
+def _count(jaxpr: Any) -> int:
+    total = 0
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "dot_general":
+            ((contracted, _), _) = equation.params["dimension_numbers"]
+            left = equation.invars[0].aval.shape
+            summed = math.prod(left[axis] for axis in contracted)
+            total += 2 * math.prod(equation.outvars[0].aval.shape) * summed
+        inner = [
+            _count(getattr(found, "jaxpr", found))
+            for value in equation.params.values()
+            for found in (value if isinstance(value, tuple) else (value,))
+            if hasattr(getattr(found, "jaxpr", found), "eqns")
+        ]
+        if equation.primitive.name == "cond":
+            total += max(inner)
+        else:
+            total += sum(inner) * equation.params.get("length", 1)
+    return total

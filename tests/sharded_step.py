@@ -1,0 +1,113 @@
+"""Steps of one small model on several meshes: what test_sharding compares. Run as a module.
+
+    python -m tests.sharded_step OUT MESH ...
+
+MESH is data,fsdp,tensor,microbatch,remat, over that many of the devices; COORDINATOR, PROCESSES and
+PROCESS make it one of several processes. Writes OUT/MESH.npz: the loss of a step, its gradients,
+the bytes of them that a device holds; and OUT/MESH.txt, the compiled program.
+"""
+
+import dataclasses
+import math
+import os
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from animclip_jax import sharding, step
+from animclip_jax.animation.plan import upright
+from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.reranker import RerankerConfig
+from animclip_jax.models.retriever import RetrieverConfig
+from animclip_jax.models.transformer import TransformerConfig
+
+BATCH, FRAMES, LENGTH, NEGATIVES = 16, 3, 12, 2
+# Sizes that nothing else shares: a shape says what it is.
+CLIP = ClipConfig(
+    image_size=32,
+    patch_size=8,
+    vision=TransformerConfig(width=48, layers=2, heads=4, mlp_width=88),
+    text=TransformerConfig(width=40, layers=2, heads=4, mlp_width=72),
+    context_length=LENGTH,
+    vocab_size=100,
+    embed_dim=28,
+)
+RERANKER = RerankerConfig(layers=2, width=24, heads=2, mlp_width=56, code_width=20, pooled_grid=2)
+CONFIG = RetrieverConfig(CLIP, RERANKER, num_frames=FRAMES)
+
+
+def keep_gradients() -> optax.GradientTransformation:
+    """Moves nothing, and keeps the last gradients as its state."""
+
+    def update(gradients, state, params):
+        return jax.tree.map(jnp.zeros_like, gradients), gradients
+
+    return optax.GradientTransformation(lambda params: jax.tree.map(jnp.zeros_like, params), update)
+
+
+def batch(seed: int = 0) -> dict:
+    """A batch, all of it."""
+    random = np.random.default_rng(seed)
+    tokens = random.integers(1, 98, (BATCH, LENGTH)).astype(np.int32)
+    tokens[:, 0], tokens[:, 5], tokens[:, 6:] = 98, 99, 0
+    windows = np.float32([0.1, 0.2, 0.8, 0.9]) + random.uniform(-0.1, 0.1, (BATCH, FRAMES, 4))
+    return {
+        "canvas": random.integers(0, 255, (BATCH, 40, 40, 3), dtype=np.uint8),
+        "plan": upright(windows.astype(np.float32)),
+        "tokens": tokens,
+        "index": np.arange(BATCH, dtype=np.int32),
+    }
+
+
+def run(out: Path, mesh_text: str) -> None:
+    """One mesh: compiles a step and takes it."""
+    *numbers, remat = mesh_text.split(",")
+    data, fsdp, tensor, microbatch = map(int, numbers)
+    config = dataclasses.replace(CONFIG, clip=dataclasses.replace(CLIP, remat=remat))
+    chosen = jax.devices()[: data * fsdp * tensor]
+    mesh = sharding.make_mesh(sharding.MeshConfig(data, fsdp, tensor), chosen)
+    optimizer = keep_gradients()
+    state = step.init_state(mesh, config, optimizer, 0)
+    # The re-ranker's head is zero at the start, and passes no gradient on.
+    state = state._replace(params=jax.tree.map(lambda x: x + 0.01, state.params))
+    advance = step.compile_train_step(
+        mesh,
+        state,
+        graphdef=step.graph_definition(config),
+        optimizer=optimizer,
+        loss=step.LossConfig(1.0, NEGATIVES),
+        image_size=CLIP.image_size,
+        seed=0,
+        microbatch=microbatch,
+    )
+    part, parts = sharding.process_part(mesh)
+    rows = slice(part * BATCH // parts, (part + 1) * BATCH // parts)
+    fed = sharding.put_batch(mesh, jax.tree.map(lambda x: x[rows], batch()))
+    program = advance.lower(state, fed).compile()
+    held = sum(
+        math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+        for leaf in jax.tree.leaves(state.opt_state)
+    )
+    state, metrics = program(state, fed)
+    whole = jax.jit(lambda x: x, out_shardings=sharding.replicated(mesh))
+    gradients = {
+        jax.tree_util.keystr(path): np.asarray(whole(leaf))
+        for path, leaf in jax.tree_util.tree_leaves_with_path(state.opt_state)
+    }
+    if jax.process_index() == 0:
+        np.savez(out / f"{mesh_text}.npz", loss=float(metrics["loss"]), held=held, **gradients)
+        (out / f"{mesh_text}.txt").write_text(program.as_text())
+
+
+if __name__ == "__main__":
+    sharding.MIN_SHARDED_SIZE = 2**10
+    if "PROCESS" in os.environ:
+        jax.distributed.initialize(
+            os.environ["COORDINATOR"], int(os.environ["PROCESSES"]), int(os.environ["PROCESS"])
+        )
+    for text in sys.argv[2:]:
+        run(Path(sys.argv[1]), text)
