@@ -31,6 +31,7 @@ from animclip_jax.interruption import Interruption
 from animclip_jax.optimizer import is_frozen, learning_rate, make_optimizer
 from animclip_jax.revision import git_commit
 from animclip_jax.run_log import RunLog
+from animclip_jax.validation import Validation
 from animclip_jax.watch import Watch
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Run:
     options: Options
     mesh: Mesh
     examples: "Examples | None"
+    validation: Validation | None
 
 
 def train(
@@ -82,13 +84,18 @@ def train(
     git_commit()  # the one that starts the run, not the one there when it ends
     mesh = sharding.make_mesh(settings.mesh(config))
     examples = training_data.open_examples(config)
-    run = Run(config, workdir, options, mesh, examples)
     made_of = {
         "config": json.loads(config.to_json()),
         "data": training_data.fingerprint(config, examples),
     }
     began = time.perf_counter()
-    with Checkpoints(workdir, keep=config.checkpoint.keep, made_of=made_of) as checkpoints:
+    with contextlib.ExitStack() as closing:
+        keep = config.checkpoint.keep
+        checkpoints = closing.enter_context(Checkpoints(workdir, keep=keep, made_of=made_of))
+        validation = None
+        if config.validation.every:
+            validation = closing.enter_context(Validation(config, workdir, mesh, dict(made_of)))
+        run = Run(config, workdir, options, mesh, examples, validation)
         state = begin(run, checkpoints)
         with Interruption() as interruption:
             state = run_steps(run, state, checkpoints, interruption)
@@ -98,8 +105,7 @@ def train(
             f"saved in {workdir}. The same command goes on from there."
         )
         return interruption.exit_code
-    seconds = time.perf_counter() - began
-    return finish(run, state, config_overrides, seconds)
+    return finish(run, state, config_overrides, time.perf_counter() - began)
 
 
 def begin(run: Run, checkpoints: Checkpoints) -> step.TrainState:
@@ -132,31 +138,35 @@ def begin(run: Run, checkpoints: Checkpoints) -> step.TrainState:
     return state
 
 
+def step_settings(run: Run, params: dict) -> dict[str, Any]:
+    """All that a step depends on, but for the model, the mesh and how it is computed."""
+    config, optimizer = run.config, settings.optimizer(run.config)
+    return {
+        "optimizer": make_optimizer(optimizer, config.steps),
+        "loss": settings.loss(config),
+        "image_size": config.model.image_size,
+        "seed": config.seed,
+        "frozen": is_frozen(optimizer, params) if optimizer.frozen else None,
+        "average_decay": optimizer.average_decay,
+    }
+
+
 def run_steps(
     run: Run, state: step.TrainState, checkpoints: Checkpoints, interruption: Interruption
 ) -> step.TrainState:
     """The loop, to the last step or an interruption; the state it ends with is saved.
 
-    Order within a step, kept: save, next batch, step, log. A checkpoint's number is the number of
-    steps done; step s takes batch s, whatever happened before. A step is logged while the next is
-    under way, and looked at before its state is saved.
+    Order within a step, kept: validate, save, next batch, step, log. A checkpoint's number is the
+    number of steps done; step s takes batch s, whatever happened before. A step is logged while the
+    next is under way, and looked at before its state is saved.
     """
     config, first = run.config, int(state.step)
-    optimizer = settings.optimizer(config)
-    fixed = {
-        "optimizer": make_optimizer(optimizer, config.steps),
-        "loss": settings.loss(config),
-        "image_size": config.model.image_size,
-        "seed": config.seed,
-        "frozen": is_frozen(optimizer, state.params) if optimizer.frozen else None,
-        "average_decay": optimizer.average_decay,
-    }
     advance = step.compile_train_step(
         run.mesh,
         state,
         graphdef=step.graph_definition(settings.retriever(config)),
         microbatch=config.microbatch,
-        **fixed,
+        **step_settings(run, state.params),
     )
     part = sharding.process_part(run.mesh)
     batches = training_data.open_batches(config, run.examples, first, part)
@@ -165,18 +175,10 @@ def run_steps(
         RunLog(run.workdir, config.steps, first) if is_first else contextlib.nullcontext() as log,
         contextlib.ExitStack() as trace,
     ):
-        watch = Watch(
-            run.workdir,
-            log,
-            first=first,
-            last=config.steps,
-            every=config.log_every,
-            batch_size=config.batch_size,
-            names=functools.partial(training_data.names, run.examples),
-            learning_rate=learning_rate(optimizer, config.steps),
-            flops_share=None,
-        )
+        watch = make_watch(run, first, log)
         for now in range(first, config.steps):
+            if now > first:
+                validate(run, watch, now, state)
             if now > first and now % config.checkpoint.every == 0:
                 watch.look()
                 checkpoints.save(now, state)
@@ -187,28 +189,53 @@ def run_steps(
                 training_data.keep_samples(config, run.workdir, run.examples, batch)
             if run.options.profile and now == first + BEFORE_TRACE:
                 trace.enter_context(jax.profiler.trace(str(run.workdir / "profile")))
-            if now == first + BEFORE_TRACE + TRACED:
-                trace.close()
             with jax.transfer_guard("disallow"):
                 fed = sharding.put_batch(run.mesh, batch)
                 if now == first:
-                    watch.flops_share = peak_seconds(run, state, fed, fixed)
+                    watch.peak_seconds = peak_seconds(run, state, fed)
                 state, metrics = advance(state, fed)
             watch.started(now + 1, metrics, batch["index"])
+            if now + 1 == first + BEFORE_TRACE + TRACED:
+                watch.look()
+                trace.close()
         watch.look()
+        if int(state.step) == config.steps:
+            validate(run, watch, config.steps, state)
     checkpoints.save(int(state.step), state)
     return state
 
 
-def peak_seconds(
-    run: Run, state: step.TrainState, fed: dict[str, Any], fixed: dict[str, Any]
-) -> float | None:
+def make_watch(run: Run, first: int, log: RunLog | None) -> Watch:
+    """What looks at the steps of a run that goes on after `first`."""
+    config = run.config
+    return Watch(
+        run.workdir,
+        log,
+        first=first,
+        last=config.steps,
+        every=config.log_every,
+        batch_size=config.batch_size,
+        names=functools.partial(training_data.names, run.examples),
+        learning_rate=learning_rate(settings.optimizer(config), config.steps),
+    )
+
+
+def validate(run: Run, watch: Watch, now: int, state: step.TrainState) -> None:
+    """Where it is time to, or the run is at its end."""
+    is_time = run.config.validation.every and now % run.config.validation.every == 0
+    if run.validation is not None and (is_time or now == run.config.steps):
+        watch.look()
+        say(run.validation.look(now, state))
+
+
+def peak_seconds(run: Run, state: step.TrainState, fed: dict[str, Any]) -> float | None:
     """What a step would take at the devices' peak, without what is computed twice; or None."""
     if (peak := throughput.peak_flops(jax.devices()[0].device_kind)) is None:
         return None
     model = settings.retriever(run.config)
     model = dataclasses.replace(model, clip=dataclasses.replace(model.clip, remat="none"))
     graphdef = step.graph_definition(model)
+    fixed = step_settings(run, state.params)
     one = functools.partial(step.train_step, mesh=run.mesh, graphdef=graphdef, **fixed)
     return throughput.product_flops(one, state, fed) / (peak * jax.device_count())
 
@@ -232,12 +259,15 @@ def finish(
                 "evaluates where there is"
             )
     if lacking is None:
+        steps, params = config.steps, state.best_params
+        if run.validation is not None:
+            steps, params = run.validation.restore_best()
         report = evaluate(
             config,
             run.mesh,
-            state.best_params,
+            params,
             run.workdir,
-            steps=config.steps,
+            steps=steps,
             config_overrides=config_overrides,
             train_seconds=seconds,
         )

@@ -31,7 +31,6 @@ class Watch:
         batch_size: int,
         names: Callable[[np.ndarray], list[str]],
         learning_rate: Callable[[int], Any],
-        flops_share: float | None,
     ):
         """log: None logs nothing. first, last: steps done at the start and at the end. names: of
         the items behind a batch's `index`. flops_share: of a step, seconds that it would take
@@ -39,7 +38,8 @@ class Watch:
         """
         self.workdir, self.log, self.last, self.every = workdir, log, last, every
         self.batch_size, self.names, self.learning_rate = batch_size, names, learning_rate
-        self.flops_share = flops_share
+        # What a step would take at the devices' peak; None where that is not known.
+        self.peak_seconds: float | None = None
         self.pending: tuple[int, dict[str, jax.Array], np.ndarray] | None = None
         self.logged, self.since, self.waited = first, time.perf_counter(), 0.0
 
@@ -75,8 +75,8 @@ class Watch:
         values["step_seconds"] = seconds
         values["clips_per_second"] = self.batch_size / seconds
         values["input_wait"] = self.waited / (now - self.since)
-        if self.flops_share is not None:
-            values["mfu"] = self.flops_share / seconds
+        if self.peak_seconds is not None:
+            values["mfu"] = self.peak_seconds / seconds
         self.logged, self.since, self.waited = step, now, 0.0
         self.log.log(step, values)
 
@@ -86,7 +86,7 @@ class Watch:
         path = self.workdir / NOT_FINITE
         write_text(path, f"step {step}: {terms}\n" + "".join(f"{name}\n" for name in names))
         raise ValueError(
-            f"step {step} is not finite: {terms}. Its batch was made of {', '.join(names[:8])}; all "
-            f"its {len(names)} items are listed in {path}. The checkpoints are of steps before. Look at these "
-            "items, lower optimizer.learning_rate, or raise optimizer.warmup_steps"
+            f"step {step} is not finite: {terms}. Its batch was made of {', '.join(names[:8])}; "
+            f"all {len(names)} are in {path}. Checkpoints are of steps before. Look at "
+            "them, lower optimizer.learning_rate, or raise optimizer.warmup_steps"
         )

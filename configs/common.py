@@ -74,6 +74,12 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     config.checkpoint.every = 500  # steps
     config.checkpoint.keep = 2
 
+    # Every so many steps the model searches other videos than the test's, and the step that did
+    # best is the one evaluated. 0: the last one is.
+    config.validation = ConfigDict()
+    config.validation.every = 0
+    config.validation.source = "drawn:val"
+
     config.evaluation = ConfigDict()
     config.evaluation.batch_size = 32  # videos or captions
     config.evaluation.rerank_k = 20  # candidates a query that are re-ranked

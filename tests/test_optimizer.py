@@ -1,7 +1,11 @@
 """The schedule's corners, and which parameters decay."""
 
+import dataclasses
+
+import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from animclip_jax import optimizer
 
@@ -30,3 +34,79 @@ def test_only_kernels_and_tables_decay():
     np.testing.assert_allclose(updates["b"]["embedding"], -0.5 * 0.01, rtol=1e-5)
     for part, name in (("a", "bias"), ("a", "scale"), ("b", "position_embedding")):
         assert np.abs(updates[part][name]).max() == 0
+
+
+def tower(layers: int = 3) -> dict:
+    """A model's parameters in small: of both towers, and of what stands on them."""
+    one = {
+        "position_embedding": jnp.ones((2, 2)),
+        "transformer": {"blocks": {"layers": {"kernel": jnp.ones((layers, 2))}}},
+        "projection": {"kernel": jnp.ones((2, 2))},
+    }
+    return {"clip": {"vision": one, "text": one}, "head": {"kernel": jnp.ones((2, 2))}}
+
+
+def changed(**settings) -> optimizer.OptimizerConfig:
+    return dataclasses.replace(CONFIG, **settings)
+
+
+def test_towers_and_layers_learn_at_their_own_rates():
+    factors = optimizer.rate_factors(
+        changed(vision_rate=0.1, text_rate=0.2, layer_decay=0.5), tower()
+    )
+    vision, text = factors["clip"]["vision"], factors["clip"]["text"]
+    np.testing.assert_allclose(vision["projection"]["kernel"], 0.1)
+    layers = vision["transformer"]["blocks"]["layers"]["kernel"]
+    np.testing.assert_allclose(layers, [[0.025], [0.05], [0.1]])
+    np.testing.assert_allclose(vision["position_embedding"], 0.0125)
+    np.testing.assert_allclose(text["position_embedding"], 0.025)
+    np.testing.assert_allclose(factors["head"]["kernel"], 1.0)
+
+
+def step_of(config: optimizer.OptimizerConfig) -> tuple[dict, tuple]:
+    """The second step's updates, for gradients of one; the first one's learning rate is zero."""
+    params = tower()
+    transformation = optimizer.make_optimizer(config, 110)
+    state = transformation.init(params)
+    for _ in range(2):
+        updates, state = transformation.update(params, state, params)
+    return updates, state
+
+
+def test_a_rate_scales_the_step_and_its_decay():
+    slow, plain = step_of(changed(vision_rate=0.25))[0], step_of(CONFIG)[0]
+    for name, factor in (("vision", 0.25), ("text", 1.0)):
+        np.testing.assert_allclose(
+            slow["clip"][name]["projection"]["kernel"],
+            factor * plain["clip"][name]["projection"]["kernel"],
+            rtol=1e-6,
+        )
+
+
+def test_what_is_frozen_stays_and_has_no_moments():
+    updates, state = step_of(changed(frozen="clip/text", layer_decay=0.5))
+    assert all(np.all(leaf == 0) for leaf in jax.tree.leaves(updates["clip"]["text"]))
+    assert all(np.all(leaf != 0) for leaf in jax.tree.leaves(updates["clip"]["vision"]))
+    sizes = [leaf.size for leaf in jax.tree.leaves(state)]
+    learning = sum(
+        leaf.size for leaf in jax.tree.leaves([tower()["clip"]["vision"], tower()["head"]])
+    )
+    assert 2 * learning <= sum(sizes) <= 2 * learning + 4
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"), [("clip/txt", "matches no"), ("", None), (".", "all")]
+)
+def test_a_pattern_must_freeze_something_and_not_all(pattern, said):
+    if said is None:
+        assert not any(jax.tree.leaves(optimizer.is_frozen(changed(frozen=pattern), tower())))
+        return
+    with pytest.raises(ValueError, match=said):
+        optimizer.is_frozen(changed(frozen=pattern), tower())
+
+
+def test_a_pattern_that_is_none_is_refused():
+    with pytest.raises(ValueError, match=r"optimizer.frozen '\('"):
+        changed(frozen="(")
+    with pytest.raises(ValueError, match="average_decay"):
+        changed(average_decay=1.0)

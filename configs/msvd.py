@@ -1,0 +1,23 @@
+"""MSVD: finetuning and test, from a pretrained run. Each of the 27,763 test captions is a query.
+
+    animclip prepare msvd:DIR --out msvd              # DIR: docs/data.md says what it holds
+    animclip train --config=configs/msvd.py --workdir=runs/msvd --config.init_from=runs/pretrain
+
+Clips are filmed from random frames of the 1,200 training videos. The last checkpoint is evaluated:
+no choice is made on the test. Choose settings with --config.data.eval=folder:msvd@split=val.
+Published figures are comparable where every caption is a query too; one caption a video is another
+protocol. `configs/msrvtt.py` names the models that published figures exist of.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import msrvtt
+
+
+def get_config(preset: str = "vit_b32") -> ConfigDict:
+    """As for MSR-VTT, with fewer steps: there are fewer videos."""
+    config = msrvtt.get_config(preset)
+    config.data.train = "folder:msvd@split=train"
+    config.data.eval = "folder:msvd@split=test"
+    config.steps = 2000
+    return config

@@ -1,0 +1,33 @@
+"""Pretraining on captioned pictures, filmed on the fly, from OpenAI's ViT-B/32. For a TPU pod.
+
+    animclip convert openai/clip-vit-base-patch32 --out weights/vit_b32
+    animclip train --config=configs/pretrain.py --workdir=runs/pretrain \\
+        --config.data.train='tfrecord:PICTURES/*.tfrecord' \\
+        --config.data.eval=folder:STORE@split=1k-A-9k-val
+
+PICTURES as img2dataset writes them (docs/sources.md), STORE as `animclip prepare msrvtt:DIR` does
+(docs/data.md). The evaluation is on validation videos; tests are for the finetuned models. Nobody
+has run this at full size yet: its numbers are a beginning.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(preset: str = "vit_b32") -> ConfigDict:
+    """`--config=configs/pretrain.py:vit_l14` takes another architecture: mind init_from."""
+    config = common.get_config(preset)
+    config.init_from = f"weights/{preset}"
+    config.batch_size = 16_384
+    config.steps = 20_000
+    config.data.train = "tfrecord:pictures/*.tfrecord"
+    config.data.eval = "folder:msrvtt@split=1k-A-9k-val"
+    config.model.dtype = "bfloat16"
+    config.model.remat = "block"
+    config.optimizer.learning_rate = 1e-4  # of what is new; the towers learn slower
+    config.optimizer.vision_rate = config.optimizer.text_rate = 0.1
+    config.optimizer.warmup_steps = 1000
+    config.checkpoint.every = 1000
+    config.log_every = 50
+    return config

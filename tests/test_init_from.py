@@ -1,0 +1,84 @@
+"""Starting from another run, or from converted weights: what is taken, and what is said of it."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx, traverse_util
+
+from animclip_jax import init_from, sharding, step
+from animclip_jax.checkpoint import Checkpoints
+from animclip_jax.models.clip import Clip
+from animclip_jax.step import TrainState
+from animclip_jax.weights import folder
+from tests.models.test_clip import SMALL
+from tests.models.test_retriever import CONFIG, TEMPORAL
+
+
+@pytest.fixture(scope="module")
+def place():
+    mesh = sharding.make_mesh(sharding.MeshConfig(-1, 1))
+    return functools.partial(sharding.state_sharding, mesh)
+
+
+def drawn(config, seed: int, place) -> dict:
+    params = step.init_params(config, seed)
+    return jax.device_put(params, place(params))
+
+
+def flat(params: dict) -> dict[str, np.ndarray]:
+    return {k: np.asarray(v) for k, v in traverse_util.flatten_dict(params, sep="/").items()}
+
+
+def test_a_run_gives_all_that_fits(tmp_path, place):
+    """Here to a model that has a temporal transformer besides."""
+    given = drawn(CONFIG, 1, place)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(7, TrainState(np.int32(7), given, ()))
+    own = drawn(TEMPORAL, 2, place)
+    params, report = init_from.take(own, tmp_path, place)
+    before, after, source = flat(own), flat(params), flat(given)
+    assert after.keys() == before.keys()
+    for name, value in after.items():
+        np.testing.assert_array_equal(value, source.get(name, before[name]))
+    assert f"took {len(source)} of {len(after)} arrays" in report
+    assert "begins anew: temporal/out/kernel (16, 16), not there" in report
+    assert "left behind" not in report
+
+
+def test_other_shapes_begin_anew_and_are_named(tmp_path, place):
+    given = drawn(CONFIG, 1, place)
+    given["clip"]["text"]["position_embedding"] = np.zeros((5, 32), np.float32)
+    given["extra"] = np.zeros(3, np.float32)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(7, TrainState(np.int32(7), given, ()))
+    own = drawn(CONFIG, 2, place)
+    params, report = init_from.take(own, tmp_path, place)
+    kept = params["clip"]["text"]["position_embedding"]
+    np.testing.assert_array_equal(kept, own["clip"]["text"]["position_embedding"])
+    assert "begins anew: clip/text/position_embedding (12, 32), (5, 32) there" in report
+    assert "left behind: extra (3,)" in report
+
+
+def test_converted_weights_give_the_towers(tmp_path, place):
+    clip = traverse_util.flatten_dict(
+        nnx.to_pure_dict(nnx.state(Clip(SMALL, rngs=nnx.Rngs(5)))), sep="/"
+    )
+    folder.save(tmp_path / "weights", {k: np.asarray(v) for k, v in clip.items()}, SMALL)
+    params, report = init_from.take(drawn(CONFIG, 2, place), tmp_path / "weights", place)
+    found = flat(params)
+    for name, value in clip.items():
+        np.testing.assert_array_equal(found[f"clip/{name}"], value)
+    assert f"took {len(clip)} of {len(found)} arrays" in report
+    assert "begins anew: reranker/head/kernel" in report
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path, place):
+    own = drawn(CONFIG, 2, place)
+    with pytest.raises(FileNotFoundError, match="wanted the folder of a run, or one written by"):
+        init_from.take(own, tmp_path, place)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(7, TrainState(np.int32(7), {"other": np.zeros(3)}, ()))
+    with pytest.raises(ValueError, match="nothing of it fits"):
+        init_from.take(own, tmp_path, place)
