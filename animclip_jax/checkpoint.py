@@ -1,11 +1,11 @@
 """Checkpoints: Orbax, written in the background, named by the number of steps done."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
+from etils import epath
 
 from animclip_jax.step import TrainState
 
@@ -18,9 +18,11 @@ PARAMS, REST, MADE_OF = "params", "training", "made_of"
 class Checkpoints:
     """WORKDIR/checkpoints, a context manager: leaving it waits for what is still being written."""
 
-    def __init__(self, workdir: Path, *, keep: int = 2, made_of: dict[str, Any] | None = None):
+    def __init__(
+        self, workdir: epath.PathLike, *, keep: int = 2, made_of: dict[str, Any] | None = None
+    ):
         """made_of: kept in each checkpoint: the configuration, and which data it saw."""
-        self.directory = Path(workdir).absolute() / DIRECTORY
+        self.directory = epath.Path(workdir).absolute() / DIRECTORY
         self.made_of = made_of or {}
         self.manager = ocp.CheckpointManager(
             self.directory,

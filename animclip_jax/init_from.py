@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from etils import epath
 from flax import traverse_util
 
 from animclip_jax.checkpoint import DIRECTORY, Checkpoints
@@ -12,7 +13,7 @@ from animclip_jax.weights import folder
 Flat = dict[str, Any]
 
 
-def take(params: dict, source: Path, shardings: Any) -> tuple[dict, str]:
+def take(params: dict, source: epath.Path, shardings: Any) -> tuple[dict, str]:
     """Parameters with those of the source in place of their own, where path and shape are equal.
 
     Args:
@@ -38,14 +39,14 @@ def take(params: dict, source: Path, shardings: Any) -> tuple[dict, str]:
     return traverse_util.unflatten_dict(own, sep="/"), report
 
 
-def _read(source: Path, shardings: Any) -> Flat:
+def _read(source: epath.Path, shardings: Any) -> Flat:
     if (source / DIRECTORY).is_dir():
         with Checkpoints(source) as checkpoints:
             if (newest := checkpoints.latest()) is not None:
                 found = checkpoints.restore_params(newest, shardings)
                 return traverse_util.flatten_dict(found, sep="/")
     elif (source / folder.TENSORS).is_file():
-        return {f"clip/{name}": value for name, value in folder.load(source)[0].items()}
+        return {f"clip/{name}": value for name, value in folder.load(Path(source))[0].items()}
     raise FileNotFoundError(
         f"init_from={source}: found neither {source / DIRECTORY} with a checkpoint nor "
         f"{source / folder.TENSORS}; wanted the folder of a run, or one written by animclip convert"
@@ -64,7 +65,7 @@ def _place(found: Any, own: jax.Array) -> jax.Array:
     return jax.make_array_from_callback(own.shape, own.sharding, lambda part: found[part])
 
 
-def _report(source: Path, own: Flat, found: Flat, taken: set[str]) -> str:
+def _report(source: epath.Path, own: Flat, found: Flat, taken: set[str]) -> str:
     size, whole = (sum(own[name].size for name in names) / 1e6 for names in (taken, own))
     lines = [
         f"init_from={source}: took {len(taken)} of {len(own)} arrays, "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 from absl import flags
+from etils import epath
 from jax.sharding import Mesh
 from ml_collections import ConfigDict, config_flags
 
@@ -28,6 +29,7 @@ from animclip_jax import (
 )
 from animclip_jax.checkpoint import Checkpoints
 from animclip_jax.interruption import Interruption
+from animclip_jax.mirror import Mirror
 from animclip_jax.optimizer import is_frozen, learning_rate, make_optimizer
 from animclip_jax.revision import git_commit
 from animclip_jax.run_log import RunLog
@@ -57,16 +59,21 @@ class Run:
     """What stays the same from a run's first step to its last. Baked batches have no examples."""
 
     config: ConfigDict
-    workdir: Path
+    mirror: Mirror
     options: Options
     mesh: Mesh
     examples: "Examples | None"
     validation: Validation | None
 
+    @property
+    def workdir(self) -> Path:
+        """The run's folder, or the local one that stands for it."""
+        return self.mirror.local
+
 
 def train(
     config: ConfigDict,
-    workdir: Path,
+    workdir: epath.PathLike,
     config_overrides: dict[str, Any],
     options: Options = Options(),  # noqa: B008 (frozen)
 ) -> int:
@@ -79,8 +86,9 @@ def train(
       ValueError: the folder belongs to a run with another configuration, the data has changed, or
         a step was not finite.
     """
+    mirror = Mirror(workdir, config.data.cache_dir)
     if jax.process_index() == 0:
-        runs.claim(workdir, config)
+        runs.claim(mirror.local, config)
     git_commit()  # the one that starts the run, not the one there when it ends
     mesh = sharding.make_mesh(settings.mesh(config))
     examples = training_data.open_examples(config)
@@ -94,11 +102,12 @@ def train(
         checkpoints = closing.enter_context(Checkpoints(workdir, keep=keep, made_of=made_of))
         validation = None
         if config.validation.every:
-            validation = closing.enter_context(Validation(config, workdir, mesh, dict(made_of)))
-        run = Run(config, workdir, options, mesh, examples, validation)
+            validation = closing.enter_context(Validation(config, mirror, mesh, dict(made_of)))
+        run = Run(config, mirror, options, mesh, examples, validation)
         state = begin(run, checkpoints)
         with Interruption() as interruption:
             state = run_steps(run, state, checkpoints, interruption)
+    push(run)
     if interruption.signal_name and int(state.step) < config.steps:
         say(
             f"{interruption.signal_name}: stopped after step {int(state.step)} of {config.steps}, "
@@ -128,7 +137,7 @@ def begin(run: Run, checkpoints: Checkpoints) -> step.TrainState:
         state = checkpoints.restore(saved, state)
     elif config.init_from:
         place = functools.partial(sharding.state_sharding, run.mesh)
-        source = Path(config.init_from).expanduser()
+        source = epath.Path(config.init_from).expanduser()
         params, report = init_from.take(state.params, source, place)
         say(report)
         # The average starts as the parameters do, in memory of its own: a step takes both apart.
@@ -182,6 +191,7 @@ def run_steps(
             if now > first and now % config.checkpoint.every == 0:
                 watch.look()
                 checkpoints.save(now, state)
+                push(run)
             if interruption.stops_before(now):
                 break
             batch = watch.next_batch(batches)
@@ -276,7 +286,14 @@ def finish(
         say(f"{run.workdir}: trained, not evaluated: {lacking}.")
     if jax.process_index() == 0:
         results.write_text(run.workdir / runs.FINISHED, f"{config.steps} steps\n")
+    push(run)
     return 0
+
+
+def push(run: Run) -> None:
+    """Copies what the first process wrote to where the run's folder is."""
+    if jax.process_index() == 0:
+        run.mirror.push()
 
 
 def say(text: str) -> None:
@@ -287,7 +304,7 @@ def say(text: str) -> None:
 
 def train_sweep(
     config: ConfigDict,
-    workdir: Path,
+    workdir: epath.Path,
     arms: dict[str, dict[str, Any]],
     overrides: dict[str, Any],
     options: Options,
@@ -296,12 +313,12 @@ def train_sweep(
     workdir.mkdir(parents=True, exist_ok=True)
     sweep = {"main": next(iter(arms)), "arms": list(arms)}
     if jax.process_index() == 0:
-        results.write_text(workdir / results.SWEEP, json.dumps(sweep) + "\n")
+        (workdir / results.SWEEP).write_text(json.dumps(sweep) + "\n")
     for arm, changes in arms.items():
         print(f"\n{arm}: {changes or 'the configuration as it is'}", flush=True)
         arm_config = runs.changed(config, changes)
         if runs.is_finished(workdir / arm):
-            runs.claim(workdir / arm, arm_config)
+            runs.claim(Mirror(workdir / arm, config.data.cache_dir).local, arm_config)
             print(f"finished already, in {workdir / arm}")
             continue
         code = train(arm_config, workdir / arm, overrides | changes, options)
@@ -310,7 +327,7 @@ def train_sweep(
     return 0
 
 
-def list_sweep(workdir: Path, arms: dict[str, dict[str, Any]]) -> None:
+def list_sweep(workdir: epath.Path, arms: dict[str, dict[str, Any]]) -> None:
     """Prints the runs of a sweep, and which of them are finished."""
     for arm, changes in arms.items():
         done = "finished" if runs.is_finished(workdir / arm) else "to run"
@@ -355,7 +372,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def dispatch(values: flags.FlagValues) -> int:
     """What the flags ask for."""
-    workdir, overrides = Path(values.workdir), command_line.overrides(values)
+    workdir, overrides = epath.Path(values.workdir), command_line.overrides(values)
     options = Options(values.other_data, values.profile)
     if not values.sweep:
         return train(values.config, workdir, overrides, options)

@@ -1,7 +1,6 @@
 """Which step of a run is the best one: by R@1 on validation videos, never on the test's."""
 
 import functools
-from pathlib import Path
 from typing import Any
 
 from jax.sharding import Mesh
@@ -9,6 +8,7 @@ from ml_collections import ConfigDict
 
 from animclip_jax import runs, sharding
 from animclip_jax.checkpoint import Checkpoints
+from animclip_jax.mirror import Mirror
 from animclip_jax.step import TrainState
 
 FOLDER = "best"
@@ -22,7 +22,7 @@ class Validation:
     validation.
     """
 
-    def __init__(self, config: ConfigDict, workdir: Path, mesh: Mesh, made_of: dict[str, Any]):
+    def __init__(self, config: ConfigDict, mirror: Mirror, mesh: Mesh, made_of: dict[str, Any]):
         """Raises ValueError where the videos to choose by are those of the test."""
         if config.validation.source == config.data.eval:
             raise ValueError(
@@ -30,8 +30,9 @@ class Validation:
                 "test makes its score worthless; name other videos, or set validation.every=0"
             )
         self.config = runs.changed(config, {"data.eval": config.validation.source})
-        self.workdir, self.mesh = workdir / FOLDER, mesh
-        self.checkpoints = Checkpoints(self.workdir, keep=1, made_of=made_of)
+        self.workdir, self.mesh = mirror.local / FOLDER, mesh
+        self.directory = mirror.remote / FOLDER
+        self.checkpoints = Checkpoints(self.directory, keep=1, made_of=made_of)
         step = self.checkpoints.latest()
         self.best = -1.0 if step is None else self.checkpoints.read_made_of(step)[SCORE]
 
@@ -49,6 +50,7 @@ class Validation:
         """
         from animclip_jax.evaluate import evaluate
 
+        self.workdir.mkdir(parents=True, exist_ok=True)
         report = evaluate(
             self.config,
             self.mesh,
@@ -69,7 +71,7 @@ class Validation:
 
     def restore_best(self) -> tuple[int, dict]:
         """The best state's number of steps, and its parameters."""
-        with Checkpoints(self.workdir) as checkpoints:
+        with Checkpoints(self.directory) as checkpoints:
             step = checkpoints.latest()
             assert step is not None  # the last step was looked at
             place = functools.partial(sharding.state_sharding, self.mesh)

@@ -50,3 +50,24 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     other = state()._replace(params={"layer": {"kernel": jnp.zeros((5, 3))}})
     with Checkpoints(tmp_path) as checkpoints, pytest.raises(ValueError, match="does not fit"):
         checkpoints.restore(4, other)
+
+
+def test_what_it_was_made_of_is_kept_beside_it(tmp_path):
+    with Checkpoints(tmp_path, made_of={"data": "a1b2", "config": {"seed": 3}}) as checkpoints:
+        checkpoints.save(4, state())
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.read_made_of(4) == {"data": "a1b2", "config": {"seed": 3}}
+
+
+def test_searching_reads_the_average_where_there_is_one(tmp_path):
+    average = jax.tree.map(lambda x: x / 2, state().params)
+    averaged = state()._replace(average=average)
+    assert averaged.best_params is average
+    mesh = sharding.make_mesh(sharding.MeshConfig(-1, 1))
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(4, averaged)
+    with Checkpoints(tmp_path) as checkpoints:
+        found = checkpoints.restore(4, jax.tree.map(jnp.zeros_like, averaged))
+        params = checkpoints.restore_params(4, lambda x: sharding.state_sharding(mesh, x))
+    jax.tree.map(np.testing.assert_array_equal, found, averaged)
+    jax.tree.map(np.testing.assert_array_equal, params, average)

@@ -22,6 +22,14 @@ def test_a_folder_belongs_to_one_configuration(tmp_path):
     assert runs.read_config(tmp_path / "a").steps == 10
 
 
+def test_where_and_how_fast_it_is_computed_may_change(tmp_path):
+    runs.claim(tmp_path, config(mesh={"fsdp": 1}, microbatch=0, microbatches=1))
+    runs.claim(tmp_path, config(mesh={"fsdp": 8}, microbatch=4, microbatches=1))
+    assert runs.read_config(tmp_path).mesh.fsdp == 8
+    with pytest.raises(ValueError, match="microbatches: there 1, here 2"):
+        runs.claim(tmp_path, config(mesh={"fsdp": 8}, microbatch=4, microbatches=2))
+
+
 def test_a_configuration_comes_back_as_it_was(tmp_path):
     runs.claim(tmp_path, config())
     found = runs.read_config(tmp_path)

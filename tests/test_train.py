@@ -116,6 +116,75 @@ def wait_until(ready, process: subprocess.Popen) -> None:
         time.sleep(0.002)
 
 
+def test_a_run_says_when_it_is_finished_and_how_fast_it_was(straight):
+    assert (straight / "finished").read_text() == f"{STEPS} steps\n"
+    lines = (straight / "metrics.jsonl").read_text().splitlines()
+    for line in map(json.loads, lines):
+        assert line["step_seconds"] > 0 and 0 <= line["input_wait"] <= 1
+        assert line["clips_per_second"] == pytest.approx(8 / line["step_seconds"])
+
+
+def test_parts_of_a_batch_give_the_same_run(flags, straight, tmp_path):
+    assert train.main([*flags, "--config.microbatch=2", f"--workdir={tmp_path / 'parts'}"]) == 0
+    for step, loss in losses(straight).items():
+        assert losses(tmp_path / "parts")[step] == pytest.approx(loss, rel=1e-5), f"step {step}"
+
+
+def test_a_run_begins_with_anothers_weights_and_keeps_its_best_step(
+    flags, straight, tmp_path, capsys
+):
+    more = ["--config.init_from=" + str(straight), "--config.optimizer.learning_rate=0.0"]
+    more += ["--config.validation.every=3", "--config.validation.source=drawn:val:8"]
+    more += ["--config.optimizer.average_decay=0.9", "--config.optimizer.frozen=clip/text"]
+    run = tmp_path / "more"
+    assert train.main([*flags, *more, f"--workdir={run}", "--profile"]) == 0
+    said = capsys.readouterr().err
+    assert f"init_from={straight}: took" in said and "begins anew" not in said
+    assert "step 3: R@1" in said and "drawn:val:8, the best so far" in said
+    # Nothing learns: the first step looked at stays the best, and scores as the other run did.
+    found, wanted = results.read(run / "results.json"), results.read(straight / "results.json")
+    assert (found["steps"], wanted["steps"]) == (3, STEPS)
+    assert found["text_to_video"] == wanted["text_to_video"]
+    assert list((run / "profile").rglob("*.xplane.pb"))
+
+
+def test_a_step_is_not_chosen_on_the_test(flags, tmp_path, capsys):
+    wrong = ["--config.validation.every=3", "--config.validation.source=drawn:val:12"]
+    assert train.main([*flags, *wrong, f"--workdir={tmp_path / 'x'}"]) == 1
+    assert "validation.source is data.eval" in capsys.readouterr().err
+
+
+def test_other_data_is_refused_unless_told(flags, tmp_path, capsys, monkeypatch):
+    run = [*flags, f"--workdir={tmp_path / 'run'}"]
+    monkeypatch.setattr(training_data, "fingerprint", lambda *_: "first")
+    assert train.main(run) == 0
+    monkeypatch.setattr(training_data, "fingerprint", lambda *_: "second")
+    assert train.main(run) == 1
+    assert "was trained on other items or captions" in capsys.readouterr().err
+    assert train.main([*run, "--other_data"]) == 0
+
+
+def test_a_run_that_is_no_longer_finite_keeps_its_last_good_checkpoint(flags, tmp_path, capsys):
+    run = tmp_path / "run"
+    wrong = ["--config.optimizer.learning_rate=1e30", "--config.optimizer.warmup_steps=3"]
+    more = ["--config.checkpoint.every=1", f"--workdir={run}"]
+    assert train.main([*flags, *wrong, *more]) == 1
+    said = capsys.readouterr().err
+    assert "is not finite: " in said and "loss nan" in said and "Its batch was made of " in said
+    bad = int(said.split("step ")[-1].split(" is not finite")[0])
+    saved = [int(path.name) for path in (run / "checkpoints").iterdir() if path.name.isdecimal()]
+    assert max(saved) == bad - 1
+    assert len((run / "not_finite.txt").read_text().splitlines()) == 1 + 8
+
+
+def test_a_sweep_lists_its_runs(flags, tmp_path, capsys):
+    listed = [*flags, "--sweep", "--dry_run", f"--workdir={tmp_path / 'sweep'}"]
+    assert train.main(listed) == 0
+    assert f"{tmp_path / 'sweep' / 'repeat'}: to run: " in capsys.readouterr().out
+    assert not (tmp_path / "sweep").exists()
+    assert train.main([*flags, "--dry_run", f"--workdir={tmp_path}"]) == 1
+
+
 def test_another_configuration_in_the_same_folder_is_refused(straight, flags, capsys):
     assert train.main([*flags, "--config.seed=5", f"--workdir={straight}"]) == 1
     assert "seed: there 0, here 5" in capsys.readouterr().err
