@@ -1,5 +1,8 @@
 """Training losses: contrastive over the global batch, and matching over its hard negatives."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -42,6 +45,7 @@ def matching(
     same: jax.Array,
     hard_negatives: int,
     key: jax.Array,
+    place: Callable[[Any], Any] = lambda rows: rows,
 ) -> jax.Array:
     """Listwise cross-entropy of the fine score over hard negatives, in both directions.
 
@@ -55,26 +59,28 @@ def matching(
     Args:
       text, video: features of B captions and B videos.
       logits: float32 [B, B], the coarse logits. same: bool [B, B], see `same_pair`.
-      key: for the draw.
+      key: for the draw. place: see `feature_loss`.
     """
-    B = len(logits)
+    B, H = len(logits), hard_negatives
     negatives = jnp.where(same, -jnp.inf, jax.lax.stop_gradient(logits))
     # The largest of logits + Gumbel noise are a draw from their softmax, without replacement.
     noise = jax.random.gumbel(key, (2, B, B))
-    drawn_videos, videos_BH = jax.lax.top_k(negatives + noise[0], hard_negatives)
-    drawn_texts, texts_BH = jax.lax.top_k(negatives.T + noise[1], hard_negatives)
-    own = jnp.arange(B)
-    others = jnp.repeat(own, hard_negatives)
-    text_rows = jnp.concatenate([own, others, texts_BH.ravel()])
-    video_rows = jnp.concatenate([own, videos_BH.ravel(), others])
+    drawn_videos, videos_BH = jax.lax.top_k(negatives + noise[0], H)
+    drawn_texts, texts_BH = jax.lax.top_k(negatives.T + noise[1], H)
+    # Item by item, its own pair and its negatives, and placed: else every device scores all pairs.
+    own = jnp.arange(B)[:, None]
+    others = jnp.repeat(own, H, axis=1)
+    text_rows = place(jnp.concatenate([own, others, texts_BH], axis=1).ravel())
+    video_rows = place(jnp.concatenate([own, videos_BH, others], axis=1).ravel())
     fine = model.fine_scores(
-        jax.tree.map(lambda x: x[text_rows], text), jax.tree.map(lambda x: x[video_rows], video)
+        place(jax.tree.map(lambda x: x[text_rows], text)),
+        place(jax.tree.map(lambda x: x[video_rows], video)),
     )
-    positive, by_text, by_video = jnp.split(fine, [B, B * (1 + hard_negatives)])
+    positive, by_text, by_video = jnp.split(fine.reshape(B, -1), [1, 1 + H], axis=1)
 
     def listwise(negatives: jax.Array, drawn: jax.Array) -> jax.Array:
-        negatives = jnp.where(jnp.isneginf(drawn), -jnp.inf, negatives.reshape(B, -1))
-        scores = jnp.concatenate([positive[:, None], negatives], axis=1)
+        negatives = jnp.where(jnp.isneginf(drawn), -jnp.inf, negatives)
+        scores = jnp.concatenate([positive, negatives], axis=1)
         return -jnp.mean(jax.nn.log_softmax(scores, axis=1)[:, 0])
 
     return 0.5 * (listwise(by_text, drawn_videos) + listwise(by_video, drawn_texts))
@@ -117,13 +123,19 @@ def feature_loss(
     *,
     matching_weight: float,
     hard_negatives: int,
+    place: Callable[[Any], Any] = lambda rows: rows,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """As `retrieval_loss`, of features. same: bool [B, B], see `same_pair`."""
+    """As `retrieval_loss`, of features.
+
+    Args:
+      same: bool [B, B], see `same_pair`.
+      place: spreads arrays over the devices by their first axis, as the batch is; nothing on one.
+    """
     scale = model.clip.logit_scale
     logits = scale * jnp.matmul(text.embedding, video.embedding.T, precision=HIGHEST)
     terms = {
         "contrastive": contrastive(logits, same),
-        "matching": matching(model, text, video, logits, same, hard_negatives, key),
+        "matching": matching(model, text, video, logits, same, hard_negatives, key, place),
     }
     loss = terms["contrastive"] + matching_weight * terms["matching"]
     return loss, terms | {"loss": loss, "logit_scale": scale}

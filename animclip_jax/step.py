@@ -152,6 +152,7 @@ def train_step(
             jax.random.fold_in(jax.random.key(seed), state.step),
             matching_weight=loss.matching_weight,
             hard_negatives=loss.hard_negatives,
+            place=functools.partial(sharding.place_rows, mesh),
         )
 
     gradients, metrics = jax.grad(loss_fn, has_aux=True)(state.params)
