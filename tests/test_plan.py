@@ -59,7 +59,7 @@ def test_a_tpu_that_is_not_here(tmp_path):
 def test_what_does_not_fit_says_so(tmp_path):
     pytest.importorskip("libtpu", reason=NEEDS_LIBTPU)
     file = tmp_path / "plan.json"
-    done = run("--topology=v5e:2x2", "--config.batch_size=16384", f"--json={file}")
+    done = run("--topology=v5e:2x2", "--config.batch_size=131072", f"--json={file}")
     assert done.returncode == 3, done.stderr
     found = json.loads(file.read_text())
     assert found["fits"] is False and found["hbm_gib_per_chip"] > 15.75
