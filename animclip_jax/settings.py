@@ -13,8 +13,9 @@ from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
 from animclip_jax.models.transformer import TransformerConfig
-from animclip_jax.optimizer import OptimizerConfig
+from animclip_jax.optimizer import OptimizerConfig, is_frozen, make_optimizer
 from animclip_jax.sharding import MeshConfig
+from animclip_jax.step import graph_definition
 
 T = TypeVar("T")
 
@@ -61,3 +62,18 @@ def loss(config: ConfigDict) -> LossConfig:
 def mesh(config: ConfigDict) -> MeshConfig:
     """The mesh's configuration."""
     return _fields(MeshConfig, config.mesh)
+
+
+def train_step(config: ConfigDict, params: dict) -> dict[str, Any]:
+    """What `step.compile_train_step` takes beside the mesh and the state."""
+    rules = optimizer(config)
+    return {
+        "graphdef": graph_definition(retriever(config)),
+        "optimizer": make_optimizer(rules, config.steps),
+        "loss": loss(config),
+        "image_size": config.model.image_size,
+        "seed": config.seed,
+        "microbatch": config.microbatch,
+        "frozen": is_frozen(rules, params) if rules.frozen else None,
+        "average_decay": rules.average_decay,
+    }

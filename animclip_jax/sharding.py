@@ -106,6 +106,11 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(BATCH))
 
 
+def place_rows(mesh: Mesh, arrays: Any) -> Any:
+    """Inside a jitted function: spreads arrays over the devices as batches are."""
+    return jax.lax.with_sharding_constraint(arrays, batch_sharding(mesh))
+
+
 def replicated(mesh: Mesh) -> NamedSharding:
     """The same on every device."""
     return NamedSharding(mesh, PartitionSpec())

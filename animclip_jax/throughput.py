@@ -1,26 +1,10 @@
-"""How fast a run goes, and what share of the devices' peak that is."""
+"""How much work a function asks for."""
 
 import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
-
-# Dense bfloat16 FLOP/s of a device, by a part of its name, as its maker publishes them.
-PEAK_FLOPS = {
-    "v6 lite": 918e12,
-    "v5p": 459e12,
-    "v5 lite": 197e12,
-    "v4": 275e12,
-    "H200": 989e12,
-    "H100": 989e12,
-    "A100": 312e12,
-}
-
-
-def peak_flops(device_kind: str) -> float | None:
-    """Of one device; None where it is not known."""
-    return next((peak for name, peak in PEAK_FLOPS.items() if name in device_kind), None)
 
 
 def product_flops(function: Callable, *shapes: Any) -> int:

@@ -30,7 +30,8 @@ from animclip_jax import (
 from animclip_jax.checkpoint import Checkpoints
 from animclip_jax.interruption import Interruption
 from animclip_jax.mirror import Mirror
-from animclip_jax.optimizer import is_frozen, learning_rate, make_optimizer
+from animclip_jax.optimizer import learning_rate, make_optimizer
+from animclip_jax.planning.chips import chip_of
 from animclip_jax.revision import git_commit
 from animclip_jax.run_log import RunLog
 from animclip_jax.validation import Validation
@@ -147,19 +148,6 @@ def begin(run: Run, checkpoints: Checkpoints) -> step.TrainState:
     return state
 
 
-def step_settings(run: Run, params: dict) -> dict[str, Any]:
-    """All that a step depends on, but for the model, the mesh and how it is computed."""
-    config, optimizer = run.config, settings.optimizer(run.config)
-    return {
-        "optimizer": make_optimizer(optimizer, config.steps),
-        "loss": settings.loss(config),
-        "image_size": config.model.image_size,
-        "seed": config.seed,
-        "frozen": is_frozen(optimizer, params) if optimizer.frozen else None,
-        "average_decay": optimizer.average_decay,
-    }
-
-
 def run_steps(
     run: Run, state: step.TrainState, checkpoints: Checkpoints, interruption: Interruption
 ) -> step.TrainState:
@@ -170,13 +158,8 @@ def run_steps(
     next is under way, and looked at before its state is saved.
     """
     config, first = run.config, int(state.step)
-    advance = step.compile_train_step(
-        run.mesh,
-        state,
-        graphdef=step.graph_definition(settings.retriever(config)),
-        microbatch=config.microbatch,
-        **step_settings(run, state.params),
-    )
+    fixed = settings.train_step(config, state.params)
+    advance = step.compile_train_step(run.mesh, state, **fixed)
     part = sharding.process_part(run.mesh)
     batches = training_data.open_batches(config, run.examples, first, part)
     is_first = jax.process_index() == 0
@@ -240,14 +223,14 @@ def validate(run: Run, watch: Watch, now: int, state: step.TrainState) -> None:
 
 def peak_seconds(run: Run, state: step.TrainState, fed: dict[str, Any]) -> float | None:
     """What a step would take at the devices' peak, without what is computed twice; or None."""
-    if (peak := throughput.peak_flops(jax.devices()[0].device_kind)) is None:
+    if (chip := chip_of(jax.devices()[0])) is None:
         return None
     model = settings.retriever(run.config)
     model = dataclasses.replace(model, clip=dataclasses.replace(model.clip, remat="none"))
-    graphdef = step.graph_definition(model)
-    fixed = step_settings(run, state.params)
-    one = functools.partial(step.train_step, mesh=run.mesh, graphdef=graphdef, **fixed)
-    return throughput.product_flops(one, state, fed) / (peak * jax.device_count())
+    fixed = settings.train_step(run.config, state.params)
+    fixed |= {"graphdef": step.graph_definition(model), "microbatch": 0}
+    one = functools.partial(step.train_step, mesh=run.mesh, **fixed)
+    return throughput.product_flops(one, state, fed) / (chip.flops * jax.device_count())
 
 
 def finish(

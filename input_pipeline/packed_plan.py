@@ -11,8 +11,7 @@ import math
 import tensorflow as tf
 
 from animclip_jax.animation.config import AnimationConfig
-from animclip_jax.animation.plan import ShotPlan
-from input_pipeline.director.shots import most_overlap
+from animclip_jax.animation.plan import ShotPlan, part_shapes
 
 
 def pack(plan: ShotPlan, picture: tf.Tensor) -> tf.Tensor:
@@ -31,11 +30,10 @@ def unpack(packed: tf.Tensor, animation: AnimationConfig) -> tuple[ShotPlan, tf.
 
     The leading axes are static.
     """
-    T, K = animation.num_frames, most_overlap(animation)
-    V = T + K
-    shapes = ShotPlan([V, 4], [V, 2], [V], [V, 4], [K], [K, 3], [T], [T], [2])
+    T, K = animation.num_frames, animation.most_overlap
+    shapes = part_shapes(T, K)
     lead = packed.shape[:-1]
-    *parts, picture = tf.split(packed, [*map(math.prod, shapes), V], axis=-1)
+    *parts, picture = tf.split(packed, [*map(math.prod, shapes), T + K], axis=-1)
     parts = [tf.reshape(part, [*lead, *shape]) for part, shape in zip(parts, shapes, strict=True)]
     plan = ShotPlan(*parts)
     return plan._replace(at=tf.cast(plan.at, tf.int32)), tf.cast(picture, tf.int32)

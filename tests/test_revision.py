@@ -19,6 +19,15 @@ def test_the_commit_is_found_once(monkeypatch):
         revision.git_commit.cache_clear()
 
 
+def test_a_launcher_may_say_it(monkeypatch):
+    monkeypatch.setenv("ANIMCLIP_COMMIT", "abc-dirty")
+    revision.git_commit.cache_clear()
+    try:
+        assert revision.git_commit() == "abc-dirty"
+    finally:
+        revision.git_commit.cache_clear()
+
+
 def test_outside_git_there_is_none(monkeypatch):
     def run(*command, **options):
         raise subprocess.CalledProcessError(128, command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,6 +91,13 @@ class AnimationConfig:
     def is_on(self, name: str) -> bool:
         """Whether some clips may have that component."""
         return name in PRESETS[self.preset] and getattr(self, name).probability > 0
+
+    @property
+    def most_overlap(self) -> int:
+        """K, the frames of a clip that may show two shots."""
+        parts = [getattr(self, name) for name in ("dissolve", "wipe") if self.is_on(name)]
+        longest = max((part.duration[1] for part in parts), default=0.0)
+        return min(math.ceil(longest * self.num_frames), self.num_frames - 1)
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Any]) -> AnimationConfig:

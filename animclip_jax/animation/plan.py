@@ -40,6 +40,23 @@ class ShotPlan(NamedTuple):
     extent: Any
 
 
+def part_shapes(num_frames: int, most_overlap: int) -> ShotPlan:
+    """The shape of each part of one clip's plan, T frames of which K may show two shots."""
+    T, K = num_frames, most_overlap
+    V = T + K
+    return ShotPlan(
+        boxes=(V, 4),
+        shear=(V, 2),
+        blur=(V,),
+        smear=(V, 4),
+        at=(K,),
+        mix=(K, 3),
+        gain=(T,),
+        offset=(T,),
+        extent=(2,),
+    )
+
+
 def upright(boxes: np.ndarray) -> ShotPlan:
     """The plan of sharp, upright windows float32 [..., T, 4] alone, without transitions."""
     lead = boxes.shape[:-2]

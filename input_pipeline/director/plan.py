@@ -47,7 +47,7 @@ def direct(
       [B, V]: which picture each window sees.
     """
     draws = {name: noise[:, n] for n, name in enumerate(COMPONENTS)}
-    T, K = config.num_frames, shots.most_overlap(config)
+    T, K = config.num_frames, config.most_overlap
     second_picture = tf.zeros_like(noise[:, 0, 0, 0], tf.bool)
     if config.is_on("scenes"):
         second_picture = shots.scenes(draws["scenes"], config.scenes)
@@ -96,7 +96,7 @@ def _schedule(
     draws: Draws, config: AnimationConfig, second_picture: tf.Tensor
 ) -> tuple[Schedule, tf.Tensor]:
     """The shots' times, and `ShotPlan.mix`. second_picture: bool [B], clips that need a cut."""
-    T, K = config.num_frames, shots.most_overlap(config)
+    T, K = config.num_frames, config.most_overlap
     never = tf.zeros_like(second_picture, tf.int32) + T
     time = tf.cast(tf.zeros_like(never), tf.float32)[:, None] + tf.range(T, dtype=tf.float32)
     if config.is_on("sampling"):

@@ -7,7 +7,6 @@ import math
 import tensorflow as tf
 
 from animclip_jax.animation.components import Cut, Dissolve, Fade, Scenes, Wipe
-from animclip_jax.animation.config import AnimationConfig
 from input_pipeline.director.draws import amount, between, of_clip
 
 
@@ -63,14 +62,6 @@ def fade(
     distance = tf.abs(frame + 0.5 - tf.cast(second, tf.float32)[:, None])
     left = tf.where(half > 0.5, tf.clip_by_value((distance - 0.5) / half, 0.0, 1.0), 1.0)
     return left, tf.where(row[:, 2] < 0.5, 0.0, 1.0)
-
-
-def most_overlap(config: AnimationConfig) -> int:
-    """K, the frames of a clip that may show two shots."""
-    T = config.num_frames
-    parts = [getattr(config, name) for name in ("dissolve", "wipe") if config.is_on(name)]
-    longest = max((part.duration[1] for part in parts), default=0.0)
-    return min(math.ceil(longest * T), T - 1)
 
 
 def outgoing_share(

@@ -74,7 +74,7 @@ def test_windows_are_square_and_inside_the_picture(make: Callable, preset: str, 
     config = AnimationConfig(preset, num_frames=9, **(WILD if wild else {}))
     size = sizes(CLIPS)
     plan = make(draws(CLIPS), size, config)
-    K = shots.most_overlap(config)
+    K = config.most_overlap
     assert plan.boxes.shape == (CLIPS, 9 + K, 4) and plan.boxes.dtype == np.float32
     limits = np.concatenate([size, size], axis=1)[:, None, :]
     assert (plan.boxes >= 0).all() and (plan.boxes <= limits).all()

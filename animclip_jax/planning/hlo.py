@@ -1,0 +1,348 @@
+"""What a compiled program costs a device, read from its HLO text, with loops counted in full.
+
+XLA's own cost analysis counts the body of a loop once, and layers are scanned. Formats: XLA's
+hlo_parser.cc and hlo_cost_analysis.cc.
+"""
+
+import dataclasses
+import functools
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+# A float32 product at HIGHEST takes this many passes of bfloat16 products on a TPU.
+HIGHEST_PASSES = 6
+COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
+# Move nothing themselves: names for what is there, or containers of what is counted inside.
+FREE = frozenset(
+    ("parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "iota")
+    + ("while", "conditional", "call", "partition-id", "replica-id", "opt-barrier", "async-start")
+)
+SLICES = ("dynamic-slice", "slice", "gather")
+
+
+class Array(NamedTuple):
+    """One array of a shape; `in_hbm` is False for what is kept in a TPU's on-chip memory."""
+
+    dtype: str
+    dims: tuple[int, ...]
+    in_hbm: bool
+
+    @property
+    def bytes(self) -> int:
+        bits = 8 if self.dtype == "pred" else int((re.findall(r"\d+", self.dtype) or ["0"])[0])
+        return math.ceil(math.prod(self.dims) * bits / 8)
+
+
+class Instruction(NamedTuple):
+    """`%name = shape opcode(operands), rest`."""
+
+    name: str
+    shape: list[Array]
+    opcode: str
+    operands: list[str]
+    rest: str
+
+
+class Collective(NamedTuple):
+    """A kind of communication; `group` are the devices that device 0 does it with."""
+
+    kind: str
+    group: tuple[int, ...]
+
+
+@dataclasses.dataclass
+class Cost:
+    """Of one device and one run of the program.
+
+    flops: of matrix products and convolutions, 2 a multiply-add. passes: the same, counted as often
+    as the unit of matrix products passes over them (`HIGHEST_PASSES`). bytes: read from and written
+    to HBM. collectives: the bytes each communicates, of the larger of its operand and result.
+    unknown_loops: loops without a known number of rounds, counted once.
+    """
+
+    flops: float = 0.0
+    passes: float = 0.0
+    bytes: float = 0.0
+    collectives: Counter[Collective] = dataclasses.field(default_factory=Counter)
+    calls: Counter[Collective] = dataclasses.field(default_factory=Counter)
+    unknown_loops: int = 0
+
+    def add(self, other: "Cost", times: int = 1) -> None:
+        for name in ("flops", "passes", "bytes", "unknown_loops"):
+            setattr(self, name, getattr(self, name) + times * getattr(other, name))
+        for mine, theirs in ((self.collectives, other.collectives), (self.calls, other.calls)):
+            for key, value in theirs.items():
+                mine[key] += times * value
+
+
+def cost(text: str) -> Cost:
+    """The cost of an optimised module (`compiled.as_text()`)."""
+    return _Module(text).cost_of_entry()
+
+
+class _Module:
+    def __init__(self, text: str):
+        self.computations: dict[str, list[Instruction]] = {}
+        self.entry = ""
+        for name, is_entry, lines in _computations(text):
+            self.computations[name] = [i for i in map(_instruction, lines) if i is not None]
+            self.entry = name if is_entry else self.entry
+        self.cost_of = functools.cache(self._cost_of)
+
+    def cost_of_entry(self) -> Cost:
+        return self.cost_of(self.entry, False)
+
+    def _cost_of(self, name: str, is_fused: bool) -> Cost:
+        """Inside a fusion nothing is read or written but by the fusion as a whole."""
+        total = Cost()
+        shapes = {i.name: i.shape for i in self.computations[name]}
+        for instruction in self.computations[name]:
+            self._add_instruction(total, instruction, shapes, is_fused)
+        return total
+
+    def _add_instruction(
+        self, total: Cost, instruction: Instruction, shapes: dict, is_fused: bool
+    ) -> None:
+        opcode, rest = instruction.opcode, instruction.rest
+        if opcode in ("dot", "convolution"):
+            flops = (_dot_flops if opcode == "dot" else _convolution_flops)(instruction, shapes)
+            total.flops += flops
+            total.passes += flops * (HIGHEST_PASSES if "highest" in rest else 1)
+        kind = opcode.removesuffix("-start")
+        if kind in COLLECTIVES:
+            sizes = [sum(a.bytes for a in shapes[name]) for name in instruction.operands]
+            result = instruction.shape[-1:] if opcode.endswith("-start") else instruction.shape
+            key = Collective(kind, device_group(rest))
+            total.collectives[key] += max(sum(sizes), sum(a.bytes for a in result))
+            total.calls[key] += 1
+        if opcode == "while":
+            rounds = self._rounds(instruction)
+            total.unknown_loops += rounds is None
+            total.add(self.cost_of(_attribute(rest, "body"), is_fused), rounds or 1)
+        elif opcode == "conditional":
+            branches = [self.cost_of(branch, is_fused) for branch in _branches(rest)]
+            total.add(max(branches, key=lambda c: (c.flops, c.bytes)))
+        elif (called := re.search(r"\b(?:calls|to_apply)=%?([\w.-]+)", rest)) and (
+            opcode in ("fusion", "call", "async-start", "custom-call")
+        ):
+            total.add(self.cost_of(called[1], is_fused or opcode == "fusion"))
+        if not is_fused and opcode not in FREE and not opcode.endswith("-done"):
+            total.bytes += self._traffic(instruction, shapes)
+
+    def _rounds(self, loop: Instruction) -> int | None:
+        if known := re.search(r'"?known_trip_count"?:\{"n":"(\d+)"', loop.rest):
+            return int(known[1])
+        # As JAX writes a scan: from 0, by 1, while less than a constant.
+        condition = {i.name: i for i in self.computations[_attribute(loop.rest, "condition")]}
+        test = list(condition.values())[-1]
+        if test.opcode != "compare" or "direction=LT" not in test.rest:
+            return None
+        bound = condition[test.operands[1]]
+        return int(bound.operands[0]) if bound.opcode == "constant" else None
+
+    def _traffic(self, instruction: Instruction, shapes: dict) -> int:
+        """Bytes of HBM that one kernel reads and writes."""
+        opcode, operands = instruction.opcode, instruction.operands
+        inside: list[Instruction] = []
+        if opcode == "fusion":
+            inside = self.computations[_attribute(instruction.rest, "calls")]
+        elif opcode in (*SLICES, "dynamic-update-slice"):  # as a fusion of its own
+            inside = [
+                *(
+                    Instruction(n, shapes[n], "parameter", [str(i)], "")
+                    for i, n in enumerate(operands)
+                ),
+                instruction,
+            ]
+        read = 0
+        for number, name in enumerate(operands):
+            arrays = [a for a in shapes[name] if a.in_hbm]
+            if arrays:
+                part = _read_of_parameter(inside, number) if inside else None
+                read += sum(a.bytes for a in arrays) if part is None else part
+        if opcode.endswith("-start"):  # (operands, results, context), or the result alone
+            written = instruction.shape[:1] if opcode == "copy-start" else instruction.shape[1:2]
+        else:
+            written = instruction.shape
+        updated = _update_of_root(inside) if inside else None
+        return read + (sum(a.bytes for a in written if a.in_hbm) if updated is None else updated)
+
+
+def _read_of_parameter(inside: list[Instruction], number: int) -> int | None:
+    """Bytes that a fusion reads of an operand of which it takes slices; None where it reads all."""
+    (name,) = [i.name for i in inside if i.opcode == "parameter" and i.operands == [str(number)]]
+    names, read = {name}, 0
+    for instruction in inside:
+        if not names & set(instruction.operands) or instruction.opcode == "parameter":
+            continue
+        if instruction.opcode == "bitcast":
+            names.add(instruction.name)
+        elif instruction.opcode in SLICES and instruction.operands[0] in names:
+            read += sum(a.bytes for a in instruction.shape)
+        elif not (
+            instruction.opcode == "dynamic-update-slice"
+            and instruction.operands[0] in names
+            and not names & set(instruction.operands[1:])
+        ):
+            return None
+    return read
+
+
+def _update_of_root(inside: list[Instruction]) -> int | None:
+    """Bytes that a fusion writes which updates a part of its operand in place; None for others."""
+    by_name, root = {i.name: i for i in inside}, inside[-1]
+    while root.opcode == "bitcast":
+        root = by_name[root.operands[0]]
+    if root.opcode != "dynamic-update-slice":
+        return None
+    return sum(a.bytes for a in by_name[root.operands[1]].shape)
+
+
+def _dot_flops(dot: Instruction, shapes: dict) -> float:
+    lhs = shapes[dot.operands[0]][0].dims
+    contracted = math.prod(lhs[i] for i in _numbers(dot.rest, "lhs_contracting_dims"))
+    return 2.0 * math.prod(dot.shape[0].dims) * contracted
+
+
+def _convolution_flops(convolution: Instruction, shapes: dict) -> float:
+    """Products with padding and with the holes of dilation are not done, and not counted."""
+    lhs, rhs = (shapes[name][0].dims for name in convolution.operands)
+    out, rest = convolution.shape[0].dims, convolution.rest
+    labels = re.search(r"dim_labels=(\w+)_(\w+)->(\w+)", rest)
+    assert labels is not None, rest
+    window = _window(rest)
+    fmas = float(lhs[labels[1].index("b")] * out[labels[3].index("f")])
+    fmas *= rhs[labels[2].index("i")]
+    if groups := re.search(r"batch_group_count=(\d+)", rest):
+        fmas /= int(groups[1])
+    for number in range(sum(c.isdigit() for c in labels[1])):
+        label = str(number)
+        fmas *= _valid_positions(
+            lhs[labels[1].index(label)], out[labels[3].index(label)], *window(number)
+        )
+    return 2.0 * fmas
+
+
+def _window(rest: str) -> Callable[[int], tuple[int, int, int, int, int]]:
+    """-> of a spatial dimension: size, stride, padding before, dilation of lhs and of rhs."""
+    found = re.search(r"window=\{([^}]*)\}", rest)
+    fields = dict(part.split("=") for part in found[1].split()) if found else {}
+
+    def of(number: int) -> tuple[int, int, int, int, int]:
+        def field(name: str, default: str) -> str:
+            return fields[name].split("x")[number] if name in fields else default
+
+        before = int(field("pad", "0_0").split("_")[0])
+        size, stride = int(field("size", "1")), int(field("stride", "1"))
+        return size, stride, before, int(field("lhs_dilate", "1")), int(field("rhs_dilate", "1"))
+
+    return of
+
+
+@functools.cache
+def _valid_positions(
+    lhs: int, out: int, size: int, stride: int, before: int, lhs_dilate: int, rhs_dilate: int
+) -> int:
+    """How many of the pairs (output, window position) lie on an element of the lhs."""
+    at = np.arange(out)[:, None] * stride + np.arange(size) * rhs_dilate - before
+    return int(((at >= 0) & (at % lhs_dilate == 0) & (at // lhs_dilate < lhs)).sum())
+
+
+def device_group(rest: str) -> tuple[int, ...]:
+    """The devices that device 0 communicates with, itself included; () where that is not said."""
+    if found := re.search(r"replica_groups=\{\{(.*?)\}\}", rest):
+        groups = [tuple(map(int, group.split(","))) for group in found[1].split("},{")]
+    elif found := re.search(r"replica_groups=(\[[\d,]+\])<=(\[[\d,]+\])(?:T\(([\d,]+)\))?", rest):
+        groups = [tuple(g) for g in _iota(found[2], found[3]).reshape(_ints(found[1])).tolist()]
+    elif found := re.search(r"replica_groups=mesh\[(.*?)\](.*?) \{(.*?)\}", rest):
+        axes = [(name, int(size)) for name, size in re.findall(r"'(\w+)'=(\d+)", found[1])]
+        order = re.search(r"device_ids=\((\[[\d,]+\])(?:T\(([\d,]+)\))?\)", found[2])
+        sizes = tuple(size for _, size in axes)
+        devices = _iota(order[1], order[2]) if order else np.arange(math.prod(sizes))
+        inner = [i for i, (name, _) in enumerate(axes) if f"'{name}'" in found[3]]
+        ends = range(-len(inner), 0)
+        moved = np.moveaxis(devices.reshape(sizes), inner, list(ends))
+        groups = [tuple(g) for g in moved.reshape(-1, math.prod(sizes[i] for i in inner)).tolist()]
+    elif found := re.search(r"source_target_pairs=\{\{(.*?)\}\}", rest):
+        pairs = {int(a): int(b) for a, b in re.findall(r"(\d+),(\d+)", found[1])}
+        ring = [0]
+        while (following := pairs.get(ring[-1], 0)) != 0:
+            ring.append(following)
+        groups = [tuple(sorted(ring))]
+    else:
+        groups = []
+    return next((group for group in groups if 0 in group), ())
+
+
+def _iota(dims: str, permutation: str | None) -> np.ndarray:
+    devices = np.arange(math.prod(_ints(dims))).reshape(_ints(dims))
+    return devices.transpose(_ints(permutation)) if permutation else devices
+
+
+def _ints(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.strip("[]").split(",")))
+
+
+def _numbers(rest: str, name: str) -> tuple[int, ...]:
+    found = re.search(rf"{name}=\{{([\d,]*)\}}", rest)
+    return tuple(map(int, found[1].split(","))) if found and found[1] else ()
+
+
+def _attribute(rest: str, name: str) -> str:
+    found = re.search(rf"\b{name}=%?([\w.-]+)", rest)
+    assert found is not None, (name, rest)
+    return found[1]
+
+
+def _branches(rest: str) -> list[str]:
+    if found := re.search(r"branch_computations=\{(.*?)\}", rest):
+        return [name.strip().lstrip("%") for name in found[1].split(",")]
+    return [_attribute(rest, "true_computation"), _attribute(rest, "false_computation")]
+
+
+def _computations(text: str) -> Iterator[tuple[str, bool, list[str]]]:
+    name, is_entry = "", False
+    lines: list[str] = []
+    for line in text.splitlines():
+        if (start := re.match(r"(ENTRY )?%?([\w.-]+) .*\{$", line)) and " = " not in line[:80]:
+            name, is_entry, lines = start[2], bool(start[1]), []
+        elif line.startswith("}") and name:
+            yield name, is_entry, sorted(lines, key=lambda line: "ROOT " in line[:12])
+            name = ""
+        elif name:
+            lines.append(line)
+
+
+def _instruction(line: str) -> Instruction | None:
+    found = re.match(r"\s*(?:ROOT )?%?([\w.-]+) = (.*)", line)
+    if found is None:
+        return None
+    shape, after = _until_closed(found[2]) if found[2][0] == "(" else found[2].split(" ", 1)
+    opcode, inside = after.strip().split("(", 1)
+    operands, rest = _until_closed("(" + inside)
+    names = re.findall(r"%([\w.-]+)", operands)
+    if opcode in ("parameter", "constant"):
+        names = [operands.strip("()")]
+    return Instruction(found[1], _arrays(shape), opcode, names, rest)
+
+
+def _until_closed(text: str) -> tuple[str, str]:
+    depth = 0
+    for end, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if depth == 0:
+            return text[: end + 1], text[end + 1 :]
+    raise ValueError(f"not HLO: {text[:200]}")
+
+
+def _arrays(shape: str) -> list[Array]:
+    found = re.findall(r"([a-z]\w*)\[([\d,]*)\](\{[^}]*\})?", shape)
+    return [
+        Array(dtype, tuple(map(int, filter(None, dims.split(",")))), "S(" not in layout)
+        for dtype, dims, layout in found
+    ]

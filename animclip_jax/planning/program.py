@@ -1,0 +1,90 @@
+"""The train step that a configuration asks for, lowered for devices that need not be here."""
+
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from animclip_jax import settings, step
+from animclip_jax.animation.config import AnimationConfig
+from animclip_jax.animation.plan import ShotPlan, part_shapes
+from animclip_jax.optimizer import make_optimizer
+
+# Before libtpu loads: it asks no metadata server what machine this is, and lets a second one load.
+FOR_LIBTPU = {
+    "TPU_SKIP_MDS_QUERY": "1",
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
+    "TPU_ACCELERATOR_TYPE": "v5litepod-1",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+}
+
+
+def tpu_devices(topology: str) -> Sequence[jax.Device]:
+    """The devices of a TPU slice that nobody holds, such as "v5e:16x16".
+
+    Raises:
+      ValueError: there is no libtpu here, or it knows no such topology.
+    """
+    for name, value in FOR_LIBTPU.items():
+        os.environ.setdefault(name, value)
+    from jax.experimental import topologies
+
+    try:
+        import libtpu  # type: ignore[import-not-found]  # noqa: F401  (jax does not say it lacks)
+    except ModuleNotFoundError:
+        raise ValueError(
+            f"--topology={topology}: there is no libtpu, the compiler for TPUs: pip install "
+            "'animclip-jax[tpu]'"
+        ) from None
+    try:
+        described = topologies.get_topology_desc(platform="tpu", topology_name=topology)
+    except (jax.errors.JaxRuntimeError, NotImplementedError, ValueError) as error:
+        raise ValueError(
+            f"--topology={topology}: {str(error).splitlines()[0]}; wanted a version and its shape, "
+            "such as v5e:16x16, v6e:16x16 or v5p:8x8x8"
+        ) from error
+    return described.devices
+
+
+def batch_shapes(config: ConfigDict) -> dict[str, Any]:
+    """What `step.train_step` takes as a batch, as ShapeDtypeStructs of the global batch."""
+    animation = AnimationConfig.from_dict(config.animation.to_dict())
+    B, T, K = config.batch_size, animation.num_frames, animation.most_overlap
+    side, canvas = animation.image_size, config.data.canvas_size
+
+    def array(*shape: int, dtype: Any = jnp.float32) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((B, *shape), dtype)
+
+    tokens, index = array(config.model.context_length, dtype=jnp.int32), array(dtype=jnp.int32)
+    if animation.render == "host":
+        frames = array(T, side, side, 3, dtype=jnp.uint8)
+        return {"tokens": tokens, "index": index, "frames": frames}
+    plan = ShotPlan(*(array(*shape) for shape in part_shapes(T, K)))
+    plan = plan._replace(at=array(K, dtype=jnp.int32))
+    pixels = array(canvas, canvas, 3, dtype=jnp.uint8)
+    return {"tokens": tokens, "index": index, "canvas": pixels, "plan": plan}
+
+
+def state_bytes(config: ConfigDict) -> int:
+    """Of parameters and optimizer, all chips' parts together."""
+    shapes = _state_shapes(config)
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
+
+
+def lower(config: ConfigDict, mesh: Mesh) -> tuple[jax.stages.Lowered, step.TrainState]:
+    """The step as `animclip train` jits it, and the shapes of its state."""
+    state = _state_shapes(config)
+    advance = step.compile_train_step(mesh, state, **settings.train_step(config, state.params))
+    return advance.lower(state, batch_shapes(config)), state
+
+
+def _state_shapes(config: ConfigDict) -> step.TrainState:
+    rules = settings.optimizer(config)
+    optimizer = make_optimizer(rules, config.steps)
+    average = rules.average_decay > 0
+    return step.state_shapes(settings.retriever(config), optimizer, average=average)

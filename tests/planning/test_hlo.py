@@ -1,0 +1,209 @@
+"""Costs read from HLO text: against XLA's own count, against unrolled loops, against literals."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+from flax import nnx
+
+from animclip_jax.models.transformer import Transformer, TransformerConfig
+from animclip_jax.planning import hlo
+
+LAYERS, WIDTH, TOKENS = 6, 64, 32
+
+
+def compiled(function, *shapes):
+    return jax.jit(function).lower(*shapes).compile()
+
+
+def float32(*shape):
+    return jax.ShapeDtypeStruct(shape, jnp.float32)
+
+
+def stack(remat: str):
+    """The gradient of a transformer of scanned layers, and the shapes it takes."""
+    config = TransformerConfig(WIDTH, LAYERS, 4, 4 * WIDTH)
+
+    def make():
+        return Transformer(
+            config, is_causal=False, dtype=jnp.float32, rngs=nnx.Rngs(0), remat=remat
+        )
+
+    graphdef, state = nnx.split(nnx.eval_shape(make))
+
+    def loss(params, x):
+        return jnp.sum(nnx.merge(graphdef, params)(x) ** 2)
+
+    return jax.grad(loss), nnx.to_pure_dict(state), float32(8, TOKENS, WIDTH)
+
+
+# Not "dots": what its backward pass computes again is shared between layers once there is no loop.
+@pytest.fixture(scope="module", params=["none", "block"])
+def scanned_and_unrolled(request):
+    """The same program with a loop and without one."""
+    function, *shapes = stack(request.param)
+    scanned = compiled(function, *shapes)
+    scan = jax.lax.scan
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax.lax, "scan", lambda *a, **k: scan(*a, **k | {"unroll": LAYERS}))
+        function, *shapes = stack(request.param)
+        return scanned, compiled(function, *shapes)
+
+
+def test_a_scan_costs_what_its_rounds_cost(scanned_and_unrolled):
+    scanned, unrolled = scanned_and_unrolled
+    assert " while(" in scanned.as_text() and " while(" not in unrolled.as_text()
+    ours, theirs, xla = (
+        hlo.cost(scanned.as_text()),
+        hlo.cost(unrolled.as_text()),
+        unrolled.cost_analysis(),
+    )
+    assert ours.unknown_loops == 0
+    assert ours.flops == pytest.approx(theirs.flops, rel=0.02)
+    # XLA's own count, which is right where there is no loop; it has the element-wise part too.
+    assert theirs.flops == pytest.approx(xla["flops"], rel=0.05)
+    assert theirs.bytes == pytest.approx(xla["bytes accessed"], rel=0.02)
+    # A loop also stacks what the backward pass needs, and takes it from there.
+    assert theirs.bytes < ours.bytes < 2 * theirs.bytes
+    assert scanned.cost_analysis()["flops"] < 0.5 * ours.flops
+
+
+LOOP = """HloModule m, entry_computation_layout={()->f32[]}
+
+%add (a: f32[], b: f32[]) -> f32[] {
+  %a = f32[] parameter(0)
+  %b = f32[] parameter(1)
+  ROOT %sum = f32[] add(%a, %b)
+}
+
+%inner (p: (s32[], f32[4,8])) -> (s32[], f32[4,8]) {
+  %p = (s32[], f32[4,8]{1,0}) parameter(0)
+  %x = f32[4,8]{1,0} get-tuple-element(%p), index=1
+  %r = f32[4,8]{1,0} all-reduce(%x), replica_groups={{0,1},{2,3}}, to_apply=%add
+  ROOT %t = (s32[], f32[4,8]{1,0}) tuple(%x, %r)
+}
+
+%test (q: (s32[], f32[4,8])) -> pred[] {
+  %q = (s32[], f32[4,8]{1,0}) parameter(0)
+  %i = s32[] get-tuple-element(%q), index=0
+  %n = s32[] constant(3)
+  ROOT %less = pred[] compare(%i, %n), direction=LT
+}
+
+%outer (o: (s32[], f32[4,8])) -> (s32[], f32[4,8]) {
+  %o = (s32[], f32[4,8]{1,0}) parameter(0)
+  %y = f32[4,8]{1,0} get-tuple-element(%o), index=1
+  %d = f32[4,4]{1,0} dot(%y, %y), lhs_contracting_dims={1}, rhs_contracting_dims={1}, \
+operand_precision={highest,highest}
+  ROOT %w = (s32[], f32[4,8]{1,0}) while(%o), condition=%test, body=%inner
+}
+
+ENTRY %main (e: (s32[], f32[4,8])) -> (s32[], f32[4,8]) {
+  %e = (s32[], f32[4,8]{1,0}) parameter(0)
+  ROOT %v = (s32[], f32[4,8]{1,0}) while(%e), condition=%test, body=%outer, \
+backend_config={"known_trip_count":{"n":"5"}}
+}
+"""
+
+
+def test_loops_inside_loops_multiply():
+    cost = hlo.cost(LOOP)
+    pair = hlo.Collective("all-reduce", (0, 1))
+    assert (cost.calls[pair], cost.collectives[pair]) == (5 * 3, 5 * 3 * 4 * 8 * 4)
+    assert (cost.flops, cost.passes) == (5 * 2 * 4 * 4 * 8, 6 * 5 * 2 * 4 * 4 * 8)
+    assert cost.unknown_loops == 0
+
+
+def test_a_loop_without_an_end_in_sight_is_told():
+    cost = hlo.cost(LOOP.replace("direction=LT", "direction=NE"))
+    assert cost.unknown_loops == 5
+    assert cost.calls[hlo.Collective("all-reduce", (0, 1))] == 5
+
+
+def entry(*lines: str) -> str:
+    body = "\n".join(f"  {line}" for line in lines)
+    return f"HloModule m\n\nENTRY %main (x: f32[1]) -> f32[1] {{\n{body}\n}}\n"
+
+
+def test_a_batched_product_that_a_tpu_writes_as_a_convolution():
+    # 16 products of [5, 448] and [448, 64]: most of the window's positions fall into holes.
+    text = entry(
+        "%x = f32[16,5,448]{2,1,0} parameter(0)",
+        "%y = f32[16,448,64]{2,1,0} parameter(1)",
+        "ROOT %c = f32[16,5,64]{2,1,0} convolution(%x, %y), "
+        "window={size=16 stride=15 lhs_dilate=16}, dim_labels=0bf_0io->0bf",
+    )
+    assert hlo.cost(text).flops == 2 * 16 * 5 * 448 * 64
+
+
+def test_convolutions_cost_what_xla_counts():
+    def convolve(x, kernel):
+        return jax.lax.conv_general_dilated(
+            x, kernel, (2, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+
+    program = compiled(convolve, float32(2, 9, 8, 3), float32(3, 3, 3, 16))
+    cost = hlo.cost(program.as_text())
+    assert cost.flops == program.cost_analysis()["flops"] > 0
+
+
+@pytest.mark.parametrize(
+    ("said", "group"),
+    [
+        ("replica_groups={{1,3},{0,2}}", (0, 2)),
+        ("replica_groups=[2,4]<=[8]", (0, 1, 2, 3)),
+        ("replica_groups=[4,2]<=[2,4]T(1,0)", (0, 4)),
+        ("replica_groups=mesh['a'=2,'b'=4] {'a'}", (0, 4)),
+        ("replica_groups=mesh['a'=2,'b'=2,'c'=2] {'a','c'}", (0, 1, 4, 5)),
+        ("replica_groups=mesh['a'=4,'b'=2], device_ids=([2,4]T(1,0)) {'a'}", (0, 1, 2, 3)),
+        ("source_target_pairs={{0,2},{2,4},{4,0},{1,3}}", (0, 2, 4)),
+        ("source_target_pairs={{1,2},{2,1}}", (0,)),
+        ("channel_id=1", ()),
+    ],
+)
+def test_who_communicates_with_device_0(said, group):
+    assert hlo.device_group(f", {said}, use_global_device_ids=true") == group
+
+
+def test_traffic_is_what_is_in_hbm_and_of_slices_what_they_take():
+    text = """HloModule m
+
+%take (a: f32[100,8], i: s32[]) -> f32[1,8] {
+  %a = f32[100,8]{1,0} parameter(0)
+  %i = s32[] parameter(1)
+  %zero = s32[] constant(0)
+  ROOT %s = f32[1,8]{1,0} dynamic-slice(%a, %i, %zero), dynamic_slice_sizes={1,8}
+}
+
+%put (a.1: f32[100,8], u: f32[1,8], i.1: s32[]) -> f32[100,8] {
+  %a.1 = f32[100,8]{1,0} parameter(0)
+  %u = f32[1,8]{1,0} parameter(1)
+  %i.1 = s32[] parameter(2)
+  %zero.1 = s32[] constant(0)
+  ROOT %d = f32[100,8]{1,0} dynamic-update-slice(%a.1, %u, %i.1, %zero.1)
+}
+
+ENTRY %main (all: f32[100,8], at: s32[]) -> f32[100,8] {
+  %all = f32[100,8]{1,0} parameter(0)
+  %at = s32[] parameter(1)
+  %row = f32[1,8]{1,0} fusion(%all, %at), kind=kLoop, calls=%take
+  %near = f32[1,8]{1,0:T(8,128)S(1)} copy(%row)
+  ROOT %back = f32[100,8]{1,0} fusion(%all, %near, %at), kind=kLoop, calls=%put
+}
+"""
+    row, index = 8 * 4, 4
+    assert hlo.cost(text).bytes == (2 * row + index) + row + (row + index)
+
+
+@pytest.mark.parametrize("dearer_first", [False, True])
+def test_of_branches_the_dearer_is_counted(dearer_first):
+    def once(x):
+        return x @ x
+
+    def twice(x):
+        return x @ (x @ x)
+
+    def branches(x, choose):
+        return jax.lax.cond(choose, *((twice, once) if dearer_first else (once, twice)), x)
+
+    program = compiled(branches, float32(16, 16), jax.ShapeDtypeStruct((), bool))
+    assert hlo.cost(program.as_text()).flops == 2 * 2 * 16**3

@@ -1,0 +1,41 @@
+"""The shapes that are compiled are those that training has."""
+
+import jax
+import pytest
+
+from animclip_jax.planning.program import batch_shapes, tpu_devices
+from configs import quickstart
+
+
+@pytest.mark.parametrize(
+    ("preset", "render"), [("full", "device"), ("repeat", "device"), ("shots", "host")]
+)
+def test_the_batch_is_that_of_the_pipeline(preset, render, tmp_path):
+    from animclip_jax.animation.config import AnimationConfig
+    from input_pipeline.batches import train_batches
+    from input_pipeline.sources import open_source
+    from input_pipeline.tokenizer import Tokenizer
+
+    config = quickstart.get_config()
+    config.batch_size, config.animation.preset, config.animation.render = 4, preset, render
+    config.animation.dissolve.probability = 0.5
+    examples = open_source("drawn:train:8", tmp_path)
+    batch = next(
+        train_batches(
+            examples,
+            AnimationConfig.from_dict(config.animation.to_dict()),
+            Tokenizer(config.model.context_length, config.model.vocab_size),
+            canvas_size=config.data.canvas_size,
+            batch_size=config.batch_size,
+            seed=0,
+            start_step=0,
+        )
+    )
+    wanted = jax.tree.map(lambda x: (x.shape, str(x.dtype)), batch_shapes(config))
+    assert jax.tree.map(lambda x: (x.shape, str(x.dtype)), batch) == wanted
+
+
+def test_a_topology_that_does_not_exist_is_refused():
+    pytest.importorskip("libtpu", reason="no compiler for TPUs: pip install 'animclip-jax[tpu]'")
+    with pytest.raises(ValueError, match=r"--topology=v5x:4: .*such as v5e:16x16"):
+        tpu_devices("v5x:4")

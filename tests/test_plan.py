@@ -1,0 +1,83 @@
+"""The command: on 8 devices of this machine, and for TPUs that are not here."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from animclip_jax import plan
+
+SMALL = [
+    "--config=configs/quickstart.py",
+    "--config.model.vision.layers=2",
+    "--config.model.text.layers=2",
+    "--config.animation.num_frames=2",
+    "--config.animation.preset=zoom",
+]
+NEEDS_LIBTPU = "no compiler for TPUs: pip install 'animclip-jax[tpu]'"
+
+
+def run(*arguments: str, devices: int = 1) -> subprocess.CompletedProcess:
+    env = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    command = [sys.executable, "-m", "animclip_jax.plan", *SMALL, *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True)
+
+
+def test_the_devices_here(tmp_path):
+    file = tmp_path / "plan.json"
+    done = run("--config.mesh.fsdp=4", f"--json={file}", devices=8)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(file.read_text())
+    assert found["fits"] is None and found["seconds"] is None  # of a CPU nothing is known
+    assert found["chips"] == 8 and found["settings"]["mesh.fsdp"] == 4
+    assert {one["axes"] for one in found["collectives"]} >= {"fsdp", "data x fsdp"}
+    kinds = found["hbm_gib_by_kind"]
+    assert found["hbm_gib_per_chip"] == pytest.approx(sum(kinds.values()))
+    # AdamW has two moments.
+    assert kinds["optimizer"] == pytest.approx(2 * kinds["parameters"], rel=0.01)
+    assert "no time at best" in done.stdout and "all-gather" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_tpu_that_is_not_here(tmp_path):
+    pytest.importorskip("libtpu", reason=NEEDS_LIBTPU)
+    file = tmp_path / "plan.json"
+    done = run("--topology=v5e:2x2", "--config.mesh.fsdp=2", f"--json={file}")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(file.read_text())
+    assert found["fits"] is True and found["chips"] == 4
+    assert found["hbm_gib_available"] == 15.75
+    assert found["unknown_loops"] == 0
+    assert found["seconds"]["step"] == max(found["seconds"].values()) > 0
+    assert "accelerator type v5litepod-4" in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.slow
+def test_what_does_not_fit_says_so(tmp_path):
+    pytest.importorskip("libtpu", reason=NEEDS_LIBTPU)
+    file = tmp_path / "plan.json"
+    done = run("--topology=v5e:2x2", "--config.batch_size=131072", f"--json={file}")
+    assert done.returncode == 3, done.stderr
+    found = json.loads(file.read_text())
+    assert found["fits"] is False and found["hbm_gib_per_chip"] > 15.75
+    assert "DOES NOT FIT" in done.stdout and "--suggest" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--config.mesh.fsdp=3"], "does not cover"),
+        (["--suggests"], "did you mean --suggest?"),
+        (["x"], "see animclip plan --help"),
+    ],
+)
+def test_refusals(arguments, said, capsys):
+    try:
+        code = plan.main([*SMALL, *arguments])
+    except SystemExit as refused:
+        code = refused.code
+    assert code in (1, 2)
+    assert said in capsys.readouterr().err
