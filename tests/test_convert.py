@@ -78,6 +78,7 @@ def test_transformers_loads_what_we_write_and_computes_the_same(tmp_path):
 
 def test_a_random_torchscript_clip_of_today(tmp_path):
     torch = pytest.importorskip("torch", reason="needs the extra `parity`")
+    pytest.importorskip("transformers", reason="needs the extra `parity`")
     model = reference.random_clip(GOLDEN_CLIP, seed=1).half().float()
     module = reference.openai_module(model, GOLDEN_CLIP)
     torch.save(module.state_dict(), tmp_path / "state.pt")
