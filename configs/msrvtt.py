@@ -34,5 +34,6 @@ def get_config(preset: str = "vit_b32") -> ConfigDict:
     config.model.remat = "dots"
     config.optimizer.learning_rate = 1e-4  # of the re-ranker; the towers learn much slower
     config.optimizer.vision_rate = config.optimizer.text_rate = 1e-3
+    config.evaluation.protocol = "msrvtt-1k-a"
     config.evaluation.rerank_k = 50
     return config

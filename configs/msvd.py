@@ -19,5 +19,6 @@ def get_config(preset: str = "vit_b32") -> ConfigDict:
     config = msrvtt.get_config(preset)
     config.data.train = "folder:msvd@split=train"
     config.data.eval = "folder:msvd@split=test"
+    config.evaluation.protocol = "msvd"
     config.steps = 2000
     return config

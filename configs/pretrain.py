@@ -23,6 +23,7 @@ def get_config(preset: str = "vit_b32") -> ConfigDict:
     config.steps = 20_000
     config.data.train = "tfrecord:pictures/*.tfrecord"
     config.data.eval = "folder:msrvtt@split=1k-A-9k-val"
+    config.evaluation.protocol = "msrvtt-1k-a"
     config.model.dtype = "bfloat16"
     config.model.remat = "block"
     config.optimizer.learning_rate = 1e-4  # of what is new; the towers learn slower

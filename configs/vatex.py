@@ -13,7 +13,8 @@ from ml_collections import ConfigDict
 
 from configs import msrvtt
 
-PROTOCOLS = ("hgr", "test1k5")
+# Those of the splits, and of the evaluation.
+PROTOCOLS = {"hgr": "vatex-hgr", "test1k5": "vatex-1k5"}
 
 
 def get_config(protocol: str = "hgr") -> ConfigDict:
@@ -23,5 +24,6 @@ def get_config(protocol: str = "hgr") -> ConfigDict:
     config = msrvtt.get_config()
     config.data.train = f"folder:vatex@split={protocol}-train"
     config.data.eval = f"folder:vatex@split={protocol}-test"
+    config.evaluation.protocol = PROTOCOLS[protocol]
     config.steps = 15_000
     return config

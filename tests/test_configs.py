@@ -8,7 +8,7 @@ import pytest
 from flax import nnx
 
 import configs
-from animclip_jax import losses, settings, step
+from animclip_jax import losses, protocols, settings, step
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.models.presets import PRESETS
 from animclip_jax.models.retriever import Retriever
@@ -59,6 +59,19 @@ def test_sweeps_change_settings_that_exist(name):
         config = module.get_config().lock()
         for changes in module.sweep().values():
             config.copy_and_resolve_references().update_from_flattened_dict(changes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_protocol_searches_what_is_evaluated_on(name):
+    module = importlib.import_module(f"configs.{name}")
+    configs = [module.get_config()]
+    if name == "vatex":
+        configs.append(module.get_config("test1k5"))
+    for config in configs:
+        named, protocol = protocols.protocol_of(config.evaluation.protocol, config.data.eval)
+        assert protocol.num_frames in (None, config.animation.num_frames)
+        # Splits have names only where a published protocol says what is in them.
+        assert ("@split=" in config.data.eval) == (named not in ("folder", "drawn"))
 
 
 def test_values_derived_from_others_follow_them():
