@@ -60,16 +60,19 @@ def assert_same(found: Path, wanted: Path) -> None:
             np.testing.assert_allclose(other[name], one[name], rtol=0, atol=1e-5 * scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mesh", MESHES)
 def test_every_mesh_computes_what_one_device_does(out, mesh):
     assert_same(out / f"{mesh}.npz", out / f"{ONE}.npz")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mesh", PARTS)
 def test_encoding_in_parts_changes_nothing(out, mesh):
     assert_same(out / f"{mesh}.npz", out / f"{ONE}.npz")
 
 
+@pytest.mark.slow
 def test_two_processes_compute_what_one_does(out, tmp_path):
     with socket.socket() as free:
         free.bind(("localhost", 0))
@@ -90,6 +93,7 @@ def test_two_processes_compute_what_one_does(out, tmp_path):
     assert_same(tmp_path / f"{FSDP}.npz", out / f"{ONE}.npz")
 
 
+@pytest.mark.slow
 def test_each_device_holds_its_part_of_the_optimizers_state(out):
     held = {mesh: int(np.load(out / f"{mesh}.npz")["held"]) for mesh in (ONE, *MESHES)}
     shapes = jax.tree.leaves(step.state_shapes(CONFIG, optax.identity()).params)
@@ -136,6 +140,7 @@ def may_cross() -> set[tuple[int, ...]]:
     return shapes | {(size,) for size in range(2, pairs + 1)} | {()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mesh", [FSDP, BOTH, "2,4,1,8,block"])
 def test_no_patch_tokens_cross_between_parts_of_the_batch(out, mesh):
     tensor = int(mesh.split(",")[2])
@@ -152,6 +157,7 @@ def test_no_patch_tokens_cross_between_parts_of_the_batch(out, mesh):
     assert tuple(sorted(tokens)) not in allowed
 
 
+@pytest.mark.slow
 def test_tensor_parallel_blocks_reduce_only_what_they_must(out):
     """Forward after attention and after the MLP; backward before the MLP, and before the queries
     and the keys and values."""

@@ -19,7 +19,7 @@ def test_the_batch_is_that_of_the_pipeline(preset, render, tmp_path):
     config = quickstart.get_config()
     config.batch_size, config.animation.preset, config.animation.render = 4, preset, render
     config.animation.dissolve.probability = 0.5
-    examples = open_source("drawn:train:8", tmp_path)
+    examples = open_source("drawn:train:8", str(tmp_path))
     batch = next(
         train_batches(
             examples,
