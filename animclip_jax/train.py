@@ -182,8 +182,8 @@ def run_steps(
                 training_data.keep_samples(config, run.workdir, run.examples, batch)
             if run.options.profile and now == first + BEFORE_TRACE:
                 trace.enter_context(jax.profiler.trace(str(run.workdir / "profile")))
+            fed = sharding.put_batch(run.mesh, batch)
             with jax.transfer_guard("disallow"):
-                fed = sharding.put_batch(run.mesh, batch)
                 if now == first:
                     watch.peak_seconds = peak_seconds(run, state, fed)
                 state, metrics = advance(state, fed)

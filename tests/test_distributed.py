@@ -102,9 +102,11 @@ def test_stopped_together_and_gone_on_with_by_one(flags, straight, tmp_path):
 
 def test_a_process_that_fails_ends_the_other_with_its_reason(flags, tmp_path):
     started = start(flags, tmp_path / "run", fail=True)
-    until(lambda: bool(losses(tmp_path / "run")), started)
-    began = time.monotonic()
-    ended = wait(started, 60)
+    try:
+        until(lambda: bool(losses(tmp_path / "run")), started)
+        began = time.monotonic()
+    finally:
+        ended = wait(started, 60)
     assert time.monotonic() - began < 60
     for code, said in ended:
         assert code == 1, said
@@ -119,8 +121,8 @@ def until(ready, started: list[subprocess.Popen]) -> None:
                 return
         except (OSError, json.JSONDecodeError):
             pass
-        for process in started:
-            assert process.poll() in (None, 1), process.communicate()[1]
+        if all(process.poll() is not None for process in started):
+            pytest.fail("\n".join(process.communicate()[1] for process in started))
         assert time.monotonic() < end
         time.sleep(0.02)
 
