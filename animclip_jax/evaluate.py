@@ -122,16 +122,9 @@ def evaluate(
     Raises:
       ValueError: the protocol does not search that source, or an item can't be used.
     """
-    name, protocol = protocol_of(config.evaluation.protocol, config.data.eval)
+    _, protocol = protocol_of(config.evaluation.protocol, config.data.eval)
     examples = open_source(config.data.eval, config.data.cache_dir)
-    setting = describe(
-        name,
-        config.data.eval,
-        num_videos=len(examples.ids),
-        num_captions=sum(map(len, examples.captions)),
-        missing=len(examples.missing),
-        num_frames=config.animation.num_frames,
-    )
+    setting = _setting(config, examples)
     graphdef = step.graph_definition(settings.retriever(config))
     encoder = Encoder(sharding.batch_sharding(mesh), graphdef, params)
     bank = _query_bank(encoder, config)
@@ -145,22 +138,13 @@ def evaluate(
         normalization=config.evaluation.normalization,
         bank=bank,
     )
-    k = min(config.evaluation.rerank_k, len(examples.ids))
-    ranked, directions = search_both(search, k)
+    ranked, directions = search_both(search, setting["rerank_k"])
     report = {
-        "dataset": examples.name,
         **setting,
-        "normalization": config.evaluation.normalization,
-        "num_queries": len(gallery.owner),
-        "num_videos": len(examples.ids),
         "queries": fingerprint(gallery),
-        "seed": config.seed,
         "steps": steps,
         "git_commit": git_commit(),
-        "config": config.to_dict(),
         "config_overrides": config_overrides,
-        "rerank_k": k,
-        "stage_one": "exact",
         **{direction: found["scores"] for direction, found in directions.items()},
         "chance": chance(gallery.owner, protocol.groups_once),
         "seconds": seconds | _total([found["seconds"] for found in directions.values()]),
@@ -168,6 +152,31 @@ def evaluate(
     if jax.process_index() == 0:
         _write(workdir, config, examples, gallery, ranked, report)
     return report
+
+
+def _setting(config: ConfigDict, examples: Examples) -> dict[str, Any]:
+    """What results.json says of what is searched, and how; raises as `evaluate` does."""
+    num_captions = sum(map(len, examples.captions))
+    name, _ = protocol_of(config.evaluation.protocol, config.data.eval)
+    described = describe(
+        name,
+        config.data.eval,
+        num_videos=len(examples.ids),
+        num_captions=num_captions,
+        missing=len(examples.missing),
+        num_frames=config.animation.num_frames,
+    )
+    return {
+        "dataset": examples.name,
+        **described,
+        "normalization": config.evaluation.normalization,
+        "num_queries": num_captions,
+        "num_videos": len(examples.ids),
+        "seed": config.seed,
+        "config": config.to_dict(),
+        "rerank_k": min(config.evaluation.rerank_k, len(examples.ids)),
+        "stage_one": "exact",
+    }
 
 
 def search_both(search: Search, k: int) -> tuple[dict[str, Ranked], dict[str, dict[str, Any]]]:
