@@ -22,7 +22,7 @@ TOO_FINE = (
 def get_config() -> ConfigDict:
     """The animated arm."""
     config = common.get_config("tiny")
-    config.steps = 500
+    config.steps = 600
     config.log_every = 20
     config.data.train = "drawn:train"
     config.data.eval = "drawn:test"
