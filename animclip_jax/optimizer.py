@@ -1,4 +1,4 @@
-"""AdamW with warm-up and cosine decay; what learns how fast, and what does not learn at all."""
+"""AdamW or Muon with warm-up and cosine decay; what learns how fast, and what does not at all."""
 
 import dataclasses
 import re
@@ -9,11 +9,19 @@ import optax
 
 from animclip_jax.models.transformer import SCANNED
 
+ALGORITHMS = ("adamw", "muon")
+# Muon's updates are given the root mean square that AdamW's have, so that its rate is like AdamW's.
+MUON_RMS = 0.2
+
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig:
     """`warmup_steps` rise linearly to `learning_rate`, then a cosine falls to zero.
 
+    algorithm: adamw, or muon: kernels with two sides learn by Muon (Jordan et al. 2024, "Muon: An
+      optimizer for hidden layers in neural networks"), all else by AdamW with Nesterov
+      momentum. For training from nothing. matrix_rate: factor on the learning rate of what Muon
+      moves.
     clip_norm: greatest norm of the gradients of all parameters together.
     vision_rate, text_rate: factors on the learning rate of the towers.
     layer_decay: another factor on a tower's layers, for each layer that follows; its embeddings
@@ -35,8 +43,14 @@ class OptimizerConfig:
     layer_decay: float = 1.0
     frozen: str = ""
     average_decay: float = 0.0
+    algorithm: str = "adamw"
+    matrix_rate: float = 3.0
 
     def __post_init__(self) -> None:
+        if self.algorithm not in ALGORITHMS:
+            raise ValueError(
+                f"optimizer.algorithm {self.algorithm!r}: wanted one of {', '.join(ALGORITHMS)}"
+            )
         try:
             re.compile(self.frozen)
         except re.error as error:
@@ -109,26 +123,63 @@ def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:
 
 def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
     """The optimizer of a run of `steps` steps."""
-    adamw = optax.chain(
-        optax.clip_by_global_norm(config.clip_norm),
-        optax.adamw(
-            learning_rate(config, steps),
-            b1=config.b1,
-            b2=config.b2,
-            weight_decay=config.weight_decay,
-            mask=is_decayed,
-        ),
-    )
+    moves = {"adamw": _adamw, "muon": _muon}[config.algorithm](config, steps)
+    optimizer = optax.chain(optax.clip_by_global_norm(config.clip_norm), moves)
     if config.frozen:
         labels = {True: "frozen", False: "learning"}
         # What is frozen has no moments either.
-        adamw = optax.partition(
-            {"frozen": optax.set_to_zero(), "learning": adamw},
+        optimizer = optax.partition(
+            {"frozen": optax.set_to_zero(), "learning": optimizer},
             lambda params: jax.tree.map(labels.get, is_frozen(config, params)),
         )
     if (config.vision_rate, config.text_rate, config.layer_decay) == (1.0, 1.0, 1.0):
-        return adamw
-    return optax.chain(adamw, _scale_by_factors(config))
+        return optimizer
+    return optax.chain(optimizer, _scale_by_factors(config))
+
+
+def _adamw(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
+    return optax.adamw(
+        learning_rate(config, steps),
+        b1=config.b1,
+        b2=config.b2,
+        weight_decay=config.weight_decay,
+        mask=is_decayed,
+    )
+
+
+def _muon(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
+    rate = learning_rate(config, steps)
+    return optax.contrib.muon(
+        lambda step: config.matrix_rate * rate(step),
+        weight_decay=config.weight_decay,
+        weight_decay_mask=is_decayed,
+        consistent_rms=MUON_RMS,
+        muon_weight_dimension_numbers=matrices,
+        adam_learning_rate=rate,
+        adam_b1=config.b1,
+        adam_b2=config.b2,
+        adam_weight_decay=config.weight_decay,
+    )
+
+
+def matrices(params: dict) -> dict:
+    """Which axes of each parameter are the two sides of a matrix; None for what is none.
+
+    Of attention's kernels, those into the heads have one axis of inputs and the one out of them one
+    of outputs; the layers of a scan are matrices of their own.
+    """
+
+    def sides(path: tuple, leaf: jax.Array) -> optax.contrib.MuonDimensionNumbers | None:
+        names = _name(path).split("/")
+        first, last = int(SCANNED in names), leaf.ndim - 1
+        if names[-1] != "kernel" or last <= first or leaf.shape[last] == 1:
+            return None
+        cut = last if names[-2] == "out" else first + 1
+        return optax.contrib.MuonDimensionNumbers(
+            tuple(range(first, cut)), tuple(range(cut, leaf.ndim))
+        )
+
+    return jax.tree_util.tree_map_with_path(sides, params)
 
 
 def _scale_by_factors(config: OptimizerConfig) -> optax.GradientTransformation:

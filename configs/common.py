@@ -55,6 +55,8 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     config.loss.matching = "listwise"  # or binary
 
     config.optimizer = ConfigDict()
+    config.optimizer.algorithm = "adamw"  # or muon, for training from nothing
+    config.optimizer.matrix_rate = 3.0  # factor on the learning rate of what Muon moves
     config.optimizer.learning_rate = 5e-4
     config.optimizer.warmup_steps = config.get_ref("steps") // 10
     config.optimizer.weight_decay = 0.1

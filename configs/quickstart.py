@@ -22,7 +22,7 @@ TOO_FINE = (
 def get_config() -> ConfigDict:
     """The animated arm."""
     config = common.get_config("tiny")
-    config.steps = 600
+    config.steps = 450
     config.log_every = 20
     config.data.train = "drawn:train"
     config.data.eval = "drawn:test"
@@ -38,6 +38,7 @@ def get_config() -> ConfigDict:
         config.animation[name].probability = 0.0
     config.model.context_length = 24  # the world's captions have at most 18 words
     config.model.embed_dim = 32  # a narrow coarse embedding, as a large index would want
+    config.optimizer.algorithm = "muon"
     config.loss.matching_weight = 0.6
     config.loss.hard_negatives = 3
     return config

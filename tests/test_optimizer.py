@@ -6,8 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from animclip_jax import optimizer
+from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.reranker import RerankerConfig
+from animclip_jax.models.retriever import Retriever, RetrieverConfig
+from animclip_jax.models.transformer import TransformerConfig
 
 CONFIG = optimizer.OptimizerConfig(
     learning_rate=0.1, warmup_steps=10, weight_decay=0.5, b1=0.9, b2=0.98, clip_norm=1.0
@@ -110,3 +115,49 @@ def test_a_pattern_that_is_none_is_refused():
         changed(frozen="(")
     with pytest.raises(ValueError, match="average_decay"):
         changed(average_decay=1.0)
+
+
+def test_muon_takes_what_has_two_sides():
+    sizes = TransformerConfig(width=8, layers=2, heads=2, mlp_width=16)
+    clip = ClipConfig(16, 8, vision=sizes, text=sizes, vocab_size=50, context_length=8, embed_dim=4)
+    model = RetrieverConfig(clip, RerankerConfig(width=8, code_width=8), num_frames=2)
+    params = nnx.to_pure_dict(nnx.state(nnx.eval_shape(lambda: Retriever(model, rngs=nnx.Rngs(0)))))
+    sides = optimizer.matrices(params)
+    attention = sides["clip"]["text"]["transformer"]["blocks"]["layers"]["attention"]
+    assert attention["query"]["kernel"][:2] == ((1,), (2, 3))
+    assert attention["key_value"]["kernel"][:2] == ((1,), (2, 3, 4))
+    assert attention["out"]["kernel"][:2] == ((1, 2), (3,))
+    assert attention["query"]["bias"] is None
+    assert sides["clip"]["vision"]["patch_embedding"]["kernel"][:2] == ((0,), (1,))
+    assert sides["reranker"]["evidence"]["out"]["kernel"][:2] == ((0, 1), (2,))
+    assert sides["reranker"]["head_out"]["kernel"] is None
+    assert sides["clip"]["text"]["token_embedding"]["embedding"] is None
+
+
+def test_muon_moves_all_directions_of_a_matrix_alike():
+    """Whatever their parts in the gradient are."""
+    gradient = np.zeros((4, 4), np.float32)
+    gradient[0, 0], gradient[1, 1] = 1.0, 0.01
+    params = {"a": {"kernel": jnp.zeros((4, 4)), "bias": jnp.zeros(4)}}
+    given = {"a": {"kernel": jnp.asarray(gradient), "bias": jnp.ones(4)}}
+
+    def second_update(**settings) -> dict:
+        transformation = optimizer.make_optimizer(changed(weight_decay=0.0, **settings), 110)
+        state = transformation.init(params)
+        for _ in range(2):  # the first step's learning rate is zero
+            updates, state = transformation.update(given, state, params)
+        return updates["a"]
+
+    muon, faster = (
+        second_update(algorithm="muon", matrix_rate=rate, clip_norm=1e9) for rate in (1.0, 2.0)
+    )
+    first, second = -muon["kernel"][0, 0], -muon["kernel"][1, 1]
+    assert 0.5 < second / first < 2.0
+    np.testing.assert_allclose(faster["kernel"], 2 * muon["kernel"], rtol=1e-5)
+    np.testing.assert_allclose(faster["bias"], muon["bias"])
+    assert np.abs(muon["bias"]).min() > 0
+
+
+def test_an_algorithm_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="optimizer.algorithm 'lion': wanted one of adamw, muon"):
+        changed(algorithm="lion")
