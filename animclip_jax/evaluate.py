@@ -122,9 +122,9 @@ def evaluate(
     Raises:
       ValueError: the protocol does not search that source, or an item can't be used.
     """
-    _, protocol = protocol_of(config.evaluation.protocol, config.data.eval)
+    name, protocol = protocol_of(config.evaluation.protocol, config.data.eval)
     examples = open_source(config.data.eval, config.data.cache_dir)
-    setting = _setting(config, examples)
+    setting = _setting(config, examples, name)
     graphdef = step.graph_definition(settings.retriever(config))
     encoder = Encoder(sharding.batch_sharding(mesh), graphdef, params)
     bank = _query_bank(encoder, config)
@@ -154,12 +154,11 @@ def evaluate(
     return report
 
 
-def _setting(config: ConfigDict, examples: Examples) -> dict[str, Any]:
+def _setting(config: ConfigDict, examples: Examples, protocol: str) -> dict[str, Any]:
     """What results.json says of what is searched, and how; raises as `evaluate` does."""
     num_captions = sum(map(len, examples.captions))
-    name, _ = protocol_of(config.evaluation.protocol, config.data.eval)
     described = describe(
-        name,
+        protocol,
         config.data.eval,
         num_videos=len(examples.ids),
         num_captions=num_captions,

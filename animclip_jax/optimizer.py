@@ -149,7 +149,13 @@ def _adamw(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
 
 def _muon(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
     rate = learning_rate(config, steps)
-    return optax.contrib.muon(
+
+    def decayed_tables(params: dict) -> dict:
+        return jax.tree.map(
+            lambda decayed, sides: decayed and sides is None, is_decayed(params), matrices(params)
+        )
+
+    muon = optax.contrib.muon(
         lambda step: config.matrix_rate * rate(step),
         weight_decay=config.weight_decay,
         weight_decay_mask=is_decayed,
@@ -158,8 +164,12 @@ def _muon(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
         adam_learning_rate=rate,
         adam_b1=config.b1,
         adam_b2=config.b2,
-        adam_weight_decay=config.weight_decay,
     )
+    # Its own AdamW would let norms and biases decay too.
+    decay = optax.add_decayed_weights(
+        lambda step: -config.weight_decay * rate(step), decayed_tables
+    )
+    return optax.chain(muon, decay)
 
 
 def matrices(params: dict) -> dict:

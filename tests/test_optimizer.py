@@ -25,12 +25,14 @@ def test_learning_rate_rises_and_falls():
     np.testing.assert_allclose([rate(60), rate(110)], [0.05, 0], atol=1e-6)
 
 
-def test_only_kernels_and_tables_decay():
+@pytest.mark.parametrize("algorithm", optimizer.ALGORITHMS)
+def test_only_kernels_and_tables_decay(algorithm):
     params = {
         "a": {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2), "scale": jnp.ones(2)},
         "b": {"embedding": jnp.ones((3, 2)), "position_embedding": jnp.ones((3, 2))},
     }
-    transformation = optimizer.make_optimizer(CONFIG, 110)
+    config = changed(algorithm=algorithm, matrix_rate=1.0)
+    transformation = optimizer.make_optimizer(config, 110)
     state = transformation.init(params)
     zeros = {part: {k: 0 * v for k, v in leaves.items()} for part, leaves in params.items()}
     for _ in range(2):  # the first step's learning rate is zero
