@@ -23,6 +23,7 @@ VERBS = {
     "plan": "tell whether a configuration fits a TPU slice, what a step costs and what limits it",
     "prepare": "decode videos once, into a store that training reads",
     "animate": "film a photo as training does, into a .gif, an .mp4 or a contact sheet",
+    "export": "write a trained model in a form that others read",
     "convert": "turn published CLIP weights into ours, or ours into Hugging Face's layout",
     "report": "gather the results of a run or a sweep into one page",
 }

@@ -52,7 +52,7 @@ def _read_folder(path: Path, activation: str | None) -> tuple[dict[str, np.ndarr
     if config.is_file():
         if folder.read_json(config).get("format") == folder.FORMAT:
             _refuse_activation(activation, config)
-            return folder.load(path)
+            return folder.load_clip(path)
         for name, reader in (
             (folder.TENSORS, folder.read_tensors),
             (TORCH_TENSORS, lambda file: torch_archive.read(file).tensors),
