@@ -1,129 +1,135 @@
-"""`animclip export SOURCE --out DIR`: a trained model in a form that others read.
+"""`animclip export SOURCE --out DIR --format FORMAT`: a trained model in a form that others read.
 
-SOURCE is the folder of a run (its newest checkpoint is taken), or a folder written by `animclip
-convert` or by `animclip export` itself (--format=safetensors).
+SOURCE is the folder of a run, whose newest checkpoint is taken, or of a model, which `animclip
+convert` and `animclip export --format=safetensors` write. DIR appears when what is in it has been
+read again and computes what the model does.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
+import functools
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
-import jax
-import numpy as np
-from flax import traverse_util
-
-from animclip_jax import exported, manifest, runs, settings, sharding
-from animclip_jax.checkpoint import load_params
-from animclip_jax.exporting import example
-from animclip_jax.exporting.example import Arrays
-from animclip_jax.models.clip import PIXEL_MEAN, PIXEL_STD, ClipConfig
-from animclip_jax.models.retriever import RetrieverConfig
+from animclip_jax import exported, manifest
+from animclip_jax.exporting import example, functions, hugging_face, own, saved_model, stablehlo
+from animclip_jax.exporting import source as sources
+from animclip_jax.exporting.source import Source
 from animclip_jax.new_folder import new_folder, require_new
 from animclip_jax.weights import folder
 
 
-class Source(NamedTuple):
-    """What is exported: parameters by slash-joined path, what they are of, where they are from."""
+class Format(NamedTuple):
+    """A format by what a person is told of it, and how it is written and read again.
 
-    params: Arrays
-    config: ClipConfig | RetrieverConfig
-    origin: dict[str, Any]
-
-
-def read(directory: Path) -> Source:
-    """The newest checkpoint of a run, or a model's folder.
-
-    Raises:
-      OSError, ValueError: it is neither, or can't be read; names the file.
+    takes_all: it holds whole models, not dual encoders alone. has_functions: what it holds has the
+    functions of `functions.make`. packages: whose versions its manifest says besides.
     """
-    if (directory / folder.TENSORS).is_file():
-        if (directory / manifest.MANIFEST).is_file():
-            origin = manifest.check(directory, exported.KIND)["origin"]
-        else:
-            origin = {}
-        return Source(*folder.load(directory), origin)
-    run = runs.read_config(directory)
-    mesh = sharding.make_mesh(sharding.MeshConfig(data=1, fsdp=1), chosen=jax.local_devices()[:1])
-    steps, params = load_params(directory, mesh)
-    flat = traverse_util.flatten_dict(jax.device_get(params), sep="/")
-    return Source(flat, settings.retriever(run), {"steps": steps})
+
+    what: str
+    write: Callable[[Path, Source], None]
+    load: Callable[[Path], functions.Loaded]
+    takes_all: bool = True
+    has_functions: bool = False
+    packages: tuple[str, ...] = ()
 
 
-def export(source: Source, out: Path) -> None:
+def formats(batch_size: int | None = None) -> dict[str, Format]:
+    """All formats by name; batch_size: the only one that a SavedModel takes, None for any."""
+    return {
+        folder.KIND: Format("our folder, which index and convert read", own.write, own.load),
+        hugging_face.KIND: Format(
+            "dual encoders for transformers' CLIPModel",
+            hugging_face.write,
+            hugging_face.load,
+            takes_all=False,
+        ),
+        stablehlo.KIND: Format(
+            "programs for JAX alone, on CPUs, GPUs and TPUs",
+            stablehlo.write,
+            stablehlo.load,
+            has_functions=True,
+        ),
+        saved_model.KIND: Format(
+            "signatures for TensorFlow",
+            functools.partial(saved_model.write, batch_size=batch_size),
+            saved_model.load,
+            has_functions=True,
+            packages=("tensorflow", "tensorflow-cpu"),
+        ),
+    }
+
+
+def export(source: Source, out: Path, kind: str, batch_size: int | None = None) -> Source:
     """Writes a folder, whole or not at all, when what it holds computes what the model does.
 
+    Returns:
+      what of the model is in it.
+
     Raises:
-      FileExistsError: it is there already. ValueError: it does not compute the same.
+      FileExistsError: the folder is there already. ValueError: the format can't hold that model, or
+        does not compute the same.
     """
+    form = formats(batch_size)[kind]
+    if not form.takes_all:
+        source = sources.dual_encoders(source)
+    params, config = exported.whole_model(source.params, source.config, source.num_frames)
     with new_folder(out) as temporary:
-        params, config = exported.whole_model(source.params, source.config)
-        given = example.inputs(config)
-        wanted = example.outputs(params, config, given)
-        folder.write(temporary, source.params, source.config)
-        manifest.write(temporary, exported.KIND, contents(source, config))
-        again = exported.load(temporary, jax.local_devices()[:1])
-        text = again.encoder.encode_text(given["tokens"])
-        video = again.encoder.encode_video(given["frames"], example.ITEMS)
-        scores = again.encoder.fused_scores(text, video, None, None)
-        found = example.text_arrays(text) | example.video_arrays(video)
-        example.compare(found | {"scores": np.asarray(scores)}, wanted, config)
-
-
-def contents(source: Source, config: RetrieverConfig) -> dict[str, Any]:
-    """What a manifest says of the model, whatever the format."""
-    return {
-        "origin": source.origin,
-        "reranks": isinstance(source.config, RetrieverConfig),
-        "config": dataclasses.asdict(config),
-        "frames": {
-            "dtype": "uint8",
-            "shape": ["batch", config.num_frames, *[config.clip.image_size] * 2, 3],
-            "channels": "RGB",
-            "range": [0, 255],
-            "chosen": "the middle frame of each of num_frames equal parts of the video's duration",
-            "resized": "short side to image_size, bicubic with anti-aliasing, then centre crop",
-            "mean": PIXEL_MEAN,
-            "std": PIXEL_STD,
-            "normalized": "(frames / 255 - mean) / std, by the model",
-        },
-        "tokens": {
-            "tokenizer": "openai-clip",
-            "vocab_size": config.clip.vocab_size,
-            "context_length": config.clip.context_length,
-            "start": config.clip.vocab_size - 2,
-            "end": config.clip.vocab_size - 1,
-            "padding": 0,
-        },
-    }
+        arrays = example.inputs(config, batch_size or example.ITEMS)
+        arrays |= example.outputs(params, config, arrays)
+        form.write(temporary, source)
+        made = functions.describe(
+            functions.make(source.config, source.num_frames, batch_size), config.clip.vocab_size
+        )
+        shown = {"frames", "tokens", *(name for one in made.values() for name in one["outputs"])}
+        shown_arrays = {name: arrays[name] for name in sorted(shown)}
+        folder.write_tensors(temporary / example.FILE, shown_arrays)
+        contents = sources.describe(source) | ({"functions": made} if form.has_functions else {})
+        manifest.write(temporary, kind, contents, form.packages)
+        example.check(form.load(temporary), arrays, config)
+    return source
 
 
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, or 1 after saying on stderr what is wrong."""
-    parser = argparse.ArgumentParser(prog="animclip export", description=__doc__)
-    parser.add_argument("source", type=Path, help="a run, or a folder of animclip convert")
+    listed = "\n".join(f"  {name:<12} {form.what}" for name, form in formats().items())
+    parser = argparse.ArgumentParser(
+        prog="animclip export",
+        description=f"{__doc__}\nFORMAT:\n{listed}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("source", type=Path, help="the folder of a run or of a model")
     parser.add_argument("--out", required=True, type=Path, help="the folder to write, a new one")
+    parser.add_argument("--format", required=True, choices=formats(), metavar="FORMAT")
     parser.add_argument(
-        "--format", default="safetensors", choices=["safetensors"], help="what to write"
+        "--batch_size", type=int, help="the only one that a savedmodel takes (default any)"
     )
     options = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, _end)
     try:
+        if options.batch_size is not None and options.format != saved_model.KIND:
+            raise ValueError(f"--batch_size is for --format={saved_model.KIND}; leave it out")
+        if options.batch_size is not None and options.batch_size < 1:
+            raise ValueError(f"--batch_size={options.batch_size}: wanted 1 or more")
         require_new(options.out)
-        export(read(options.source), options.out)
+        source = sources.read(options.source)
+        source = export(source, options.out, options.format, options.batch_size)
     except (OSError, ValueError) as error:
         print(f"animclip export: {error}", file=sys.stderr)
         return 1
-    print(options.out)
+    millions = sum(value.size for value in source.params.values()) / 1e6
+    print(f"{options.out}: {millions:.1f} million parameters, computes what the model does")
+    if left := source.origin.get("left_out"):
+        print(f"left out, for this format has no place for it: {', '.join(left)}")
     return 0
 
 
-def _end(number: int, frame: FrameType | None) -> None:
+def _end(number: int, frame: FrameType | None) -> Any:
     """SIGTERM as an exception, so that nothing half-written stays."""
     sys.exit(128 + number)
 

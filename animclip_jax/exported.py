@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,6 @@ from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.step import graph_definition
 from animclip_jax.weights import folder, rules
 
-KIND = "safetensors"
 # Of a video, for weights that were made for pictures.
 CONVERTED_FRAMES = 12
 # What stands where converted weights have no re-ranker: nearly nothing, and all of it zero.
@@ -49,23 +48,30 @@ def load(directory: Path, devices: Sequence[jax.Device] | None = None) -> Export
       FileNotFoundError: it is not there, or a file of it is missing.
       ValueError: a file has changed, or is of another version or format; names the file.
     """
-    reranks = isinstance(folder.read_config(directory), RetrieverConfig)
-    if reranks or (directory / manifest.MANIFEST).exists():
-        document = manifest.check(directory, KIND)
+    found = folder.load(directory)
+    reranks = isinstance(found[1], RetrieverConfig)
+    if reranks or (directory / manifest.MANIFEST).is_file():
+        document = manifest.read(directory, folder.KIND)
     else:
         document = {"files": manifest.describe(directory)}
-    params, config = whole_model(*folder.load(directory))
+    params, config = whole_model(*found)
     encoder = make_encoder(params, config, devices)
     return Exported(encoder, config, reranks, document, _fingerprint(document))
 
 
 def whole_model(
-    params: dict[str, np.ndarray], config: ClipConfig | RetrieverConfig
-) -> tuple[dict[str, np.ndarray], RetrieverConfig]:
-    """A model that `Encoder` takes; round dual encoders alone a re-ranker whose score is zero."""
+    params: Mapping[str, Any],
+    config: ClipConfig | RetrieverConfig,
+    num_frames: int = CONVERTED_FRAMES,
+) -> tuple[dict[str, Any], RetrieverConfig]:
+    """A model that `Encoder` takes; round dual encoders alone a re-ranker whose score is zero.
+
+    Args:
+      params: by slash-joined path. num_frames: of a video, for dual encoders alone.
+    """
     if isinstance(config, RetrieverConfig):
-        return params, config
-    whole = RetrieverConfig(config, _NO_RERANKER, CONVERTED_FRAMES)
+        return dict(params), config
+    whole = RetrieverConfig(config, _NO_RERANKER, num_frames)
     shapes = rules.parameter_shapes(whole)
     inside = {f"clip/{name}": value for name, value in params.items()}
     rest = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from animclip_jax import json_file
 from animclip_jax.revision import git_commit
-from animclip_jax.weights.folder import read_json
 
 MANIFEST = "manifest.json"
 VERSION = 1
@@ -40,30 +40,40 @@ def write(
     (directory / MANIFEST).write_text(json.dumps(document, indent=1) + "\n")
 
 
+def read(directory: Path, kind: str) -> dict[str, Any]:
+    """The manifest as it was written; says nothing of the files it names.
+
+    Raises:
+      FileNotFoundError: it is not there. ValueError: it is of another kind or version, or changed.
+    """
+    path = directory / MANIFEST
+    document = json_file.read_object(path)
+    found = document.get("kind"), document.get("version")
+    if found != (kind, VERSION):
+        raise ValueError(
+            f"{path}: kind {found[0]!r} version {found[1]!r}, wanted {kind!r} {VERSION}; "
+            f"animclip export --format={kind} makes it"
+        )
+    if document.get("sha256") != _own_checksum(document):
+        raise ValueError(f"{path}: changed since it was written; copy or export the model again")
+    return document
+
+
 def check(directory: Path, kind: str) -> dict[str, Any]:
     """The manifest, when every file it names is as it was written. Other files are not looked at.
 
     Raises:
-      FileNotFoundError: the manifest, or a file it names, is not there.
-      ValueError: it is of another kind or version, or a file has changed; names the file.
+      FileNotFoundError, ValueError: as `read`, or that is so of a file it names.
     """
-    path = directory / MANIFEST
-    document = read_json(path)
-    found = document.get("kind"), document.get("version")
-    if found != (kind, VERSION):
-        raise ValueError(
-            f"{path}: an export of kind {found[0]!r}, version {found[1]!r}; wanted {kind!r}, "
-            f"version {VERSION}: export the model again"
-        )
-    if document.get("sha256") != _own_checksum(document):
-        raise ValueError(f"{path}: changed since it was written: export the model again")
+    document = read(directory, kind)
     for name, file in document["files"].items():
-        if not (directory / name).is_file():
-            raise FileNotFoundError(f"{directory / name}: missing; {path} names it")
-        if checksum(directory / name) != file["sha256"]:
+        path = directory / name
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such file, and {MANIFEST} names it")
+        if checksum(path) != file["sha256"]:
             raise ValueError(
-                f"{directory / name}: not the file that was written, its SHA-256 is another than "
-                f"in {path}: copy or export the model again"
+                f"{path}: changed since it was written, by its SHA-256 in {MANIFEST}; copy or "
+                "export the model again"
             )
     return document
 

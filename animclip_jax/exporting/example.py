@@ -9,42 +9,44 @@ import jax.numpy as jnp
 import numpy as np
 
 from animclip_jax.exported import make_encoder
-from animclip_jax.models.retriever import RetrieverConfig, TextFeatures, VideoFeatures
+from animclip_jax.exporting.functions import VIDEO, Loaded, Named, named_text, named_video
+from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.models.video_code import INT8_MAX, PackedCode, pack, unpack
+from input_pipeline.drawn import raster
 from input_pipeline.drawn.captions import captions
-from input_pipeline.drawn.raster import video
 from input_pipeline.drawn.scene import scene
 from input_pipeline.tokenizer import Tokenizer
 from input_pipeline.video import fit, positions
 
+# Inputs and outputs in an export, for its readers to hold themselves against.
+FILE = "example.safetensors"
 ITEMS = 2
 # What the largest difference may be, over the largest value of the array.
 TOLERANCE = {"float32": 1e-5, "bfloat16": 2.0**-7}
-# How a stored code is called outside; the scales are there where it is int8.
-CODE = ("video_code", "video_code_scales")
+CODE = VIDEO[1:]
+# The video code before it is stored.
+UNROUNDED = "unrounded_code"
 
-Arrays = dict[str, np.ndarray]
 
-
-def inputs(config: RetrieverConfig) -> Arrays:
+def inputs(config: RetrieverConfig, items: int) -> Named:
     """Videos and captions of the embedded world.
 
     Returns:
-      frames uint8 [ITEMS, T, H, W, 3], tokens int32 [ITEMS, L].
+      frames uint8 [B, T, H, W, 3], tokens int32 [B, L], B = items.
     """
-    scenes = [scene("val", index) for index in range(ITEMS)]
+    scenes = [scene("val", index) for index in range(items)]
     size, clips = config.clip.image_size, []
-    for drawn in map(video, scenes):
+    for drawn in map(raster.video, scenes):
         wanted = positions(config.num_frames, len(drawn))
         clips.append(np.stack([fit(drawn[number], size) for number in wanted]))
     tokenizer = Tokenizer(config.clip.context_length, config.clip.vocab_size)
     return {"frames": np.stack(clips), "tokens": tokenizer([captions(at, 1)[0] for at in scenes])}
 
 
-def outputs(params: Arrays, config: RetrieverConfig, given: Arrays) -> Arrays:
+def outputs(params: Named, config: RetrieverConfig, given: Named) -> Named:
     """All that the live model makes of its inputs, by the names that exports have for it.
 
-    `scores` are of each caption with the video of its own row; `unrounded_code` is the video code
+    `scores` are of each caption with the video of its own row; UNROUNDED is the video code
     before it is stored in `config.reranker.code_dtype`.
     """
     unrounded = dataclasses.replace(config.reranker, code_dtype="float32")
@@ -52,32 +54,33 @@ def outputs(params: Arrays, config: RetrieverConfig, given: Arrays) -> Arrays:
         params, dataclasses.replace(config, reranker=unrounded), jax.local_devices()[:1]
     )
     text = live.encode_text(given["tokens"])
-    video = live.encode_video(given["frames"], ITEMS)
+    video = live.encode_video(given["frames"], len(given["frames"]))
     packed = jax.device_get(pack(unpack(video.code, jnp.float32), config.reranker.code_dtype))
     scores = live.fused_scores(text, video._replace(code=packed), None, None)
-    found = text_arrays(text) | video_arrays(video._replace(code=packed))
+    found = named_text(text) | named_video(video._replace(code=packed))
     unrounded_code, _ = video.code
-    return found | {"scores": np.asarray(scores), "unrounded_code": np.asarray(unrounded_code)}
+    found |= {"scores": scores, UNROUNDED: unrounded_code}
+    return {name: np.asarray(value) for name, value in found.items()}
 
 
-def text_arrays(text: TextFeatures) -> Arrays:
-    """Captions' features by the names that exports have for them."""
-    return {
-        "text_embedding": np.asarray(text.embedding),
-        "text_hidden": np.asarray(text.hidden),
-        "text_mask": np.asarray(text.mask),
-    }
+def check(loaded: Loaded, arrays: Named, config: RetrieverConfig) -> None:
+    """Holds each function of an export against the live model.
+
+    Args:
+      arrays: of `inputs` and `outputs`.
+
+    Raises:
+      ValueError: an output is not the live model's; says which and by how much.
+    """
+    for name, function in loaded.items():
+        try:
+            compare(function(arrays), arrays, config)
+        except ValueError as error:
+            raise ValueError(f"{name} is not the live model's: {error}") from error
 
 
-def video_arrays(video: VideoFeatures) -> Arrays:
-    """Videos' features as they are stored, by the names that exports have for them."""
-    values, scales = video.code
-    arrays = {"video_embedding": np.asarray(video.embedding), "video_code": np.asarray(values)}
-    return arrays if scales is None else arrays | {"video_code_scales": np.asarray(scales)}
-
-
-def compare(found: Arrays, wanted: Arrays, config: RetrieverConfig) -> None:
-    """Raises ValueError where an export's outputs are not those of the live model.
+def compare(found: Named, wanted: Named, config: RetrieverConfig) -> None:
+    """Raises ValueError where arrays are not those wanted, or further off than rounding takes them.
 
     Args:
       found: any of the arrays of `outputs`. wanted: all of them.
@@ -87,8 +90,7 @@ def compare(found: Arrays, wanted: Arrays, config: RetrieverConfig) -> None:
         other = wanted[name]
         if value.shape != other.shape or value.dtype != other.dtype:
             raise ValueError(
-                f"the export is not the model: {name} is {value.dtype} {value.shape}, wanted "
-                f"{other.dtype} {other.shape}"
+                f"{name} is {value.dtype} {value.shape}, wanted {other.dtype} {other.shape}"
             )
         if name in CODE:
             continue
@@ -99,7 +101,7 @@ def compare(found: Arrays, wanted: Arrays, config: RetrieverConfig) -> None:
         # with each other: each must be the unrounded one to the nearest of its own steps.
         values, scales = (jnp.asarray(found[name]) if name in found else None for name in CODE)
         assert values is not None
-        exact = wanted["unrounded_code"].astype(np.float32)
+        exact = wanted[UNROUNDED].astype(np.float32)
         step = {"int8": 1 / INT8_MAX, "bfloat16": 2.0**-8, "float32": 0.0}
         share = step[config.reranker.code_dtype] / 2 + tolerance
         allowed = share * np.max(np.abs(exact), axis=-1, keepdims=True)
@@ -113,6 +115,5 @@ def compare(found: Arrays, wanted: Arrays, config: RetrieverConfig) -> None:
 def _require_near(name: str, difference: np.ndarray, allowed: np.ndarray | float) -> None:
     if not np.all(np.abs(difference) <= allowed):  # Nor is NaN.
         raise ValueError(
-            f"the export is not the model: {name} differs by {np.max(np.abs(difference)):.1e}, "
-            f"allowed are {np.max(allowed):.1e}"
+            f"{name} differs by {np.max(np.abs(difference)):.1e}, allowed are {np.max(allowed):.1e}"
         )

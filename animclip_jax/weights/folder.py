@@ -17,6 +17,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from animclip_jax import json_file, manifest
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
@@ -26,6 +27,8 @@ from animclip_jax.weights import architecture, rules
 
 CONFIG, TENSORS = "config.json", "model.safetensors"
 FORMAT, VERSION = "animclip", 1
+# Our folder in the manifest of an export.
+KIND = "safetensors"
 # Where the dual encoders' parameters lie among those of the whole model.
 _INSIDE = "clip/"
 
@@ -72,9 +75,12 @@ def load(directory: Path) -> tuple[dict[str, np.ndarray], ClipConfig | Retriever
     """Our folder -> parameters by slash-joined path, and the configuration of what they are of.
 
     Raises:
-      FileNotFoundError, ValueError: it is not there, is of another format, or its parameters are
-        not those of the architecture; names all that are not.
+      FileNotFoundError, ValueError: it is not there, is of another format, is not what its manifest
+        says where it has one, or its parameters are not those of the architecture; names all that
+        are not.
     """
+    if (directory / manifest.MANIFEST).is_file():
+        manifest.check(directory, KIND)
     config = read_config(directory)
     params = read_tensors(directory / TENSORS)
     wanted = rules.parameter_shapes(config)
@@ -108,7 +114,7 @@ def dual_encoders(
 def read_config(directory: Path) -> ClipConfig | RetrieverConfig:
     """What the config.json of our folder says; raises as `load`."""
     path = directory / CONFIG
-    document = read_json(path)
+    document = json_file.read_object(path)
     found = document.pop("format", None), document.pop("version", None)
     if found != (FORMAT, VERSION):
         raise ValueError(
@@ -131,19 +137,6 @@ def read_config(directory: Path) -> ClipConfig | RetrieverConfig:
         raise ValueError(f"{path}: {error}") from error
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """An object of a JSON file. Raises FileNotFoundError, or ValueError if it is none."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    try:
-        document = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path}: no JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise ValueError(f"{path}: found {type(document).__name__}, wanted an object")
-    return document
-
-
 def read_tensors(path: Path) -> dict[str, np.ndarray]:
     """All tensors of a safetensors file. Raises FileNotFoundError, or ValueError if it is none."""
     if not path.is_file():
@@ -154,9 +147,14 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{path}: no safetensors file: {error}") from error
 
 
+def write_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
+    """Writes a safetensors file that whoever may read its folder may read."""
+    # transformers reads files that say "pt" there, which means the layout of the names alone.
+    safetensors.numpy.save_file(dict(tensors), path, metadata={"format": "pt"})
+    # It was written for its owner's eyes alone, whatever the umask.
+    path.chmod(path.parent.stat().st_mode & 0o666)
+
+
 def _write(directory: Path, document: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
     (directory / CONFIG).write_text(json.dumps(document, indent=2) + "\n")
-    # transformers reads files that say "pt" there, which means the layout of the names alone.
-    safetensors.numpy.save_file(dict(tensors), directory / TENSORS, metadata={"format": "pt"})
-    # It writes for its owner's eyes alone, whatever the umask.
-    (directory / TENSORS).chmod((directory / CONFIG).stat().st_mode)
+    write_tensors(directory / TENSORS, tensors)
