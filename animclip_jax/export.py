@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from animclip_jax import exported, manifest
 from animclip_jax.exporting import example, functions, hugging_face, own, saved_model, stablehlo
@@ -78,7 +78,8 @@ def export(source: Source, out: Path, kind: str, batch_size: int | None = None) 
     form = formats(batch_size)[kind]
     if not form.takes_all:
         source = sources.dual_encoders(source)
-    params, config = exported.whole_model(source.params, source.config, source.num_frames)
+    config = exported.whole_config(source.config, source.num_frames)
+    params = exported.whole_params(source.params, source.config, source.num_frames)
     with new_folder(out) as temporary:
         arrays = example.inputs(config, batch_size or example.ITEMS)
         arrays |= example.outputs(params, config, arrays)
@@ -110,7 +111,7 @@ def main(argv: list[str] | None = None) -> int:
         "--batch_size", type=int, help="the only one that a savedmodel takes (default any)"
     )
     options = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, _end)
+    before = signal.signal(signal.SIGTERM, _end)
     try:
         if options.batch_size is not None and options.format != saved_model.KIND:
             raise ValueError(f"--batch_size is for --format={saved_model.KIND}; leave it out")
@@ -122,6 +123,8 @@ def main(argv: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f"animclip export: {error}", file=sys.stderr)
         return 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
     millions = sum(value.size for value in source.params.values()) / 1e6
     print(f"{options.out}: {millions:.1f} million parameters, computes what the model does")
     if left := source.origin.get("left_out"):
@@ -129,7 +132,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _end(number: int, frame: FrameType | None) -> Any:
+def _end(number: int, frame: FrameType | None) -> None:
     """SIGTERM as an exception, so that nothing half-written stays."""
     sys.exit(128 + number)
 

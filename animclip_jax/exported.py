@@ -54,28 +54,37 @@ def load(directory: Path, devices: Sequence[jax.Device] | None = None) -> Export
         document = manifest.read(directory, folder.KIND)
     else:
         document = {"files": manifest.describe(directory)}
-    params, config = whole_model(*found)
-    encoder = make_encoder(params, config, devices)
+    config = whole_config(found[1])
+    encoder = make_encoder(whole_params(*found), config, devices)
     return Exported(encoder, config, reranks, document, _fingerprint(document))
 
 
-def whole_model(
+def whole_config(
+    config: ClipConfig | RetrieverConfig, num_frames: int = CONVERTED_FRAMES
+) -> RetrieverConfig:
+    """A model that `Encoder` takes: for dual encoders alone one whose re-ranker scores zero.
+
+    Args:
+      num_frames: of a video, for dual encoders alone.
+    """
+    if isinstance(config, RetrieverConfig):
+        return config
+    return RetrieverConfig(config, _NO_RERANKER, num_frames)
+
+
+def whole_params(
     params: Mapping[str, Any],
     config: ClipConfig | RetrieverConfig,
     num_frames: int = CONVERTED_FRAMES,
-) -> tuple[dict[str, Any], RetrieverConfig]:
-    """A model that `Encoder` takes; round dual encoders alone a re-ranker whose score is zero.
-
-    Args:
-      params: by slash-joined path. num_frames: of a video, for dual encoders alone.
-    """
+) -> dict[str, Any]:
+    """The parameters of `whole_config`'s model, by slash-joined path as those given."""
     if isinstance(config, RetrieverConfig):
-        return dict(params), config
-    whole = RetrieverConfig(config, _NO_RERANKER, num_frames)
-    shapes = rules.parameter_shapes(whole)
-    inside = {f"clip/{name}": value for name, value in params.items()}
-    rest = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-    return rest | inside, whole
+        return dict(params)
+    found = {f"clip/{name}": value for name, value in params.items()}
+    for name, shape in rules.parameter_shapes(whole_config(config, num_frames)).items():
+        if name not in found:
+            found[name] = np.zeros(shape, np.float32)
+    return found
 
 
 def make_encoder(

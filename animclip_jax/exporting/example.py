@@ -24,8 +24,9 @@ ITEMS = 2
 # What the largest difference may be, over the largest value of the array.
 TOLERANCE = {"float32": 1e-5, "bfloat16": 2.0**-7}
 CODE = VIDEO[1:]
-# The video code before it is stored.
-UNROUNDED = "unrounded_code"
+# What no export gives, and what it is held against needs: the video code before it is stored, and
+# what cosines are multiplied by in scores.
+UNROUNDED, LOGIT_SCALE = "unrounded_code", "logit_scale"
 
 
 def inputs(config: RetrieverConfig, items: int) -> Named:
@@ -46,8 +47,7 @@ def inputs(config: RetrieverConfig, items: int) -> Named:
 def outputs(params: Named, config: RetrieverConfig, given: Named) -> Named:
     """All that the live model makes of its inputs, by the names that exports have for it.
 
-    `scores` are of each caption with the video of its own row; UNROUNDED is the video code
-    before it is stored in `config.reranker.code_dtype`.
+    `scores` are of each caption with the video of its own row.
     """
     unrounded = dataclasses.replace(config.reranker, code_dtype="float32")
     live = make_encoder(
@@ -59,7 +59,7 @@ def outputs(params: Named, config: RetrieverConfig, given: Named) -> Named:
     scores = live.fused_scores(text, video._replace(code=packed), None, None)
     found = named_text(text) | named_video(video._replace(code=packed))
     unrounded_code, _ = video.code
-    found |= {"scores": scores, UNROUNDED: unrounded_code}
+    found |= {"scores": scores, LOGIT_SCALE: live.logit_scale, UNROUNDED: unrounded_code}
     return {name: np.asarray(value) for name, value in found.items()}
 
 
@@ -94,7 +94,11 @@ def compare(found: Named, wanted: Named, config: RetrieverConfig) -> None:
             )
         if name in CODE:
             continue
-        allowed = tolerance * np.max(np.abs(other.astype(np.float32)))
+        largest = np.max(np.abs(other.astype(np.float32)))
+        if name == "scores":
+            # Sums of terms that may be larger than they are.
+            largest = max(largest, wanted[LOGIT_SCALE])
+        allowed = tolerance * largest
         _require_near(name, value.astype(np.float32) - other.astype(np.float32), allowed)
     if "video_code" in found:
         # Two programs round a value between two steps to either, so stored codes aren't compared

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx, traverse_util
 
-from animclip_jax.exported import whole_model
+from animclip_jax.exported import whole_config, whole_params
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.retriever import Retriever, RetrieverConfig, TextFeatures, VideoFeatures
 from animclip_jax.models.video_code import PackedCode
@@ -30,7 +30,6 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 # no scales.
 TEXT = ("text_embedding", "text_hidden", "text_mask")
 VIDEO = ("video_embedding", "video_code", "video_code_scales")
-
 
 Named = dict[str, Any]
 # An export that has been loaded: functions by name, of arrays among which their inputs are.
@@ -112,11 +111,11 @@ def make(
         length; None leaves both sizes to who calls.
     """
     reranks = isinstance(config, RetrieverConfig)
-    _, whole_config = whole_model({}, config, num_frames)
-    graphdef = graph_definition(whole_config)
+    whole = whole_config(config, num_frames)
+    graphdef = graph_definition(whole)
 
     def model(params: Mapping[str, Any]) -> Retriever:
-        every, _ = whole_model(params, config, num_frames)
+        every = whole_params(params, config, num_frames)
         return nnx.merge(graphdef, traverse_util.unflatten_dict(every, sep="/"))
 
     def encode_text(params: Mapping[str, Any], given: Named) -> Named:
@@ -124,8 +123,8 @@ def make(
         return found if reranks else {TEXT[0]: found[TEXT[0]]}
 
     def video_code(params: Mapping[str, Any], given: Named) -> Named:
-        whole = model(params)
-        return named_video(whole.stored(whole.encode_video(given["frames"] / 255.0)))
+        merged = model(params)
+        return named_video(merged.stored(merged.encode_video(given["frames"] / 255.0)))
 
     def encode_video(params: Mapping[str, Any], given: Named) -> Named:
         return {VIDEO[0]: video_code(params, given)[VIDEO[0]]}
@@ -133,7 +132,7 @@ def make(
     def rerank(params: Mapping[str, Any], given: Named) -> Named:
         return {"scores": model(params).fused_scores(*features(given))}
 
-    clip = whole_config.clip
+    clip = whole.clip
     batch: Any = batch_size
     batch_alone: Any = batch_size
     length: Any = clip.context_length

@@ -46,6 +46,10 @@ def load(directory: Path) -> functions.Loaded:
       FileNotFoundError, ValueError: a file is missing, has changed or can't be read; names it.
     """
     num_frames = manifest.check(directory, KIND)["frames"]["shape"][1]
-    params, config = exported.whole_model(*weights_source.read(directory), num_frames)
-    encoder = exported.make_encoder(params, config, jax.local_devices()[:1])
+    params, config = weights_source.read(directory)
+    encoder = exported.make_encoder(
+        exported.whole_params(params, config, num_frames),
+        exported.whole_config(config, num_frames),
+        jax.local_devices()[:1],
+    )
     return functions.of_encoder(encoder, reranks=False)

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from animclip_jax import manifest
-from animclip_jax.exported import whole_model
+from animclip_jax.exported import whole_config
 from animclip_jax.exporting.functions import PLATFORMS, Loaded, Named, make, without_paths
 from animclip_jax.exporting.source import Source
 
@@ -31,7 +31,7 @@ def write(directory: Path, source: Source, batch_size: int | None) -> None:
       ValueError: the packages here can't; says what they lack.
     """
     tf, jax2tf = _import()
-    clip = whole_model({}, source.config)[1].clip
+    clip = whole_config(source.config).clip
     module = tf.Module()
     module.parameters = {name: tf.Variable(value) for name, value in source.params.items()}
     signatures = {}

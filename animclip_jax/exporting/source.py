@@ -34,11 +34,10 @@ def read(directory: Path) -> Source:
     """Raises OSError or ValueError where it is neither, or can't be read; names the file."""
     if (directory / folder.TENSORS).is_file():
         params, config = folder.load(directory)
-        whole = exported.whole_model({}, config)[1]
         origin = {}
         if (directory / manifest.MANIFEST).is_file():
             origin = manifest.read(directory, folder.KIND)["origin"]
-        return Source(params, config, whole.num_frames, origin)
+        return Source(params, config, exported.whole_config(config).num_frames, origin)
     config = settings.retriever(runs.read_config(directory))
     mesh = sharding.make_mesh(sharding.MeshConfig(data=1, fsdp=1), jax.local_devices()[:1])
     steps, tree = load_params(directory, mesh)
@@ -59,7 +58,7 @@ def dual_encoders(source: Source) -> Source:
 
 def describe(source: Source) -> dict[str, Any]:
     """What a manifest says of the model, whatever the format."""
-    config = exported.whole_model({}, source.config, source.num_frames)[1]
+    config = exported.whole_config(source.config, source.num_frames)
     clip, whole = config.clip, isinstance(source.config, RetrieverConfig)
     return {
         "origin": source.origin,
