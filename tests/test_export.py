@@ -16,7 +16,7 @@ from animclip_jax.exporting import functions
 from animclip_jax.step import TrainState
 from animclip_jax.weights import folder
 from configs import quickstart
-from tests.exporting.models import CLIP, source
+from tests.exporting.models import CLIP, batch_size, source
 from tests.weights.reference import GOLDEN
 
 FORMATS = tuple(export.formats())
@@ -55,7 +55,7 @@ def test_a_run_becomes_a_folder_and_that_any_format(run, tmp_path, capsys):
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_manifest_says_what_is_needed_to_use_it(kind, tmp_path):
-    export.export(source(), tmp_path / "out", kind)
+    export.export(source(), tmp_path / "out", kind, batch_size(kind))
     found = manifest.check(tmp_path / "out", kind)
     assert found["frames"]["shape"] == ["batch", 3, 32, 32, 3]
     assert found["tokens"]["range"] == [0, 99] and found["packages"]["jax"]
@@ -64,10 +64,11 @@ def test_a_manifest_says_what_is_needed_to_use_it(kind, tmp_path):
              if path.is_file()}  # fmt: skip
     assert there == {*found["files"], manifest.MANIFEST}
     if kind in ("stablehlo", "savedmodel"):
+        sizes = [2, 12] if batch_size(kind) else ["batch", "length"]
         scores = found["functions"]["rerank"]["outputs"]["scores"]
-        assert scores == {"dtype": "float32", "shape": ["batch"]}
+        assert scores == {"dtype": "float32", "shape": sizes[:1]}
         tokens = found["functions"]["encode_text"]["inputs"]["tokens"]
-        assert tokens == {"dtype": "int32", "shape": ["batch", "length"], "range": [0, 99]}
+        assert tokens == {"dtype": "int32", "shape": sizes, "range": [0, 99]}
     for path in (tmp_path / "out").rglob("*"):
         assert not path.is_file() or str(Path(export.__file__).parents[1]).encode() not in (
             path.read_bytes()
@@ -91,7 +92,8 @@ def test_what_a_format_has_no_place_for_is_said(tmp_path, capsys):
 def test_converted_weights_without_training(kind, tmp_path):
     there = str(tmp_path / "clip")
     assert convert.main([str(GOLDEN / "openai.pt"), "--out", there]) == 0
-    assert export.main([there, "--out", str(tmp_path / "out"), "--format", kind]) == 0
+    size = [f"--batch_size={batch_size(kind)}"] if batch_size(kind) else []
+    assert export.main([there, "--out", str(tmp_path / "out"), "--format", kind, *size]) == 0
     found = manifest.check(tmp_path / "out", kind)
     assert not found["reranks"] and set(found["config"]) == {"clip"}
     loaded = export.formats()[kind].load(tmp_path / "out")
@@ -125,7 +127,7 @@ def test_what_does_not_compute_the_same_is_no_export(kind, tmp_path, monkeypatch
 
         monkeypatch.setattr(export.saved_model, "make", other)
     with pytest.raises(ValueError, match="encode_text is not the live model's: text_embedding"):
-        export.export(given, tmp_path / "out", kind)
+        export.export(given, tmp_path / "out", kind, batch_size(kind))
     assert list(tmp_path.iterdir()) == []
 
 

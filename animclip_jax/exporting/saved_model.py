@@ -71,8 +71,17 @@ def _call(converted: Any, parameters: Named, **given: Any) -> Named:
 
 
 def _run(signature: Any, given: Named) -> Named:
+    tf, _ = _import()
     _, inputs = signature.structured_input_signature
-    found = signature(**{name: given[name] for name in inputs})
+    try:
+        found = signature(**{name: given[name] for name in inputs})
+    except tf.errors.OpError as error:
+        # Checks of sizes that are not fixed are what an older TensorFlow can't read.
+        reason = " ".join(error.message.split())[:400]
+        raise ValueError(
+            f"TensorFlow {tf.__version__} can't run what JAX {jax.__version__} wrote; with one "
+            f"batch size it may, --batch_size=8: {reason}"
+        ) from error
     return {name: np.asarray(value) for name, value in found.items()}
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 
 from animclip_jax.exporting.source import Source
@@ -10,6 +11,8 @@ from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.weights import rules
 from tests.models.test_retriever import CONFIG, TEMPORAL
 
+# TensorFlow 2.21 reads no SavedModel of any batch size that a later JAX than 0.10 wrote.
+ANY_BATCH = tuple(int(part) for part in jax.__version__.split(".")[:2]) < (0, 11)
 WHOLE = TEMPORAL
 CLIP = CONFIG.clip
 FRAMES = WHOLE.num_frames
@@ -23,6 +26,11 @@ def source(config: ClipConfig | RetrieverConfig = WHOLE, seed: int = 0) -> Sourc
         for name, shape in shapes.items()
     }
     return Source(params, config, FRAMES, {"steps": 7})
+
+
+def batch_size(kind: str) -> int | None:
+    """What `export` is given for a format."""
+    return 2 if kind == "savedmodel" and not ANY_BATCH else None
 
 
 def bfloat16(config: RetrieverConfig = WHOLE) -> RetrieverConfig:
