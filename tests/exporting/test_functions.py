@@ -53,9 +53,9 @@ def test_sizes_are_the_callers_or_given():
     assert not re.search("batch|length", str(fixed))
 
 
-def test_the_name_filter_goes_when_the_block_ends():
-    before = jax.config.jax_hlo_source_file_canonicalization_regex
+def test_the_setting_goes_when_the_block_ends():
+    before = jax.config.jax_traceback_in_locations_limit
     with pytest.raises(RuntimeError), functions.without_paths():
-        assert jax.config.jax_hlo_source_file_canonicalization_regex == ".*/"
+        assert jax.config.jax_traceback_in_locations_limit == 0 != before
         raise RuntimeError
-    assert jax.config.jax_hlo_source_file_canonicalization_regex == before
+    assert jax.config.jax_traceback_in_locations_limit == before
