@@ -32,6 +32,9 @@ VERBS = {
     "animate": "film a photo as training does, into a .gif, an .mp4 or a contact sheet",
     "export": "write a trained model in a form that others read",
     "convert": "turn published CLIP weights into ours, or ours into Hugging Face's layout",
+    "index": "make a folder of videos searchable, or bring its index up to date",
+    "search": "find moments of indexed videos by a sentence, a picture or a video",
+    "serve": "search an index in the browser",
     "report": "gather the results of a run or a sweep into one page",
 }
 # What holds the packages: the checkout, or site-packages.

@@ -100,7 +100,7 @@ def frames_of(spool: str | os.PathLike[str], settings: SegmentSettings) -> np.nd
 
 
 def _parts_a_window(seconds: float, settings: SegmentSettings) -> int:
-    """Parts of a window so long: an odd multiple of T, so that the middles of T are among theirs."""
+    """Parts of such a window: an odd multiple of T, so that the middles of T are among theirs."""
     multiple = math.ceil(seconds / SECONDS_BETWEEN / settings.num_frames)
     return settings.num_frames * (multiple + 1 - multiple % 2)
 

@@ -1,7 +1,7 @@
 """What an index holds: catalogue.json, which alone says what counts, and a lock for its writer.
 
-Features lie in shards (shards.py). A shard is written whole before the catalogue that names it takes
-the place of the one before, in one step: a kill at any moment leaves the one or the other.
+Features lie in shards (shards.py). A shard is written whole before the catalogue that names it
+takes the place of the one before, in one step: a kill at any moment leaves the one or the other.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ def read(directory: Path) -> Catalogue:
         document: dict[str, Any] = json.loads(path.read_text())
         found = document.pop("format"), document.pop("version")
         if found != (FORMAT, VERSION):
-            raise ValueError(f"format {found[0]!r} version {found[1]!r}, wanted {FORMAT!r} {VERSION}")
+            raise ValueError(
+                f"format {found[0]!r} version {found[1]!r}, wanted {FORMAT!r} {VERSION}"
+            )
         settings = SegmentSettings(**document.pop("settings"))
         videos = {
             name: Video(Stamp(*stamp), *rest)

@@ -39,7 +39,9 @@ class Rows(NamedTuple):
             scales = None if code.scales is None else np.asarray(code.scales[rows])
             code = PackedCode(np.asarray(code.values[rows]), scales)
         thumbnails = [self.thumbnails[row] for row in rows]
-        return Rows(np.asarray(self.embedding[rows]), code, np.asarray(self.times[rows]), thumbnails)
+        return Rows(
+            np.asarray(self.embedding[rows]), code, np.asarray(self.times[rows]), thumbnails
+        )
 
 
 class _Thumbnails(Sequence[bytes]):

@@ -27,16 +27,17 @@ from input_pipeline import quarantine, workers
 from input_pipeline.segments import Segment, SegmentSettings, frames_of, read_segments
 
 # By their names, for a folder of videos holds other files too.
-SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .qt .3gp .3g2 .mkv .webm .avi .divx .ts .mts .m2ts .mpg .mpeg .m1v .m2v .vob"
-    " .wmv .asf .flv .f4v .swf .ogv .ogg .rm .rmvb .gif .h264 .264 .hevc .265 .mjpeg .mjpg .ivf"
-    " .obu .dv .mxf .nut".split()
+SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".divx", ".ts"),
+    *(".mts", ".m2ts", ".mpg", ".mpeg", ".m1v", ".m2v", ".vob", ".wmv", ".asf", ".flv", ".f4v"),
+    *(".swf", ".ogv", ".ogg", ".rm", ".rmvb", ".gif", ".h264", ".264", ".hevc", ".265", ".mjpeg"),
+    *(".mjpg", ".ivf", ".obu", ".dv", ".mxf", ".nut"),
 )
 # Kept together, whichever comes first.
 FLUSH_SECONDS, FLUSH_SEGMENTS = 30.0, 4096
 # Shards beyond which, and share of their rows beyond which, an index is written anew as one shard.
 MAX_SHARDS, MAX_DEAD = 16, 0.25
-_SPOOL = "frames"
+_SPOOL = "frames."
 
 
 @dataclass(frozen=True)
@@ -203,9 +204,10 @@ class _Update:
 
     def index(self, todo: list[str], listing: Listing) -> None:
         """Reads and embeds videos, and keeps what is done at times."""
-        spool = self.directory / _SPOOL
         if not todo:
             return
+        # Decoders of a run that was killed may still be at work: its folder is another one.
+        spool = self.directory / f"{_SPOOL}{os.getpid()}"
         spool.mkdir()
         tasks = ((self.root / name, spool / str(number)) for number, name in enumerate(todo))
         settings = self.catalogue.settings
@@ -284,8 +286,7 @@ class _Update:
                 read[video.shard].take(np.arange(video.first, video.first + video.segments))
                 for video in before.values()
             )
-            if living:
-                shards.write(self.directory, merged, living, parts)
+            shards.write(self.directory, merged, living, parts)
             first = 0
             for name, video in before.items():
                 self.catalogue.videos[name] = video._replace(shard=merged, first=first)
@@ -310,4 +311,5 @@ def _rows(pending: _Pending, reranks: bool) -> shards.Rows:
 
 
 def _clear_spool(directory: Path) -> None:
-    shutil.rmtree(directory / _SPOOL, ignore_errors=True)
+    for path in directory.glob(f"{_SPOOL}*"):
+        shutil.rmtree(path, ignore_errors=True)
