@@ -118,7 +118,9 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=512)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else error
-        raise OSError(f"can't listen on {host} port {port}: {reason}; --port=0 takes a free one") from error
+        raise OSError(
+            f"can't listen on {host} port {port}: {reason}; --port=0 takes a free one"
+        ) from error
 
 
 def _url(host: str, port: int) -> str:

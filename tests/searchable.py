@@ -9,8 +9,9 @@ from flax import nnx, traverse_util
 
 from animclip_jax import exported, manifest
 from animclip_jax.models.retriever import Retriever
-from animclip_jax.video_index.update import Effort
+from animclip_jax.video_index.update import Effort, Summary, update
 from animclip_jax.weights import folder
+from input_pipeline.segments import SegmentSettings
 from input_pipeline.video import write_video
 from input_pipeline.workers import Limits
 from tests.models.test_retriever import CONFIG
@@ -40,6 +41,14 @@ def _parameters(model: nnx.Module) -> dict[str, np.ndarray]:
     tree = nnx.to_pure_dict(nnx.state(model, nnx.Param))
     flat = traverse_util.flatten_dict(jax.device_get(tree))
     return {"/".join(map(str, path)): np.asarray(value) for path, value in flat.items()}
+
+
+def settings_of(model: exported.Exported) -> SegmentSettings:
+    return SegmentSettings(model.config.num_frames, model.config.clip.image_size)
+
+
+def index(videos: Path, out: Path, model: exported.Exported, path: Path) -> Summary:
+    return update(out, videos, model, path, settings_of(model), EFFORT)
 
 
 def shot(colour: tuple[int, int, int], count: int, seed: int = 0) -> np.ndarray:

@@ -36,13 +36,13 @@ def api_page(openapi: dict[str, Any]) -> str:
 def _operation(method: str, path: str, operation: dict[str, Any]) -> Html:
     parts = [element("h2", element("code", f"{method.upper()} {path}"))]
     parts.append(element("p", operation["summary"]))
-    rows = [
-        (one["name"], one["in"], one["description"]) for one in operation.get("parameters", [])
-    ]
+    rows = [(one["name"], one["in"], one["description"]) for one in operation.get("parameters", [])]
     if "requestBody" in operation:
         body = operation["requestBody"]
         rows.append((", ".join(body["content"]), "body", body["description"]))
-    rows += [(status, "answer", one["description"]) for status, one in operation["responses"].items()]
+    rows += [
+        (status, "answer", one["description"]) for status, one in operation["responses"].items()
+    ]
     table = join(*(element("tr", *(element("td", cell) for cell in row)) for row in rows))
     parts.append(element("table", element("tbody", table)))
     return element("section", *parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -50,8 +51,8 @@ def make_app(searcher: Searcher, max_waiting: int = 32) -> Starlette:
         Route("/api/index", service.tell_index),
         Route("/api/search", service.search_text, methods=["GET"]),
         Route("/api/search", service.search_picture, methods=["POST"]),
-        Route("/thumbnail/{segment:int}", service.thumbnail),
-        Route("/video/{segment:int}", service.video),
+        Route("/thumbnail/{segment}", service.thumbnail),
+        Route("/video/{segment}", service.video),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _explain})  # type: ignore[dict-item]
     app.router.redirect_slashes = False
@@ -79,7 +80,6 @@ class _Service:
         self.searcher, self.max_waiting = searcher, max_waiting
         self.index = searcher.index
         self.root = self.index.root.resolve()
-        self.most = min(MAX_RESULTS, searcher.num_candidates)
         self.waiting = 0
         self.thread = ThreadPoolExecutor(1, "search")
 
@@ -136,16 +136,16 @@ class _Service:
         return path if path.is_relative_to(self.root) and path.is_file() else None
 
     def _segment(self, request: Request) -> int:
-        number = request.path_params["segment"]
-        if number >= len(self.index):
-            raise HTTPException(404, f"segment {number}: there are {len(self.index)}")
+        number = _number(request.path_params["segment"])
+        if number is None or number >= len(self.index):
+            raise HTTPException(404, f"no such segment; there are 0 to {len(self.index) - 1}")
         return number
 
     def _count(self, request: Request) -> int:
-        text = request.query_params.get("n", str(min(DEFAULT_RESULTS, self.most)))
-        if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_RESULTS):
+        count = _number(request.query_params.get("n", str(DEFAULT_RESULTS)))
+        if count is None or not 1 <= count <= MAX_RESULTS:
             raise HTTPException(400, f"n: wanted a number from 1 to {MAX_RESULTS}")
-        return min(int(text), self.most)
+        return min(count, self.searcher.num_candidates)
 
     async def _in_turn(self, function: Callable[[Any], T], given: Any) -> T:
         if self.waiting >= self.max_waiting:
@@ -183,6 +183,11 @@ async def _body(request: Request) -> bytes:
         if len(data) > MAX_PICTURE_BYTES:
             raise HTTPException(413, f"over {MAX_PICTURE_BYTES} bytes", {"connection": "close"})
     return bytes(data)
+
+
+def _number(text: str) -> int | None:
+    """A number of a sane length."""
+    return int(text) if re.fullmatch("[0-9]{1,12}", text) else None
 
 
 def media_type(name: str) -> str:

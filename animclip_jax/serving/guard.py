@@ -64,9 +64,9 @@ class Guard:
         if len(hosts) != 1 or not self._is_ours(hosts[0]):
             return refused(421, "this server is not known by that name; --allowed_host adds one")
         origin = request.headers.get("origin")
-        if method not in ("GET", "HEAD") and origin is not None:
-            if _netloc(origin) != hosts[0]:
-                return refused(403, "asked by a page of another server")
+        foreign = origin is not None and _netloc(origin) != hosts[0]
+        if foreign and method not in ("GET", "HEAD"):
+            return refused(403, "asked by a page of another server")
         return self._ask_for_token(request) if self.token else None
 
     def _is_ours(self, host: str) -> bool:
@@ -82,8 +82,8 @@ class Guard:
             return None
         if self._is_token(request.cookies.get(COOKIE, "")):
             return None
-        query = parse_qs(request.url.query)
-        if request.url.path == "/" and self._is_token(query.get("token", [""])[-1]):
+        query = parse_qs(request.scope["query_string"].decode("latin-1"))
+        if request.scope["path"] == "/" and self._is_token(query.get("token", [""])[-1]):
             assert self.token is not None
             answer = RedirectResponse("/", 303)
             answer.set_cookie(COOKIE, self.token, httponly=True, samesite="strict")

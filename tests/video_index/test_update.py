@@ -1,5 +1,6 @@
 """Updates of an index: what is new costs, what is not is left alone, a kill loses nothing."""
 
+import dataclasses
 import json
 import os
 import random
@@ -36,7 +37,7 @@ def own(indexed, tmp_path):
 
 
 @pytest.fixture
-def again(own, model, model_path, settings, monkeypatch):
+def again(own, search_model, search_model_path, monkeypatch):
     """Brings `own` up to date; returns the summary, and the files that were read."""
 
     def run(effort=EFFORT, **changed):
@@ -51,9 +52,10 @@ def again(own, model, model_path, settings, monkeypatch):
             return processes(function, listed(), *rest)
 
         monkeypatch.setattr(update.workers, "run", watched)
-        given = {"model": model, "settings": settings} | changed
+        given = {"model": search_model, "settings": searchable.settings_of(search_model)} | changed
         root = own.parent / "videos"
-        done = update.update(own, root, given["model"], model_path, given["settings"], effort)
+        where = search_model_path
+        done = update.update(own, root, given["model"], where, given["settings"], effort)
         return done, read
 
     return run
@@ -75,7 +77,8 @@ def contents(directory: Path) -> dict[tuple[str, float], tuple]:
     }
 
 
-def test_segments_hold_what_the_model_makes_of_them(indexed, model):
+def test_segments_hold_what_the_model_makes_of_them(indexed, search_model):
+    model = search_model
     index = Index(indexed)
     assert index.num_videos == 5
     counts = {name: index.names.count(name) for name in index.names}
@@ -145,7 +148,7 @@ def test_a_broken_file_is_quarantined_with_its_reason(own, again):
     (line,) = map(json.loads, (own / "quarantine.jsonl").read_text().splitlines())
     assert line["file"] == "broken.mp4" and "can't be decoded as a video" in line["reason"]
     assert again()[1] == [], "as it is known to be broken"
-    assert again(EFFORT.__class__(**vars(EFFORT) | {"retry": True}))[1] == ["broken.mp4"]
+    assert again(dataclasses.replace(EFFORT, retry=True))[1] == ["broken.mp4"]
     video.write_video(path, shot(RED, 9), 8)
     done, read = again()
     assert read == ["broken.mp4"] and not done.quarantined
@@ -166,8 +169,10 @@ def test_links_out_and_hidden_files_are_left_alone(own, again, tmp_path):
     assert read == ["inner.mp4"] and done.listing.outside == ["link.mp4"]
 
 
-def test_another_model_other_settings_another_folder_are_refused(own, again, model, tmp_path):
-    other = model._replace(fingerprint="f" * 64)
+def test_another_model_other_settings_another_folder_are_refused(
+    own, again, search_model, tmp_path
+):
+    other = search_model._replace(fingerprint="f" * 64)
     with pytest.raises(ValueError, match="an index with another model"):
         again(model=other)
     with pytest.raises(ValueError, match="an index with another settings"):
@@ -175,7 +180,7 @@ def test_another_model_other_settings_another_folder_are_refused(own, again, mod
     with pytest.raises(ValueError, match="an index with another root"):
         (tmp_path / "elsewhere").mkdir()
         settings = SegmentSettings(3, 32)
-        update.update(own, tmp_path / "elsewhere", model, tmp_path, settings, EFFORT)
+        update.update(own, tmp_path / "elsewhere", search_model, tmp_path, settings, EFFORT)
 
 
 def test_one_writer_at_a_time(own, again):
@@ -183,22 +188,24 @@ def test_one_writer_at_a_time(own, again):
         again()
 
 
-def test_an_index_inside_its_folder_does_not_index_itself(model, model_path, settings, tmp_path):
+def test_an_index_inside_its_folder_does_not_index_itself(
+    search_model, search_model_path, tmp_path
+):
     videos = searchable.write_videos(tmp_path / "videos")
-    done = update.update(videos / "index", videos, model, model_path, settings, EFFORT)
+    done = searchable.index(videos, videos / "index", search_model, search_model_path)
     assert done.videos == 5
     assert update.list_videos(videos, videos / "index").others == 0
 
 
 @pytest.mark.slow
-def test_kills_at_any_moment_leave_an_undisturbed_index(indexed, model_path, tmp_path):
+def test_kills_at_any_moment_leave_an_undisturbed_index(indexed, search_model_path, tmp_path):
     videos, out = indexed.parent / "videos", tmp_path / "index"
     program = (
         "import sys; from animclip_jax.video_index import update\n"
         "update.FLUSH_SECONDS = 0.0\n"
         "from animclip_jax import index; sys.exit(index.main(sys.argv[1:]))"
     )
-    command = [sys.executable, "-c", program, str(videos), "--model", str(model_path)]
+    command = [sys.executable, "-c", program, str(videos), "--model", str(search_model_path)]
     command += ["--out", str(out), "--batch_size=4", "--processes=2"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     began = time.monotonic()
