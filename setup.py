@@ -28,7 +28,7 @@ setup(
             for below in ("", ".*")
         ]
     ),
-    package_data={"": ["*.json", "*.css", "*.html", "*.js"]},
+    package_data={"": ["*.json", "*.css", "*.html", "*.js", "*.svg"]},
     entry_points={"console_scripts": ["animclip = animclip_jax.command_line:main"]},
     install_requires=[
         "absl-py>=2.1",

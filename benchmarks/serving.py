@@ -64,7 +64,8 @@ def measure(address: str, clients: int, requests: int) -> dict[str, Any]:
     seconds = time.perf_counter() - began
     answered = np.array([one[1:] for one in seen if one[0] == 200])
     if not len(answered):
-        raise RuntimeError(f"{address}: no search was answered, statuses {set(zip(*seen))}")
+        statuses = sorted({status for status, _, _ in seen})
+        raise RuntimeError(f"{address}: no search was answered, statuses {statuses}")
     return {
         "clients": clients,
         "answered": len(answered),

@@ -74,7 +74,7 @@ class Timing(NamedTuple):
         """The duration, as `positions_in_time` counts it; at UNKNOWN_RATE where times lack."""
         known = [time for time in self.times if time is not None]
         if len(known) < len(self.times) or len(known) < 2 or known[0] == known[-1]:
-            return len(self.times) / UNKNOWN_RATE
+            return max(1, len(self.times)) / UNKNOWN_RATE
         span = max(known) - min(known)
         return float(span * self.unit * len(known) / (len(known) - 1))
 

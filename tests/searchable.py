@@ -1,6 +1,5 @@
 """Small models and folders of videos that tests of index, search and serve share."""
 
-import dataclasses
 from pathlib import Path
 
 import jax
@@ -32,8 +31,8 @@ def write_model(directory: Path, seed: int = 0) -> Path:
 
 def write_converted(directory: Path) -> Path:
     """Dual encoders alone, as animclip convert writes them."""
-    clip = dataclasses.replace(CONFIG.clip)
-    folder.save(directory, _parameters(Retriever(CONFIG, rngs=nnx.Rngs(0)).clip), clip)
+    model = Retriever(CONFIG, rngs=nnx.Rngs(0))
+    folder.save(directory, _parameters(model.clip), CONFIG.clip)
     return directory
 
 

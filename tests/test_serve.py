@@ -92,7 +92,7 @@ def test_a_picture_is_searched(server):
 def test_the_pages_and_the_thumbnails(server):
     for path, kind in {
         **{"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript"},
-        **{"/api": "text/html", "/openapi.json": "application/json"},
+        **{"/icon.svg": "image/svg+xml", "/api": "text/html", "/openapi.json": "application/json"},
         **{"/api/index": "application/json", "/thumbnail/0": "image/jpeg"},
     }.items():
         reply = server.ask(path)

@@ -20,6 +20,7 @@ def api_page(openapi: dict[str, Any]) -> str:
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width"),
         element("title", about["title"]),
+        element("link", rel="icon", href="/icon.svg"),
         element("link", rel="stylesheet", href="/page.css"),
     )
     body = element(

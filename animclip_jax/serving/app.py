@@ -26,7 +26,7 @@ from animclip_jax.video_index.searcher import Answer, Searcher
 
 HERE = Path(__file__).parent
 OPENAPI = json.loads((HERE / "openapi.json").read_text())
-PAGE_FILES = {"page.css": "text/css", "page.js": "text/javascript"}
+PAGE_FILES = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 MAX_QUERY, MAX_PICTURE_BYTES = 1000, 10 * 2**20
 DEFAULT_RESULTS, MAX_RESULTS = 12, 100
 # Of what browsers play; the rest goes out as bytes.
@@ -49,8 +49,7 @@ def make_app(searcher: Searcher, max_waiting: int = 32) -> Starlette:
         Route("/api", lambda request: HTMLResponse(api_page(OPENAPI))),
         Route("/openapi.json", lambda request: JSONResponse(OPENAPI)),
         Route("/api/index", service.tell_index),
-        Route("/api/search", service.search_text, methods=["GET"]),
-        Route("/api/search", service.search_picture, methods=["POST"]),
+        Route("/api/search", service.search, methods=["GET", "POST"]),
         Route("/thumbnail/{segment}", service.thumbnail),
         Route("/video/{segment}", service.video),
     ]
@@ -91,6 +90,10 @@ class _Service:
             "note": None if self.searcher.reranks else COARSE_ONLY,
         }
         return JSONResponse(told)
+
+    async def search(self, request: Request) -> Response:
+        by_picture = request.method == "POST"
+        return await (self.search_picture if by_picture else self.search_text)(request)
 
     async def search_text(self, request: Request) -> Response:
         text = request.query_params.get("q", "").strip()

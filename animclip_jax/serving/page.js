@@ -139,12 +139,14 @@ function play(button, one) {
   const player = document.createElement(isPicture ? "img" : "video");
   player.addEventListener("error", () => failed(screen, player));
   if (!isPicture) {
-    Object.assign(player, { muted: true, playsInline: true, loop: true });
-    player.addEventListener("loadedmetadata", () => { player.currentTime = one.start; });
-    player.addEventListener("timeupdate", () => {
-      if (player.currentTime >= one.end) player.currentTime = one.start;
-    });
-    player.autoplay = true;
+    Object.assign(player, { muted: true, playsInline: true });
+    const begin = () => {
+      player.currentTime = one.start;
+      player.play().catch(() => {}); // It was stopped meanwhile.
+    };
+    player.addEventListener("loadedmetadata", begin);
+    player.addEventListener("ended", begin);
+    player.addEventListener("timeupdate", () => { if (player.currentTime >= one.end) begin(); });
   }
   player.src = `/video/${one.segment}`;
   screen.insertBefore(player, screen.querySelector(".moment"));

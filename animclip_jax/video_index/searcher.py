@@ -73,11 +73,11 @@ class Index:
         self.shard = [video.shard for _, video in videos for _ in range(video.segments)]
         rows = [np.arange(video.first, video.first + video.segments) for _, video in videos]
         self.row = np.concatenate(rows)
-        gathered = [self.parts[video.shard] for _, video in videos]
-        self.embedding, self.times = (
-            np.concatenate([part[field][some] for part, some in zip(gathered, rows, strict=True)])
-            for field in (0, 2)
-        )
+        held = [
+            (self.parts[video.shard], some) for (_, video), some in zip(videos, rows, strict=True)
+        ]
+        self.embedding = np.concatenate([part.embedding[some] for part, some in held])
+        self.times = np.concatenate([part.times[some] for part, some in held])
 
     def __len__(self) -> int:
         return len(self.names)

@@ -214,18 +214,20 @@ class _Update:
         read = functools.partial(read_segments, settings=settings)
         processes = min(self.effort.processes or workers.cores(), len(todo))
         results = workers.run(read, tasks, processes, self.effort.limits)
-        for number, result in tqdm(
-            results, "indexing", total=len(todo), unit="video", disable=None
-        ):
-            name, frames = todo[number], spool / str(number)
-            if isinstance(result, workers.Failure):
-                self._quarantine(name, listing.videos[name], result.reason)
-            else:
-                self._embed(name, listing.videos[name], result, frames_of(frames, settings))
-            frames.unlink(missing_ok=True)
-            self._keep(now=False)
-        self._keep(now=True)
-        _clear_spool(self.directory)
+        try:
+            for number, result in tqdm(
+                results, "indexing", total=len(todo), unit="video", disable=None
+            ):
+                name, frames = todo[number], spool / str(number)
+                if isinstance(result, workers.Failure):
+                    self._quarantine(name, listing.videos[name], result.reason)
+                else:
+                    self._embed(name, listing.videos[name], result, frames_of(frames, settings))
+                frames.unlink(missing_ok=True)
+                self._keep(now=False)
+            self._keep(now=True)
+        finally:
+            _clear_spool(self.directory)
 
     def _quarantine(self, name: str, stamp: Stamp, reason: str) -> None:
         reason = reason.removeprefix(f"{self.root / name}: ")
