@@ -37,9 +37,8 @@ def write_converted(directory: Path) -> Path:
 
 
 def _parameters(model: nnx.Module) -> dict[str, np.ndarray]:
-    tree = nnx.to_pure_dict(nnx.state(model, nnx.Param))
-    flat = traverse_util.flatten_dict(jax.device_get(tree))
-    return {"/".join(map(str, path)): np.asarray(value) for path, value in flat.items()}
+    tree = jax.device_get(nnx.to_pure_dict(nnx.state(model)))
+    return traverse_util.flatten_dict(tree, sep="/")
 
 
 def settings_of(model: exported.Exported) -> SegmentSettings:
