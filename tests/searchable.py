@@ -25,7 +25,7 @@ def write_model(directory: Path, seed: int = 0) -> Path:
     model.reranker.head_out.kernel[...] = 9 * jax.random.normal(jax.random.key(seed), (24, 1))
     directory.mkdir(parents=True)
     folder.write(directory, _parameters(model), CONFIG)
-    manifest.write(directory, exported.KIND, {})
+    manifest.write(directory, folder.KIND, {})
     return directory
 
 
