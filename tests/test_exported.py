@@ -59,7 +59,7 @@ def test_the_same_weights_have_the_same_fingerprint(whole, tmp_path):
 
 
 def test_converted_weights_search_coarsely(tmp_path):
-    given = source(CLIP)
+    given = source(CLIP)._replace(num_frames=exported.CONVERTED_FRAMES)
     folder.save(tmp_path / "clip", given.params, CLIP)
     found = exported.load(tmp_path / "clip")
     assert not found.reranks and found.config.num_frames == exported.CONVERTED_FRAMES
