@@ -216,9 +216,15 @@ def test_kills_at_any_moment_leave_an_undisturbed_index(indexed, search_model_pa
     subprocess.run(command(tmp_path / "timed"), env=environment, check=True)
     whole = time.monotonic() - began
     chance, states = random.Random(0), set()
-    for _ in range(10):
+    for number in range(10):
         process = subprocess.Popen(command(out), env=environment, stderr=subprocess.DEVNULL)
-        time.sleep(whole * chance.uniform(0.4, 1.0))
+        if number % 2:
+            time.sleep(whole * chance.uniform(0.4, 1.0))
+        else:  # in the middle of its work, however long it takes to begin
+            wanted = len(list((out / shards.SHARDS).glob("*"))) + 1
+            while process.poll() is None and len(list((out / shards.SHARDS).glob("*"))) < wanted:
+                time.sleep(0.001)
+            time.sleep(chance.uniform(0.0, 0.2))
         process.send_signal(signal.SIGKILL)
         process.wait()
         if (out / catalogues.CATALOGUE).exists():
