@@ -12,11 +12,16 @@ PYENVS = $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/*/bin
 PYENV = $(foreach name,$(NAMED),$(wildcard $(PYENVS)/$(name)))
 CANDIDATES = $(or $(PYTHON),$(THERE) python3.11 python3.12 python3 python) $(PYENV)
 
+# What make demo-search searches with, and where it puts its videos and the index.
+DEMO_RUN ?= runs/quickstart/animated
+DEMO ?= runs/demo-search
+PORT ?= 8000
+
 # On the CPU XLA takes and gives back some hundred MB each step; huge pages make that
 # cheaper. Read by glibc from 2.35 on when a process starts, so it can't be set from Python.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
-.PHONY: help setup quickstart test test-all lint format clean
+.PHONY: help setup quickstart demo-search test test-all lint format clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +33,14 @@ setup: ## make the environment, .venv
 quickstart: setup ## train and evaluate the embedded world, write runs/quickstart/report.html
 	$(BIN)/animclip train --config=configs/quickstart.py --sweep --workdir=runs/quickstart
 	$(BIN)/animclip report runs/quickstart
+
+# Whole scenes are told there, so a cut ends no segment.
+demo-search: setup ## search drawn videos in the browser, with the model of make quickstart
+	@test -d $(DEMO_RUN) || { echo "make: no $(DEMO_RUN): run make quickstart first" >&2; exit 1; }
+	$(BIN)/python -m input_pipeline.drawn.films $(DEMO)/videos
+	test -d $(DEMO)/model || $(BIN)/animclip export $(DEMO_RUN) --out $(DEMO)/model
+	$(BIN)/animclip index $(DEMO)/videos --model $(DEMO)/model --out $(DEMO)/index --no-shots
+	$(BIN)/animclip serve $(DEMO)/index --open --port $(PORT)
 
 test: setup ## run the tests, but for the slow ones
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow'

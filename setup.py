@@ -10,6 +10,8 @@ HAS_CPU_WHEEL = (
 NO_CPU_WHEEL = (
     "sys_platform != 'win32' and (sys_platform != 'linux' or platform_machine != 'x86_64')"
 )
+# Before 0.49.1 a request could make Starlette sort ranges for seconds (CVE-2025-62727).
+APP = ["starlette>=0.49.1", "uvicorn>=0.30"]
 
 setup(
     name="animclip-jax",
@@ -26,7 +28,7 @@ setup(
             for below in ("", ".*")
         ]
     ),
-    package_data={"": ["*.json", "*.css"]},
+    package_data={"": ["*.json", "*.css", "*.html", "*.js", "*.svg"]},
     entry_points={"console_scripts": ["animclip = animclip_jax.command_line:main"]},
     install_requires=[
         "absl-py>=2.1",
@@ -64,8 +66,9 @@ setup(
             "opencv-python-headless",
             "scikit-image",
         ],
-        "app": ["starlette>=0.40", "uvicorn>=0.30"],
+        "app": APP,
         "dev": [
+            *APP,
             "mypy>=1.13",
             "pytest>=8.3",
             "pytest-xdist>=3.6",

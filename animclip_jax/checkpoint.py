@@ -1,12 +1,15 @@
 """Checkpoints: Orbax, written in the background, named by the number of steps done."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
 from etils import epath
+from jax.sharding import Mesh
 
+from animclip_jax import sharding
 from animclip_jax.step import TrainState
 
 DIRECTORY = "checkpoints"
@@ -98,3 +101,18 @@ def _items(state: TrainState) -> dict[str, Any]:
     if state.average is None:
         return {PARAMS: state.params, REST: (state.step, state.opt_state)}
     return {PARAMS: state.average, REST: (state.step, state.opt_state, state.params)}
+
+
+def load_params(workdir: epath.PathLike, mesh: Mesh) -> tuple[int, dict]:
+    """The newest checkpoint's number of steps and parameters, placed on the mesh.
+
+    Raises:
+      FileNotFoundError: the run has saved none yet.
+    """
+    with Checkpoints(workdir) as checkpoints:
+        if (steps := checkpoints.latest()) is None:
+            raise FileNotFoundError(
+                f"no checkpoint in {checkpoints.directory}: train the run first"
+            )
+        shardings = functools.partial(sharding.state_sharding, mesh)
+        return steps, checkpoints.restore_params(steps, shardings)

@@ -1,20 +1,27 @@
 """The command `animclip VERB ...`: its verbs, and how they read their flags and configurations."""
 
 import contextlib
-import difflib
 import importlib
 import inspect
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict
-from ml_collections.config_flags import config_flags, tuple_parser
+from ml_collections.config_flags import config_flags
+
+from animclip_jax.setting_overrides import (
+    Refused,
+    all_settings,
+    check_override,
+    nearest,
+    overrides_in,
+)
 
 # Every verb is a module beside this one with `main(argv: list[str] | None) -> int`.
 VERBS = {
@@ -23,16 +30,16 @@ VERBS = {
     "plan": "tell whether a configuration fits a TPU slice, what a step costs and what limits it",
     "prepare": "decode videos once, into a store that training reads",
     "animate": "film a photo as training does, into a .gif, an .mp4 or a contact sheet",
+    "export": "write a trained model in a form that others read",
     "convert": "turn published CLIP weights into ours, or ours into Hugging Face's layout",
+    "index": "make a folder of videos searchable, or bring its index up to date",
+    "search": "find moments of indexed videos by a sentence, a picture or a video",
+    "serve": "search an index in the browser",
     "report": "gather the results of a run or a sweep into one page",
 }
 # What holds the packages: the checkout, or site-packages.
 _ROOT = Path(__file__).resolve().parents[1]
 _HELP = {"-h", "--help", "-help", "--helpfull"}
-
-
-class _Refused(Exception):
-    """What a person wrote on the command line is wrong; the text is meant for them."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -44,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     verb = arguments[0]
     if verb not in VERBS:
-        print(f"animclip: no verb {verb!r}; {_nearest(verb, VERBS)}", file=sys.stderr)
+        print(f"animclip: no verb {verb!r}; {nearest(verb, VERBS)}", file=sys.stderr)
         return 2
     return importlib.import_module(f"animclip_jax.{verb}").main(arguments[1:])
 
@@ -71,7 +78,7 @@ def parse_flags(
     values = flags.FlagValues()
     try:
         return values, _parse(values, arguments, program, define)
-    except _Refused as error:
+    except Refused as error:
         print(f"{program}: {error}", file=sys.stderr)
     except flags.Error as error:
         print(f"{program}: {_explain(error, values)}", file=sys.stderr)
@@ -114,7 +121,7 @@ def _parse(
         try:
             define(values)
         except (OSError, ValueError) as error:
-            raise _Refused(str(error)) from error
+            raise Refused(str(error)) from error
     arguments = values.read_flags_from_files(arguments, force_gnu=False)
     configs = _config_flags(values)
     if _HELP & set(arguments):
@@ -131,7 +138,7 @@ def _parse(
         try:
             return values([program, *arguments])[1:]
         except ValueError as error:
-            raise _Refused(str(error)) from error
+            raise Refused(str(error)) from error
 
 
 @contextlib.contextmanager
@@ -163,15 +170,15 @@ class _ConfigParser(flags.ArgumentParser):
         if isinstance(argument, ConfigDict):
             config = argument
         elif isinstance(self.flag.default_unparsed, ConfigDict):
-            raise _Refused(
+            raise Refused(
                 f"--{self.flag.name}={argument}: the configuration is given here already; change "
                 f"single settings by --{self.flag.name}.NAME=VALUE"
             )
         else:
             self.module, config = _load(f"--{self.flag.name}", argument)
         config.lock()
-        for given in _overrides_in(self.flag.name, self.arguments):
-            _check_override(config, given)
+        for given in overrides_in(self.flag.name, self.arguments):
+            check_override(config, given)
         return config
 
     def flag_type(self) -> str:
@@ -188,22 +195,22 @@ def _load(flag: str, argument: str) -> tuple[ModuleType, ConfigDict]:
         exec(compile(path.read_bytes(), path, "exec"), module.__dict__)
         get_config = getattr(module, "get_config", None)
         if get_config is None:
-            raise _Refused(f"{flag}={argument}: {path} has no get_config()")
+            raise Refused(f"{flag}={argument}: {path} has no get_config()")
         try:
             inspect.signature(get_config).bind(*parameters)
         except TypeError:
             wanted = f"{name}:NAME" if not parameters else f"{name} with no :NAME behind it"
-            raise _Refused(f"{flag}={argument}: get_config() there wants {wanted}") from None
+            raise Refused(f"{flag}={argument}: get_config() there wants {wanted}") from None
         config = get_config(*parameters)
-    except _Refused:
+    except Refused:
         raise
     except Exception as error:
         what = error.msg if isinstance(error, SyntaxError) else error
         kind = type(error).__name__
-        raise _Refused(f"{flag}={argument}: {_place(error, path)}: {kind}: {what}") from error
+        raise Refused(f"{flag}={argument}: {_place(error, path)}: {kind}: {what}") from error
     if not isinstance(config, ConfigDict):
         found = type(config).__name__
-        raise _Refused(f"{flag}={argument}: get_config() returned {found}, wanted a ConfigDict")
+        raise Refused(f"{flag}={argument}: get_config() returned {found}, wanted a ConfigDict")
     return module, config
 
 
@@ -216,7 +223,7 @@ def _find(flag: str, name: str) -> Path:
             return path.resolve()
     there = (_ROOT / "configs").glob("[!_]*.py")
     names = sorted(f"configs/{path.name}" for path in there)
-    raise _Refused(f"{flag}={name}: no such file; {_nearest(name, names)}")
+    raise Refused(f"{flag}={name}: no such file; {nearest(name, names)}")
 
 
 def _place(error: Exception, path: Path) -> str:
@@ -231,141 +238,24 @@ def _place(error: Exception, path: Path) -> str:
     return f"{path}, line {own[-1].lineno} (raised in {ended})"
 
 
-class _Override(NamedTuple):
-    """One argument that changes a setting of a configuration."""
-
-    flag: str  # as written, such as --config.optimizer.learning_rate
-    setting: str
-    negated: bool  # --noconfig.NAME
-    text: str | None  # behind "="
-    following: str | None  # the next argument, the value where there is no "="
-
-
-def _overrides_in(name: str, arguments: list[str]) -> Iterator[_Override]:
-    pattern = re.compile(rf"(--?(no)?{re.escape(name)}\.([^=]*))(?:=(.*))?", re.DOTALL)
-    for index, argument in enumerate(arguments):
-        if match := pattern.fullmatch(argument):
-            flag, negated, setting, text = match.groups()
-            following = arguments[index + 1] if index + 1 < len(arguments) else None
-            yield _Override(flag, setting, bool(negated), text, following)
-
-
 def _check_order(flag: Any, arguments: list[str]) -> None:
     """One --config at most, and before its overrides: config_flags obeys no other order."""
     given = re.compile(rf"--?{re.escape(flag.name)}(=|$)")
     where = [index for index, argument in enumerate(arguments) if given.match(argument)]
-    change = next(_overrides_in(flag.name, arguments), None)
+    change = next(overrides_in(flag.name, arguments), None)
     if len(where) > 1:
-        raise _Refused(f"--{flag.name} is given twice")
+        raise Refused(f"--{flag.name} is given twice")
     if change and not where and flag.default_unparsed is None:
-        raise _Refused(f"{change.flag}: needs --{flag.name}=FILE before it")
-    if change and where and next(_overrides_in(flag.name, arguments[: where[0]]), None):
-        raise _Refused(f"{change.flag}: must come after {arguments[where[0]]}")
-
-
-def _check_override(config: ConfigDict, given: _Override) -> None:
-    """Refuses a setting that is not there and a value that is not of its type."""
-    kind, value = _setting(config, given)
-    text = given.text
-    if kind not in _WANTED:
-        raise _Refused(f"{given.flag}: {kind.__name__} {value!r} can only be changed in the file")
-    if kind is bool:
-        if given.text is None and str(given.following).lower() in ("true", "false"):
-            raise _Refused(f"{given.flag} {given.following}: write = between the two")
-        if given.negated and given.text is not None:
-            raise _Refused(f"{given.flag}={given.text}: takes no value")
-        text = "true" if text is None else text
-    elif given.negated:
-        raise _Refused(f"{given.flag}: only a yes or no can be negated, this is {value!r}")
-    else:
-        text = given.following if text is None else text
-    if text is None:
-        raise _Refused(f"{given.flag}: wants a value, {_WANTED[kind]} such as {value!r}")
-    if not _fits(kind, value, text):
-        raise _Refused(f"{given.flag}={text}: wants {_WANTED[kind]} such as {value!r}")
-
-
-# The types a setting can have on the command line, as a person would call them.
-_WANTED = {
-    bool: "true or false,",
-    int: "a whole number",
-    float: "a number",
-    str: "a text",
-    tuple: "a tuple",
-}
-_PARSERS: dict[type, flags.ArgumentParser] = {
-    bool: flags.BooleanParser(),
-    int: flags.IntegerParser(),
-    float: flags.FloatParser(),
-}
-
-
-def _fits(kind: type, value: Any, text: str) -> bool:
-    """Whether config_flags makes of a text what may stand in place of a value."""
-    try:
-        if kind is tuple:
-            allowed = {type(element) for element in value or ()}
-            allowed |= {int} if float in allowed else set()
-            elements = tuple_parser.TupleParser().parse(text)
-            return not allowed or all(type(element) in allowed for element in elements)
-        if kind is not str:
-            _PARSERS[kind].parse(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _setting(config: ConfigDict, given: _Override) -> tuple[type, Any]:
-    """The type and the value of the setting that an override names."""
-    above: list[str] = []
-    holder, value, name = config, config, ""
-    for name in given.setting.split("."):
-        if not isinstance(value, ConfigDict):
-            raise _Refused(f"{given.flag}: {'.'.join(above)} is {value!r}, nothing is below it")
-        if name not in value:
-            raise _Refused(
-                f"{given.flag}: no such setting; {_nearest_setting(config, above, name)}"
-            )
-        holder, value = value, value[name]
-        above.append(name)
-    if isinstance(value, ConfigDict):
-        raise _Refused(f"{given.flag}: holds several settings, choose one: {', '.join(value)}")
-    return holder.get_type(name), value
-
-
-def _settings(config: ConfigDict, above: str = "") -> Iterator[tuple[str, Any]]:
-    """Every setting by its full name."""
-    for name, value in config.items():
-        if isinstance(value, ConfigDict):
-            yield from _settings(value, f"{above}{name}.")
-        else:
-            yield above + name, value
-
-
-def _nearest_setting(config: ConfigDict, above: list[str], name: str) -> str:
-    """A name that is spelled nearly so on the same level, or a like one elsewhere, or the level."""
-    level = config
-    for part in above:
-        level = level[part]
-    beside = {other: ".".join([*above, other]) for other in level}
-    elsewhere = {path.split(".")[-1]: path for path, _ in _settings(config)}
-    for names, likeness in ((beside, 0.6), (elsewhere, 0.75)):
-        if near := difflib.get_close_matches(name, names, 1, likeness):
-            return f"did you mean {names[near[0]]}?"
-    return f"there are {', '.join(beside.values())}"
-
-
-def _nearest(given: str, possible: Iterable[str]) -> str:
-    if near := difflib.get_close_matches(given, possible, 1):
-        return f"did you mean {near[0]}?"
-    return f"there are {', '.join(possible)}"
+        raise Refused(f"{change.flag}: needs --{flag.name}=FILE before it")
+    if change and where and next(overrides_in(flag.name, arguments[: where[0]]), None):
+        raise Refused(f"{change.flag}: must come after {arguments[where[0]]}")
 
 
 def _explain(error: flags.Error, values: flags.FlagValues) -> str:
     """absl's error in words that also say what was wanted."""
     if isinstance(error, flags.UnrecognizedFlagError):
         names = [f"--{name}" for name in values if "." not in name]
-        return f"--{error.flagname}: no such flag; {_nearest(f'--{error.flagname}', names)}"
+        return f"--{error.flagname}: no such flag; {nearest(f'--{error.flagname}', names)}"
     reasons = []
     for line in str(error).splitlines():
         match = re.match(r"flag --([^=]+)=(.*?): (.*)", line)
@@ -397,5 +287,5 @@ def _help(values: flags.FlagValues, arguments: list[str], program: str) -> str:
             lines.append(f"\n--{flag.name}=FILE --help lists the settings of that configuration")
             continue
         lines.append(f"\n--{flag.name}.NAME=VALUE changes one of its settings:")
-        lines += [f"  {name} = {value!r}" for name, value in _settings(flag.parser.parse(path))]
+        lines += [f"  {name} = {value!r}" for name, value in all_settings(flag.parser.parse(path))]
     return "\n".join(lines)

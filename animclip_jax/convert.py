@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from animclip_jax.models.transformer import ACTIVATIONS
+from animclip_jax.new_folder import require_new
 from animclip_jax.weights import folder, hub, positions, source
 
 WRITERS = {"animclip": folder.save, "hugging_face": folder.save_hugging_face}
@@ -33,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--revision", help="a commit on the Hub, for a name without a pinned one")
     options = parser.parse_args(argv)
     try:
-        folder.require_new(options.out)
+        require_new(options.out)
         path = Path(options.source).expanduser()
         if not path.exists() and hub.is_repository(options.source):
             path = hub.download(options.source, options.revision)

@@ -1,6 +1,5 @@
 """`animclip evaluate`: two-stage retrieval on a source of captioned videos, and what it scored."""
 
-import functools
 import hashlib
 import json
 import sys
@@ -17,7 +16,7 @@ from ml_collections import ConfigDict, config_flags
 from tqdm import tqdm
 
 from animclip_jax import command_line, comparison, results, runs, settings, sharding, step
-from animclip_jax.checkpoint import Checkpoints
+from animclip_jax.checkpoint import load_params
 from animclip_jax.models.retriever import VideoFeatures
 from animclip_jax.protocols import describe, protocol_of
 from animclip_jax.rankings import sample_queries, write_rankings
@@ -287,22 +286,6 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     print(f"\n{out / results.RESULTS}\n{out / PAGE}")
     return 0
-
-
-def load_params(workdir: Path, mesh: Mesh) -> tuple[int, dict]:
-    """The newest checkpoint's number of steps and parameters, placed on the mesh.
-
-    Raises:
-      FileNotFoundError: the run has saved none yet.
-    """
-    with Checkpoints(workdir) as checkpoints:
-        if (steps := checkpoints.latest()) is None:
-            raise FileNotFoundError(
-                f"no checkpoint in {checkpoints.directory}: train the run first"
-            )
-        return steps, checkpoints.restore_params(
-            steps, functools.partial(sharding.state_sharding, mesh)
-        )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from etils import epath
 from flax import traverse_util
 
 from animclip_jax.checkpoint import DIRECTORY, Checkpoints
+from animclip_jax.models.clip import ClipConfig
 from animclip_jax.weights import folder
 
 Flat = dict[str, Any]
@@ -19,7 +20,7 @@ def take(params: dict, source: epath.Path, shardings: Any) -> tuple[dict, str]:
     Args:
       params: freshly drawn, on their devices.
       source: the folder of a run (its newest checkpoint is taken), or one that `animclip convert`
-        wrote, which holds the two towers.
+        wrote, which holds the two towers, or `animclip export`, which holds all.
       shardings: from a tree of shapes to where its arrays are to live.
 
     Returns:
@@ -46,10 +47,13 @@ def _read(source: epath.Path, shardings: Any) -> Flat:
                 found = checkpoints.restore_params(newest, shardings)
                 return traverse_util.flatten_dict(found, sep="/")
     elif (source / folder.TENSORS).is_file():
-        return {f"clip/{name}": value for name, value in folder.load(Path(source))[0].items()}
+        found, config = folder.load(Path(source))
+        inside = "clip/" if isinstance(config, ClipConfig) else ""
+        return {inside + name: value for name, value in found.items()}
     raise FileNotFoundError(
         f"init_from={source}: found neither {source / DIRECTORY} with a checkpoint nor "
-        f"{source / folder.TENSORS}; wanted the folder of a run, or one written by animclip convert"
+        f"{source / folder.TENSORS}; wanted the folder of a run, or one written by animclip "
+        "convert or animclip export"
     )
 
 

@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from animclip_jax import evaluate, runs, settings, sharding, step
+from animclip_jax.checkpoint import load_params
 from animclip_jax.models.reranker import CODE_DTYPES
 from animclip_jax.models.video_code import pack
 from animclip_jax.retrieval import metrics
@@ -40,7 +41,7 @@ def measure(workdir: Path) -> list[dict[str, float | str]]:
     config.reranker.code_dtype = "float32"
     settings.keep_compiled_programs(config)
     mesh = sharding.make_mesh(settings.mesh(config))
-    _, params = evaluate.load_params(workdir, mesh)
+    _, params = load_params(workdir, mesh)
     split = sharding.batch_sharding(mesh)
     encoder = Encoder(split, step.graph_definition(settings.retriever(config)), params)
     examples = open_source(config.data.eval, config.data.cache_dir)

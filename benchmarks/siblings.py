@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from animclip_jax import evaluate, runs, settings, sharding, step
+from animclip_jax.checkpoint import load_params
 from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.retrieval.rerank import PairScorer
 from input_pipeline.drawn.captions import holds, write
@@ -43,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     config = runs.read_config(workdir)
     settings.keep_compiled_programs(config)
     mesh = sharding.make_mesh(settings.mesh(config))
-    _, params = evaluate.load_params(workdir, mesh)
+    _, params = load_params(workdir, mesh)
     graphdef = step.graph_definition(settings.retriever(config))
     encoder = Encoder(sharding.batch_sharding(mesh), graphdef, params)
     examples = open_source(config.data.eval, config.data.cache_dir)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -22,6 +24,8 @@ FORMATS = (
 MAX_PIXELS = 67_108_864
 # Width of a pixel over its height, or the reverse: 2.2 is about the widest of film.
 MAX_ASPECT = 4
+# Frames a second of a video that does not tell its times.
+UNKNOWN_RATE = 25
 
 
 def read_frames(
@@ -39,9 +43,7 @@ def read_frames(
       ValueError: it can't be decoded to its end, holds no frame, or is in a format that could open
         other files.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    try:
+    with _readable(path):
         # Packets tell the times without decoding. Where the decoder makes other frames of them,
         # the video is decoded again, with the true times.
         times = _packet_times(path)
@@ -56,11 +58,73 @@ def read_frames(
             wanted = positions_in_time(num_frames, times)
             if not times or frames.keys() >= set(wanted.tolist()):
                 break
-    except (av.FFmpegError, OSError, ValueError, IndexError) as error:
-        raise ValueError(f"{path}: can't be decoded as a video: {error}") from error
-    if not times:
-        raise ValueError(f"{path}: no video frame in it, wanted 1 or more")
+        if not times:
+            raise ValueError("no video frame in it, wanted 1 or more")
     return _stack([frames[n] for n in wanted.tolist()])
+
+
+class Timing(NamedTuple):
+    """When each frame of a video is shown, in `unit` seconds; None where a frame does not say."""
+
+    times: list[int | None]
+    unit: Fraction
+
+    @property
+    def seconds(self) -> float:
+        """The duration, as `positions_in_time` counts it; at UNKNOWN_RATE where times lack."""
+        known = [time for time in self.times if time is not None]
+        if len(known) < len(self.times) or len(known) < 2 or known[0] == known[-1]:
+            return max(1, len(self.times)) / UNKNOWN_RATE
+        span = max(known) - min(known)
+        return float(span * self.unit * len(known) / (len(known) - 1))
+
+
+def read_parts(
+    path: str | os.PathLike[str], parts: Callable[[Timing], int], short_side: int
+) -> Iterator[tuple[Timing, Iterator[np.ndarray]]]:
+    """One frame for each of many equal parts of a video, without holding all of them.
+
+    Yields a way to read the video, and a second one where the first, once it was read to its end,
+    proved wrong: packets tell the times without decoding, but a decoder may make other frames of
+    them. What came of the first is to be thrown away then.
+
+    Args:
+      parts: into how many parts a video of that timing is divided.
+      short_side: frames whose short side is longer are shrunk to it.
+
+    Yields:
+      the timing, and the frames uint8 [H, W, 3] that are on screen in the middle of each part.
+    Raises:
+      FileNotFoundError, ValueError: as `read_frames`, also while the frames are read.
+    """
+    with _readable(path), _open(path) as container:
+        unit = container.streams.video[0].time_base or Fraction(1, UNKNOWN_RATE)
+    with _readable(path):
+        timing = Timing(_packet_times(path), unit)
+    while True:
+        wanted = positions_in_time(parts(timing), timing.times)
+        found: list[int | None] = []
+        yield timing, _at(path, wanted, short_side, found)
+        right = Timing(found, unit)
+        if wanted.tolist() == positions_in_time(parts(right), found).tolist():
+            return
+        timing = right
+
+
+def _at(
+    path: str | os.PathLike[str], wanted: np.ndarray, short_side: int, found: list[int | None]
+) -> Iterator[np.ndarray]:
+    """The frames of those numbers, which never fall; `found` gets the times of all frames."""
+    times = np.bincount(wanted)
+    with _readable(path):
+        for number, (frame, aspect) in enumerate(_decode(path)):
+            found.append(frame.pts)
+            if number < len(times) and times[number]:
+                picture = _picture(frame, aspect, short_side)
+                for _ in range(times[number]):
+                    yield picture
+        if not found:
+            raise ValueError("no video frame in it, wanted 1 or more")
 
 
 def positions_in_time(num_frames: int, times: Sequence[int | None]) -> np.ndarray:
@@ -129,6 +193,17 @@ def write_video(path: str | os.PathLike[str], frames: np.ndarray, fps: float) ->
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _readable(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Says of which file a decoder's error is."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        yield
+    except (av.FFmpegError, OSError, ValueError, IndexError) as error:
+        raise ValueError(f"{path}: can't be decoded as a video: {error}") from error
 
 
 def _open(path: str | os.PathLike[str]) -> av.container.InputContainer:

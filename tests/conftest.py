@@ -19,6 +19,33 @@ import animclip_jax  # noqa: E402, F401  (quietens JAX and TensorFlow, before th
 
 
 @pytest.fixture(scope="session")
+def search_model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small model of random weights that re-ranks."""
+    from tests import searchable
+
+    return searchable.write_model(tmp_path_factory.mktemp("models") / "small")
+
+
+@pytest.fixture(scope="session")
+def search_model(search_model_path: Path):
+    """That model, as `exported.load` reads it."""
+    from animclip_jax import exported
+
+    return exported.load(search_model_path)
+
+
+@pytest.fixture(scope="session")
+def indexed(tmp_path_factory: pytest.TempPathFactory, search_model, search_model_path) -> Path:
+    """An index made with it, in a folder with its videos; tests leave both as they are."""
+    from tests import searchable
+
+    home = tmp_path_factory.mktemp("indexed")
+    searchable.write_videos(home / "videos")
+    searchable.index(home / "videos", home / "index", search_model, search_model_path)
+    return home / "index"
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """A folder of real captioned pictures and videos; tests that need it are skipped without."""
     given = os.environ.get("ANIMCLIP_TEST_DATA")

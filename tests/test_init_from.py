@@ -61,6 +61,15 @@ def test_other_shapes_begin_anew_and_are_named(tmp_path, place):
     assert "left behind: extra (3,)" in report
 
 
+def test_an_exported_model_gives_all_of_it(tmp_path, place):
+    given = flat(drawn(CONFIG, 1, place))
+    folder.save(tmp_path / "exported", given, CONFIG)
+    params, report = init_from.take(drawn(CONFIG, 2, place), tmp_path / "exported", place)
+    for name, value in flat(params).items():
+        np.testing.assert_array_equal(value, given[name])
+    assert "begins anew" not in report and "left behind" not in report
+
+
 def test_converted_weights_give_the_towers(tmp_path, place):
     clip = traverse_util.flatten_dict(
         nnx.to_pure_dict(nnx.state(Clip(SMALL, rngs=nnx.Rngs(5)))), sep="/"

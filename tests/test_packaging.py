@@ -145,7 +145,16 @@ def test_a_python_without_venv_and_a_folder_that_is_none(make: Callable, tmp_pat
 
 def test_make_alone_lists_the_targets(make: Callable) -> None:
     listed = make().stdout
-    for target in ("setup", "quickstart", "test", "test-all", "lint", "format", "clean"):
+    for target in (
+        "setup",
+        "quickstart",
+        "demo-search",
+        "test",
+        "test-all",
+        "lint",
+        "format",
+        "clean",
+    ):
         assert f"make {target} " in listed
 
 

@@ -7,7 +7,7 @@ class Html(str):
     """Text that is HTML already."""
 
 
-_VOID = frozenset({"meta", "img", "br"})
+_VOID = frozenset({"meta", "img", "br", "link"})
 
 
 def element(tag: str, *children: str, **attributes: str | float) -> Html:

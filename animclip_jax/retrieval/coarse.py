@@ -135,9 +135,32 @@ def _merged(values: jax.Array, items: jax.Array, k: int, axes: Any) -> tuple[jax
     return jnp.take_along_axis(items, places, axis=1), best
 
 
+class HeldGallery(NamedTuple):
+    """A gallery on the devices, in the chunks that `top_k` reads: padded to one size.
+
+    Whoever answers many queries one by one spares the copy of the gallery that each would cost.
+    """
+
+    chunks: list[jax.Array]
+    items: int
+
+
+def hold(gallery: np.ndarray, split: NamedSharding) -> HeldGallery:
+    """Puts floats [N, E] onto the devices, N 1 or more."""
+    size = _chunk_size(len(gallery), split)
+    starts = range(0, len(gallery), size)
+    chunks = [put(padded(gallery[start : start + size], size), split) for start in starts]
+    return HeldGallery(chunks, len(gallery))
+
+
+def _chunk_size(items: int, split: NamedSharding) -> int:
+    parts = num_parts(split)
+    return -(-min(CHUNK, items) // parts) * parts
+
+
 def top_k(
     queries: np.ndarray,
-    gallery: np.ndarray,
+    gallery: np.ndarray | HeldGallery,
     k: int,
     split: NamedSharding,
     *,
@@ -147,7 +170,7 @@ def top_k(
 
     Args:
       queries: float32 [Q, E], unit length.
-      gallery: floats [N, E], unit length; a memory-mapped array is fine.
+      gallery: floats [N, E], unit length; a memory-mapped array is fine, and what `hold` made.
       k: items a query; all where that is more.
       split: how a chunk's items lie on the devices.
       approximate: by `jax.lax.approx_max_k`, which misses about 1 % of the items; None: only on a
@@ -156,13 +179,13 @@ def top_k(
     Returns:
       items int64 [Q, K], best first, and their cosine similarities float32 [Q, K].
     """
-    count, items = len(queries), len(gallery)
+    count = len(queries)
+    items = gallery.items if isinstance(gallery, HeldGallery) else len(gallery)
     k = min(k, items)
     if approximate is None:
         on_tpu = split.mesh.devices.flat[0].platform == "tpu"
         approximate = on_tpu and items > APPROXIMATE_ABOVE
-    parts = num_parts(split)
-    chunk = -(-min(CHUNK, items) // parts) * parts
+    chunk = _chunk_size(items, split)
     rows = max(1, min(count, MAX_SCORES // chunk))
     everywhere = whole(split)
     starts = range(0, count, rows)
@@ -170,7 +193,10 @@ def top_k(
     empty = jnp.zeros((rows, k), jnp.int32), jnp.full((rows, k), -jnp.inf)
     best = [empty] * len(some)
     for first in range(0, items, chunk):
-        part = put(padded(gallery[first : first + chunk], chunk), split)
+        if isinstance(gallery, HeldGallery):
+            part = gallery.chunks[first // chunk]
+        else:
+            part = put(padded(gallery[first : first + chunk], chunk), split)
         for number, one in enumerate(some):
             place = np.int32(first), np.int32(min(chunk, items - first))
             best[number] = _better(one, part, *place, *best[number], split, k, approximate)

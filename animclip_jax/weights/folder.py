@@ -1,15 +1,14 @@
 """A model's folder, ours or Hugging Face's: config.json and model.safetensors.
 
-Ours: config.json is {"format": "animclip", "version": 1, "clip": the fields of ClipConfig};
-model.safetensors holds the parameters of `models.clip.Clip` by slash-joined path, float32.
+Ours: config.json is {"format": "animclip", "version": 1, "clip": the fields of ClipConfig}, and for
+a whole model the other fields of RetrieverConfig too; model.safetensors holds the parameters of
+`models.clip.Clip`, or of `models.retriever.Retriever`, by slash-joined path, float32.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,53 +17,71 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from animclip_jax import json_file, manifest
 from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.reranker import RerankerConfig
+from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
 from animclip_jax.models.transformer import TransformerConfig
+from animclip_jax.new_folder import new_folder
 from animclip_jax.weights import architecture, rules
 
 CONFIG, TENSORS = "config.json", "model.safetensors"
 FORMAT, VERSION = "animclip", 1
+# Our folder in the manifest of an export.
+KIND = "safetensors"
+# Where the dual encoders' parameters lie among those of the whole model.
+_INSIDE = "clip/"
 
 
-def save(directory: Path, params: Mapping[str, np.ndarray], config: ClipConfig) -> None:
+def save(
+    directory: Path, params: Mapping[str, np.ndarray], config: ClipConfig | RetrieverConfig
+) -> None:
     """Writes our folder, whole or not at all; raises FileExistsError if it is there already.
 
     Args:
-      params: of `models.clip.Clip` by slash-joined path.
+      params: of `Clip` or of `Retriever`, as the config is, by slash-joined path.
     """
-    document = {"format": FORMAT, "version": VERSION, "clip": dataclasses.asdict(config)}
-    tensors = {name: np.array(value, np.float32, order="C") for name, value in params.items()}
-    _write(directory, document, tensors)
+    with new_folder(directory) as temporary:
+        write(temporary, params, config)
 
 
 def save_hugging_face(
     directory: Path, params: Mapping[str, np.ndarray], config: ClipConfig
 ) -> None:
     """Writes what `transformers.CLIPModel.from_pretrained` reads; otherwise as `save`."""
+    with new_folder(directory) as temporary:
+        write_hugging_face(temporary, params, config)
+
+
+def write(
+    directory: Path, params: Mapping[str, np.ndarray], config: ClipConfig | RetrieverConfig
+) -> None:
+    """Writes the files of our folder into one that is there."""
+    fields = dataclasses.asdict(config)
+    fields = {"clip": fields} if isinstance(config, ClipConfig) else fields
+    tensors = {name: np.array(value, np.float32, order="C") for name, value in params.items()}
+    _write(directory, {"format": FORMAT, "version": VERSION} | fields, tensors)
+
+
+def write_hugging_face(
+    directory: Path, params: Mapping[str, np.ndarray], config: ClipConfig
+) -> None:
+    """Writes the files of Hugging Face's folder into one that is there."""
     document = architecture.to_hugging_face(config)
     _write(directory, document, rules.to_hugging_face(params, config))
 
 
-def load(directory: Path) -> tuple[dict[str, np.ndarray], ClipConfig]:
-    """Our folder -> parameters by slash-joined path, and the architecture.
+def load(directory: Path) -> tuple[dict[str, np.ndarray], ClipConfig | RetrieverConfig]:
+    """Our folder -> parameters by slash-joined path, and the configuration of what they are of.
 
     Raises:
-      FileNotFoundError, ValueError: it is not there, is of another format, or its parameters are
-        not those of the architecture; names all that are not.
+      FileNotFoundError, ValueError: it is not there, is of another format, is not what its manifest
+        says where it has one, or its parameters are not those of the architecture; names all that
+        are not.
     """
-    document = read_json(directory / CONFIG)
-    if document.get("format") != FORMAT or document.get("version") != VERSION:
-        raise ValueError(
-            f"{directory / CONFIG}: format {document.get('format')!r} version "
-            f"{document.get('version')!r}, wanted {FORMAT!r} {VERSION}; animclip convert makes it"
-        )
-    try:
-        fields = dict(document["clip"])
-        for tower in ("vision", "text"):
-            fields[tower] = TransformerConfig(**fields[tower])
-        config = ClipConfig(**fields)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{directory / CONFIG}: not the fields of a model: {error}") from error
+    if (directory / manifest.MANIFEST).is_file():
+        manifest.check(directory, KIND)
+    config = read_config(directory)
     params = read_tensors(directory / TENSORS)
     wanted = rules.parameter_shapes(config)
     faults = [f"missing: {name} {shape}" for name, shape in wanted.items() if name not in params]
@@ -79,17 +96,45 @@ def load(directory: Path) -> tuple[dict[str, np.ndarray], ClipConfig]:
     return params, config
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """An object of a JSON file. Raises FileNotFoundError, or ValueError if it is none."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+def load_clip(directory: Path) -> tuple[dict[str, np.ndarray], ClipConfig]:
+    """The dual encoders of our folder, whatever else is in it; otherwise as `load`."""
+    return dual_encoders(*load(directory))
+
+
+def dual_encoders(
+    params: Mapping[str, np.ndarray], config: ClipConfig | RetrieverConfig
+) -> tuple[dict[str, np.ndarray], ClipConfig]:
+    """The parameters of `Clip` alone, by their paths in it."""
+    if isinstance(config, ClipConfig):
+        return dict(params), config
+    inside = {name: value for name, value in params.items() if name.startswith(_INSIDE)}
+    return {name.removeprefix(_INSIDE): value for name, value in inside.items()}, config.clip
+
+
+def read_config(directory: Path) -> ClipConfig | RetrieverConfig:
+    """What the config.json of our folder says; raises as `load`."""
+    path = directory / CONFIG
+    document = json_file.read_object(path)
+    found = document.pop("format", None), document.pop("version", None)
+    if found != (FORMAT, VERSION):
+        raise ValueError(
+            f"{path}: format {found[0]!r} version {found[1]!r}, wanted {FORMAT!r} {VERSION}; "
+            "animclip convert and animclip export make it"
+        )
     try:
-        document = json.loads(path.read_text())
+        fields = dict(document.pop("clip"))
+        for tower in ("vision", "text"):
+            fields[tower] = TransformerConfig(**fields[tower])
+        clip = ClipConfig(**fields)
+        if not document:
+            return clip
+        reranker = RerankerConfig(**document.pop("reranker"))
+        temporal = TemporalConfig(**document.pop("temporal"))
+        return RetrieverConfig(clip, reranker, temporal=temporal, **document)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not the fields of a model: {error}") from error
     except ValueError as error:
-        raise ValueError(f"{path}: no JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise ValueError(f"{path}: found {type(document).__name__}, wanted an object")
-    return document
+        raise ValueError(f"{path}: {error}") from error
 
 
 def read_tensors(path: Path) -> dict[str, np.ndarray]:
@@ -102,23 +147,14 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{path}: no safetensors file: {error}") from error
 
 
-def require_new(directory: Path) -> None:
-    """Raises FileExistsError where a folder would be written over."""
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise FileExistsError(f"{directory}: there already; remove it, or choose another folder")
-    if not directory.absolute().parent.is_dir():
-        raise FileNotFoundError(f"{directory}: there is no folder {directory.absolute().parent}")
+def write_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
+    """Writes a safetensors file that whoever may read its folder may read."""
+    # transformers reads files that say "pt" there, which means the layout of the names alone.
+    safetensors.numpy.save_file(dict(tensors), path, metadata={"format": "pt"})
+    # It was written for its owner's eyes alone, whatever the umask.
+    path.chmod(path.parent.stat().st_mode & 0o666)
 
 
 def _write(directory: Path, document: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
-    directory = directory.absolute()
-    require_new(directory)
-    temporary = directory.with_name(f".{directory.name}.{os.getpid()}")
-    try:
-        temporary.mkdir()
-        (temporary / CONFIG).write_text(json.dumps(document, indent=2) + "\n")
-        # transformers reads files that say "pt" there, which means the layout of the names alone.
-        safetensors.numpy.save_file(dict(tensors), temporary / TENSORS, metadata={"format": "pt"})
-        os.replace(temporary, directory)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    (directory / CONFIG).write_text(json.dumps(document, indent=2) + "\n")
+    write_tensors(directory / TENSORS, tensors)

@@ -17,6 +17,7 @@ import numpy as np
 from flax import nnx, traverse_util
 
 from animclip_jax.models.clip import Clip, ClipConfig
+from animclip_jax.models.retriever import Retriever, RetrieverConfig
 from animclip_jax.models.transformer import TransformerConfig
 
 
@@ -217,9 +218,15 @@ def unfuse_openai(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return apart
 
 
-def parameter_shapes(config: ClipConfig) -> dict[str, tuple[int, ...]]:
-    """The shape of each of our parameters by its path; builds no array."""
-    model = nnx.eval_shape(lambda: Clip(config, rngs=nnx.Rngs(0)))
+def parameter_shapes(config: ClipConfig | RetrieverConfig) -> dict[str, tuple[int, ...]]:
+    """The shape of each parameter of `Clip`, or of `Retriever`, by its path; builds no array."""
+
+    def build() -> nnx.Module:
+        if isinstance(config, ClipConfig):
+            return Clip(config, rngs=nnx.Rngs(0))
+        return Retriever(config, rngs=nnx.Rngs(0))
+
+    model = nnx.eval_shape(build)
     state = traverse_util.flatten_dict(nnx.to_pure_dict(nnx.state(model)), sep="/")
     return {path: tuple(leaf.shape) for path, leaf in state.items()}
 

@@ -34,15 +34,15 @@ def still(scene: Scene) -> np.ndarray:
     return _draw(scene, poses, (0.0, 0.0, 1.0, 1.0), STILL_SIZE)
 
 
-def video(scene: Scene) -> np.ndarray:
-    """The scene as it plays, a part of it in each frame: uint8 [8, 96, 96, 3], RGB."""
+def video(scene: Scene, size: int = FRAME_SIZE) -> np.ndarray:
+    """The scene as it plays, a part of it in each frame: uint8 [8, size, size, 3], RGB."""
     motion = play(scene)
     frames = []
     for at, scale, angle, viewport in zip(
         motion.centres, motion.scales, motion.angles, motion.viewports, strict=True
     ):
         poses = [(*at[i], scale[i], angle[i]) for i in range(len(scene.things))]
-        frames.append(_draw(scene, poses, tuple(viewport.tolist()), FRAME_SIZE))
+        frames.append(_draw(scene, poses, tuple(viewport.tolist()), size))
     return np.stack(frames)
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from animclip_jax.weights import folder
+from animclip_jax.weights import folder, source
+from tests.models.test_retriever import TEMPORAL
 from tests.weights.reference import GOLDEN_CLIP
 from tests.weights.test_rules import drawn
 
@@ -25,6 +26,40 @@ def test_what_is_saved_is_loaded(saved):
         np.testing.assert_array_equal(params[name], value)
     assert sorted(path.name for path in saved.iterdir()) == ["config.json", "model.safetensors"]
     assert [path.name for path in saved.parent.iterdir()] == ["clip"], "nothing beside it"
+
+
+def test_a_whole_model_is_loaded_and_its_dual_encoders_alone(tmp_path):
+    folder.save(tmp_path / "whole", drawn(TEMPORAL), TEMPORAL)
+    params, config = folder.load(tmp_path / "whole")
+    assert config == TEMPORAL and set(params) == set(drawn(TEMPORAL))
+    for name, value in drawn(TEMPORAL).items():
+        np.testing.assert_array_equal(params[name], value)
+    for clip, described in (folder.load_clip(tmp_path / "whole"), source.read(tmp_path / "whole")):
+        assert described == TEMPORAL.clip and set(clip) == set(drawn(TEMPORAL.clip))
+        for name, value in clip.items():
+            np.testing.assert_array_equal(value, params[f"clip/{name}"])
+
+
+def test_a_whole_model_that_does_not_fit_is_named(tmp_path):
+    params = drawn(TEMPORAL)
+    del params["reranker/head_out/bias"]
+    folder.save(tmp_path / "whole", params, TEMPORAL)
+    with pytest.raises(ValueError, match="missing: reranker/head_out/bias"):
+        folder.load(tmp_path / "whole")
+    document = json.loads((tmp_path / "whole/config.json").read_text())
+    for change, message in (
+        ({"temporal": {"depth": 1}}, "not the fields of a model: .*depth"),
+        ({"extra": 1}, "not the fields of a model: .*extra"),
+        ({"reranker": document["reranker"] | {"tokens": "none"}}, "config.json: reranker.tokens"),
+    ):
+        (tmp_path / "whole/config.json").write_text(json.dumps(document | change))
+        with pytest.raises(ValueError, match=message):
+            folder.load(tmp_path / "whole")
+
+
+def test_everyone_who_may_read_the_folder_may_read_the_tensors(saved):
+    modes = {path.stat().st_mode & 0o777 for path in saved.iterdir()}
+    assert len(modes) == 1
 
 
 def test_a_folder_that_is_there_is_not_written_over(saved):

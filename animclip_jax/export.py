@@ -1,0 +1,141 @@
+"""`animclip export SOURCE --out DIR --format FORMAT`: a trained model in a form that others read.
+
+SOURCE is the folder of a run, whose newest checkpoint is taken, or of a model, which `animclip
+convert` and `animclip export --format=safetensors` write. DIR appears when what is in it has been
+read again and computes what the model does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+from animclip_jax import exported, manifest
+from animclip_jax.exporting import example, functions, hugging_face, own, saved_model, stablehlo
+from animclip_jax.exporting import source as sources
+from animclip_jax.exporting.source import Source
+from animclip_jax.new_folder import new_folder, require_new
+from animclip_jax.weights import folder
+
+
+class Format(NamedTuple):
+    """A format by what a person is told of it, and how it is written and read again.
+
+    takes_all: it holds whole models, not dual encoders alone. has_functions: what it holds has the
+    functions of `functions.make`. packages: whose versions its manifest says besides.
+    """
+
+    what: str
+    write: Callable[[Path, Source], None]
+    load: Callable[[Path], functions.Loaded]
+    takes_all: bool = True
+    has_functions: bool = False
+    packages: tuple[str, ...] = ()
+
+
+def formats(batch_size: int | None = None) -> dict[str, Format]:
+    """All formats by name; batch_size: the only one that a SavedModel takes, None for any."""
+    return {
+        folder.KIND: Format("our folder, which index and convert read", own.write, own.load),
+        hugging_face.KIND: Format(
+            "dual encoders for transformers' CLIPModel",
+            hugging_face.write,
+            hugging_face.load,
+            takes_all=False,
+        ),
+        stablehlo.KIND: Format(
+            "programs for JAX alone, on CPUs, GPUs and TPUs",
+            stablehlo.write,
+            stablehlo.load,
+            has_functions=True,
+        ),
+        saved_model.KIND: Format(
+            "signatures for TensorFlow",
+            functools.partial(saved_model.write, batch_size=batch_size),
+            saved_model.load,
+            has_functions=True,
+            packages=("tensorflow", "tensorflow-cpu"),
+        ),
+    }
+
+
+def export(source: Source, out: Path, kind: str, batch_size: int | None = None) -> Source:
+    """Writes a folder, whole or not at all, when what it holds computes what the model does.
+
+    Returns:
+      what of the model is in it.
+
+    Raises:
+      FileExistsError: the folder is there already. ValueError: the format can't hold that model, or
+        does not compute the same.
+    """
+    form = formats(batch_size)[kind]
+    if not form.takes_all:
+        source = sources.dual_encoders(source)
+    config = exported.whole_config(source.config, source.num_frames)
+    params = exported.whole_params(source.params, source.config, source.num_frames)
+    with new_folder(out) as temporary:
+        arrays = example.inputs(config, batch_size or example.ITEMS)
+        arrays |= example.outputs(params, config, arrays)
+        form.write(temporary, source)
+        made = functions.describe(
+            functions.make(source.config, source.num_frames, batch_size), config.clip.vocab_size
+        )
+        shown = {"frames", "tokens", *(name for one in made.values() for name in one["outputs"])}
+        shown_arrays = {name: arrays[name] for name in sorted(shown)}
+        folder.write_tensors(temporary / example.FILE, shown_arrays)
+        contents = sources.describe(source) | ({"functions": made} if form.has_functions else {})
+        manifest.write(temporary, kind, contents, form.packages)
+        example.check(form.load(temporary), arrays, config)
+    return source
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns 0, or 1 after saying on stderr what is wrong."""
+    listed = "\n".join(f"  {name:<12} {form.what}" for name, form in formats().items())
+    parser = argparse.ArgumentParser(
+        prog="animclip export",
+        description=f"{__doc__}\nFORMAT:\n{listed}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("source", type=Path, help="the folder of a run or of a model")
+    parser.add_argument("--out", required=True, type=Path, help="the folder to write, a new one")
+    parser.add_argument("--format", required=True, choices=formats(), metavar="FORMAT")
+    parser.add_argument(
+        "--batch_size", type=int, help="the only one that a savedmodel takes (default any)"
+    )
+    options = parser.parse_args(argv)
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        if options.batch_size is not None and options.format != saved_model.KIND:
+            raise ValueError(f"--batch_size is for --format={saved_model.KIND}; leave it out")
+        if options.batch_size is not None and options.batch_size < 1:
+            raise ValueError(f"--batch_size={options.batch_size}: wanted 1 or more")
+        require_new(options.out)
+        source = sources.read(options.source)
+        source = export(source, options.out, options.format, options.batch_size)
+    except (OSError, ValueError) as error:
+        print(f"animclip export: {error}", file=sys.stderr)
+        return 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    millions = sum(value.size for value in source.params.values()) / 1e6
+    print(f"{options.out}: {millions:.1f} million parameters, computes what the model does")
+    if left := source.origin.get("left_out"):
+        print(f"left out, for this format has no place for it: {', '.join(left)}")
+    return 0
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """SIGTERM as an exception, so that nothing half-written stays."""
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

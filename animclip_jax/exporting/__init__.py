@@ -1,0 +1,1 @@
+"""The formats of `animclip export`, and how what was written is held against the live model."""

@@ -1,0 +1,86 @@
+"""What is exported: a run's newest checkpoint, or the folder of `animclip convert` or `export`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from flax import traverse_util
+
+from animclip_jax import exported, manifest, runs, settings, sharding
+from animclip_jax.checkpoint import load_params
+from animclip_jax.models.clip import PIXEL_MEAN, PIXEL_STD, ClipConfig
+from animclip_jax.models.retriever import RetrieverConfig
+from animclip_jax.weights import folder
+
+
+class Source(NamedTuple):
+    """A model outside of its run.
+
+    params: by slash-joined path, of what `config` is of. num_frames: of a video. origin: what a
+    manifest says of where the parameters are from.
+    """
+
+    params: dict[str, np.ndarray]
+    config: ClipConfig | RetrieverConfig
+    num_frames: int
+    origin: dict[str, Any]
+
+
+def read(directory: Path) -> Source:
+    """Raises OSError or ValueError where it is neither, or can't be read; names the file."""
+    if (directory / folder.TENSORS).is_file():
+        params, config = folder.load(directory)
+        origin = {}
+        if (directory / manifest.MANIFEST).is_file():
+            origin = manifest.read(directory, folder.KIND)["origin"]
+        return Source(params, config, exported.whole_config(config).num_frames, origin)
+    config = settings.retriever(runs.read_config(directory))
+    mesh = sharding.make_mesh(sharding.MeshConfig(data=1, fsdp=1), jax.local_devices()[:1])
+    steps, tree = load_params(directory, mesh)
+    params = traverse_util.flatten_dict(jax.device_get(tree), sep="/")
+    return Source(params, config, config.num_frames, {"steps": steps})
+
+
+def dual_encoders(source: Source) -> Source:
+    """The two towers alone, computed in float32; what is left out is said of the origin."""
+    params, config = folder.dual_encoders(source.params, source.config)
+    config = dataclasses.replace(config, dtype="float32")
+    if isinstance(source.config, ClipConfig):
+        return source._replace(config=config)
+    left = sorted({name.split("/")[0] for name in source.params} - {"clip"})
+    origin = source.origin | {"left_out": left}
+    return Source(params, config, source.num_frames, origin)
+
+
+def describe(source: Source) -> dict[str, Any]:
+    """What a manifest says of the model, whatever the format."""
+    config = exported.whole_config(source.config, source.num_frames)
+    clip, whole = config.clip, isinstance(source.config, RetrieverConfig)
+    return {
+        "origin": source.origin,
+        "reranks": whole,
+        "config": dataclasses.asdict(config) if whole else {"clip": dataclasses.asdict(clip)},
+        "frames": {
+            "dtype": "uint8",
+            "shape": ["batch", config.num_frames, clip.image_size, clip.image_size, 3],
+            "range": [0, 255],
+            "channels": "RGB",
+            "chosen": "the middle frame of each of num_frames equal parts of the video's duration",
+            "resized": "short side to image_size, bicubic with anti-aliasing, then centre crop",
+            "mean": PIXEL_MEAN,
+            "std": PIXEL_STD,
+        },
+        "tokens": {
+            "dtype": "int32",
+            "shape": ["batch", clip.context_length],
+            "range": [0, clip.vocab_size - 1],
+            "tokenizer": "OpenAI CLIP's byte-pair encoding",
+            "start": clip.vocab_size - 2,
+            "end": clip.vocab_size - 1,
+            "padding": 0,
+        },
+    }

@@ -1,0 +1,100 @@
+"""`animclip index DIR --model MODEL --out INDEX`: makes a folder of videos searchable.
+
+The same command again brings the index up to date: it reads new and changed files alone. MODEL is a
+folder of `animclip export`; one of `animclip convert` searches without re-ranking.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from animclip_jax import exported
+from animclip_jax.video_index.update import Effort, Summary, update
+from input_pipeline import quarantine
+from input_pipeline.segments import SegmentSettings
+from input_pipeline.workers import Limits
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns 0, 1 after saying on stderr what is wrong, or 130 after Ctrl-C."""
+    options = parse(argv)
+    try:
+        if not options.videos.is_dir():
+            raise NotADirectoryError(f"{options.videos}: no folder of videos")
+        model = exported.load(options.model)
+        clip = model.config.clip
+        settings = SegmentSettings(
+            model.config.num_frames, clip.image_size, options.window, options.shots
+        )
+        limits = Limits(options.time_limit, options.memory_limit)
+        effort = Effort(options.batch_size, options.processes, limits, options.retry)
+        done = update(options.out, options.videos, model, options.model, settings, effort)
+    except (OSError, ValueError, RuntimeError) as error:
+        print(f"animclip index: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("animclip index: stopped; the same command goes on from there", file=sys.stderr)
+        return 130
+    print(report(options.out, done))
+    if not model.reranks:
+        print(f"{options.model} has no re-ranker: searches of this index are coarse only")
+    return 0
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """The command's options."""
+    defaults = Effort()
+    parser = argparse.ArgumentParser(prog="animclip index", description=__doc__)
+    parser.add_argument("videos", type=Path, help="the folder; folders below it are searched too")
+    parser.add_argument("--model", type=Path, required=True, help="a folder of animclip export")
+    parser.add_argument("--out", type=Path, required=True, help="the index, a folder")
+    parser.add_argument(
+        *("--window", "-w"), type=float, default=10.0, help="seconds of a segment, at most (10)"
+    )
+    parser.add_argument(
+        *("--shots",),
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="cut where the shot changes, too",
+    )
+    parser.add_argument("--batch_size", type=_positive, default=defaults.batch_size)
+    parser.add_argument("--processes", type=_positive, help="that decode; without it all cores")
+    parser.add_argument(
+        "--time_limit", type=float, default=defaults.limits.seconds, help="seconds for a file"
+    )
+    parser.add_argument(
+        "--memory_limit", type=float, default=defaults.limits.gibibytes, help="GiB for a file"
+    )
+    parser.add_argument(
+        "--retry", action="store_true", help="read files again that could not be read before"
+    )
+    return parser.parse_args(argv)
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{number}: wanted 1 or more")
+    return number
+
+
+def report(out: Path, done: Summary) -> str:
+    """What an update did, for people."""
+    lines = [
+        f"{out}: {done.videos} videos in {done.segments} segments; this time "
+        f"{done.indexed} indexed, {done.unchanged} unchanged, {done.removed} removed"
+    ]
+    if done.quarantined:
+        listed = out / quarantine.NAME
+        lines.append(f"{len(done.quarantined)} can't be read, listed in {listed} with the reason")
+    if done.listing.others:
+        lines.append(f"{done.listing.others} files are no videos by their names")
+    if done.listing.outside:
+        links = done.listing.outside
+        lines.append(f"{len(links)} links lead out of the folder, such as {links[0]}: left alone")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""`animclip serve INDEX`: a page that searches an index, and a JSON API (at /api), offline.
+
+Only this machine reaches it, unless --host says otherwise, which needs a token.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+import socket
+import sys
+import webbrowser
+from pathlib import Path
+
+from animclip_jax.search import COARSE_ONLY, open_searcher
+
+TOKEN = "ANIMCLIP_TOKEN"
+MIN_TOKEN = 16
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serves until Ctrl-C or SIGTERM; returns 0, or 1 after saying on stderr what is wrong."""
+    options = parse(argv)
+    try:
+        import uvicorn
+
+        from animclip_jax.serving.app import make_app
+        from animclip_jax.serving.guard import Guard
+    except ImportError as error:
+        print(
+            f"animclip serve: {error}; pip install 'animclip-jax[app]' brings it", file=sys.stderr
+        )
+        return 1
+    try:
+        with _listen(options.host, options.port) as listening:
+            searcher = open_searcher(options.index, options.model, options.rerank_k)
+            searcher.warm_up()
+            url = _url(options.host, listening.getsockname()[1])
+            index = searcher.index
+            print(f"{url}  {index.num_videos} videos in {len(index)} segments; Ctrl-C stops")
+            if not searcher.reranks:
+                print(COARSE_ONLY)
+            sys.stdout.flush()
+            if options.open:
+                webbrowser.open(f"{url}/?token={options.token}" if options.token else url)
+            app = Guard(
+                make_app(searcher, options.max_waiting), options.allowed_host, options.token
+            )
+            # The plain parts of uvicorn: what is installed besides changes nothing.
+            config = uvicorn.Config(
+                app,
+                http="h11",
+                loop="asyncio",
+                ws="none",
+                lifespan="off",
+                log_level="warning",
+                server_header=False,
+                limit_concurrency=options.max_connections,
+                timeout_graceful_shutdown=3,
+            )
+            uvicorn.Server(config).run(sockets=[listening])
+    except (OSError, ValueError) as error:
+        print(f"animclip serve: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("animclip serve: stopped", file=sys.stderr)
+    return 0
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """The command's options."""
+    parser = argparse.ArgumentParser(prog="animclip serve", description=__doc__)
+    parser.add_argument("index", type=Path, help="a folder that animclip index wrote")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (8000)")
+    parser.add_argument(
+        "--token",
+        default=os.environ.get(TOKEN),
+        help=f"what others must know, at least {MIN_TOKEN} characters; or in ${TOKEN}",
+    )
+    parser.add_argument(
+        "--allowed_host", action="append", default=[], help="a name this server is known by"
+    )
+    parser.add_argument("--open", action="store_true", help="open the page in a browser")
+    parser.add_argument("--model", type=Path, help="where the index's model is, if it has moved")
+    parser.add_argument(
+        "--rerank_k", type=int, default=50, help="how many the re-ranker puts in order (50)"
+    )
+    parser.add_argument(
+        "--max_waiting", type=int, default=32, help="searches at once, then 503 (32)"
+    )
+    parser.add_argument(
+        "--max_connections", type=int, default=128, help="connections at once, then 503 (128)"
+    )
+    options = parser.parse_args(argv)
+    if not _is_loopback(options.host) and not options.token:
+        parser.error(f"--host={options.host}: others reach that address; --token is needed")
+    if options.token and (len(options.token) < MIN_TOKEN or not options.token.isalnum()):
+        parser.error(f"--token: wanted {MIN_TOKEN} letters and digits or more")
+    if min(options.rerank_k, options.max_waiting, options.max_connections) < 1:
+        parser.error("--rerank_k, --max_waiting, --max_connections: wanted 1 or more")
+    if not 0 <= options.port < 65536:
+        parser.error(f"--port={options.port}: wanted 0 to 65535")
+    return options
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error
+        raise OSError(
+            f"can't listen on {host} port {port}: {reason}; --port=0 takes a free one"
+        ) from error
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""What an index holds: catalogue.json, which alone says what counts, and a lock for its writer.
+
+Features lie in shards (shards.py). A shard is written whole before the catalogue that names it
+takes the place of the one before, in one step: a kill at any moment leaves the one or the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from input_pipeline.segments import SegmentSettings
+
+CATALOGUE, LOCK = "catalogue.json", "lock"
+FORMAT, VERSION = "animclip-index", 1
+
+
+class Stamp(NamedTuple):
+    """Which state of a file is meant."""
+
+    size: int
+    mtime_ns: int
+
+
+class Video(NamedTuple):
+    """A video that is in the index: rows `first` to `first + segments` of a shard are its."""
+
+    stamp: Stamp
+    shard: str
+    first: int
+    segments: int
+
+
+class Quarantined(NamedTuple):
+    """A file that can't be read."""
+
+    stamp: Stamp
+    reason: str
+
+
+@dataclass
+class Catalogue:
+    """What is indexed.
+
+    root: the folder of videos. model: the model's fingerprint. model_path: where it was. reranks:
+    whether it re-ranks. code_dtype: of the video codes. videos, quarantined: by path below root.
+    """
+
+    root: str
+    model: str
+    model_path: str
+    reranks: bool
+    code_dtype: str
+    settings: SegmentSettings
+    videos: dict[str, Video] = field(default_factory=dict)
+    quarantined: dict[str, Quarantined] = field(default_factory=dict)
+
+    @property
+    def shards(self) -> list[str]:
+        """The shards that hold any of its videos, oldest first."""
+        return sorted({video.shard for video in self.videos.values()})
+
+
+def read(directory: Path) -> Catalogue:
+    """The catalogue of an index.
+
+    Raises:
+      FileNotFoundError: there is none. ValueError: it is of another format or damaged.
+    """
+    path = directory / CATALOGUE
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; animclip index makes an index")
+    try:
+        document: dict[str, Any] = json.loads(path.read_text())
+        found = document.pop("format"), document.pop("version")
+        if found != (FORMAT, VERSION):
+            raise ValueError(
+                f"format {found[0]!r} version {found[1]!r}, wanted {FORMAT!r} {VERSION}"
+            )
+        settings = SegmentSettings(**document.pop("settings"))
+        videos = {
+            name: Video(Stamp(*stamp), *rest)
+            for name, (stamp, *rest) in document.pop("videos").items()
+        }
+        quarantined = {
+            name: Quarantined(Stamp(*stamp), reason)
+            for name, (stamp, reason) in document.pop("quarantined").items()
+        }
+        return Catalogue(**document, settings=settings, videos=videos, quarantined=quarantined)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: no catalogue of an index: {error}; remove {directory} and index again"
+        ) from error
+
+
+def write(directory: Path, catalogue: Catalogue) -> None:
+    """Takes the place of the catalogue before, in one step."""
+    document = {"format": FORMAT, "version": VERSION} | asdict(catalogue)
+    replace(directory / CATALOGUE, json.dumps(document))
+
+
+def replace(path: Path, text: str) -> None:
+    """Writes a file that is there whole or as it was before, even after a power cut."""
+    temporary = path.with_name(f".{path.name}.new")
+    with temporary.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    sync(path.parent)
+
+
+def sync(directory: Path) -> None:
+    """Waits until the names in a folder are on the disk."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Has an index for this process alone, and makes its folder.
+
+    Raises:
+      BlockingIOError: another process has it. FileExistsError: the folder holds something else.
+    """
+    import fcntl  # Not on Windows.
+
+    directory.mkdir(parents=True, exist_ok=True)
+    ours = (directory / CATALOGUE).exists() or (directory / LOCK).exists()
+    if not ours and any(directory.iterdir()):
+        raise FileExistsError(f"{directory}: holds something else; choose another folder")
+    with (directory / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError(f"{directory}: another animclip index writes it now") from None
+        yield

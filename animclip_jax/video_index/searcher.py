@@ -1,0 +1,201 @@
+"""Searches an index: coarse by embeddings, then the re-ranker on the best, with seconds of each."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from animclip_jax.exported import Exported
+from animclip_jax.models.retriever import VideoFeatures
+from animclip_jax.models.video_code import PackedCode
+from animclip_jax.retrieval import coarse, rerank
+from animclip_jax.video_index import catalogue as catalogues
+from animclip_jax.video_index import shards
+from animclip_jax.video_index.catalogue import Catalogue
+from input_pipeline.segments import SHORT_SIDE
+from input_pipeline.tokenizer import Tokenizer
+from input_pipeline.video import fit, read_frames
+
+# How often a reader looks again when a writer has just removed what the catalogue named.
+_ATTEMPTS = 5
+
+
+class Hit(NamedTuple):
+    """A segment that was found.
+
+    segment: its number in the index. coarse: cosine similarity. coarse_rank: 1 is best. fused: what
+    ranks after re-ranking, and rank then; without re-ranking None, and the coarse rank.
+    """
+
+    segment: int
+    coarse: float
+    coarse_rank: int
+    fused: float | None
+    rank: int
+
+
+class Answer(NamedTuple):
+    """Candidates by `rank`, and the seconds that each stage took."""
+
+    hits: list[Hit]
+    seconds: dict[str, float]
+
+
+class Index:
+    """The segments of an index, by number: opened once, it stays as it was then.
+
+    embedding float32 [N, E], in memory. names: each segment's video, its path below `root` in `/`.
+    """
+
+    def __init__(self, directory: Path):
+        """Raises FileNotFoundError or ValueError where it can't be read, or holds no video."""
+        for attempt in range(_ATTEMPTS):
+            self.catalogue = catalogues.read(directory)
+            try:
+                self._open(directory, self.catalogue)
+                break
+            except FileNotFoundError:
+                if attempt + 1 == _ATTEMPTS:
+                    raise
+        self.root = Path(self.catalogue.root)
+
+    def _open(self, directory: Path, catalogue: Catalogue) -> None:
+        if not catalogue.videos:
+            raise ValueError(f"{directory}: no video in this index")
+        code_dtype = catalogue.code_dtype if catalogue.reranks else None
+        self.parts = {name: shards.read(directory, name, code_dtype) for name in catalogue.shards}
+        videos = sorted(catalogue.videos.items())
+        self.names = [name for name, video in videos for _ in range(video.segments)]
+        self.shard = [video.shard for _, video in videos for _ in range(video.segments)]
+        rows = [np.arange(video.first, video.first + video.segments) for _, video in videos]
+        self.row = np.concatenate(rows)
+        held = [
+            (self.parts[video.shard], some) for (_, video), some in zip(videos, rows, strict=True)
+        ]
+        self.embedding = np.concatenate([part.embedding[some] for part, some in held])
+        self.times = np.concatenate([part.times[some] for part, some in held])
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def num_videos(self) -> int:
+        return len(self.catalogue.videos)
+
+    def thumbnail(self, segment: int) -> bytes:
+        """JPEG."""
+        return self.parts[self.shard[segment]].thumbnails[int(self.row[segment])]
+
+    def features(self, segments: np.ndarray) -> VideoFeatures:
+        """Features of some segments, codes as they are stored."""
+        taken = [
+            self.parts[self.shard[one]].take(self.row[one : one + 1]) for one in segments.tolist()
+        ]
+        codes = [one.code for one in taken if one.code is not None]
+        code: PackedCode = jax.tree.map(lambda *some: np.concatenate(some), *codes)
+        return VideoFeatures(self.embedding[segments], code)
+
+
+class Searcher:
+    """One model and one index; answers one query at a time."""
+
+    def __init__(self, model: Exported, index: Index, num_candidates: int = 50):
+        """num_candidates: K, how many the re-ranker sees.
+
+        Raises ValueError where the index was made with another model.
+        """
+        if model.fingerprint != index.catalogue.model:
+            raise ValueError(
+                f"the index was made with another model ({index.catalogue.model[:12]}..., here "
+                f"{model.fingerprint[:12]}...): search with {index.catalogue.model_path}, or index "
+                "again with this one into another folder"
+            )
+        self.model, self.index = model, index
+        self.num_candidates = min(num_candidates, len(index))
+        clip = model.config.clip
+        self.tokenizer = Tokenizer(clip.context_length, clip.vocab_size)
+        self.gallery = coarse.hold(index.embedding, model.encoder.split)
+
+    @property
+    def reranks(self) -> bool:
+        return self.model.reranks
+
+    def by_text(self, text: str, *, coarse_only: bool = False) -> Answer:
+        """The K best segments for a sentence, re-ranked where the model can."""
+        clock = _Clock()
+        encoder = self.model.encoder
+        captions = rerank.encode_captions(encoder, self.tokenizer([text]), encoder.num_parts)
+        clock.lap("encode")
+        segments, scores = self._nearest(captions.embedding)
+        clock.lap("coarse")
+        if coarse_only or not self.reranks:
+            return Answer(_hits(segments, scores, None), clock.laps)
+        score = rerank.PairScorer(encoder, captions, self.index.features(segments))
+        fused = score(np.zeros(len(segments), int), np.arange(len(segments)))
+        clock.lap("rerank")
+        return Answer(_hits(segments, scores, fused), clock.laps)
+
+    def by_picture(self, picture: np.ndarray) -> Answer:
+        """The K segments most like a picture uint8 [H, W, 3], by their embeddings alone."""
+        clock = _Clock()
+        fitted = fit(picture, self.model.config.clip.image_size)
+        frames = np.repeat(fitted[None], self.model.config.num_frames, axis=0)
+        return self._by_frames(frames, clock)
+
+    def by_video(self, path: Path) -> Answer:
+        """The K segments most like a whole video. Raises what `video.read_frames` does."""
+        clock = _Clock()
+        frames = read_frames(path, self.model.config.num_frames, SHORT_SIDE)
+        size = self.model.config.clip.image_size
+        return self._by_frames(np.stack([fit(frame, size) for frame in frames]), clock)
+
+    def warm_up(self) -> None:
+        """Compiles what queries will need, for captions of every length."""
+        for words in (1, 20, self.model.config.clip.context_length):
+            self.by_text(" ".join(["a"] * words))
+        size = self.model.config.clip.image_size
+        self.by_picture(np.zeros((size, size, 3), np.uint8))
+
+    def _by_frames(self, frames: np.ndarray, clock: _Clock) -> Answer:
+        encoder = self.model.encoder
+        batch = np.repeat(frames[None], encoder.num_parts, axis=0)
+        query = encoder.encode_video(batch, encoder.num_parts).embedding[:1]
+        clock.lap("encode")
+        segments, scores = self._nearest(np.asarray(query))
+        clock.lap("coarse")
+        return Answer(_hits(segments, scores, None), clock.laps)
+
+    def _nearest(self, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        split = self.model.encoder.split
+        segments, scores = coarse.top_k(query, self.gallery, self.num_candidates, split)
+        return segments[0], scores[0]
+
+
+class _Clock:
+    """Seconds since the last lap, by name."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self.last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name], self.last = now - self.last, now
+
+
+def _hits(segments: np.ndarray, scores: np.ndarray, fused: np.ndarray | None) -> list[Hit]:
+    order = np.arange(len(segments)) if fused is None else np.argsort(-fused, kind="stable")
+    return [
+        Hit(
+            int(segments[place]),
+            float(scores[place]),
+            int(place) + 1,
+            None if fused is None else float(fused[place]),
+            rank,
+        )
+        for rank, place in enumerate(order, 1)
+    ]

@@ -1,0 +1,317 @@
+"""Brings an index up to date with a folder: embeds what is new, forgets what is gone.
+
+What is embedded is kept every half minute, so that a kill loses no more than that.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from animclip_jax.exported import Exported
+from animclip_jax.models.retriever import VideoFeatures
+from animclip_jax.video_index import catalogue as catalogues
+from animclip_jax.video_index import shards
+from animclip_jax.video_index.catalogue import Catalogue, Quarantined, Stamp, Video
+from input_pipeline import quarantine, workers
+from input_pipeline.segments import Segment, SegmentSettings, frames_of, read_segments
+
+# By their names, for a folder of videos holds other files too.
+SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".divx", ".ts"),
+    *(".mts", ".m2ts", ".mpg", ".mpeg", ".m1v", ".m2v", ".vob", ".wmv", ".asf", ".flv", ".f4v"),
+    *(".swf", ".ogv", ".ogg", ".rm", ".rmvb", ".gif", ".h264", ".264", ".hevc", ".265", ".mjpeg"),
+    *(".mjpg", ".ivf", ".obu", ".dv", ".mxf", ".nut"),
+)
+# Kept together, whichever comes first.
+FLUSH_SECONDS, FLUSH_SEGMENTS = 30.0, 4096
+# Shards beyond which, and share of their rows beyond which, an index is written anew as one shard.
+MAX_SHARDS, MAX_DEAD = 16, 0.25
+_SPOOL = "frames."
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How it is done: none of these changes what is indexed.
+
+    processes: None takes all cores. retry: reads quarantined files again.
+    """
+
+    batch_size: int = 16
+    processes: int | None = None
+    limits: workers.Limits = workers.Limits(seconds=1800.0)
+    retry: bool = False
+
+
+class Listing(NamedTuple):
+    """Files of a folder by their paths below it; others: how many are no videos by their names.
+
+    outside: links that lead out of the folder.
+    """
+
+    videos: dict[str, Stamp]
+    others: int
+    outside: list[str]
+
+
+class Summary(NamedTuple):
+    """What an update did, in files, and what the index holds now."""
+
+    indexed: int
+    unchanged: int
+    removed: int
+    quarantined: dict[str, str]
+    videos: int
+    segments: int
+    listing: Listing
+
+
+def list_videos(root: Path, index: Path) -> Listing:
+    """Every video below a folder, but for hidden ones and what is in the index."""
+    videos: dict[str, Stamp] = {}
+    outside, others = [], 0
+    real_root, index = root.resolve(), index.resolve()
+    for folder, below, files in os.walk(root):
+        there = Path(folder)
+        below[:] = sorted(
+            name for name in below if name[0] != "." and (there / name).resolve() != index
+        )
+        for name in sorted(files):
+            path = there / name
+            if name.startswith(".") or path.suffix.lower() not in SUFFIXES:
+                others += 1
+                continue
+            relative = path.relative_to(root).as_posix()
+            if not path.resolve().is_relative_to(real_root):
+                outside.append(relative)
+            elif path.is_file():
+                state = path.stat()
+                videos[relative] = Stamp(state.st_size, state.st_mtime_ns)
+    return Listing(videos, others, outside)
+
+
+def update(
+    directory: Path,
+    root: Path,
+    model: Exported,
+    model_path: Path,
+    settings: SegmentSettings,
+    effort: Effort = Effort(),  # noqa: B008 (frozen)
+) -> Summary:
+    """Makes the index `directory` of the videos below `root`, or brings it up to date.
+
+    Raises:
+      NotADirectoryError: root is no folder. BlockingIOError: another process writes the index.
+      ValueError: it was made with another model, other settings or of another folder.
+      RuntimeError: a process for decoding can't start.
+    """
+    if not root.is_dir():
+        raise NotADirectoryError(f"{root}: no folder of videos")
+    with catalogues.locked(directory):
+        wanted = Catalogue(
+            os.fspath(root.resolve()),
+            model.fingerprint,
+            os.fspath(model_path.resolve()),
+            model.reranks,
+            model.config.reranker.code_dtype,
+            settings,
+        )
+        found = _found(directory, wanted)
+        shards.remove_unused(directory, found)
+        _clear_spool(directory)
+        listing = list_videos(root, directory)
+        run = _Update(directory, root, model, found or wanted, effort)
+        removed = run.forget(listing)
+        todo = run.todo(listing)
+        if found is None or removed or found.model_path != wanted.model_path:
+            run.catalogue.model_path = wanted.model_path
+            run.save()
+        run.index(todo, listing)
+        run.compact()
+        return Summary(
+            len(todo) - len(run.failed),
+            len(listing.videos) - len(todo),
+            removed,
+            {name: one.reason for name, one in run.catalogue.quarantined.items()},
+            len(run.catalogue.videos),
+            sum(video.segments for video in run.catalogue.videos.values()),
+            listing,
+        )
+
+
+def _found(directory: Path, wanted: Catalogue) -> Catalogue | None:
+    if not (directory / catalogues.CATALOGUE).exists():
+        return None
+    found = catalogues.read(directory)
+    for name in ("model", "root", "settings"):
+        there, here = getattr(found, name), getattr(wanted, name)
+        if there != here:
+            raise ValueError(
+                f"{directory}: an index with another {name}: {there}, not {here}; index into "
+                "another folder, or remove this one"
+            )
+    return found
+
+
+@dataclass
+class _Pending:
+    """Videos that are read and not kept yet; the frames of `encoded` segments are not needed."""
+
+    videos: list[tuple[str, Stamp, list[Segment]]] = field(default_factory=list)
+    frames: list[np.ndarray] = field(default_factory=list)
+    features: list[VideoFeatures] = field(default_factory=list)
+    segments: int = 0
+    since: float = field(default_factory=time.monotonic)
+
+
+class _Update:
+    """One update of an index."""
+
+    def __init__(
+        self, directory: Path, root: Path, model: Exported, catalogue: Catalogue, effort: Effort
+    ):
+        self.directory, self.root, self.model = directory, root, model
+        self.catalogue, self.effort = catalogue, effort
+        parts = model.encoder.num_parts
+        self.batch_size = -(-effort.batch_size // parts) * parts
+        self.pending = _Pending()
+        self.failed: list[str] = []
+
+    def forget(self, listing: Listing) -> int:
+        """Forgets what is no longer there; how many files that are."""
+        before = len(self.catalogue.videos) + len(self.catalogue.quarantined)
+        for known in (self.catalogue.videos, self.catalogue.quarantined):
+            for name in known.keys() - listing.videos.keys():
+                del known[name]
+        return before - len(self.catalogue.videos) - len(self.catalogue.quarantined)
+
+    def todo(self, listing: Listing) -> list[str]:
+        """What is new or has changed."""
+        known = {name: video.stamp for name, video in self.catalogue.videos.items()}
+        if not self.effort.retry:
+            known |= {name: bad.stamp for name, bad in self.catalogue.quarantined.items()}
+        return [name for name, stamp in listing.videos.items() if known.get(name) != stamp]
+
+    def index(self, todo: list[str], listing: Listing) -> None:
+        """Reads and embeds videos, and keeps what is done at times."""
+        if not todo:
+            return
+        # Decoders of a run that was killed may still be at work: its folder is another one.
+        spool = self.directory / f"{_SPOOL}{os.getpid()}"
+        spool.mkdir()
+        tasks = ((self.root / name, spool / str(number)) for number, name in enumerate(todo))
+        settings = self.catalogue.settings
+        read = functools.partial(read_segments, settings=settings)
+        processes = min(self.effort.processes or workers.cores(), len(todo))
+        results = workers.run(read, tasks, processes, self.effort.limits)
+        try:
+            for number, result in tqdm(
+                results, "indexing", total=len(todo), unit="video", disable=None
+            ):
+                name, frames = todo[number], spool / str(number)
+                if isinstance(result, workers.Failure):
+                    self._quarantine(name, listing.videos[name], result.reason)
+                else:
+                    self._embed(name, listing.videos[name], result, frames_of(frames, settings))
+                frames.unlink(missing_ok=True)
+                self._keep(now=False)
+            self._keep(now=True)
+        finally:
+            _clear_spool(self.directory)
+
+    def _quarantine(self, name: str, stamp: Stamp, reason: str) -> None:
+        reason = reason.removeprefix(f"{self.root / name}: ")
+        self.catalogue.quarantined[name] = Quarantined(stamp, reason)
+        self.catalogue.videos.pop(name, None)
+        self.failed.append(name)
+
+    def _embed(self, name: str, stamp: Stamp, segments: list[Segment], frames: np.ndarray) -> None:
+        pending = self.pending
+        pending.videos.append((name, stamp, segments))
+        pending.segments += len(segments)
+        for start in range(0, len(frames), self.batch_size):
+            pending.frames += list(frames[start : start + self.batch_size])
+            if len(pending.frames) >= self.batch_size:
+                self._encode()
+        # A memory-mapped file that is removed lives on; what is left of it is few frames.
+        pending.frames = [np.array(one) for one in pending.frames]
+
+    def _encode(self) -> None:
+        some = self.pending.frames[: self.batch_size]
+        del self.pending.frames[: self.batch_size]
+        batch = np.zeros((self.batch_size, *some[0].shape), np.uint8)
+        batch[: len(some)] = some
+        features = self.model.encoder.encode_video(batch, self.batch_size)
+        self.pending.features.append(jax.tree.map(lambda x: np.asarray(x)[: len(some)], features))
+
+    def _keep(self, now: bool) -> None:
+        """Writes what is pending as a shard, and the catalogue with it, when it is time to."""
+        pending = self.pending
+        due = time.monotonic() - pending.since > FLUSH_SECONDS or pending.segments > FLUSH_SEGMENTS
+        if not (now or due):
+            return
+        while pending.frames:
+            self._encode()
+        if pending.videos:
+            shard = shards.next_name(self.directory)
+            rows = _rows(pending, self.catalogue.reranks)
+            shards.write(self.directory, shard, pending.segments, [rows])
+            first = 0
+            for name, stamp, segments in pending.videos:
+                self.catalogue.videos[name] = Video(stamp, shard, first, len(segments))
+                self.catalogue.quarantined.pop(name, None)
+                first += len(segments)
+        self.save()
+        self.pending = _Pending()
+
+    def compact(self) -> None:
+        """Writes many shards, or shards with many dead rows, anew as one."""
+        names = self.catalogue.shards
+        code_dtype = self.catalogue.code_dtype if self.catalogue.reranks else None
+        read = {name: shards.read(self.directory, name, code_dtype) for name in names}
+        rows = sum(len(one.embedding) for one in read.values())
+        living = sum(video.segments for video in self.catalogue.videos.values())
+        if len(names) > MAX_SHARDS or rows - living > MAX_DEAD * rows:
+            merged = shards.next_name(self.directory)
+            before = dict(self.catalogue.videos)
+            parts = (
+                read[video.shard].take(np.arange(video.first, video.first + video.segments))
+                for video in before.values()
+            )
+            shards.write(self.directory, merged, living, parts)
+            first = 0
+            for name, video in before.items():
+                self.catalogue.videos[name] = video._replace(shard=merged, first=first)
+                first += video.segments
+            self.save()
+        shards.remove_unused(self.directory, self.catalogue)
+
+    def save(self) -> None:
+        """Writes the catalogue, and quarantine.jsonl for people."""
+        catalogues.write(self.directory, self.catalogue)
+        bad = ((name, one.reason) for name, one in self.catalogue.quarantined.items())
+        lines = [json.dumps(line) + "\n" for line in quarantine.lines(bad)]
+        catalogues.replace(self.directory / quarantine.NAME, "".join(lines))
+
+
+def _rows(pending: _Pending, reranks: bool) -> shards.Rows:
+    features = jax.tree.map(lambda *parts: np.concatenate(parts), *pending.features)
+    segments = [one for _, _, several in pending.videos for one in several]
+    times = np.array([(one.start, one.end) for one in segments])
+    thumbnails = [one.thumbnail for one in segments]
+    return shards.Rows(features.embedding, features.code if reranks else None, times, thumbnails)
+
+
+def _clear_spool(directory: Path) -> None:
+    for path in directory.glob(f"{_SPOOL}*"):
+        shutil.rmtree(path, ignore_errors=True)

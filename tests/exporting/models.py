@@ -1,0 +1,42 @@
+"""A small model to export, whose parameters are drawn: no two values alike, none of them zero."""
+
+import dataclasses
+
+import jax
+import numpy as np
+
+from animclip_jax.exporting.source import Source
+from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.retriever import RetrieverConfig
+from animclip_jax.weights import rules
+from tests.models.test_retriever import CONFIG, TEMPORAL
+
+# TensorFlow 2.21 reads no SavedModel of any batch size that a later JAX than 0.10 wrote.
+ANY_BATCH = tuple(int(part) for part in jax.__version__.split(".")[:2]) < (0, 11)
+WHOLE = TEMPORAL
+CLIP = CONFIG.clip
+FRAMES = WHOLE.num_frames
+
+
+def source(config: ClipConfig | RetrieverConfig = WHOLE, seed: int = 0) -> Source:
+    rng = np.random.default_rng(seed)
+    shapes = rules.parameter_shapes(config)
+    params = {
+        name: rng.normal(float(name.endswith("scale")), 0.1, shape).astype(np.float32)
+        for name, shape in shapes.items()
+    }
+    return Source(params, config, FRAMES, {"steps": 7})
+
+
+def batch_size(kind: str) -> int | None:
+    """What `export` is given for a format."""
+    return 2 if kind == "savedmodel" and not ANY_BATCH else None
+
+
+def bfloat16(config: RetrieverConfig = WHOLE) -> RetrieverConfig:
+    """The same model, computed and its codes stored in that."""
+    return dataclasses.replace(
+        config,
+        clip=dataclasses.replace(config.clip, dtype="bfloat16"),
+        reranker=dataclasses.replace(config.reranker, code_dtype="bfloat16"),
+    )

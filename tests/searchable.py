@@ -1,0 +1,70 @@
+"""Small models and folders of videos that tests of index, search and serve share."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+from flax import nnx, traverse_util
+
+from animclip_jax import exported, manifest
+from animclip_jax.models.retriever import Retriever
+from animclip_jax.video_index.update import Effort, Summary, update
+from animclip_jax.weights import folder
+from input_pipeline.segments import SegmentSettings
+from input_pipeline.video import write_video
+from input_pipeline.workers import Limits
+from tests.models.test_retriever import CONFIG
+
+EFFORT = Effort(batch_size=4, processes=2, limits=Limits(seconds=60))
+RED, GREEN, BLUE, GREY = (220, 30, 30), (30, 190, 40), (30, 50, 220), (128, 128, 128)
+
+
+def write_model(directory: Path, seed: int = 0) -> Path:
+    """A model of random weights that re-ranks, as animclip export writes it."""
+    model = Retriever(CONFIG, rngs=nnx.Rngs(seed))
+    model.reranker.head_out.kernel[...] = 9 * jax.random.normal(jax.random.key(seed), (24, 1))
+    directory.mkdir(parents=True)
+    folder.write(directory, _parameters(model), CONFIG)
+    manifest.write(directory, folder.KIND, {})
+    return directory
+
+
+def write_converted(directory: Path) -> Path:
+    """Dual encoders alone, as animclip convert writes them."""
+    model = Retriever(CONFIG, rngs=nnx.Rngs(0))
+    folder.save(directory, _parameters(model.clip), CONFIG.clip)
+    return directory
+
+
+def _parameters(model: nnx.Module) -> dict[str, np.ndarray]:
+    tree = jax.device_get(nnx.to_pure_dict(nnx.state(model)))
+    return traverse_util.flatten_dict(tree, sep="/")
+
+
+def settings_of(model: exported.Exported) -> SegmentSettings:
+    return SegmentSettings(model.config.num_frames, model.config.clip.image_size)
+
+
+def index(videos: Path, out: Path, model: exported.Exported, path: Path) -> Summary:
+    return update(out, videos, model, path, settings_of(model), EFFORT)
+
+
+def shot(colour: tuple[int, int, int], count: int, seed: int = 0) -> np.ndarray:
+    """Frames of one colour, with a white block that travels over them."""
+    frames = np.full((count, 48, 64, 3), colour, np.uint8)
+    row = np.random.default_rng(seed).integers(0, 32)
+    for number, frame in enumerate(frames):
+        column = number * 48 // count
+        frame[row : row + 16, column : column + 16] = 250
+    return frames
+
+
+def write_videos(directory: Path) -> Path:
+    """Five videos: of one segment, of two shots, of three windows, in a folder below, odd name."""
+    (directory / "below").mkdir(parents=True)
+    write_video(directory / "red.mp4", shot(RED, 16), 8)
+    write_video(directory / "shots.mp4", np.concatenate([shot(GREEN, 20), shot(BLUE, 28)]), 8)
+    write_video(directory / "long.mp4", shot(GREY, 100), 4)
+    write_video(directory / "below" / "blue.gif", shot(BLUE, 10, seed=3), 5)
+    write_video(directory / "<b>é 'x'&.mp4", shot((200, 200, 30), 12), 6)
+    return directory

@@ -1,0 +1,114 @@
+"""The programs of docs/export.md, out of the page itself, where nothing of ours can be imported."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from animclip_jax import export
+from tests.exporting.models import batch_size, source
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = (ROOT / "docs" / "export.md").read_text()
+OURS = ("animclip_jax", "input_pipeline", "configs")
+# What each program may not import beside what is ours, and the format it reads.
+PROGRAMS = {
+    "search_jax.py": ("stablehlo", ("tensorflow", "torch", "flax", "safetensors")),
+    "search_transformers.py": ("hf", ("tensorflow", "jax", "flax")),
+    "search_tensorflow.py": ("savedmodel", ("jax", "flax", "torch", "safetensors")),
+}
+NEEDS = {"search_transformers.py": ("torch", "transformers")}
+
+RUN = """
+import json, runpy, sys
+blocked = json.loads(sys.argv.pop(1))
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in blocked:
+            raise ImportError(f"{name} is blocked")
+sys.meta_path.insert(0, Block())
+del sys.argv[0]
+sys.path.insert(0, ".")
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def programs() -> dict[str, str]:
+    """The page's programs by the file name that each begins with."""
+    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    named = [(re.match(r"# (\w+\.py)\n", block), block) for block in blocks]
+    return {name[1]: block for name, block in named if name}
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory) -> Path:
+    """A folder for each format."""
+    folder = tmp_path_factory.mktemp("exports")
+    for kind, _ in PROGRAMS.values():
+        export.export(source(), folder / kind, kind, batch_size(kind))
+    return folder
+
+
+@pytest.fixture
+def elsewhere(tmp_path) -> Path:
+    """A folder with the programs alone."""
+    for name, text in programs().items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def run(name: str, exported: Path, folder: Path, blocked: tuple[str, ...]) -> tuple[int, str]:
+    for package in NEEDS.get(name, ()):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{name} needs {package}, of the extra `parity`")
+    environment = {key: text for key, text in os.environ.items() if key != "PYTHONPATH"}
+    command = [sys.executable, "-c", RUN, json.dumps(blocked), name, str(exported)]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_page_has_a_program_a_format():
+    assert set(programs()) == {"check.py", *PROGRAMS}
+    for kind in export.formats():
+        assert f"| `{kind}` |" in PAGE
+
+
+def test_what_is_ours_is_blocked(elsewhere, exports):
+    (elsewhere / "cheat.py").write_text("import animclip_jax\n")
+    code, said = run("cheat.py", exports, elsewhere, OURS)
+    assert code != 0 and "animclip_jax is blocked" in said
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_runs_without_ours(name, elsewhere, exports):
+    kind, others = PROGRAMS[name]
+    code, said = run(name, exports / kind, elsewhere, OURS + others)
+    assert code == 0, said
+    assert "[[" in said, "it prints a matrix"
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_refuses_what_is_broken_by_name(name, elsewhere, exports, tmp_path):
+    kind, others = PROGRAMS[name]
+    held = json.loads((exports / kind / "manifest.json").read_text())["files"]
+    largest = max(held, key=lambda file: held[file]["bytes"])
+    for change, message in (("flip", "changed since"), ("remove", "missing"), ("kind", "wanted")):
+        bad = tmp_path / f"bad-{change}"
+        subprocess.run(["cp", "-r", str(exports / kind), str(bad)], check=True)
+        if change == "flip":
+            raw = bytearray((bad / largest).read_bytes())
+            raw[len(raw) // 2] ^= 1
+            (bad / largest).write_bytes(raw)
+        elif change == "remove":
+            (bad / largest).unlink()
+        else:
+            text = (bad / "manifest.json").read_text().replace(f'"{kind}"', '"other"', 1)
+            (bad / "manifest.json").write_text(text)
+        code, said = run(name, bad, elsewhere, OURS + others)
+        assert code == 1 and message in said, said
+        assert change == "kind" or largest in said

@@ -1,0 +1,274 @@
+"""`animclip serve` over the network: its answers, and what it does with hostile requests."""
+
+import concurrent.futures
+import io
+import json
+import re
+import shutil
+import socket
+from pathlib import Path
+
+import jsonschema
+import pytest
+from PIL import Image
+
+from animclip_jax import serve
+from animclip_jax.serving import app, guard
+from animclip_jax.video_index import catalogue as catalogues
+from tests import searchable
+from tests.served import Served, served
+
+SEARCH = "/api/search?q=a+white+block"
+HOSTILE_PATHS = (
+    *("/../../etc/passwd", "/..%2f..%2fetc/passwd", "/video/../../etc/passwd", "//etc/passwd"),
+    *("/video/..%2f..%2fetc%2fpasswd", "/video/%2e%2e/secret.mp4", "/video/red.mp4", "/page.py"),
+    *("/app.py", "/openapi.json/..", "/thumbnail/-1", "/thumbnail/1e3", "/thumbnail/8", "/video/8"),
+    *(f"/thumbnail/{'9' * 5000}", f"/video/{'9' * 5000}", "/video/%00", "/video/٣", "/video/"),
+    *("/static/page.js", "/quarantine.jsonl", "/catalogue.json", "/%ff%fe", "/video/1/"),
+)
+HOSTILE_SEARCHES = (
+    *("", "?q=", "?q=%20%20", f"?q={'a' * 1001}", "?q=a&n=0", "?q=a&n=101", "?q=a&n=-1"),
+    *("?q=a&n=x", f"?q=a&n={'9' * 5000}", "?q=a&n=%D9%A3", "?q=a&coarse_only=1", "?n=3"),
+)
+
+
+@pytest.fixture(scope="module")
+def home(indexed, tmp_path_factory) -> Path:
+    """A copy of the index, with videos that became links out of their folder, or went away."""
+    home = tmp_path_factory.mktemp("served")
+    shutil.copytree(indexed.parent, home, dirs_exist_ok=True)
+    catalogue = catalogues.read(home / "index")
+    catalogue.root = str((home / "videos").resolve())
+    catalogues.write(home / "index", catalogue)
+    (home / "secret.mp4").write_bytes(b"secret")
+    (home / "videos" / "shots.mp4").unlink()
+    (home / "videos" / "shots.mp4").symlink_to(home / "secret.mp4")
+    shutil.rmtree(home / "videos" / "below")
+    return home
+
+
+@pytest.fixture(scope="module")
+def server(home):
+    with served(home / "index", "--max_waiting=4") as running:
+        yield running
+
+
+def segment(server: Served, name: str) -> int:
+    found = server.ask("/api/search?q=a&n=8").json["results"]
+    return next(one["segment"] for one in found if one["video"] == name)
+
+
+def png() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 48), searchable.RED).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def check(told: dict, name: str) -> None:
+    """As openapi.json says."""
+    schema = {"$ref": f"#/components/schemas/{name}", "components": app.OPENAPI["components"]}
+    jsonschema.validate(told, schema)
+
+
+def test_text_is_searched_in_both_rankings(server):
+    told = server.ask(f"{SEARCH}&n=3").json
+    check(told, "Answer")
+    assert (told["stage"], told["count"], told["candidates"]) == ("reranked", 3, 8)
+    for by in ("rank", "coarse_rank"):
+        assert {1, 2, 3} <= {one[by] for one in told["results"]}
+    assert all(min(one["rank"], one["coarse_rank"]) <= 3 for one in told["results"])
+    coarse = server.ask(f"{SEARCH}&coarse_only=true").json
+    check(coarse, "Answer")
+    assert coarse["stage"] == "coarse" and len(coarse["results"]) == 8
+
+
+def test_a_picture_is_searched(server):
+    reply = server.ask("/api/search?n=2", "POST", png(), content_type="image/png")
+    assert reply.status == 200
+    check(reply.json, "Answer")
+    assert reply.json["stage"] == "coarse" and len(reply.json["results"]) == 2
+
+
+def test_the_pages_and_the_thumbnails(server):
+    for path, kind in {
+        **{"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript"},
+        **{"/icon.svg": "image/svg+xml", "/api": "text/html", "/openapi.json": "application/json"},
+        **{"/api/index": "application/json", "/thumbnail/0": "image/jpeg"},
+    }.items():
+        reply = server.ask(path)
+        assert reply.status == 200 and reply.headers["content-type"].startswith(kind), path
+    check(server.ask("/api/index").json, "Index")
+    api = server.ask("/api").body.decode()
+    assert all(path in api for path in app.OPENAPI["paths"])
+    page = server.ask("/").body.decode()
+    assert not re.search(r"<script(?! src=)|<style|style=|\son\w+=|https?:", page), "nothing inline"
+
+
+def test_every_answer_carries_the_headers(server):
+    for path in ("/", "/api/search", SEARCH, "/none", "/video/0", "/thumbnail/0"):
+        headers = server.ask(path).headers
+        for name, text in guard.HEADERS.items():
+            assert headers[name] == text, (path, name)
+        assert "server" not in headers
+    assert "unsafe" not in guard.HEADERS["content-security-policy"]
+
+
+def test_videos_are_sent_by_parts(server, home):
+    path = f"/video/{segment(server, 'red.mp4')}"
+    whole = (home / "videos" / "red.mp4").read_bytes()
+    reply = server.ask(path)
+    assert (reply.status, reply.body) == (200, whole)
+    assert reply.headers["content-type"] == "video/mp4"
+    assert reply.headers["accept-ranges"] == "bytes"
+    size = len(whole)
+    for asked, part in {
+        **{"bytes=0-9": whole[:10], "bytes=5-": whole[5:], "bytes=-7": whole[-7:]},
+        **{f"bytes=10-{size + 99}": whole[10:]},
+    }.items():
+        reply = server.ask(path, Range=asked)
+        assert (reply.status, reply.body) == (206, part), asked
+        assert reply.headers["content-range"].endswith(f"/{size}")
+    for asked in (f"bytes={size}-", "bytes=999999999999-"):
+        reply = server.ask(path, Range=asked)
+        assert (reply.status, reply.headers["content-range"]) == (416, f"bytes */{size}")
+    many = "bytes=" + ",".join(f"{n}-{n}" for n in range(0, 4000, 2))
+    for asked in ("bytes=9-5", "bytes=x", "lines=1-2", "bytes=", f"bytes={'9' * 6000}-", many):
+        assert server.ask(path, Range=asked).status in (200, 400, 416), asked[:40]
+
+
+def test_only_files_of_the_folder_are_sent(server):
+    for name in ("shots.mp4", "below/blue.gif"):
+        reply = server.ask(f"/video/{segment(server, name)}")
+        assert reply.status == 404 and b"secret" not in reply.body, name
+
+
+@pytest.mark.parametrize("path", HOSTILE_PATHS, ids=lambda path: path[:30])
+def test_paths_lead_nowhere(server, path):
+    reply = server.ask(path.encode("utf-8").decode("latin-1").replace("\xd9\xa3", "%D9%A3"))
+    assert reply.status == 404 and set(reply.json) == {"error"}
+
+
+@pytest.mark.parametrize("query", HOSTILE_SEARCHES, ids=lambda query: query[:30])
+def test_searches_are_bounded(server, query):
+    reply = server.ask(f"/api/search{query}")
+    assert reply.status == 400 and reply.json["error"]
+
+
+def test_words_of_any_script_and_length_are_searched(server):
+    for text in ("%F0%9F%90%95", "a" * 1000, "%ff%fe", "%00", "<|endoftext|>", "%26lt;b%26gt;"):
+        assert server.ask(f"/api/search?q={text}").status == 200, text[:20]
+
+
+def test_other_bodies_are_refused(server):
+    for body, kind, status in (
+        (b'{"q": ', "application/json", 415),
+        (b"{}", "", 415),
+        (b"no picture", "image/png", 400),
+        (b"", "image/png", 400),
+        (png()[:60], "image/png", 400),
+        (b"\0" * (app.MAX_PICTURE_BYTES + 1), "image/png", 413),
+    ):
+        reply = server.ask("/api/search", "POST", body, content_type=kind)
+        assert reply.status == status and set(reply.json) == {"error"}, (kind, reply)
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
+        assert server.ask("/api/search", method).status == 405
+
+
+def test_foreign_names_are_refused(server):
+    for host in (
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example:80",
+        "",
+        "[",
+        "a b",
+    ):
+        assert server.ask("/", Host=host).status in (400, 421), host
+    for host in ("localhost", f"127.0.0.1:{server.port}", "[::1]:80", "LOCALHOST:1"):
+        assert server.ask("/", Host=host).status == 200, host
+    given = {"content_type": "image/png", "Origin": "http://evil.example"}
+    assert server.ask("/api/search", "POST", png(), **given).status == 403
+    given["Origin"] = server.url
+    assert server.ask("/api/search", "POST", png(), **given).status == 200
+
+
+def test_bytes_that_are_no_request_close_the_connection(server):
+    for sent in (
+        b"\x16\x03\x01 TLS?\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+        b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST /api/search HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+    ):
+        with socket.create_connection(("127.0.0.1", server.port), 30) as connection:
+            connection.sendall(sent)
+            status = connection.recv(999).split(b" ")[1]
+        assert status.startswith(b"4"), (sent[:30], status)
+    assert server.ask("/").status == 200
+
+
+def test_two_hundred_clients_get_answers_or_503(server):
+    with concurrent.futures.ThreadPoolExecutor(200) as clients:
+        replies = list(clients.map(lambda number: server.ask(SEARCH), range(200)))
+    statuses = [reply.status for reply in replies]
+    assert set(statuses) == {200, 503}, "both, as four may wait"
+    busy = [reply for reply in replies if reply.status == 503 and reply.body.startswith(b"{")]
+    assert all(reply.headers["retry-after"] == "1" for reply in busy) and busy
+    answers = [reply.json["results"] for reply in replies if reply.status == 200]
+    assert all(one == answers[0] for one in answers)
+    assert server.ask(SEARCH).status == 200, "and it goes on"
+
+
+def test_a_token_is_asked_for(home):
+    token = "0123456789abcdefXYZ"
+    with served(home / "index", f"--token={token}", "--host=0.0.0.0") as server:
+        for given in ({}, {"Authorization": "Bearer wrong"}, {"Cookie": "animclip_token=é"}):
+            given = {name: text.encode().decode("latin-1") for name, text in given.items()}
+            assert server.ask(SEARCH, **given).status == 401
+            assert server.ask("/thumbnail/0", **given).status == 401
+        assert server.ask(f"{SEARCH}&token={token}").status == 401, "the page's address alone"
+        assert server.ask("/?token=wrong").status == 401
+        assert server.ask(SEARCH, Authorization=f"Bearer {token}").status == 200
+        reply = server.ask(f"/?token={token}")
+        assert (reply.status, reply.headers["location"]) == (303, "/")
+        cookie = reply.headers["set-cookie"]
+        assert "HttpOnly" in cookie and "SameSite=strict" in cookie
+        assert server.ask(SEARCH, Cookie=cookie.partition(";")[0]).status == 200
+        assert server.ask("/", Host="evil.example").status == 421
+
+
+def test_coarse_weights_say_so(tmp_path):
+    model = searchable.write_converted(tmp_path / "model")
+    videos = searchable.write_videos(tmp_path / "videos")
+    from animclip_jax import exported
+
+    searchable.index(videos, tmp_path / "index", exported.load(model), model)
+    with served(tmp_path / "index") as server:
+        for path in (SEARCH, "/api/index"):
+            told = server.ask(path).json
+            assert "coarse search only" in told["note"]
+
+
+def test_mistakes_are_told_in_a_line(indexed, tmp_path, capsys):
+    assert serve.main([str(tmp_path), "--port=0"]) == 1
+    assert "catalogue.json: no such file; animclip index makes" in capsys.readouterr().err
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert serve.main([str(indexed), f"--port={taken.getsockname()[1]}"]) == 1
+    assert "--port=0 takes a free one" in capsys.readouterr().err
+    for flags, told in (
+        (["--host=0.0.0.0"], "--token is needed"),
+        (["--host=example.org"], "--token is needed"),
+        (["--host=0.0.0.0", "--token=short"], "16 letters and digits or more"),
+        (["--port=99999"], "wanted 0 to 65535"),
+    ):
+        with pytest.raises(SystemExit) as refused:
+            serve.parse([str(indexed), *flags])
+        assert refused.value.code == 2 and told in capsys.readouterr().err
+
+
+def test_the_description_is_whole(server):
+    told = server.ask("/openapi.json").json
+    assert told == json.loads((Path(app.__file__).parent / "openapi.json").read_text())
+    used = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(told)))
+    assert used == set(told["components"]["schemas"])
+    for schema in told["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)

@@ -1,0 +1,194 @@
+"""The page of `animclip serve` in a browser: searching, both rankings, playing, the keyboard."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests import searchable
+from tests.served import served
+
+pytestmark = pytest.mark.slow
+
+SIZES = {"wide": (1280, 800), "narrow": (400, 800)}
+
+
+@pytest.fixture(scope="module")
+def server(indexed):
+    with served(indexed) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+    path = next(filter(None, found), None)
+    if path is None:
+        pytest.skip("no Chromium on the path")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=SIZES)
+def page(browser, server, request):
+    """The page, whose console must stay empty and whose requests stay on the server."""
+    width, height = SIZES[request.param]
+    context = browser.new_context(viewport={"width": width, "height": height})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "request",
+        lambda asked: asked.url.startswith(server.url) or complaints.append(asked.url),
+    )
+    page.goto(server.url)
+    yield page
+    shot = os.environ.get("ANIMCLIP_SCREENSHOTS")
+    if shot:
+        page.screenshot(path=Path(shot) / f"{request.node.name}.png")
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    context.close()
+    assert complaints == []
+    assert wide <= width, "nothing to scroll sideways"
+
+
+def search(page, text="a white block"):
+    page.fill("#query", text)
+    page.press("#query", "Enter")
+    page.wait_for_selector(".card")
+
+
+def places(page):
+    return page.locator(".card .name").all_text_contents(), [
+        int(text) for text in page.locator(".card .place").all_text_contents()
+    ]
+
+
+def wait_until_it_plays(page, selector=".card video"):
+    page.wait_for_function(
+        "selector => { const one = document.querySelector(selector);"
+        " return one && one.currentTime > 0 && !one.paused && one.videoWidth > 0; }",
+        arg=selector,
+    )
+
+
+def test_a_sentence_is_searched_and_its_cost_told(page):
+    assert "5 videos in 8 segments" in page.text_content("#status")
+    search(page)
+    names, ranks = places(page)
+    assert ranks == list(range(1, 9))
+    assert "<b>é 'x'&.mp4" in names, "a name is text, whatever is in it"
+    assert page.locator(".card b").count() == 0
+    told = page.text_content("#status")
+    assert told.startswith("8 candidates in") and "re-ranking" in told and "coarse search" in told
+    assert page.url.endswith("?q=a%20white%20block")
+    scores = page.locator(".card .scores").first.text_content()
+    assert "re-ranked" in scores and "coarse" in scores
+    loaded = "[...document.querySelectorAll('.card img')].every(one => one.naturalWidth > 0)"
+    page.wait_for_function(loaded)
+
+
+def test_both_rankings_are_shown(page):
+    search(page)
+    after = page.locator(".card").evaluate_all("cards => cards.map(card => card.title)")
+    moved = page.locator(".card .moved").all_text_contents()
+    assert any(text.startswith("▲") for text in moved)
+    page.click("fieldset label:has-text('Before')")
+    before = page.locator(".card").evaluate_all("cards => cards.map(card => card.title)")
+    assert sorted(before) == sorted(after)
+    coarse = [
+        float(text.rpartition("coarse ")[2])
+        for text in page.locator(".card .scores").all_text_contents()
+    ]
+    assert coarse == sorted(coarse, reverse=True)
+    page.locator(".card").first.focus()
+    page.keyboard.press("r")
+    assert page.locator(".card").evaluate_all("cards => cards.map(card => card.title)") == after
+    assert page.is_checked("input[value=rank]")
+
+
+def test_a_clip_plays_from_its_moment(page):
+    search(page)
+    card = page.locator(".card", has_text="long.mp4").filter(has_text="0:16.7 –")
+    card.hover()
+    wait_until_it_plays(page)
+    assert page.evaluate("document.querySelector('.card video').currentTime") > 16
+    page.mouse.move(0, 0)
+    page.wait_for_selector(".card video", state="detached")
+    card.hover()
+    wait_until_it_plays(page)
+    page.evaluate("document.querySelector('.card video').currentTime = 24.9")
+    again = "() => { const now = document.querySelector('.card video').currentTime;"
+    page.wait_for_function(f"{again} return now > 16 && now < 20; }}")
+
+
+def test_the_keyboard_is_enough(page):
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "query"
+    page.keyboard.type("a/b")
+    assert page.input_value("#query") == "a/b", "while typing it is a letter"
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".card")
+    page.keyboard.press("ArrowDown")
+    focused = "[...document.querySelectorAll('.card')].indexOf(document.activeElement)"
+    assert page.evaluate(focused) == 0
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(focused) == 1
+    page.keyboard.press("ArrowDown")
+    columns = page.evaluate(focused) - 1
+    assert columns == (4 if page.viewport_size["width"] > 1000 else 1)
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate(focused) == 0
+    while "mp4" not in page.evaluate("document.activeElement.title"):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    wait_until_it_plays(page)
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".card video", state="detached")
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.id") == "query"
+
+
+def test_a_picture_is_searched_by_embeddings_alone(page, tmp_path):
+    Image.new("RGB", (64, 48), searchable.RED).save(tmp_path / "red.png")
+    page.set_input_files("#picture", tmp_path / "red.png")
+    page.wait_for_selector(".card")
+    assert "re-ranking" not in page.text_content("#status")
+    assert page.evaluate("document.getElementById('ranking').disabled")
+
+
+def test_a_tap_plays_and_stops(browser, server):
+    context = browser.new_context(viewport={"width": 400, "height": 800}, has_touch=True)
+    page = context.new_page()
+    page.goto(f"{server.url}/?q=a+white+block")
+    page.wait_for_selector(".card")
+    card = page.locator(".card", has_text="red.mp4")
+    card.tap()
+    wait_until_it_plays(page)
+    card.tap()
+    page.wait_for_selector(".card video", state="detached")
+    context.close()
+
+
+def test_errors_are_told(browser, server):
+    page = browser.new_page()
+    page.goto(server.url)
+    page.route("**/api/search*", lambda route: route.abort())
+    page.fill("#query", "a")
+    page.press("#query", "Enter")
+    page.wait_for_selector("#status.error")
+    assert page.text_content("#status") == "The server does not answer."
+    page.unroute("**/api/search*")
+    page.evaluate("document.getElementById('query').maxLength = 5000")
+    page.fill("#query", "a" * 2000)
+    page.press("#query", "Enter")
+    page.wait_for_function("document.getElementById('status').textContent.includes('1 to 1000')")
+    page.close()

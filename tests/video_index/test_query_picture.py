@@ -1,0 +1,56 @@
+"""Pictures to search with: upright, bounded, of known formats."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from animclip_jax.video_index import query_picture
+from animclip_jax.video_index.query_picture import FORMATS, read_picture
+
+
+def encoded(image: Image.Image, kind: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_known_formats_are_read(kind):
+    picture = read_picture(encoded(Image.new("RGB", (40, 30), (200, 30, 30)), kind))
+    assert picture.shape == (30, 40, 3) and picture.dtype == np.uint8
+    assert np.abs(picture.astype(int) - [200, 30, 30]).max() < 8
+
+
+def test_what_a_phone_turned_is_turned_back():
+    image = Image.new("RGB", (40, 30))
+    exif = image.getexif()
+    exif[0x0112] = 6
+    assert read_picture(encoded(image, "JPEG", exif=exif)).shape == (40, 30, 3)
+
+
+def test_transparent_and_grey_ones_are_read():
+    for mode in ("RGBA", "L", "P", "LA"):
+        assert read_picture(encoded(Image.new(mode, (5, 4)), "PNG")).shape == (4, 5, 3)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"\xff\xd8\xff\xe0broken",
+        encoded(Image.new("RGB", (99, 99), "red"), "PNG")[:120],
+        encoded(Image.new("RGB", (9, 9)), "TIFF"),
+    ],
+)
+def test_others_are_refused(data):
+    with pytest.raises(ValueError, match="can't be read as a picture"):
+        read_picture(data)
+
+
+def test_a_huge_one_is_refused_before_it_is_decoded(monkeypatch):
+    monkeypatch.setattr(query_picture, "MAX_PIXELS", 99)
+    with pytest.raises(ValueError, match="10 x 10 pixels, 99 at most"):
+        read_picture(encoded(Image.new("RGB", (10, 10)), "PNG"))

@@ -1,0 +1,103 @@
+"""Searching an index: both stages against what the model gives pair by pair."""
+
+import numpy as np
+import pytest
+
+from animclip_jax.models.retriever import TextFeatures
+from animclip_jax.video_index import catalogue as catalogues
+from animclip_jax.video_index.searcher import Index, Searcher
+from input_pipeline import video
+
+SENTENCE = "a white block travels"
+
+
+@pytest.fixture(scope="module")
+def searcher(indexed, search_model):
+    return Searcher(search_model, Index(indexed))
+
+
+def wanted_scores(searcher, sentence):
+    """Cosine similarities and fused scores of all segments, without either stage's code."""
+    encoder, count = searcher.model.encoder, len(searcher.index)
+    tokens = np.repeat(searcher.tokenizer([sentence]), count, axis=0)
+    text = TextFeatures(*map(np.asarray, encoder.encode_text(tokens)))
+    video = searcher.index.features(np.arange(count))
+    return (text.embedding * video.embedding).sum(axis=1), np.asarray(
+        encoder.fused_scores(text, video, None, None)
+    )
+
+
+@pytest.mark.parametrize("sentence", [SENTENCE, "red", " ".join(["a block"] * 40)])
+def test_both_stages_by_text(searcher, sentence):
+    cosine, fused = wanted_scores(searcher, sentence)
+    answer = searcher.by_text(sentence)
+    order = [hit.segment for hit in answer.hits]
+    np.testing.assert_allclose([hit.fused for hit in answer.hits], fused[order], atol=1e-4)
+    np.testing.assert_allclose([hit.coarse for hit in answer.hits], cosine[order], atol=1e-5)
+    assert sorted(order) == list(range(8))
+    assert [hit.rank for hit in answer.hits] == list(range(1, 9))
+    assert (np.diff([hit.fused for hit in answer.hits]) <= 0).all()
+    by_coarse = sorted(answer.hits, key=lambda hit: hit.coarse_rank)
+    assert (np.diff([hit.coarse for hit in by_coarse]) <= 0).all()
+    assert [hit.coarse_rank for hit in by_coarse] == list(range(1, 9))
+    assert order != [hit.segment for hit in by_coarse], "re-ranking changes something here"
+    assert list(answer.seconds) == ["encode", "coarse", "rerank"]
+
+
+def test_coarse_only(searcher):
+    answer = searcher.by_text(SENTENCE, coarse_only=True)
+    assert list(answer.seconds) == ["encode", "coarse"]
+    assert all(hit.fused is None and hit.rank == hit.coarse_rank for hit in answer.hits)
+    assert (np.diff([hit.coarse for hit in answer.hits]) <= 0).all()
+
+
+def test_the_re_ranker_sees_the_best_alone(indexed, search_model, searcher):
+    few = Searcher(search_model, Index(indexed), num_candidates=3)
+    best = searcher.by_text(SENTENCE, coarse_only=True).hits[:3]
+    found = few.by_text(SENTENCE).hits
+    assert {hit.segment for hit in found} == {hit.segment for hit in best}
+
+
+@pytest.mark.parametrize("name", ["red.mp4", "below/blue.gif"])
+def test_a_video_finds_itself(indexed, searcher, name):
+    answer = searcher.by_video(indexed.parent / "videos" / name)
+    assert searcher.index.names[answer.hits[0].segment] == name
+    assert answer.hits[0].coarse == pytest.approx(1.0, abs=1e-5)
+    assert answer.hits[0].fused is None
+
+
+def test_a_picture_finds_the_video_that_stands_still(
+    search_model, search_model_path, tmp_path, indexed
+):
+    from tests import searchable
+
+    still = np.random.default_rng(0).integers(0, 255, (1, 48, 64, 3), np.uint8)
+    (tmp_path / "videos").mkdir()
+    for name in ("red.mp4", "long.mp4"):
+        (tmp_path / "videos" / name).write_bytes((indexed.parent / "videos" / name).read_bytes())
+    video.write_video(tmp_path / "videos" / "still.gif", still.repeat(6, axis=0), 4)
+    searchable.index(tmp_path / "videos", tmp_path / "index", search_model, search_model_path)
+    searcher = Searcher(search_model, Index(tmp_path / "index"))
+    shown = video.read_frames(tmp_path / "videos" / "still.gif", 1)[0]
+    best = searcher.by_picture(shown).hits[0]
+    assert searcher.index.names[best.segment] == "still.gif"
+    assert best.coarse == pytest.approx(1.0, abs=1e-5)
+
+
+def test_another_model_is_refused(indexed, search_model):
+    with pytest.raises(ValueError, match="was made with another model"):
+        Searcher(search_model._replace(fingerprint="0" * 64), Index(indexed))
+
+
+def test_an_index_without_videos_is_told(indexed, tmp_path):
+    catalogue = catalogues.read(indexed)
+    catalogue.videos.clear()
+    catalogues.write(tmp_path, catalogue)
+    with pytest.raises(ValueError, match="no video in this index"):
+        Index(tmp_path)
+
+
+def test_a_shard_that_is_missing_is_told(indexed, tmp_path):
+    catalogues.write(tmp_path, catalogues.read(indexed))
+    with pytest.raises(FileNotFoundError, match="00000000"):
+        Index(tmp_path)

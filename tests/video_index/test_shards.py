@@ -1,0 +1,54 @@
+"""Shards: what is written is read back, in every dtype of the codes."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from animclip_jax.models.reranker import CODE_DTYPES
+from animclip_jax.models.video_code import PackedCode, pack
+from animclip_jax.video_index import shards
+from animclip_jax.video_index.shards import Rows
+
+
+def rows(count: int, seed: int, dtype: str | None) -> Rows:
+    random = np.random.default_rng(seed)
+    code = None
+    if dtype is not None:
+        made = pack(jnp.asarray(random.standard_normal((count, 3, 5), np.float32)), dtype)
+        scales = None if made.scales is None else np.asarray(made.scales)
+        code = PackedCode(np.asarray(made.values), scales)
+    thumbnails = [random.bytes(random.integers(1, 99)) for _ in range(count)]
+    embedding = random.standard_normal((count, 4), np.float32)
+    return Rows(embedding, code, random.random((count, 2)), thumbnails)
+
+
+@pytest.mark.parametrize("dtype", [*CODE_DTYPES, None])
+def test_parts_are_read_back_as_one(tmp_path, dtype):
+    parts = rows(3, 0, dtype), rows(1, 1, dtype), rows(4, 2, dtype)
+    shards.write(tmp_path, "00000007", 8, iter(parts))
+    found = shards.read(tmp_path, "00000007", dtype)
+    assert list(found.thumbnails) == [one for part in parts for one in part.thumbnails]
+    for name in ("embedding", "times"):
+        wanted = np.concatenate([getattr(part, name) for part in parts])
+        assert isinstance(getattr(found, name), np.memmap)
+        np.testing.assert_array_equal(getattr(found, name), wanted)
+    taken = found.take(np.array([6, 0]))
+    assert taken.thumbnails == [parts[2].thumbnails[2], parts[0].thumbnails[0]]
+    np.testing.assert_array_equal(taken.embedding[0], parts[2].embedding[2])
+    if dtype is None:
+        assert found.code is None and taken.code is None
+        return
+    assert taken.code.values.dtype == jnp.dtype(dtype)
+    assert (taken.code.scales is None) == (dtype != "int8")
+    np.testing.assert_array_equal(taken.code.values[0], parts[2].code.values[2])
+    if dtype == "int8":
+        np.testing.assert_array_equal(taken.code.scales[1], parts[0].code.scales[0])
+
+
+def test_names_rise(tmp_path):
+    assert shards.next_name(tmp_path) == "00000000"
+    for number in range(3):
+        shards.write(tmp_path, shards.next_name(tmp_path), 2, [rows(2, number, None)])
+    assert shards.next_name(tmp_path) == "00000003"
+    shards.remove_unused(tmp_path, None)
+    assert not list((tmp_path / shards.SHARDS).iterdir())

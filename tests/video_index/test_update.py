@@ -1,0 +1,247 @@
+"""Updates of an index: what is new costs, what is not is left alone, a kill loses nothing."""
+
+import dataclasses
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from animclip_jax.video_index import catalogue as catalogues
+from animclip_jax.video_index import shards, update
+from animclip_jax.video_index.searcher import Index
+from input_pipeline import video, workers
+from input_pipeline.segments import SegmentSettings
+from tests import searchable
+from tests.searchable import EFFORT, RED, shot
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def own(indexed, tmp_path):
+    """The index and its videos, copied, with their times."""
+    shutil.copytree(indexed.parent, tmp_path / "own")
+    directory = tmp_path / "own" / "index"
+    catalogue = catalogues.read(directory)
+    catalogue.root = str((tmp_path / "own" / "videos").resolve())
+    catalogues.write(directory, catalogue)
+    return directory
+
+
+@pytest.fixture
+def again(own, search_model, search_model_path, monkeypatch):
+    """Brings `own` up to date; returns the summary, and the files that were read."""
+
+    def run(effort=EFFORT, **changed):
+        read, processes = [], workers.run
+
+        def watched(function, arguments, *rest):
+            def listed():
+                for one in arguments:
+                    read.append(one[0].name)
+                    yield one
+
+            return processes(function, listed(), *rest)
+
+        monkeypatch.setattr(update.workers, "run", watched)
+        given = {"model": search_model, "settings": searchable.settings_of(search_model)} | changed
+        root = own.parent / "videos"
+        where = search_model_path
+        done = update.update(own, root, given["model"], where, given["settings"], effort)
+        return done, read
+
+    return run
+
+
+def contents(directory: Path) -> dict[tuple[str, float], tuple]:
+    """Everything an index tells, by video and start."""
+    index = Index(directory)
+    features = index.features(np.arange(len(index)))
+    return {
+        (index.names[n], index.times[n, 0]): (
+            index.times[n, 1],
+            features.embedding[n].tobytes(),
+            features.code.values[n].tobytes(),
+            features.code.scales[n].tobytes(),
+            index.thumbnail(n),
+        )
+        for n in range(len(index))
+    }
+
+
+def test_segments_hold_what_the_model_makes_of_them(indexed, search_model):
+    model = search_model
+    index = Index(indexed)
+    assert index.num_videos == 5
+    counts = {name: index.names.count(name) for name in index.names}
+    odd = "<b>é 'x'&.mp4"
+    assert counts == {"red.mp4": 1, "shots.mp4": 2, "long.mp4": 3, "below/blue.gif": 1, odd: 1}
+    number = index.names.index("red.mp4")
+    assert index.times[number].tolist() == [0.0, 2.0]
+    assert index.thumbnail(number).startswith(b"\xff\xd8")
+    frames = video.read_frames(indexed.parent / "videos" / "red.mp4", 3, 256)
+    fitted = np.stack([video.fit(frame, 32) for frame in frames])
+    parts = model.encoder.num_parts
+    wanted = model.encoder.encode_video(np.repeat(fitted[None], parts, axis=0), parts)
+    found = index.features(np.array([number]))
+    np.testing.assert_allclose(found.embedding[0], wanted.embedding[0], atol=1e-5)
+    np.testing.assert_array_equal(found.code.values.dtype, np.int8)
+    assert np.abs(found.code.values[0].astype(int) - wanted.code.values[0]).max() <= 1
+
+
+def test_a_second_run_does_nothing(own, again):
+    before = {path: path.stat().st_mtime_ns for path in own.rglob("*") if path.name != "lock"}
+    done, read = again()
+    assert (done.indexed, done.unchanged, done.removed, read) == (0, 5, 0, [])
+    after = {path: path.stat().st_mtime_ns for path in own.rglob("*") if path.name != "lock"}
+    assert after == before
+
+
+def test_one_file_more_costs_one_file(own, again):
+    before = contents(own)
+    video.write_video(own.parent / "videos" / "new.mp4", shot(RED, 9, seed=4), 8)
+    done, read = again()
+    assert (done.indexed, done.unchanged, read) == (1, 5, ["new.mp4"])
+    after = contents(own)
+    assert {key: value for key, value in after.items() if key[0] != "new.mp4"} == before
+    assert len(after) == len(before) + 1
+
+
+def test_a_changed_file_is_read_again_and_a_deleted_one_forgotten(own, again):
+    videos = own.parent / "videos"
+    before = contents(own)
+    video.write_video(videos / "red.mp4", shot(RED, 24, seed=9), 8)
+    (videos / "shots.mp4").unlink()
+    done, read = again()
+    assert (done.indexed, done.unchanged, done.removed, read) == (1, 3, 1, ["red.mp4"])
+    after = contents(own)
+    assert {name for name, _ in after} == {name for name, _ in before} - {"shots.mp4"}
+    assert after["red.mp4", 0.0][0] == 3.0 != before["red.mp4", 0.0][0]
+    assert len(list((own / shards.SHARDS).iterdir())) == 1, "over a quarter was dead: one new shard"
+
+
+def test_many_shards_become_one(own, again, monkeypatch):
+    monkeypatch.setattr(update, "MAX_SHARDS", 2)
+    for number in range(3):
+        assert len(catalogues.read(own).shards) == (1, 2, 1)[number]
+        name = f"new{number}.mp4"
+        video.write_video(own.parent / "videos" / name, shot(RED, 9, seed=number), 8)
+        again()
+    there = sorted(path.name for path in (own / shards.SHARDS).iterdir())
+    assert there == catalogues.read(own).shards
+    assert len({name for name, _ in contents(own)}) == 8
+
+
+def test_a_broken_file_is_quarantined_with_its_reason(own, again):
+    path = own.parent / "videos" / "broken.mp4"
+    path.write_bytes(b"<html>404 not found</html>")
+    (own.parent / "videos" / "notes.txt").touch()
+    done, read = again()
+    assert (done.indexed, read, done.listing.others) == (0, ["broken.mp4"], 1)
+    (line,) = map(json.loads, (own / "quarantine.jsonl").read_text().splitlines())
+    assert line["file"] == "broken.mp4" and "can't be decoded as a video" in line["reason"]
+    assert again()[1] == [], "as it is known to be broken"
+    assert again(dataclasses.replace(EFFORT, retry=True))[1] == ["broken.mp4"]
+    video.write_video(path, shot(RED, 9), 8)
+    done, read = again()
+    assert read == ["broken.mp4"] and not done.quarantined
+    assert (own / "quarantine.jsonl").read_text() == ""
+    path.write_bytes(b"broken again")
+    assert list(again()[0].quarantined) == ["broken.mp4"]
+    assert "broken.mp4" not in Index(own).names
+
+
+def test_links_out_and_hidden_files_are_left_alone(own, again, tmp_path):
+    video.write_video(tmp_path / "secret.mp4", shot(RED, 9), 8)
+    videos = own.parent / "videos"
+    (videos / "link.mp4").symlink_to(tmp_path / "secret.mp4")
+    (videos / "inner.mp4").symlink_to("red.mp4")
+    (videos / "dangling.mp4").symlink_to("nothing.mp4")
+    (videos / ".hidden.mp4").write_bytes(b"")
+    done, read = again()
+    assert read == ["inner.mp4"] and done.listing.outside == ["link.mp4"]
+
+
+def test_another_model_other_settings_another_folder_are_refused(
+    own, again, search_model, tmp_path
+):
+    other = search_model._replace(fingerprint="f" * 64)
+    with pytest.raises(ValueError, match="an index with another model"):
+        again(model=other)
+    with pytest.raises(ValueError, match="an index with another settings"):
+        again(settings=SegmentSettings(3, 32, window=7.0))
+    with pytest.raises(ValueError, match="an index with another root"):
+        (tmp_path / "elsewhere").mkdir()
+        settings = SegmentSettings(3, 32)
+        update.update(own, tmp_path / "elsewhere", search_model, tmp_path, settings, EFFORT)
+
+
+def test_one_writer_at_a_time(own, again):
+    with catalogues.locked(own), pytest.raises(BlockingIOError, match="writes it now"):
+        again()
+
+
+def test_an_index_inside_its_folder_does_not_index_itself(
+    search_model, search_model_path, tmp_path
+):
+    videos = searchable.write_videos(tmp_path / "videos")
+    done = searchable.index(videos, videos / "index", search_model, search_model_path)
+    assert done.videos == 5
+    assert update.list_videos(videos, videos / "index").others == 0
+
+
+@pytest.mark.slow
+def test_kills_at_any_moment_leave_an_undisturbed_index(indexed, search_model_path, tmp_path):
+    videos, out = indexed.parent / "videos", tmp_path / "index"
+    program = (
+        "import sys; from animclip_jax.video_index import update\n"
+        "update.FLUSH_SECONDS = 0.0\n"
+        "from animclip_jax import index; sys.exit(index.main(sys.argv[1:]))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+
+    def command(out):
+        flags = [f"--model={search_model_path}", f"--out={out}", "--batch_size=4", "--processes=2"]
+        return [sys.executable, "-c", program, str(videos), *flags]
+
+    began = time.monotonic()
+    subprocess.run(command(tmp_path / "timed"), env=environment, check=True)
+    whole = time.monotonic() - began
+    chance, states = random.Random(0), set()
+    for number in range(10):
+        process = subprocess.Popen(command(out), env=environment, stderr=subprocess.DEVNULL)
+        if number % 2:
+            time.sleep(whole * chance.uniform(0.4, 1.0))
+        else:  # in the middle of its work, however long it takes to begin
+            wanted = len(list((out / shards.SHARDS).glob("*"))) + 1
+            while process.poll() is None and len(list((out / shards.SHARDS).glob("*"))) < wanted:
+                time.sleep(0.001)
+            time.sleep(chance.uniform(0.0, 0.2))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if (out / catalogues.CATALOGUE).exists():
+            count = len(catalogues.read(out).videos)
+            states.add(count)
+            if count:
+                assert set(contents(out)) <= set(contents(indexed)), "what is there is whole"
+            if count == 5:
+                shutil.rmtree(out)
+    assert states & {1, 2, 3, 4}, f"no kill came between two videos: {states}"
+    subprocess.run(command(out), env=environment, check=True)
+    wanted, found = contents(indexed), contents(out)
+    assert found.keys() == wanted.keys()
+    for key, (end, embedding, _, _, thumbnail) in wanted.items():
+        assert (found[key][0], found[key][4]) == (end, thumbnail)
+        theirs = np.frombuffer(found[key][1], np.float32)
+        np.testing.assert_allclose(theirs, np.frombuffer(embedding, np.float32), atol=1e-5)
+    used = catalogues.read(out).shards
+    assert sorted(path.name for path in (out / shards.SHARDS).iterdir()) == used
+    assert not list(out.glob("frames*")), "no frames of a run that was killed"
