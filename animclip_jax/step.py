@@ -141,8 +141,8 @@ def train_step(
         text, video = encode(model, batch, mesh, image_size, microbatch)
         same = losses.same_pair(batch["tokens"], batch["index"])
         key = jax.random.fold_in(jax.random.key(seed), state.step)
-        place = functools.partial(sharding.place_rows, mesh)
-        return losses.feature_loss(model, text, video, same, key, loss, place)
+        take = functools.partial(sharding.take_rows, mesh)
+        return losses.feature_loss(model, text, video, same, key, loss, take)
 
     gradients, metrics = jax.grad(loss_fn, has_aux=True)(state.params)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)

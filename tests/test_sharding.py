@@ -146,7 +146,6 @@ def may_cross() -> set[tuple[int, ...]]:
     code = FRAMES * a_frame
     rows = {BATCH // part for part in (1, 2, 4, 8)}
     pairs = BATCH * (1 + 2 * NEGATIVES)
-    rows |= {pairs // part for part in (1, 2, 4, 8)}
     for row in rows:
         add(row, CLIP.embed_dim)  # pooled embeddings
         add(row, code, RERANKER.code_width)  # video codes
