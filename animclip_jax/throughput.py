@@ -24,11 +24,17 @@ def pair_flops(config: RetrieverConfig, caption_tokens: int) -> int:
     def one(*shape: int, dtype: Any = jnp.float32) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((1, *shape), dtype)
 
-    embedding, mask = one(config.clip.embed_dim), one(caption_tokens, dtype=bool)
-    text = TextFeatures(embedding, one(caption_tokens, config.clip.text.width), mask)
-    video = VideoFeatures(embedding, one(code_tokens, config.reranker.code_width))
+    def score(params: nnx.State, embedding: Any, hidden: Any, mask: Any, code: Any) -> jax.Array:
+        text, video = TextFeatures(embedding, hidden, mask), VideoFeatures(embedding, code)
+        return nnx.merge(graphdef, params).fine_scores(text, video)
+
     return product_flops(
-        lambda params, *pair: nnx.merge(graphdef, params).fine_scores(*pair), params, text, video
+        score,
+        params,
+        one(config.clip.embed_dim),
+        one(caption_tokens, config.clip.text.width),
+        one(caption_tokens, dtype=bool),
+        one(code_tokens, config.reranker.code_width),
     )
 
 

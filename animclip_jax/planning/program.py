@@ -35,7 +35,7 @@ def tpu_devices(topology: str) -> Sequence[jax.Device]:
     from jax.experimental import topologies
 
     try:
-        import libtpu  # type: ignore[import-not-found]  # noqa: F401  (jax does not say it lacks)
+        import libtpu  # noqa: F401  (jax does not say it lacks)
     except ModuleNotFoundError:
         raise ValueError(
             f"--topology={topology}: there is no libtpu, the compiler for TPUs: pip install "
