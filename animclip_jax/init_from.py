@@ -9,6 +9,7 @@ from flax import traverse_util
 
 from animclip_jax.checkpoint import DIRECTORY, Checkpoints
 from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.reranker import start_from_text_tower
 from animclip_jax.weights import folder
 
 Flat = dict[str, Any]
@@ -16,6 +17,9 @@ Flat = dict[str, Any]
 
 def take(params: dict, source: epath.Path, shardings: Any) -> tuple[dict, str]:
     """Parameters with those of the source in place of their own, where path and shape are equal.
+
+    Where the source brings the text tower and no re-ranker, as converted weights do, a re-ranker of
+    the tower's sizes begins as its last layers (`start_from_text_tower`).
 
     Args:
       params: freshly drawn, on their devices.
@@ -32,11 +36,15 @@ def take(params: dict, source: epath.Path, shardings: Any) -> tuple[dict, str]:
     own = traverse_util.flatten_dict(params, sep="/")
     found = _read(source, shardings)
     taken = {name for name, value in own.items() if name in found and _fits(found[name], value)}
-    report = _report(source, own, found, taken)
     if not taken:
+        report = _report(source, own, found, taken, set())
         raise ValueError(f"nothing of it fits this configuration's model\n{report}")
     for name in taken:
         own[name] = _place(found[name], own[name])
+    brings_reranker = any(name.startswith("reranker/") for name in found)
+    has_tower = all(name in taken for name in own if name.startswith("clip/text/transformer/"))
+    copied = _begin_reranker(own) if has_tower and not brings_reranker else set()
+    report = _report(source, own, found, taken, copied)
     return traverse_util.unflatten_dict(own, sep="/"), report
 
 
@@ -69,13 +77,24 @@ def _place(found: Any, own: jax.Array) -> jax.Array:
     return jax.make_array_from_callback(own.shape, own.sharding, lambda part: found[part])
 
 
-def _report(source: epath.Path, own: Flat, found: Flat, taken: set[str]) -> str:
+def _begin_reranker(own: Flat) -> set[str]:
+    """Copies what fits of the text tower's last layers into the re-ranker; the names of that."""
+    nested = start_from_text_tower(traverse_util.unflatten_dict(own, sep="/"))
+    begun = traverse_util.flatten_dict(nested, sep="/")
+    copied = {name for name in own if begun[name] is not own[name]}
+    own |= {name: _place(begun[name], own[name]) for name in copied}
+    return copied
+
+
+def _report(source: epath.Path, own: Flat, found: Flat, taken: set[str], copied: set[str]) -> str:
     size, whole = (sum(own[name].size for name in names) / 1e6 for names in (taken, own))
     lines = [
         f"init_from={source}: took {len(taken)} of {len(own)} arrays, "
         f"{size:.2f} of {whole:.2f} million parameters"
     ]
-    for name in sorted(own.keys() - taken):
+    for name in sorted(copied):
+        lines.append(f"  from the text tower: {name} {tuple(own[name].shape)}")
+    for name in sorted(own.keys() - taken - copied):
         there = f"{tuple(found[name].shape)} there" if name in found else "not there"
         lines.append(f"  begins anew: {name} {tuple(own[name].shape)}, {there}")
     for name in sorted(found.keys() - own.keys()):

@@ -89,6 +89,11 @@ CONTRASTIVE = {"softmax": contrastive, "sigmoid": sigmoid_contrastive}
 MATCHING = {"listwise": listwise, "binary": binary}
 
 
+def take_rows(arrays: Any, rows: jax.Array) -> Any:
+    """Rows int [P] of arrays [B, ...]: [P, ...]."""
+    return jax.tree.map(lambda x: x[rows], arrays)
+
+
 def matching(
     model: Retriever,
     text: TextFeatures,
@@ -97,7 +102,7 @@ def matching(
     same: jax.Array,
     key: jax.Array,
     config: LossConfig,
-    place: Callable[[Any], Any] = lambda rows: rows,
+    take: Callable[[Any, jax.Array], Any] = take_rows,
 ) -> jax.Array:
     """The re-ranker's loss over hard negatives, in both directions.
 
@@ -112,7 +117,7 @@ def matching(
     Args:
       text, video: features of B captions and B videos.
       logits: float32 [B, B], the coarse logits. same: bool [B, B], see `same_pair`.
-      key: for the draw. place: see `feature_loss`.
+      key: for the draw. take: see `feature_loss`.
 
     Raises:
       ValueError: a batch has not that many negatives.
@@ -125,15 +130,12 @@ def matching(
     noise = jax.random.gumbel(key, (2, B, B))
     drawn_videos, videos_BH = jax.lax.top_k(negatives + noise[0], H)
     drawn_texts, texts_BH = jax.lax.top_k(negatives.T + noise[1], H)
-    # Item by item, its own pair and its negatives, and placed: else every device scores all pairs.
+    # Item by item, its own pair and its negatives: a device's items bring the pairs that it scores.
     own = jnp.arange(B)[:, None]
     others = jnp.repeat(own, H, axis=1)
-    text_rows = place(jnp.concatenate([own, others, texts_BH], axis=1).ravel())
-    video_rows = place(jnp.concatenate([own, videos_BH, others], axis=1).ravel())
-    scores = model.beyond_coarse(
-        place(jax.tree.map(lambda x: x[text_rows], text)),
-        place(jax.tree.map(lambda x: x[video_rows], video)),
-    )
+    text_rows = jnp.concatenate([own, others, texts_BH], axis=1).ravel()
+    video_rows = jnp.concatenate([own, videos_BH, others], axis=1).ravel()
+    scores = model.beyond_coarse(take(text, text_rows), take(video, video_rows))
     positive, by_text, by_video = jnp.split(scores.reshape(B, -1), [1, 1 + H], axis=1)
     compare = MATCHING[config.matching]
     return 0.5 * (
@@ -167,7 +169,7 @@ def feature_loss(
     same: jax.Array,
     key: jax.Array,
     config: LossConfig,
-    place: Callable[[Any], Any] = lambda rows: rows,
+    take: Callable[[Any, jax.Array], Any] = take_rows,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """As `retrieval_loss`, of features.
 
@@ -175,7 +177,7 @@ def feature_loss(
 
     Args:
       same: bool [B, B], see `same_pair`.
-      place: spreads arrays over the devices by their first axis, as the batch is; nothing on one.
+      take: as `take_rows`, for features that are spread over devices.
     """
     scale = model.clip.logit_scale
     logits = scale * jnp.matmul(text.embedding, video.embedding.T, precision=HIGHEST)
@@ -183,6 +185,6 @@ def feature_loss(
     terms = {"contrastive": CONTRASTIVE[config.contrastive](biased, same)}
     loss = terms["contrastive"]
     if config.matching_weight:
-        terms["matching"] = matching(model, text, video, logits, same, key, config, place)
+        terms["matching"] = matching(model, text, video, logits, same, key, config, take)
         loss = loss + config.matching_weight * terms["matching"]
     return loss, terms | {"loss": loss, "logit_scale": scale}

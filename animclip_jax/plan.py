@@ -26,7 +26,7 @@ def define_flags(values: flags.FlagValues) -> None:
         "topology", None, "such as v5e:16x16; without it the devices here", flag_values=values
     )
     flags.DEFINE_bool(
-        "suggest", False, "try remat, microbatch and mesh for the fastest that fits",
+        "suggest", False, "try remat, microbatch and mesh for the least work that fits",
         flag_values=values,
     )  # fmt: skip
     flags.DEFINE_string("json", None, "file to write the plan to", flag_values=values)
@@ -61,7 +61,7 @@ def _plan(config: ConfigDict, topology: str | None, wants_best: bool, file: str 
             return 3
         settings, found = best
         config = runs.changed(config, settings)
-        print("\nThe fastest that fits:", _as_flags(settings), end="\n\n")
+        print("\nThe least work that fits:", _as_flags(settings), end="\n\n")
     else:
         found = plan(config, devices)
     print(text(found, config, place, devices))
@@ -159,7 +159,7 @@ def _settings(config: ConfigDict) -> dict[str, object]:
         "remat": config.model.remat,
     }
     said |= {f"mesh.{axis}": size for axis, size in config.mesh.items()}
-    return said | ({"microbatch": config.microbatch} if "microbatch" in config else {})
+    return said | {"microbatch": config.microbatch}
 
 
 if __name__ == "__main__":

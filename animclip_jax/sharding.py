@@ -106,9 +106,20 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(BATCH))
 
 
-def place_rows(mesh: Mesh, arrays: Any) -> Any:
-    """Inside a jitted function: spreads arrays over the devices as batches are."""
-    return jax.lax.with_sharding_constraint(arrays, batch_sharding(mesh))
+def take_rows(mesh: Mesh, arrays: Any, rows: jax.Array) -> Any:
+    """Inside a jitted function: rows int [P] of arrays [B, ...], both split like batches: [P, ...].
+
+    Each device gathers the arrays and takes its rows. Left to itself the compiler computes all rows
+    on every device, or, told where they belong, collects the gradients of all of them on every
+    device; here each adds up those of its own rows, and the sums are what is reduced.
+    """
+
+    def take(x: jax.Array, rows: jax.Array) -> jax.Array:
+        return jax.lax.all_gather(x, BATCH, tiled=True)[rows]
+
+    spread = PartitionSpec(BATCH)
+    on_each = jax.shard_map(take, mesh=mesh, in_specs=(spread, spread), out_specs=spread)
+    return jax.tree.map(lambda x: on_each(x, rows), arrays)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

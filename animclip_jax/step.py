@@ -74,8 +74,13 @@ def _begin(
     return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), kept)
 
 
-def merge(mesh: Mesh, graphdef: Any, params: dict) -> Retriever:
-    """The model of sharded parameters, which gathers those of a layer when it comes to it."""
+def merge(mesh: Mesh, graphdef: Any, params: dict, frozen: Any = None) -> Retriever:
+    """The model of sharded parameters, which gathers those of a layer when it comes to it.
+
+    frozen: like the parameters, True for those that no gradient is to be computed of.
+    """
+    if frozen is not None:
+        params = jax.tree.map(_stop_where, params, frozen)
     if mesh.shape["fsdp"] == 1:
         return nnx.merge(graphdef, params)
     model = nnx.merge(graphdef, sharding.gather_unscanned(mesh, params))
@@ -132,14 +137,12 @@ def train_step(
     """
 
     def loss_fn(params: dict) -> tuple[jax.Array, dict[str, jax.Array]]:
-        if frozen is not None:
-            params = jax.tree.map(_stop_where, params, frozen)
-        model = merge(mesh, graphdef, params)
+        model = merge(mesh, graphdef, params, frozen)
         text, video = encode(model, batch, mesh, image_size, microbatch)
         same = losses.same_pair(batch["tokens"], batch["index"])
         key = jax.random.fold_in(jax.random.key(seed), state.step)
-        place = functools.partial(sharding.place_rows, mesh)
-        return losses.feature_loss(model, text, video, same, key, loss, place)
+        take = functools.partial(sharding.take_rows, mesh)
+        return losses.feature_loss(model, text, video, same, key, loss, take)
 
     gradients, metrics = jax.grad(loss_fn, has_aux=True)(state.params)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)

@@ -5,11 +5,37 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from animclip_jax.models.retriever import Retriever, RetrieverConfig, TextFeatures, VideoFeatures
 
 
 def product_flops(function: Callable, *shapes: Any) -> int:
     """FLOPs of the matrix products of a function, those inside scans as often as they run."""
     return _count(jax.make_jaxpr(function)(*shapes).jaxpr)
+
+
+def pair_flops(config: RetrieverConfig, caption_tokens: int) -> int:
+    """FLOPs of the matrix products that re-rank one pair, of a caption padded to so many tokens."""
+    graphdef, params = nnx.split(nnx.eval_shape(lambda: Retriever(config, rngs=nnx.Rngs(0))))
+    code_tokens = config.num_frames * config.reranker.tokens_a_frame(config.clip.grid)
+
+    def one(*shape: int, dtype: Any = jnp.float32) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((1, *shape), dtype)
+
+    def score(params: nnx.State, embedding: Any, hidden: Any, mask: Any, code: Any) -> jax.Array:
+        text, video = TextFeatures(embedding, hidden, mask), VideoFeatures(embedding, code)
+        return nnx.merge(graphdef, params).fine_scores(text, video)
+
+    return product_flops(
+        score,
+        params,
+        one(config.clip.embed_dim),
+        one(caption_tokens, config.clip.text.width),
+        one(caption_tokens, dtype=bool),
+        one(code_tokens, config.reranker.code_width),
+    )
 
 
 def _count(jaxpr: Any) -> int:

@@ -30,6 +30,9 @@ from animclip_jax import (
 from animclip_jax.checkpoint import Checkpoints
 from animclip_jax.interruption import Interruption
 from animclip_jax.mirror import Mirror
+from animclip_jax.models.reranker import CAPTION_BUCKETS
+from animclip_jax.models.retriever import RetrieverConfig
+from animclip_jax.models.video_code import stored_bytes
 from animclip_jax.optimizer import learning_rate, make_optimizer
 from animclip_jax.planning.chips import chip_of
 from animclip_jax.revision import git_commit
@@ -145,6 +148,7 @@ def begin(run: Run, checkpoints: Checkpoints) -> step.TrainState:
         average = None if state.average is None else jax.tree.map(lambda x: x.copy(), params)
         state = state._replace(params=params, average=average)
     say(sharding.table((state.params, state.opt_state)))
+    say(reranking_cost(settings.retriever(config)))
     return state
 
 
@@ -231,6 +235,16 @@ def peak_seconds(run: Run, state: step.TrainState, fed: dict[str, Any]) -> float
     fixed |= {"graphdef": step.graph_definition(model), "microbatch": 0}
     one = functools.partial(step.train_step, mesh=run.mesh, **fixed)
     return throughput.product_flops(one, state, fed) / (chip.flops * jax.device_count())
+
+
+def reranking_cost(config: RetrieverConfig) -> str:
+    """What it takes to keep a video's code and to re-rank a pair, as a line for a person."""
+    kib = stored_bytes(config.clip, config.reranker, config.num_frames) / 1024
+    tokens = min(CAPTION_BUCKETS[0], config.clip.context_length)
+    return (
+        f"re-ranking: {kib:.1f} KiB a video as {config.reranker.code_dtype}, "
+        f"{throughput.pair_flops(config, tokens) / 1e9:.3g} GFLOP a pair of {tokens} caption tokens"
+    )
 
 
 def finish(

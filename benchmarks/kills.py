@@ -39,11 +39,14 @@ PLACES = [(1, 1, 1, 1), (1, 8, 1, 1), (1, 8, 4, 1), (1, 8, 4, 2), (2, 4, 4, 1)]
 TOLERANCE = 1e-5
 
 
-def start(place: tuple[int, int, int, int], workdir: Path, cache: Path) -> list[subprocess.Popen]:
-    """The run's processes, on their way."""
+def start(
+    place: tuple[int, int, int, int], workdir: Path, cache: Path, *more: str
+) -> list[subprocess.Popen]:
+    """The run's processes, on their way; `more` are flags after those of every run."""
     processes, devices, fsdp, tensor = place
     flags = [
         *FLAGS,
+        *more,
         f"--config.data.cache_dir={cache}",
         f"--config.mesh.fsdp={fsdp}",
         f"--config.mesh.tensor={tensor}",

@@ -7,7 +7,8 @@
 
 PICTURES as img2dataset writes them (docs/sources.md), STORE as `animclip prepare msrvtt:DIR` does
 (docs/data.md). The evaluation is on validation videos; tests are for the finetuned models. Nobody
-has run this at full size yet: its numbers are a beginning.
+has run this at full size yet: its numbers are a beginning. What is known of the memory it takes on
+256 chips of TPU v5e stands in docs/scaling.md.
 """
 
 from ml_collections import ConfigDict
@@ -26,6 +27,9 @@ def get_config(preset: str = "vit_b32") -> ConfigDict:
     config.evaluation.protocol = "msrvtt-1k-a"
     config.model.dtype = "bfloat16"
     config.model.remat = "block"
+    if preset.startswith("vit_l14"):
+        config.batch_size = 4096
+        config.mesh.fsdp = 8  # whole on every chip, state and gradients are too much for a v5e
     config.optimizer.learning_rate = 1e-4  # of what is new; the towers learn slower
     config.optimizer.vision_rate = config.optimizer.text_rate = 0.1
     config.optimizer.warmup_steps = 1000

@@ -113,6 +113,21 @@ def test_a_process_that_fails_ends_the_other_with_its_reason(flags, tmp_path):
         assert "process 1: the disk of this machine is gone" in said
 
 
+@pytest.mark.parametrize("victim", [0, 1])
+def test_one_that_vanishes_ends_the_other_within_a_minute(flags, tmp_path, victim):
+    """The first one holds what the processes find each other by."""
+    started = start([*flags, "--config.steps=1000000"], tmp_path / "run")
+    try:
+        until(lambda: bool(losses(tmp_path / "run")), started)
+        started[victim].kill()
+        began = time.monotonic()
+    finally:
+        ended = wait(started, 90)
+    assert time.monotonic() - began < 60
+    assert ended[victim][0] == -signal.SIGKILL
+    assert ended[1 - victim][0] not in (0, -signal.SIGKILL), ended
+
+
 def until(ready, started: list[subprocess.Popen]) -> None:
     end = time.monotonic() + 240
     while True:

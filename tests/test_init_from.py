@@ -1,5 +1,6 @@
 """Starting from another run, or from converted weights: what is taken, and what is said of it."""
 
+import dataclasses
 import functools
 
 import jax
@@ -71,16 +72,53 @@ def test_an_exported_model_gives_all_of_it(tmp_path, place):
 
 
 def test_converted_weights_give_the_towers(tmp_path, place):
-    clip = traverse_util.flatten_dict(
-        nnx.to_pure_dict(nnx.state(Clip(SMALL, rngs=nnx.Rngs(5)))), sep="/"
-    )
-    folder.save(tmp_path / "weights", {k: np.asarray(v) for k, v in clip.items()}, SMALL)
+    clip = saved_towers(tmp_path / "weights", seed=5)
     params, report = init_from.take(drawn(CONFIG, 2, place), tmp_path / "weights", place)
     found = flat(params)
     for name, value in clip.items():
         np.testing.assert_array_equal(found[f"clip/{name}"], value)
     assert f"took {len(clip)} of {len(found)} arrays" in report
     assert "begins anew: reranker/head/kernel" in report
+
+
+def saved_towers(directory, seed: int) -> dict[str, np.ndarray]:
+    """Both towers of CONFIG, freshly drawn and written as animclip convert does."""
+    clip = flat(nnx.to_pure_dict(nnx.state(Clip(SMALL, rngs=nnx.Rngs(seed)))))
+    folder.save(directory, clip, SMALL)
+    return clip
+
+
+AS_WIDE = dataclasses.replace(CONFIG.reranker, layers=1, width=32, heads=2, mlp_width=64)
+
+
+def test_a_reranker_of_the_text_towers_sizes_begins_as_its_last_layers(tmp_path, place):
+    clip = saved_towers(tmp_path / "weights", seed=5)
+    own = drawn(dataclasses.replace(CONFIG, reranker=AS_WIDE), 2, place)
+    params, report = init_from.take(own, tmp_path / "weights", place)
+    before, after = flat(own), flat(params)
+    tower, layer = "text/transformer/blocks/layers", "reranker/blocks/layers"
+    for part, source in (("self_attention/query", "attention/query"), ("mlp/up", "mlp/up")):
+        last = clip[f"{tower}/{source}/kernel"][-1:]
+        np.testing.assert_array_equal(after[f"{layer}/{part}/kernel"], last)
+        assert f"from the text tower: {layer}/{part}/kernel" in report
+        assert f"begins anew: {layer}/{part}/kernel" not in report
+    np.testing.assert_array_equal(after["reranker/text_projection/kernel"], np.eye(32))
+    kept = f"{layer}/cross_attention/query/kernel"
+    np.testing.assert_array_equal(after[kept], before[kept])
+    assert all(
+        x.sharding == y.sharding
+        for x, y in zip(jax.tree.leaves(params), jax.tree.leaves(own), strict=True)
+    )
+
+
+def test_a_reranker_that_the_source_has_is_not_begun_anew(tmp_path, place):
+    config = dataclasses.replace(CONFIG, reranker=AS_WIDE)
+    given = drawn(config, 1, place)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(7, TrainState(np.int32(7), given, ()))
+    params, report = init_from.take(drawn(config, 2, place), tmp_path, place)
+    jax.tree.map(np.testing.assert_array_equal, params, given)
+    assert "from the text tower" not in report
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path, place):

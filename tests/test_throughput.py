@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from animclip_jax import throughput
+from tests.models.test_retriever import CONFIG
 
 X = jnp.ones((4, 8))
 W = jnp.ones((8, 8))
@@ -22,3 +23,17 @@ def test_products_are_counted_with_their_repetitions():
     assert batched == one
     either = lambda x, w: jax.lax.cond(x[0, 0] > 0, lambda: x @ w, lambda: x)  # noqa: E731
     assert throughput.product_flops(either, X, W) == one
+
+
+def test_a_pair_costs_what_its_layers_do():
+    clip, reranker = CONFIG.clip, CONFIG.reranker
+    L, M = 7, CONFIG.num_frames * (1 + reranker.pooled_grid**2)
+    W, C = reranker.width, reranker.code_width
+
+    def attention(memory: int, width: int) -> int:
+        return 2 * L * W * W + 2 * memory * width * W + 2 * L * memory * W
+
+    block = attention(L, W) + attention(M, C) + 2 * L * W * reranker.mlp_width
+    head = 2 * W * W + W
+    products = L * clip.text.width * W + reranker.layers * block + attention(M, C) + head
+    assert throughput.pair_flops(CONFIG, L) == 2 * products

@@ -147,6 +147,9 @@ def test_a_run_begins_with_anothers_weights_and_keeps_its_best_step(
     assert train.main([*flags, *more, f"--workdir={run}", "--profile"]) == 0
     said = capsys.readouterr().err
     assert f"init_from={straight}: took" in said and "begins anew" not in said
+    # 4 frames of 17 tokens of 64 numbers and a scale of 2 bytes.
+    assert f"re-ranking: {4 * 17 * 66 / 1024:.1f} KiB a video as int8" in said
+    assert "GFLOP a pair of 16 caption tokens" in said
     assert "step 3: R@1" in said and "drawn:val:8, the best so far" in said
     # Nothing learns: the first step looked at stays the best, and scores as the other run did.
     found, wanted = results.read(run / "results.json"), results.read(straight / "results.json")

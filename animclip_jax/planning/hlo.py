@@ -9,7 +9,7 @@ import functools
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -83,6 +83,16 @@ class Cost:
 def cost(text: str) -> Cost:
     """The cost of an optimised module (`compiled.as_text()`)."""
     return _Module(text).cost_of_entry()
+
+
+def collectives(text: str) -> list[Instruction]:
+    """Every collective that stands in an optimised module, those inside of loops once."""
+    return [
+        instruction
+        for computation in _Module(text).computations.values()
+        for instruction in computation
+        if instruction.opcode.removesuffix("-start") in COLLECTIVES
+    ]
 
 
 class _Module:
@@ -255,11 +265,17 @@ def _valid_positions(
 
 def device_group(rest: str) -> tuple[int, ...]:
     """The devices that device 0 communicates with, itself included; () where that is not said."""
+    groups = device_groups(rest)
+    return next((group for group in groups if 0 in group), (0,) if groups else ())
+
+
+def device_groups(rest: str) -> list[tuple[int, ...]]:
+    """The groups of devices that communicate; none where that is not said."""
     if found := re.search(r"replica_groups=\{\{(.*?)\}\}", rest):
-        groups = [tuple(map(int, group.split(","))) for group in found[1].split("},{")]
-    elif found := re.search(r"replica_groups=(\[[\d,]+\])<=(\[[\d,]+\])(?:T\(([\d,]+)\))?", rest):
-        groups = [tuple(g) for g in _iota(found[2], found[3]).reshape(_ints(found[1])).tolist()]
-    elif found := re.search(r"replica_groups=mesh\[(.*?)\](.*?) \{(.*?)\}", rest):
+        return [tuple(map(int, group.split(","))) for group in found[1].split("},{")]
+    if found := re.search(r"replica_groups=(\[[\d,]+\])<=(\[[\d,]+\])(?:T\(([\d,]+)\))?", rest):
+        return [tuple(g) for g in _iota(found[2], found[3]).reshape(_ints(found[1])).tolist()]
+    if found := re.search(r"replica_groups=mesh\[(.*?)\](.*?) \{(.*?)\}", rest):
         axes = [(name, int(size)) for name, size in re.findall(r"'(\w+)'=(\d+)", found[1])]
         order = re.search(r"device_ids=\((\[[\d,]+\])(?:T\(([\d,]+)\))?\)", found[2])
         sizes = tuple(size for _, size in axes)
@@ -267,16 +283,19 @@ def device_group(rest: str) -> tuple[int, ...]:
         inner = [i for i, (name, _) in enumerate(axes) if f"'{name}'" in found[3]]
         ends = range(-len(inner), 0)
         moved = np.moveaxis(devices.reshape(sizes), inner, list(ends))
-        groups = [tuple(g) for g in moved.reshape(-1, math.prod(sizes[i] for i in inner)).tolist()]
-    elif found := re.search(r"source_target_pairs=\{\{(.*?)\}\}", rest):
-        pairs = {int(a): int(b) for a, b in re.findall(r"(\d+),(\d+)", found[1])}
-        ring = [0]
-        while (following := pairs.get(ring[-1], 0)) != 0:
-            ring.append(following)
-        groups = [tuple(sorted(ring))]
-    else:
-        groups = []
-    return next((group for group in groups if 0 in group), ())
+        return [tuple(g) for g in moved.reshape(-1, math.prod(sizes[i] for i in inner)).tolist()]
+    if found := re.search(r"source_target_pairs=\{\{(.*?)\}\}", rest):
+        return _connected(re.findall(r"(\d+),(\d+)", found[1]))
+    return []
+
+
+def _connected(pairs: Iterable[tuple[str, str]]) -> list[tuple[int, ...]]:
+    groups: list[set[int]] = []
+    for pair in pairs:
+        joined = set(map(int, pair))
+        apart = [group for group in groups if not group & joined]
+        groups = [*apart, joined.union(*(group for group in groups if group & joined))]
+    return [tuple(sorted(group)) for group in groups]
 
 
 def _iota(dims: str, permutation: str | None) -> np.ndarray:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from animclip_jax import settings, step
+from animclip_jax import runs, settings, sharding, step
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan, part_shapes
 from animclip_jax.optimizer import make_optimizer
@@ -35,7 +35,7 @@ def tpu_devices(topology: str) -> Sequence[jax.Device]:
     from jax.experimental import topologies
 
     try:
-        import libtpu  # type: ignore[import-not-found]  # noqa: F401  (jax does not say it lacks)
+        import libtpu  # noqa: F401  (jax does not say it lacks)
     except ModuleNotFoundError:
         raise ValueError(
             f"--topology={topology}: there is no libtpu, the compiler for TPUs: pip install "
@@ -72,8 +72,28 @@ def batch_shapes(config: ConfigDict) -> dict[str, Any]:
 
 def state_bytes(config: ConfigDict) -> int:
     """Of parameters and optimizer, all chips' parts together."""
-    shapes = _state_shapes(config)
-    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
+    return _bytes(_state_shapes(config))
+
+
+def stored_bytes_a_clip(config: ConfigDict) -> int:
+    """What the encoders keep of a clip and its caption for the backward pass; compiles nothing."""
+    params = _state_shapes(config).params
+    fixed = settings.train_step(config, params)
+    mesh = sharding.make_mesh(sharding.MeshConfig(1, 1), jax.devices()[:1])
+
+    def backward(params: dict, batch: dict[str, Any]) -> Any:
+        def encode(params: dict) -> Any:
+            model = step.merge(mesh, fixed["graphdef"], params, fixed["frozen"])
+            return step.encode(model, batch, mesh, fixed["image_size"], microbatch=0)
+
+        return jax.vjp(encode, params)[1]
+
+    def stored(clips: int) -> int:
+        batch = batch_shapes(runs.changed(config, {"batch_size": clips}))
+        return _bytes(jax.eval_shape(backward, params, batch))
+
+    # Parameters are kept too, whatever the number of clips.
+    return stored(2) - stored(1)
 
 
 def lower(config: ConfigDict, mesh: Mesh) -> tuple[jax.stages.Lowered, step.TrainState]:
@@ -81,6 +101,10 @@ def lower(config: ConfigDict, mesh: Mesh) -> tuple[jax.stages.Lowered, step.Trai
     state = _state_shapes(config)
     advance = step.compile_train_step(mesh, state, **settings.train_step(config, state.params))
     return advance.lower(state, batch_shapes(config)), state
+
+
+def _bytes(shapes: Any) -> int:
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
 
 
 def _state_shapes(config: ConfigDict) -> step.TrainState:

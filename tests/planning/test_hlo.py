@@ -105,6 +105,12 @@ backend_config={"known_trip_count":{"n":"5"}}
 """
 
 
+def test_every_collective_is_found_with_its_groups():
+    (found,) = hlo.collectives(LOOP)
+    assert (found.opcode, found.shape[0].dims) == ("all-reduce", (4, 8))
+    assert hlo.device_groups(found.rest) == [(0, 1), (2, 3)]
+
+
 def test_loops_inside_loops_multiply():
     cost = hlo.cost(LOOP)
     pair = hlo.Collective("all-reduce", (0, 1))
@@ -156,6 +162,7 @@ def test_convolutions_cost_what_xla_counts():
         ("replica_groups=mesh['a'=2,'b'=2,'c'=2] {'a','c'}", (0, 1, 4, 5)),
         ("replica_groups=mesh['a'=4,'b'=2], device_ids=([2,4]T(1,0)) {'a'}", (0, 1, 2, 3)),
         ("source_target_pairs={{0,2},{2,4},{4,0},{1,3}}", (0, 2, 4)),
+        ("source_target_pairs={{4,2},{1,3},{2,0}}", (0, 2, 4)),
         ("source_target_pairs={{1,2},{2,1}}", (0,)),
         ("channel_id=1", ()),
     ],

@@ -1,83 +1,101 @@
-"""The search for settings, with plans that are made up."""
+"""The search for settings, with plans that are made up; what it knows without compiling."""
 
 import pytest
 
+from animclip_jax.planning import program
 from animclip_jax.planning import suggest as module
 from animclip_jax.planning.estimate import Plan
-from configs import folders
+from configs import common, folders
+
+GIB = 2**30
 
 
-def made_up(used: float, seconds: float, available: float = 16.0) -> Plan:
-    fits = used <= available
-    step = {"step": seconds} if fits else None
-    return Plan(fits, 16, "TPU v5 lite", used, available, 1.0, seconds=step)
+def made_up(used: float, available: float) -> Plan:
+    return Plan(used <= available, 16, "TPU v5 lite", used, available, 1.0)
 
 
 @pytest.fixture
 def search(monkeypatch):
-    """Runs the search on memory and seconds by (remat, fsdp, parts): best, and what was tried."""
+    """Runs the search on GiB by (remat, fsdp, parts): the best settings, and what was tried.
 
-    def run(plan_of, microbatch: bool = True):
+    least: GiB a clip that are stored, by remat; a chip has 8 clips, 16 GiB, and 2 GiB of state.
+    """
+
+    def run(used, least=None, available: float | None = 16.0):
         config = folders.get_config()
         config.batch_size = 128
-        if "microbatch" in config:
-            del config["microbatch"]
-        if microbatch:
-            config.microbatch = 0
         tried = []
 
         def plan(config, devices):
-            parts = config.batch_size // (config.get("microbatch") or config.batch_size)
-            return made_up(*plan_of(config.model.remat, config.mesh.fsdp, parts))
+            parts = config.batch_size // (config.microbatch or config.batch_size)
+            return made_up(used(config.model.remat, config.mesh.fsdp, parts), 16.0)
+
+        def stored(config):
+            return (least or {}).get(config.model.remat, 0) * GIB
 
         monkeypatch.setattr(module, "plan", plan)
-        monkeypatch.setattr(module.program, "state_bytes", lambda config: 2 * 2**30)
+        monkeypatch.setattr(module, "available_gib", lambda device: available)
+        monkeypatch.setattr(module.program, "state_bytes", lambda config: 2 * GIB)
+        monkeypatch.setattr(module.program, "stored_bytes_a_clip", stored)
         best = module.suggest(config, [None] * 16, lambda settings, _: tried.append(settings))
-        return best, [tuple(settings.values()) for settings in tried]
+        return best and tuple(best[0].values()), [tuple(settings.values()) for settings in tried]
 
     return run
 
 
-def test_what_fits_at_once_is_not_searched_further(search):
-    best, tried = search(lambda remat, fsdp, parts: (10, 1.0))
-    assert best[0] == {"model.remat": "none", "mesh.fsdp": 1, "microbatch": 0}
-    assert tried == [("none", 1, 0)]
+def test_the_first_that_fits_ends_the_search(search):
+    assert search(lambda remat, fsdp, parts: 10) == (("none", 1, 0), [("none", 1, 0)])
 
 
-def test_the_fastest_of_equal_work_is_taken(search):
-    # 8 of 16 GiB in four parts without remat, or whole with it.
-    memory = {"none": 32, "dots": 100, "block": 8}
-    for faster in ("none", "block"):
-        best, tried = search(
-            lambda remat, fsdp, parts, faster=faster: (
-                memory[remat] / parts,
-                1.0 if remat == faster else 1.2,
-            )
-        )
-        assert best[0]["model.remat"] == faster
-        assert {remat for remat, _, _ in tried} == {"none", "dots", "block"}
+def test_the_least_work_comes_first(search):
+    best, tried = search(lambda remat, fsdp, parts: 10 if remat == "block" else 17)
+    assert best == ("block", 1, 0)
+    wholes = [("none", 1, 0), ("none", 8, 0), ("dots", 1, 0), ("dots", 8, 0), ("block", 1, 0)]
+    assert [one for one in tried if one[2] == 0] == wholes
+    assert tried.index(("dots", 8, 0)) < tried.index(("block", 1, 0))
 
 
-def test_what_is_pointless_is_not_compiled(search):
-    memory = {"none": 400, "dots": 100, "block": 40}
-    best, tried = search(lambda remat, fsdp, parts: (2 / fsdp + memory[remat] / parts, 1.0))
-    assert best[0] == {"model.remat": "dots", "mesh.fsdp": 1, "microbatch": 16}
-    # Of 400 and 100 GiB even an eighth is too much, and what fits whole is not split.
-    assert tried == [("none", 1, 0), ("dots", 1, 0), ("block", 1, 0), ("dots", 1, 16)]
+def test_what_stores_too_much_is_not_compiled(search):
+    # Of 8 clips: 80 and 32 GiB. In parts of one clip 10 and 4.
+    best, tried = search(
+        lambda remat, fsdp, parts: 17 if parts < 8 else 15, {"none": 10, "dots": 4}
+    )
+    assert tried == [("block", 1, 0), ("none", 1, 16)]
+    assert best == ("none", 1, 16)
 
 
 def test_a_state_that_is_too_large_is_split(search):
-    best, tried = search(lambda remat, fsdp, parts: (15 + 2 / fsdp, 1.0))
-    assert best[0] == {"model.remat": "none", "mesh.fsdp": 8, "microbatch": 0}
+    best, tried = search(lambda remat, fsdp, parts: 15 + 2 / fsdp)
+    assert best == ("none", 8, 0)
     assert tried == [("none", 1, 0), ("none", 8, 0)]
 
 
 def test_where_nothing_fits_there_is_no_suggestion(search):
-    best, tried = search(lambda remat, fsdp, parts: (17, 1.0))
+    best, tried = search(lambda remat, fsdp, parts: 17)
     assert best is None
-    assert len(set(tried)) == len(tried) > 6
+    assert len(set(tried)) == len(tried) == 3 * 2 * 4
 
 
-def test_without_microbatches_in_the_configuration(search):
-    best, tried = search(lambda remat, fsdp, parts: (17 if remat == "none" else 9, 1.0), False)
-    assert best[0] == {"model.remat": "dots", "mesh.fsdp": 1}
+def test_where_the_memory_is_not_known_everything_is_tried(search):
+    best, _ = search(lambda remat, fsdp, parts: 10, {"none": 100}, available=None)
+    assert best == ("none", 1, 0)
+
+
+def test_what_is_stored_of_a_clip_without_compiling():
+    config = common.get_config("tiny")
+    config.animation.num_frames, config.animation.preset = 3, "zoom"
+    one_input = 4 * 3 * (1 + 4 * 4) * config.model.vision.width
+
+    def of_a_layer(remat: str) -> float:
+        config.model.remat = remat
+        found = []
+        for config.model.vision.layers in (3, 4):
+            found.append(program.stored_bytes_a_clip(config))
+        return (found[1] - found[0]) / one_input
+
+    assert of_a_layer("block") == 1
+    # Query, key, value, what attention puts out, and the MLP's hidden layer, of four widths.
+    assert of_a_layer("dots") == 1 + 4 + 4
+    assert of_a_layer("none") > 2 * (1 + 4 + 4)
+    config.optimizer.frozen = "clip/vision"
+    assert of_a_layer("none") == 0

@@ -1,0 +1,289 @@
+"""Clips a second and MFU of a whole training step, beside a plain PyTorch step on the same device.
+
+    python -m benchmarks.train_step [--quick] [--presets vit_b32,vit_b16] [--clips 8] [--json FILE]
+
+Ours twice: whole (pictures filmed, both towers, contrastive and matching loss, AdamW), and doing
+just the peer's work (frames given, no re-ranker). The peer is written as CLIP4Clip with mean
+pooling is: Hugging Face's CLIP, attention by SDPA, fused AdamW, torch.compile where there is a C++
+compiler. On a GPU both sides compute in bfloat16. MFU counts matrix products, at bfloat16's peak.
+
+Then what crosses between devices in a step, from 1 to 8, read from programs that XLA compiles for
+devices of this machine's CPU: bytes, not times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from ml_collections import ConfigDict
+
+from animclip_jax import results, settings, sharding, step, throughput
+from animclip_jax.models.presets import PRESETS
+from animclip_jax.optimizer import make_optimizer
+from animclip_jax.planning import estimate, program
+from animclip_jax.planning.chips import chip_of
+from benchmarks.model import Row, interleaved, table
+from configs import common
+
+WHOLE, PEERS_WORK, PEER = "ours, whole", "ours, the peer's work", "PyTorch"
+# Devices, and how many of them split parameters and optimizer.
+MESHES = [(1, 1), (2, 1), (4, 1), (8, 1), (8, 8)]
+QUICK_MESHES = [(1, 1), (8, 1), (8, 8)]
+
+
+def configuration(preset: str, clips: int, is_peers_work: bool = False) -> ConfigDict:
+    """Pretraining on one device; of the peer's work frames are given, and there is no re-ranker."""
+    config = common.get_config(preset)
+    config.batch_size = clips
+    config.data.canvas_size = 2 * config.model.image_size
+    config.model.dtype = "float32" if jax.default_backend() == "cpu" else "bfloat16"
+    if is_peers_work:
+        config.animation.render = "host"
+        config.loss.matching_weight = 0.0
+    return config
+
+
+def example_batch(config: ConfigDict) -> dict[str, Any]:
+    """A batch of noise, filmed through windows of which every one is rolled a little."""
+    rng = np.random.default_rng(0)
+    batch = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), program.batch_shapes(config))
+    for name in ("canvas", "frames"):
+        if name in batch:
+            batch[name] = rng.integers(0, 256, batch[name].shape, np.uint8)
+    if "plan" in batch:
+        plan = batch["plan"]
+        window = np.float32([0.1, 0.1, 0.9, 0.9])
+        batch["plan"] = plan._replace(
+            boxes=window + rng.uniform(-0.05, 0.05, plan.boxes.shape).astype(np.float32),
+            shear=plan.shear + np.float32(0.02),
+            at=plan.at + config.animation.num_frames,  # no transition
+            gain=plan.gain + np.float32(1),
+            extent=plan.extent + np.float32(1),
+        )
+    tokens = batch["tokens"]
+    tokens[:] = rng.integers(1, config.model.vocab_size - 2, tokens.shape)
+    end = config.model.context_length // 2
+    tokens[:, end], tokens[:, end + 1 :] = config.model.vocab_size - 1, 0
+    batch["index"] = np.arange(config.batch_size, dtype=np.int32)
+    return batch
+
+
+def our_step(config: ConfigDict) -> tuple[Callable[[], float], int]:
+    """What takes a step and returns its loss, and the FLOPs of the step's matrix products."""
+    mesh = sharding.make_mesh(settings.mesh(config), jax.devices()[:1])
+    optimizer = make_optimizer(settings.optimizer(config), config.steps)
+    state = step.init_state(mesh, settings.retriever(config), optimizer, config.seed)
+    fixed = settings.train_step(config, state.params)
+    advance = step.compile_train_step(mesh, state, **fixed)
+    batch = sharding.put_batch(mesh, example_batch(config))
+    flops = throughput.product_flops(
+        functools.partial(step.train_step, mesh=mesh, **fixed), state, batch
+    )
+
+    def take() -> float:
+        nonlocal state
+        state, metrics = advance(state, batch)
+        jax.block_until_ready(state)
+        return float(metrics["loss"])
+
+    return take, flops
+
+
+def why_no_peer() -> str | None:
+    """Why the peer can't be measured on the device that ours is measured on; None where it can."""
+    lacking = [name for name in ("torch", "transformers") if not importlib.util.find_spec(name)]
+    if lacking:
+        return f"{' and '.join(lacking)} not installed (pip install 'animclip-jax[parity]')"
+    import torch
+
+    backend = jax.default_backend()
+    if backend == "cpu" or (backend == "gpu" and torch.cuda.is_available()):
+        return None
+    return f"this PyTorch does not run on a {backend}"
+
+
+def can_compile_torch() -> bool:
+    """On a CPU torch.compile writes C++, on a GPU it brings what it needs."""
+    on_cpu = jax.default_backend() == "cpu"
+    return not on_cpu or shutil.which(os.environ.get("CXX", "g++")) is not None
+
+
+def torch_step(config: ConfigDict) -> Callable[[], float]:
+    """The peer: what takes a step and returns its loss."""
+    import torch
+    import transformers
+
+    from animclip_jax.weights import architecture
+
+    on_gpu = jax.default_backend() == "gpu"
+    device = torch.device("cuda" if on_gpu else "cpu")
+    torch.manual_seed(0)
+    torch.set_float32_matmul_precision("high")
+    described = architecture.to_hugging_face(settings.retriever(config).clip)
+    model = transformers.CLIPModel(
+        transformers.CLIPConfig(**described, attn_implementation="sdpa")
+    ).to(device)
+    rules = settings.optimizer(config)
+    optimizer = torch.optim.AdamW(
+        model.parameters(),
+        lr=rules.learning_rate,
+        betas=(rules.b1, rules.b2),
+        weight_decay=rules.weight_decay,
+        fused=True,
+    )
+    batch = example_batch(config)
+    frames = batch["frames"].reshape(-1, *batch["frames"].shape[2:]).transpose(0, 3, 1, 2)
+    pixels = torch.from_numpy(frames.astype(np.float32) / 255 - 0.5).to(device)
+    tokens = torch.from_numpy(batch["tokens"].astype(np.int64)).to(device)
+    own = torch.arange(config.batch_size, device=device)
+    unit = torch.nn.functional.normalize
+
+    def loss() -> torch.Tensor:
+        pooled = model.vision_model(pixel_values=pixels).pooler_output
+        images = unit(model.visual_projection(pooled), dim=-1)
+        videos = unit(images.unflatten(0, (config.batch_size, -1)).mean(dim=1), dim=-1)
+        pooled = model.text_model(input_ids=tokens).pooler_output
+        captions = unit(model.text_projection(pooled), dim=-1)
+        logits = model.logit_scale.exp() * captions @ videos.T
+        both = (torch.nn.functional.cross_entropy(x, own) for x in (logits, logits.T))
+        return sum(both) / 2
+
+    run = torch.compile(loss) if can_compile_torch() else loss
+
+    def take() -> float:
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(device.type, torch.bfloat16, enabled=on_gpu):
+            value = run()
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), rules.clip_norm)
+        optimizer.step()
+        if on_gpu:
+            torch.cuda.synchronize()
+        return value.item()
+
+    return take
+
+
+def measure(preset: str, clips: int, repeats: int, with_peer: bool) -> Row:
+    """Clips a second and MFU of ours, of ours doing the peer's work, and of the peer."""
+    whole, whole_flops = our_step(configuration(preset, clips))
+    same = configuration(preset, clips, is_peers_work=True)
+    peers_work, flops = our_step(same)
+    steps = {WHOLE: whole, PEERS_WORK: peers_work}
+    if with_peer:
+        steps[PEER] = torch_step(same)
+    row: Row = {"preset": preset, "parameters, M": parameters(same) / 1e6}
+    row["GFLOP a clip, whole"] = whole_flops / clips / 1e9
+    chip = chip_of(jax.devices()[0])
+    for name, seconds in interleaved(steps, repeats).items():
+        row[f"clips/s, {name}"] = clips / seconds
+        if chip is not None:
+            done = whole_flops if name == WHOLE else flops
+            row[f"MFU, {name}"] = done / seconds / chip.flops
+    return row
+
+
+def ratios(rows: list[Row]) -> dict[str, float | None]:
+    """Clips a second over the peer's: above 1 is in our favour. None: the peer was not measured."""
+    found: dict[str, float | None] = {}
+    for row in rows:
+        peer = row.get(f"clips/s, {PEER}")
+        for name in (WHOLE, PEERS_WORK):
+            ratio = row[f"clips/s, {name}"] / peer if peer else None
+            found[f"{name} / {PEER}, {row['preset']}"] = ratio
+    return found
+
+
+def parameters(config: ConfigDict) -> int:
+    """How many numbers the whole model learns."""
+    shapes = step.state_shapes(settings.retriever(config), optax.identity()).params
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+
+
+def crossing(preset: str, clips: int, meshes: list[tuple[int, int]]) -> list[Row]:
+    """MB that each device communicates in a step of `clips` clips a device; needs 8 devices."""
+    rows = []
+    for devices, fsdp in meshes:
+        config = configuration(preset, clips * devices)
+        config.mesh.fsdp = fsdp
+        found = estimate.plan(config, jax.devices()[:devices])
+        traffic = found.collectives or []
+        row: Row = {"devices": devices, "fsdp": fsdp, "clips a step": config.batch_size}
+        row["MB a device"] = sum(one.gib for one in traffic) * estimate.GIB / 1e6
+        row["gradients, MB"] = 4 * parameters(config) / 1e6
+        for one in traffic:
+            name = f"MB, {one.kind}"
+            row[name] = row.get(name, 0.0) + one.gib * estimate.GIB / 1e6
+        rows.append(row)
+    return rows
+
+
+def crossing_in_a_process(preset: str, clips: int, quick: bool) -> list[Row]:
+    """As `crossing`, on 8 devices that a process of its own has."""
+    count = "--xla_force_host_platform_device_count=8"
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": count}
+    command = [sys.executable, "-m", "benchmarks.train_step", "--crossing_only"]
+    command += ["--presets", preset, "--clips", str(clips)] + (["--quick"] if quick else [])
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Prints the tables; writes them as JSON too where --json is given."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="tiny, under 2 minutes on two cores")
+    parser.add_argument("--presets", help=f"of {', '.join(PRESETS)}, with commas between")
+    parser.add_argument("--clips", type=int, default=8, help="a step and device, 4 or more")
+    parser.add_argument("--json", type=Path, help="also write the figures into this file")
+    parser.add_argument("--crossing_only", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args(argv)
+    default = "tiny" if options.quick else "vit_b32,vit_b16"
+    names, clips = (options.presets or default).split(","), options.clips
+    if unknown := [name for name in names if name not in PRESETS]:
+        parser.error(f"--presets: no {', '.join(unknown)}, there are {', '.join(PRESETS)}")
+    if clips < 4:
+        parser.error(f"--clips {clips}: the matching loss needs 4 or more, for its negatives")
+    if options.crossing_only:
+        print(json.dumps(crossing(names[0], clips, QUICK_MESHES if options.quick else MESHES)))
+        return 0
+    # Else JAX takes most of a GPU's memory at once, and leaves the peer too little.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    lacking = why_no_peer()
+    rows = [measure(name, clips, 3 if options.quick else 10, lacking is None) for name in names]
+    found = {
+        "device": jax.devices()[0].device_kind,
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "jax": jax.__version__,
+        "clips a step": clips,
+        "PyTorch": lacking or ("compiled" if can_compile_torch() else "not compiled"),
+        "steps": rows,
+        "crossing": crossing_in_a_process(names[0], clips, options.quick),
+        "ratios": ratios(rows),
+    }
+    print(f"{found['device']}, {found['cores']} cores, jax {found['jax']}; steps of {clips} clips")
+    print(f"PyTorch: {found['PyTorch']}\n")
+    print(table(rows), f"Between devices, {names[0]}", table(found["crossing"]), sep="\n\n")
+    shown = {name: "missing" if value is None else value for name, value in ratios(rows).items()}
+    print("\n" + table([{"ratio": name, "": value} for name, value in shown.items()]))
+    if options.json:
+        results.write_text(options.json, json.dumps(found, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
