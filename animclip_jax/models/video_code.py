@@ -22,8 +22,8 @@ MIN_SCALE = 2.0**-14
 class PackedCode(NamedTuple):
     """A code as it is stored: values [..., M, C]; scales float16 [..., M] where values are int8."""
 
-    values: jax.Array
-    scales: jax.Array | None
+    values: jax.Array | np.ndarray
+    scales: jax.Array | np.ndarray | None
 
 
 def pack(code: jax.Array, dtype: str) -> PackedCode:
@@ -44,10 +44,11 @@ def unpack(code: jax.Array | PackedCode, dtype: jnp.dtype) -> jax.Array:
     """The code [..., M, C] in the dtype it is computed with; one that isn't packed is taken too."""
     if not isinstance(code, PackedCode):
         return code.astype(dtype)
+    values = jnp.asarray(code.values)
     if code.scales is None:
-        return code.values.astype(dtype)
-    scales = code.scales[..., None].astype(jnp.float32)
-    return (code.values.astype(jnp.float32) * scales).astype(dtype)
+        return values.astype(dtype)
+    scales = jnp.asarray(code.scales)[..., None].astype(jnp.float32)
+    return (values.astype(jnp.float32) * scales).astype(dtype)
 
 
 def stored_bytes(clip: ClipConfig, config: RerankerConfig, num_frames: int) -> int:
