@@ -25,7 +25,8 @@ TRAVEL = (0.06, 0.3)  # how far a sliding thing goes over the clip, in scene sid
 SLIDE_FRACTION = 0.75  # of the things slide
 TURN = 30.0  # degrees a turning thing has turned at the end, at most
 WOBBLE = 9.0  # degrees to either side
-SCALE_LIMIT = 0.1  # a growing or shrinking thing ends within 1 +- this of its size
+SCALE_LIMIT = 0.1  # a growing or shrinking thing ends within 1 +- this of its size; less where
+# the narrowest viewport would not hold it
 
 MOVING_MARGIN = 0.1  # like RELATION_MARGIN and RELATION_DOMINANCE, for every frame of the video
 MOVING_DOMINANCE = 1.0
@@ -148,7 +149,8 @@ def _poses(rng: np.random.Generator, scene: Scene) -> tuple[np.ndarray, np.ndarr
         act = rng.choice(["turn", "scale", "wobble"])
         strength, phase = rng.uniform(0.4, 1) * rng.choice([-1, 1]), rng.uniform(0, 2 * np.pi)
         if act == "scale" and alone[slot]:
-            scales[:, slot] += SCALE_LIMIT * strength * time
+            limit = min(SCALE_LIMIT, VIEWPORT[0] / 2 / scene.things[slot].room - 1)
+            scales[:, slot] += limit * strength * time
         elif act == "turn":
             angles[:, slot] = TURN * strength * time
         else:

@@ -12,10 +12,10 @@ import numpy as np
 
 # Raise this whenever a drawn pixel or a caption changes: results of different versions are not
 # comparable. It is part of the name of the cache folder, so an old cache is never mixed in.
-WORLD_VERSION = 2
+WORLD_VERSION = 3
 
 # How hard the world is.
-SIBLING_FRACTION = 0.6  # of the pairs (2i, 2i+1): near-duplicates that differ in one swap
+SIBLING_FRACTION = 0.25  # of the pairs (2i, 2i+1): near-duplicates that differ in one swap
 SWAPS = {"colour": 0.7, "place": 0.1, "texture": 0.1, "size": 0.1}  # what siblings differ in
 THINGS = {2: 0.55, 3: 0.4, 4: 0.05}  # number of things in a scene
 SIZES = {"small": 0.22, "medium": 0.3, "large": 0.38}  # side of one object, in scene sides

@@ -37,7 +37,7 @@ def test_stills_and_videos_are_stored_as_drawn(tmp_path):
             for one, frame in zip(drawn, encoded, strict=True):
                 decoded = np.asarray(Image.open(BytesIO(frame)), float)
                 assert np.abs(decoded - one).mean() < 8
-    assert sorted(os.listdir(tmp_path)) == ["drawn-v2-test-3", "drawn-v2-train-40"]
+    assert sorted(os.listdir(tmp_path)) == ["drawn-v3-test-3", "drawn-v3-train-40"]
 
 
 def test_a_second_call_draws_nothing(tmp_path, monkeypatch):
@@ -88,10 +88,10 @@ def test_two_processes_at_once_and_no_worker_runs_the_main_program(tmp_path):
         for command in commands
     ]
     said = [process.communicate()[0].strip() for process in running]
-    directory = tmp_path / "cache" / "drawn-v2-test-4"
+    directory = tmp_path / "cache" / "drawn-v3-test-4"
     assert [process.returncode for process in running] == [0, 0]
     assert said == [str(directory)] * 2
-    assert os.listdir(tmp_path / "cache") == ["drawn-v2-test-4"]
+    assert os.listdir(tmp_path / "cache") == ["drawn-v3-test-4"]
     assert len(store.read_index(directory)) == 4
     assert (tmp_path / "runs").read_text().count("run") == 2
 
