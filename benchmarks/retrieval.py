@@ -33,7 +33,7 @@ from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TextFeatures, VideoFeatures
 from animclip_jax.models.transformer import TransformerConfig
 from animclip_jax.models.video_code import PackedCode
-from animclip_jax.retrieval.coarse import top_k
+from animclip_jax.retrieval.coarse import hold, top_k
 from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.retrieval.rerank import Captions, PairScorer
 from animclip_jax.retrieval.two_stage import Gallery, Search
@@ -152,18 +152,19 @@ def coarse_rows(one: Encoder, size: int, video: VideoFeatures) -> list[dict[str,
     """Stage one on a gallery in memory: ours, the bare product, FAISS; 1 and MANY queries."""
     random = np.random.default_rng(1)
     gallery = np.asarray(video.embedding, np.float32)
+    held = hold(gallery, one.split)
     rows = []
     for count in (1, MANY):
         queries = unit(random, count)
         row: dict[str, Any] = {"videos": size, "queries": count}
-        cold, warm = seconds(lambda queries=queries: top_k(queries, gallery, K, one.split))
+        cold, warm = seconds(lambda queries=queries: top_k(queries, held, K, one.split))
         row["cold_ms"], row["ours_ms"] = 1000 * cold / count, 1000 * warm / count
         product = seconds(lambda queries=queries: queries @ gallery.T)[1]
         row["product_ms"] = 1000 * product / count
         search = faiss_search(gallery, queries)
         row["faiss_ms"] = 1000 * seconds(search)[1] / count if search else None
-        exact = top_k(queries, gallery, K, one.split, approximate=False)[0]
-        near = top_k(queries, gallery, K, one.split, approximate=True)[0]
+        exact = top_k(queries, held, K, one.split, approximate=False)[0]
+        near = top_k(queries, held, K, one.split, approximate=True)[0]
         row["approximate_recall"] = recall(near, exact)
         if search:
             row["faiss_recall"] = recall(search()[1], exact)

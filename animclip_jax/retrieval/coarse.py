@@ -16,10 +16,12 @@ MAX_SCORES = 2**26
 # Queries scored at once, at most.
 MAX_QUERIES = 256
 # Items of a gallery that `top_k` reads at once.
-CHUNK = 2**16
+CHUNK = 2**17
 # Items from which on a TPU's approximate top-K is worth its misses (`top_k`).
 APPROXIMATE_ABOVE = 2**20
 APPROXIMATE_RECALL = 0.99
+# Items of which `_largest` first takes the best.
+BLOCK = 32
 
 _NO_QUERY, _NO_ITEM = -2, -1  # groups of padding
 _ALL = PartitionSpec()
@@ -60,7 +62,7 @@ def coarse_stage(
     count, items = len(queries), len(gallery)
     parts = num_parts(split)
     size = -(-items // parts) * parts
-    rows = max(1, min(MAX_QUERIES, MAX_SCORES // size, count))
+    rows = _even(count, max(1, min(MAX_QUERIES, MAX_SCORES // size)))
     everywhere = whole(split)
     on_items = [put(padded(gallery, size), split)]
     on_items += [put(padded(gallery_group.astype(np.int32), size, _NO_ITEM), split)]
@@ -107,7 +109,7 @@ def _compiled(split: NamedSharding, k: int, num_groups: int | None) -> Any:
             once = jax.ops.segment_max(before.T.astype(jnp.int8), item_group, num_groups)
             count = (jax.lax.pmax(once, axes) > 0).sum(axis=0)
         ranks = jnp.where(best > -jnp.inf, 1 + count, 0)
-        values, places = jax.lax.top_k(scores, min(k, len(gallery)))
+        values, places = _largest(scores, min(k, len(gallery)))
         return *_merged(values, first + places, k, axes), ranks
 
     def program(*given: Any) -> Any:
@@ -125,6 +127,24 @@ def _compiled(split: NamedSharding, k: int, num_groups: int | None) -> Any:
 def _scores(queries: jax.Array, gallery: jax.Array) -> jax.Array:
     # A float32 product is otherwise rounded to bfloat16 on a TPU.
     return jnp.matmul(queries, gallery.astype(jnp.float32).T, precision=jax.lax.Precision.HIGHEST)
+
+
+def _largest(scores: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
+    """`jax.lax.top_k` of scores [Q, N], equals too: values and places [Q, K]; N is read only once.
+
+    An item among the K best lies in one of the K blocks whose own best are the best: any other
+    block has K items before all of its own.
+    """
+    rows, items = scores.shape
+    blocks = -(-items // BLOCK)
+    if blocks <= 2 * k:
+        return jax.lax.top_k(scores, k)
+    rest = ((0, 0), (0, blocks * BLOCK - items))
+    scores = jnp.pad(scores, rest, constant_values=-jnp.inf).reshape(rows, blocks, BLOCK)
+    chosen = jnp.sort(jax.lax.top_k(scores.max(axis=2), k)[1])  # so that of equals the first wins
+    among = jnp.take_along_axis(scores, chosen[:, :, None], axis=1).reshape(rows, k * BLOCK)
+    values, at = jax.lax.top_k(among, k)
+    return values, jnp.take_along_axis(chosen, at // BLOCK, axis=1) * BLOCK + at % BLOCK
 
 
 def _merged(values: jax.Array, items: jax.Array, k: int, axes: Any) -> tuple[jax.Array, ...]:
@@ -154,8 +174,14 @@ def hold(gallery: np.ndarray, split: NamedSharding) -> HeldGallery:
 
 
 def _chunk_size(items: int, split: NamedSharding) -> int:
+    """Items of a chunk: no more than CHUNK, all chunks alike, so that little is padding."""
     parts = num_parts(split)
-    return -(-min(CHUNK, items) // parts) * parts
+    return -(-_even(items, CHUNK) // parts) * parts
+
+
+def _even(count: int, most: int) -> int:
+    """The size of the fewest parts of like size that hold no more than so many each."""
+    return -(-count // -(-count // most))
 
 
 def top_k(
@@ -186,23 +212,20 @@ def top_k(
         on_tpu = split.mesh.devices.flat[0].platform == "tpu"
         approximate = on_tpu and items > APPROXIMATE_ABOVE
     chunk = _chunk_size(items, split)
-    rows = max(1, min(count, MAX_SCORES // chunk))
-    everywhere = whole(split)
-    starts = range(0, count, rows)
-    some = [put(padded(queries[start : start + rows], rows), everywhere) for start in starts]
-    empty = jnp.zeros((rows, k), jnp.int32), jnp.full((rows, k), -jnp.inf)
-    best = [empty] * len(some)
+    rows = _even(count, max(1, min(MAX_QUERIES, MAX_SCORES // chunk)))
+    blocks = padded(queries, -(-count // rows) * rows).reshape(-1, rows, queries.shape[1])
+    some = put(blocks, whole(split))
+    size = len(blocks) * rows
+    best_items, best = jnp.zeros((size, k), jnp.int32), jnp.full((size, k), -jnp.inf)
     for first in range(0, items, chunk):
         if isinstance(gallery, HeldGallery):
             part = gallery.chunks[first // chunk]
         else:
             part = put(padded(gallery[first : first + chunk], chunk), split)
-        for number, one in enumerate(some):
-            place = np.int32(first), np.int32(min(chunk, items - first))
-            best[number] = _better(one, part, *place, *best[number], split, k, approximate)
-    found = [jax.device_get(one) for one in best]
-    ids, values = (np.concatenate(column)[:count] for column in zip(*found, strict=True))
-    return ids.astype(np.int64), values
+        place = np.int32(first), np.int32(min(chunk, items - first))
+        best_items, best = _better(some, part, *place, best_items, best, split, k, approximate)
+    ids, values = jax.device_get((best_items, best))
+    return ids[:count].astype(np.int64), values[:count]
 
 
 @functools.partial(jax.jit, static_argnums=(6, 7, 8))
@@ -217,17 +240,24 @@ def _better(
     k: int,
     approximate: bool,
 ) -> tuple[jax.Array, ...]:
-    """The K best so far and those among the `real` items of a chunk, which begins at `first`."""
+    """The K best so far and those among the `real` items of a chunk, which begins at `first`.
+
+    queries [B, R, E]: R at once; in one program, so that their scores lie in the same memory.
+    """
     axes = split.spec[0]
 
     def part(queries: jax.Array, gallery: jax.Array, real: jax.Array) -> tuple[jax.Array, ...]:
         place = jax.lax.axis_index(axes) * len(gallery) + jnp.arange(len(gallery))
-        scores = jnp.where(place < real, _scores(queries, gallery), -jnp.inf)
         here = min(k, len(gallery))
-        if approximate:
-            values, places = jax.lax.approx_max_k(scores, here, recall_target=APPROXIMATE_RECALL)
-        else:
-            values, places = jax.lax.top_k(scores, here)
+
+        def largest(some: jax.Array) -> tuple[jax.Array, jax.Array]:
+            scores = jnp.where(place < real, _scores(some, gallery), -jnp.inf)
+            if approximate:
+                return jax.lax.approx_max_k(scores, here, recall_target=APPROXIMATE_RECALL)
+            return _largest(scores, here)
+
+        found = jax.lax.map(largest, queries)
+        values, places = (column.reshape(-1, here) for column in found)
         whole_k = min(k, here * num_parts(split))
         return _merged(values, place[places], whole_k, axes)
 

@@ -1,5 +1,7 @@
 """Stage one against a full sort, over several chunks."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -68,6 +70,15 @@ def test_a_gallery_in_chunks_equals_a_full_sort(monkeypatch, split, tmp_path, ap
         best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         np.testing.assert_array_equal(found, best)
         np.testing.assert_array_equal(values, np.take_along_axis(scores, best, axis=1))
+
+
+@pytest.mark.parametrize("items", [640, 1000, 100])
+def test_the_best_of_blocks_are_the_best_of_all_equals_too(items):
+    random = np.random.default_rng(0)
+    scores = jnp.asarray(whole_numbers(random, 50, items)).at[0, 3:].set(-jnp.inf)
+    found = coarse._largest(scores, 4)
+    for one, other in zip(found, jax.lax.top_k(scores, 4), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_other_numbers_differ_only_where_scores_nearly_tie(split):
