@@ -1,4 +1,4 @@
-"""`animclip export SOURCE --out DIR --format FORMAT`: a trained model in a form that others read.
+"""`animclip export SOURCE --out DIR [--format FORMAT]`: a trained model in a form that others read.
 
 SOURCE is the folder of a run, whose newest checkpoint is taken, or of a model, which `animclip
 convert` and `animclip export --format=safetensors` write. DIR appears when what is in it has been
@@ -106,7 +106,13 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("source", type=Path, help="the folder of a run or of a model")
     parser.add_argument("--out", required=True, type=Path, help="the folder to write, a new one")
-    parser.add_argument("--format", required=True, choices=formats(), metavar="FORMAT")
+    parser.add_argument(
+        "--format",
+        default=folder.KIND,
+        choices=formats(),
+        metavar="FORMAT",
+        help=f"one of the above (default {folder.KIND})",
+    )
     parser.add_argument(
         "--batch_size", type=int, help="the only one that a savedmodel takes (default any)"
     )

@@ -37,7 +37,7 @@ def run(tmp_path_factory) -> Path:
 
 
 def test_a_run_becomes_a_folder_and_that_any_format(run, tmp_path, capsys):
-    first = [str(run), "--out", str(tmp_path / "first"), "--format=safetensors"]
+    first = [str(run), "--out", str(tmp_path / "first")]
     assert export.main(first) == 0
     assert "computes what the model does" in capsys.readouterr().out
     params, config = folder.load(tmp_path / "first")
