@@ -1,17 +1,19 @@
 """Every shipped configuration is read, fits the dataclasses, and has a model of its shape."""
 
+import functools
 import importlib
 import pkgutil
+from pathlib import Path
 
 import jax
 import pytest
 from flax import nnx
 
 import configs
-from animclip_jax import losses, protocols, settings, step
+from animclip_jax import losses, protocols, runs, settings, step
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.models.presets import PRESETS
-from animclip_jax.models.retriever import Retriever
+from animclip_jax.models.retriever import Retriever, RetrieverConfig
 
 NAMES = [
     module.name.removeprefix("configs.")
@@ -20,45 +22,62 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_full_size_shapes(name):
+def config_of(name, arm=None):
+    """A configuration, or one arm of its sweep."""
     module = importlib.import_module(f"configs.{name}")
-    config = module.get_config()
-    model = settings.retriever(config)
-    clip = model.clip
-    AnimationConfig.from_dict(config.animation.to_dict())
-    settings.optimizer(config), settings.mesh(config)
-    loss = settings.loss(config)
-    assert config.batch_size % config.data.group_size == 0
+    return runs.changed(module.get_config().lock(), module.sweep()[arm] if arm else {})
 
+
+def arms(name):
+    module = importlib.import_module(f"configs.{name}")
+    return list(module.sweep()) if hasattr(module, "sweep") else []
+
+
+# Every configuration, and every arm of those that are swept.
+ALL = [(name, arm) for name in NAMES for arm in (None, *arms(name))]
+
+
+@functools.cache  # many arms differ in other settings alone
+def loss_shape(
+    model: RetrieverConfig, loss: losses.LossConfig, batch_size: int
+) -> jax.ShapeDtypeStruct:
     def full_loss(frames: jax.Array, tokens: jax.Array, index: jax.Array) -> jax.Array:
         retriever = Retriever(model, rngs=nnx.Rngs(0))
-        return losses.retrieval_loss(
-            retriever,
-            frames,
-            tokens,
-            index,
-            jax.random.key(0),
-            loss,
-        )[0]
+        key = jax.random.key(0)
+        return losses.retrieval_loss(retriever, frames, tokens, index, key, loss)[0]
 
-    B, T, size = config.batch_size, config.animation.num_frames, clip.image_size
-    shape = jax.eval_shape(
+    B, T, size = batch_size, model.num_frames, model.clip.image_size
+    return jax.eval_shape(
         full_loss,
         jax.ShapeDtypeStruct((B, T, size, size, 3), "float32"),
-        jax.ShapeDtypeStruct((B, clip.context_length), "int32"),
+        jax.ShapeDtypeStruct((B, model.clip.context_length), "int32"),
         jax.ShapeDtypeStruct((B,), "int32"),
     )
+
+
+@pytest.mark.parametrize(("name", "arm"), ALL)
+def test_full_size_shapes(name, arm):
+    config = config_of(name, arm)
+    AnimationConfig.from_dict(config.animation.to_dict())
+    settings.optimizer(config), settings.mesh(config)
+    assert config.batch_size % config.data.group_size == 0
+    assert config.batch_size % (config.microbatch or config.batch_size) == 0
+    shape = loss_shape(settings.retriever(config), settings.loss(config), config.batch_size)
     assert shape.shape == () and shape.dtype == "float32"
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_sweeps_change_settings_that_exist(name):
-    module = importlib.import_module(f"configs.{name}")
-    if hasattr(module, "sweep"):
-        config = module.get_config().lock()
-        for changes in module.sweep().values():
-            config.copy_and_resolve_references().update_from_flattened_dict(changes)
+@pytest.mark.parametrize("name", [name for name in NAMES if arms(name)])
+def test_arms_of_a_sweep_are_different_folders_and_settings(name):
+    settled = [config_of(name, arm).to_json() for arm in arms(name)]
+    assert len(set(settled)) == len(settled)
+    assert settled[0] == config_of(name).to_json()  # the main arm is the configuration as it is
+    assert all(Path(arm).name == arm and not arm.startswith(".") for arm in arms(name))
+
+
+def test_an_arm_with_a_setting_that_does_not_exist_is_refused():
+    config = config_of("quickstart")
+    with pytest.raises(KeyError, match="hard_negative"):
+        runs.changed(config, {"loss.hard_negative": 3})
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,1 +1,2 @@
-"""Experiments that compare parts of the model, arm against arm and over seeds."""
+"""Experiments: arms that differ in a setting or two, trained over seeds and told apart by
+`python -m benchmarks.evidence`."""
