@@ -69,6 +69,8 @@ setup(
         "app": APP,
         "dev": [
             *APP,
+            # Draws what benchmarks.evidence found; the tests look at the picture.
+            "matplotlib>=3.10",
             "mypy>=1.13",
             "pytest>=8.3",
             "pytest-xdist>=3.6",

@@ -76,7 +76,7 @@ def read_ranks(directory: Path, found: dict[str, Any]) -> dict[str, np.ndarray]:
 def refuse_unlike(ours: dict[str, Any], theirs: dict[str, Any], where: str) -> None:
     """Raises ValueError where two results don't answer the same queries in the same way."""
     for field in results.SAME_QUERIES:
-        if ours[field] != theirs[field]:
+        if results.compared(ours, field) != results.compared(theirs, field):
             raise ValueError(
                 f"{where}: field {field}: found {theirs[field]!r}, wanted {ours[field]!r}: only "
                 "evaluations of the same queries by the same protocol can be compared"

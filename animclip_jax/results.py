@@ -173,12 +173,23 @@ def gather(sweep_dir: Path, main_arm: str) -> dict[str, Any]:
     main = found.pop(main_arm)
     for arm, control in found.items():
         for field in ("dataset", "num_queries", "num_videos", *SAME_QUERIES):
-            if control[field] != main[field]:
+            if compared(control, field) != compared(main, field):
                 raise ValueError(
                     f"{sweep_dir / arm / RESULTS}: field {field}: found {control[field]!r}, wanted "
                     f"{main[field]!r} as in {main_arm!r}: arms are compared on the same queries"
                 )
     return main | {"arm": main_arm, "controls": found}
+
+
+def compared(results: dict[str, Any], field: str) -> Any:
+    """What of a field two evaluations must have in common.
+
+    The number of frames is the model's own affair; a protocol that fixes it refuses another.
+    """
+    value = results[field]
+    if field != "protocol":
+        return value
+    return {name: part for name, part in value.items() if name != "num_frames"}
 
 
 def arms_of(results: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -37,20 +37,24 @@ def claim(workdir: Path, config: ConfigDict) -> None:
         NEUTRAL may differ.
     """
     wanted = json.loads(config.to_json())
-    if (workdir / CONFIG).is_file():
-        differences = sorted(
-            line
-            for name, line in _differences(read_json(workdir / CONFIG), wanted)
-            if not any(name == neutral or name.startswith(f"{neutral}.") for neutral in NEUTRAL)
+    there = (workdir / CONFIG).is_file()
+    if there and (found := differences(read_json(workdir / CONFIG), wanted)):
+        listed = "\n".join(f"  {line}" for line in found)
+        raise ValueError(
+            f"{workdir} holds a run with another configuration:\n{listed}\n"
+            "Choose another --workdir, or delete this one."
         )
-        if differences:
-            listed = "\n".join(f"  {line}" for line in differences)
-            raise ValueError(
-                f"{workdir} holds a run with another configuration:\n{listed}\n"
-                "Choose another --workdir, or delete this one."
-            )
     workdir.mkdir(parents=True, exist_ok=True)
     write_text(workdir / CONFIG, json.dumps(wanted, indent=1) + "\n")
+
+
+def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """Settings in which two configurations differ, a line each; what is NEUTRAL may."""
+    return sorted(
+        line
+        for name, line in _differences(found, wanted)
+        if not any(name == neutral or name.startswith(f"{neutral}.") for neutral in NEUTRAL)
+    )
 
 
 def is_finished(workdir: Path) -> bool:

@@ -251,3 +251,13 @@ def test_table_fits_100_columns_and_any_terminal(run):
     table = results.table(run | {"arm": arm, "controls": {"überlang" * 9: run}})
     assert table.isascii() and "\x1b" not in table
     assert max(map(len, table.splitlines())) <= 100
+
+
+def test_arms_that_take_other_numbers_of_frames_are_gathered(sweep, run):
+    run["protocol"]["num_frames"] = 8
+    results.write(sweep / "still" / "results.json", run)
+    assert results.gather(sweep, "animated")["controls"]["still"]["protocol"]["num_frames"] == 8
+    run["protocol"]["split"] = "val"
+    results.write(sweep / "still" / "results.json", run)
+    with pytest.raises(ValueError, match="field protocol: found .*'val'"):
+        results.gather(sweep, "animated")

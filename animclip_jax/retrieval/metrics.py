@@ -77,7 +77,7 @@ def intervals(ranks: np.ndarray, cluster: np.ndarray) -> dict[str, list[float]]:
       cluster: int [Q]; queries of one cluster (the captions of a video) are drawn together, since
         they succeed and fail together.
     """
-    drawn = list(_resampled([ranks], cluster))
+    drawn = list(resampled([ranks], cluster))
     return {name: _percentiles([one[0][name] for one in drawn]) for name in drawn[0][0]}
 
 
@@ -89,7 +89,7 @@ def differences(
     lower and upper enclose 95 % of the differences over bootstrap samples of the queries: where 0
     lies between them, another draw of queries may well have the other one first.
     """
-    drawn = list(_resampled([ours, theirs], cluster))
+    drawn = list(resampled([ours, theirs], cluster))
     observed = summary(ours), summary(theirs)
     report = {}
     for name in observed[0]:
@@ -103,8 +103,12 @@ def _percentiles(values: list[float]) -> list[float]:
     return [float(value) for value in np.percentile(values, [2.5, 97.5])]
 
 
-def _resampled(columns: list[np.ndarray], cluster: np.ndarray) -> Iterator[list[dict[str, float]]]:
-    """For each bootstrap sample of the queries, `summary` of each column of ranks on it."""
+def resampled(columns: list[np.ndarray], cluster: np.ndarray) -> Iterator[list[dict[str, float]]]:
+    """For each bootstrap sample of the queries, `summary` of each column of ranks on it.
+
+    Args:
+      columns: int [Q] each, of the same queries. cluster: as `intervals` has it.
+    """
     cluster = np.unique(cluster, return_inverse=True)[1]
     count = cluster.max() + 1
     orders = [np.argsort(ranks) for ranks in columns]

@@ -154,7 +154,7 @@ def test_a_sample_of_every_query_once_has_the_summary_of_the_ranks(count, monkey
 
     monkeypatch.setattr(metrics.np.random, "default_rng", lambda seed: EachOnce())
     ranks = np.array([9, 1, 4, 80, 2, 2, 7, 30])[:count]
-    ((sample,), *_) = metrics._resampled([ranks], np.arange(count))
+    ((sample,), *_) = metrics.resampled([ranks], np.arange(count))
     assert sample == pytest.approx(metrics.summary(ranks))
 
 

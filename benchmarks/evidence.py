@@ -1,0 +1,326 @@
+"""Several seeds of one experiment -> a table in docs/RESULTS.md, and a plot beside it.
+
+    python -m benchmarks.evidence NAME SWEEP [SWEEP ...] --base ARM [--against ARM=BASE ...]
+        [--arms ARM ...] [--write] [--machine TEXT]
+
+Each SWEEP is the folder of one `animclip train --sweep`, of a seed of its own. With --write the
+table takes the place of what stands between `<!-- evidence: NAME -->` and `<!-- end -->` in
+docs/RESULTS.md, and docs/evidence/NAME.png is drawn; else it is printed.
+
+A difference between two arms is paired: by query, since both answer the same ones, and by seed. Its
+standard error is that of bootstrap samples that draw seeds and queries (a video's captions
+together, and the same queries for all runs); of S seeds they draw S - 1, lest the variance come
+out too small (Rao and Wu 1988, "Resampling inference with complex survey data"). A handful of seeds
+does not fill the tails of a distribution, so interval and p are Student's t, with as many degrees
+of freedom as the seeds' share in the variance leaves it (Satterthwaite 1946).
+"""
+
+import argparse
+import datetime
+import os
+import platform
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from animclip_jax import comparison, results, runs
+from animclip_jax.retrieval import metrics
+from benchmarks.evidence_plot import plot
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+MEASURES = ("R@1", "R@10")
+STAGES = ("coarse", "reranked")
+SIGNIFICANT = 0.05
+
+# Runs of each arm, in the order of the seeds.
+Arms = dict[str, list[comparison.Evaluated]]
+
+
+class Difference(NamedTuple):
+    """An arm's mean over seeds less its base's, its 95 % interval, and p of there being none."""
+
+    value: float
+    lower: float
+    upper: float
+    p: float
+
+    @property
+    def is_significant(self) -> bool:
+        return self.p < SIGNIFICANT
+
+
+class Row(NamedTuple):
+    """One arm, direction and stage; by measure its values by seed, and what it gains on `base`."""
+
+    arm: str
+    base: str
+    direction: str
+    stage: str
+    values: dict[str, np.ndarray]
+    gains: dict[str, Difference]
+
+
+def read(sweeps: Sequence[Path], wanted: Sequence[str] = ()) -> Arms:
+    """The runs of the arms wanted, or of all arms.
+
+    Raises:
+      FileNotFoundError: an arm is missing in one of the sweeps.
+      ValueError: runs that can't be compared: other queries, one seed twice, other settings.
+    """
+    names = list(wanted) or _arms(sweeps[0])
+    for sweep in sweeps:
+        if not wanted and (found := _arms(sweep)) != names:
+            raise ValueError(
+                f"{sweep}: found the arms {', '.join(found)}, wanted {', '.join(names)} as in "
+                f"{sweeps[0]}: name those to compare with --arms"
+            )
+        for name in names:
+            if not (path := sweep / name / results.RESULTS).is_file():
+                raise FileNotFoundError(
+                    f"arm {name!r} is missing: no {path}; the command that started that sweep goes "
+                    "on with it, or name the arms to compare with --arms"
+                )
+    arms = {
+        name: [comparison.read(sweep / name / results.RESULTS) for sweep in sweeps]
+        for name in names
+    }
+    _check(arms)
+    return arms
+
+
+def _arms(sweep: Path) -> list[str]:
+    if not sweep.is_dir() or (found := results.find_sweep(sweep)) is None:
+        raise FileNotFoundError(f"{sweep}: found no sweep, wanted the --workdir of train --sweep")
+    return found.arms
+
+
+def _check(arms: Arms) -> None:
+    first = next(iter(arms.values()))
+    seeds = [run.results["seed"] for run in first]
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds {seeds}: wanted sweeps of different seeds, --config.seed=N")
+    for name, of_arm in arms.items():
+        for run, seed in zip(of_arm, seeds, strict=True):
+            comparison.refuse_unlike(first[0].results, run.results, str(run.path))
+            if run.results["seed"] != seed:
+                found = run.results["seed"]
+                raise ValueError(f"{run.path}: field seed: found {found}, wanted {seed}")
+            other = runs.differences(run.results["config"], of_arm[0].results["config"])
+            if other := [line for line in other if not line.startswith("seed: ")]:
+                raise ValueError(
+                    f"{run.path}: arm {name!r} is another one than in {of_arm[0].path}: "
+                    f"{'; '.join(other)}"
+                )
+
+
+def compare(arms: Arms, base: str, against: dict[str, str]) -> list[Row]:
+    """Rows by direction, arm and stage.
+
+    Args:
+      base: the arm that others are compared with. against: arms that are with another, and which.
+
+    Raises:
+      ValueError: an arm that is named is not there.
+    """
+    for name in (base, *against, *against.values()):
+        if name not in arms:
+            raise ValueError(f"no arm {name!r}: there are {', '.join(arms)}")
+    rows = []
+    for direction in results.DIRECTIONS:
+        scores = {stage: _scores(arms, direction, stage) for stage in STAGES}
+        for number, name in enumerate(arms):
+            theirs = against.get(name, base)
+            for stage in STAGES:
+                observed, drawn = scores[stage]
+                other = list(arms).index(theirs)
+                values = {m: observed[number, :, k] for k, m in enumerate(MEASURES)}
+                gains = {
+                    measure: difference(
+                        observed[number, :, k] - observed[other, :, k],
+                        drawn[:, number, :, k] - drawn[:, other, :, k],
+                    )
+                    for k, measure in enumerate(MEASURES)
+                }
+                rows.append(Row(name, theirs, direction, stage, values, gains))
+    return rows
+
+
+def _scores(arms: Arms, direction: str, stage: str) -> tuple[np.ndarray, np.ndarray]:
+    """MEASURES of each run, float [A, S, M], and on bootstrap samples of the queries [B, A, S, M].
+
+    The queries drawn are the same for all runs.
+    """
+    columns = [run.ranks[f"{direction}/{stage}"] for of_arm in arms.values() for run in of_arm]
+    first = next(iter(arms.values()))[0]
+    by_text = direction == "text_to_video"
+    cluster = first.ranks["owner"] if by_text else np.arange(first.results["num_videos"])
+    drawn = [
+        [[one[measure] for measure in MEASURES] for one in sample]
+        for sample in metrics.resampled(columns, cluster)
+    ]
+    whole = [[metrics.summary(ranks)[measure] for measure in MEASURES] for ranks in columns]
+    shape = len(arms), -1, len(MEASURES)
+    return np.reshape(whole, shape), np.reshape(drawn, (len(drawn), *shape))
+
+
+def difference(by_seed: np.ndarray, drawn: np.ndarray) -> Difference:
+    """The mean of differences by seed, and how sure it is.
+
+    Args:
+      by_seed: float [S]. drawn: float [B, S], the same on bootstrap samples of the queries.
+    """
+    seeds, value = len(by_seed), float(by_seed.mean())
+    chosen = np.random.default_rng(1).integers(seeds, size=(len(drawn), max(1, seeds - 1)))
+    error = float(np.take_along_axis(drawn, chosen, axis=1).mean(axis=1).std(ddof=1))
+    between = float(by_seed.var(ddof=1)) / seeds if seeds > 1 else 0.0
+    if error == 0:
+        return Difference(value, value, value, float(value == 0))
+    freedom = (seeds - 1) * max(1.0, error**2 / between) ** 2 if between else np.inf
+    reach = float(stats.t.ppf(0.975, freedom)) * error
+    return Difference(
+        value, value - reach, value + reach, float(2 * stats.t.sf(abs(value) / error, freedom))
+    )
+
+
+def table(rows: Sequence[Row], base: str) -> str:
+    """Two Markdown tables, one a direction."""
+    parts = []
+    for direction, title in results.DIRECTIONS.items():
+        columns = [title, "stage"]
+        for measure in MEASURES:
+            columns += [measure, f"less {base}"]
+        columns.append("re-ranking raised R@1")
+        lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
+        coarse: dict[str, np.ndarray] = {}
+        for row in (row for row in rows if row.direction == direction):
+            name = row.arm if row.base == base else f"{row.arm} (less {row.base})"
+            cells = [name, results.STAGES[row.stage]]
+            for measure in MEASURES:
+                cells += [_mean(row.values[measure]), _gain(row, measure)]
+            if row.stage == "coarse":
+                coarse[row.arm], raised = row.values["R@1"], ""
+            else:
+                count = int(np.sum(row.values["R@1"] > coarse[row.arm]))
+                raised = f"{count} of {len(coarse[row.arm])} seeds"
+            lines.append(f"| {' | '.join([*cells, raised])} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _mean(values: np.ndarray) -> str:
+    spread = f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else ""
+    return f"{values.mean():.1f}{spread}"
+
+
+def _gain(row: Row, measure: str) -> str:
+    if row.arm == row.base:
+        return ""
+    value, lower, upper, p = row.gains[measure]
+    said = f"{value:+.1f} [{lower:+.1f}, {upper:+.1f}] p {'< 0.001' if p < 0.001 else f'{p:.3f}'}"
+    return f"**{said}**" if row.gains[measure].is_significant else said
+
+
+def heading(arms: Arms, command: str, machine: str) -> str:
+    """What was run, when, on what and with which seeds; and how to read the table."""
+    every = [run for of_arm in arms.values() for run in of_arm]
+    first = every[0].results
+
+    def all_of(field: str) -> str:
+        return ", ".join(str(one) for one in sorted({run.results[field] for run in every}, key=str))
+
+    made = max(run.path.stat().st_mtime for run in every)
+    day = datetime.datetime.fromtimestamp(made, datetime.UTC).date()
+    commits = {run.results["git_commit"] or "unknown" for run in every}
+    named = ", ".join(sorted({commit[:7] for commit in commits}))
+    changes = " with changes" if any(commit.endswith("-dirty") for commit in commits) else ""
+    seeds = [run.results["seed"] for run in next(iter(arms.values()))]
+    chance = first["chance"]["text_to_video"]
+    lines = [
+        f"`{command}`, {day}, {machine}, commit {named}{changes}, "
+        f"{'seeds' if len(seeds) > 1 else 'one seed,'} {', '.join(map(str, seeds))}. "
+        f"{first['dataset']}: {first['num_queries']:,} captions, "
+        f"{first['num_videos']:,} videos, K = {all_of('rerank_k')}, {all_of('steps')} steps; "
+        f"text to video, chance is R@1 {chance['R@1']:.2f} and R@10 {chance['R@10']:.2f}.",
+        *results.caveats(first),
+    ]
+    over = "Mean ± standard deviation over seeds; differences are paired by query and seed, with "
+    if len(seeds) == 1:
+        over = "Differences are paired by query and say nothing of other seeds, with "
+    return "\n\n".join([*lines, f"{over}95% intervals; **bold**: p < {SIGNIFICANT}, row by row."])
+
+
+def this_machine() -> str:
+    """Cores and the CPU's name."""
+    cpus = Path("/proc/cpuinfo")
+    lines = cpus.read_text().splitlines() if cpus.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor() or platform.machine()
+    return f"{os.cpu_count()} CPU cores ({name})"
+
+
+def replaced(page: str, name: str, content: str) -> str:
+    """The page with the content between `<!-- evidence: NAME -->` and `<!-- end -->`.
+
+    Raises:
+      ValueError: those two comments are not there, or more than once.
+    """
+    begin, end = f"<!-- evidence: {name} -->", "<!-- end -->"
+    place = re.compile(f"({re.escape(begin)}\n)(?:(?!<!-- ).)*?({re.escape(end)})", re.DOTALL)
+    if page.count(begin) != 1 or not place.search(page):
+        raise ValueError(
+            f"found {page.count(begin)} times {begin!r} with {end!r} behind it, wanted one: write "
+            "these two lines where the table is to stand"
+        )
+    return place.sub(lambda found: f"{found[1]}{content}\n{found[2]}", page)
+
+
+def _pairs(given: Sequence[str]) -> dict[str, str]:
+    pairs = [one.partition("=") for one in given]
+    if wrong := [one for one, (_, _, base) in zip(given, pairs, strict=True) if not base]:
+        raise ValueError(f"--against {wrong[0]}: wanted ARM=BASE")
+    return {arm: base for arm, _, base in pairs}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Prints the table, or writes it and the plot; 1 where that is not possible."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", help="of the experiment")
+    parser.add_argument("sweeps", nargs="+", type=Path, help="folders, of a seed each")
+    parser.add_argument("--base", required=True, metavar="ARM", help="what arms are compared with")
+    pair = "an arm that is compared with another one than --base"
+    parser.add_argument("--against", nargs="+", default=[], metavar="ARM=BASE", help=pair)
+    parser.add_argument("--arms", nargs="+", default=[], metavar="ARM", help="these alone")
+    parser.add_argument("--write", action="store_true", help="into docs/, in place")
+    parser.add_argument("--machine", default=this_machine(), help="that trained, if not this one")
+    options = parser.parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    command = f"python -m benchmarks.evidence {shlex.join(given)}"
+    page, picture = DOCS / "RESULTS.md", DOCS / "evidence" / f"{options.name}.png"
+    try:
+        arms = read(options.sweeps, options.arms)
+        rows = compare(arms, options.base, _pairs(options.against))
+        head = heading(arms, command, options.machine)
+        if not options.write:
+            print(f"{head}\n\n{table(rows, options.base)}")
+            return 0
+        shown = f"![{options.name}: what each arm gains](evidence/{picture.name})"
+        whole = "\n\n".join([head, shown, table(rows, options.base)])
+        text = replaced(page.read_text(encoding="utf-8"), options.name, whole)
+        picture.parent.mkdir(exist_ok=True)
+        plot(rows, options.base, picture)
+        results.write_text(page, text)
+    except (OSError, ValueError) as error:
+        print(f"benchmarks.evidence: {error}", file=sys.stderr)
+        return 1
+    print(f"{page}\n{picture}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

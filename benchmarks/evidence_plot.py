@@ -1,0 +1,71 @@
+"""What each arm of an experiment gains on its base, with intervals, as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib.figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from benchmarks.evidence import Row
+
+DIRECTION = "text_to_video"
+MEASURES = ("R@1", "R@10")
+# A row of a stage: how far above the middle of its arm's, how its middle is filled, what it says.
+STAGES = {"coarse": (0.17, "white", "○ coarse"), "reranked": (-0.17, None, "● re-ranked")}
+ABOVE, BELOW, UNCLEAR = "#1a5fb4", "#c0461a", "#77767b"  # apart for the colour-blind too
+
+
+def plot(rows: Sequence[Row], base: str, path: Path) -> None:
+    """Writes a PNG: text to video, a panel a measure, an arm a line, its base at zero."""
+    shown = [row for row in rows if row.direction == DIRECTION and row.arm != row.base]
+    arms = list(dict.fromkeys(row.arm for row in shown))
+    figure = matplotlib.figure.Figure((8.6, 1.3 + 0.42 * len(arms)), dpi=110, layout="constrained")
+    panels = figure.subplots(1, len(MEASURES), sharey=True)
+    for axes, measure in zip(panels, MEASURES, strict=True):
+        for row in shown:
+            _interval(axes, row, measure, len(arms) - 1 - arms.index(row.arm))
+        axes.axvline(0, color="black", linewidth=0.8, zorder=0)
+        reached = {row.stage: row.values[measure].mean() for row in rows if _is_base(row, base)}
+        axes.set_title(f"Text to video, {measure}", loc="left", fontsize=10, weight="bold")
+        axes.set_xlabel(
+            f"points more than {base}: coarse {reached['coarse']:.1f}, "
+            f"re-ranked {reached['reranked']:.1f}",
+            fontsize=9,
+        )
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.tick_params(left=False, labelsize=9)
+        axes.margins(x=0.16)
+    bases = {row.arm: row.base for row in shown}
+    names = [arm if bases[arm] == base else f"{arm}\nless {bases[arm]}" for arm in arms]
+    panels[0].set_yticks(range(len(arms) - 1, -1, -1), names)
+    panels[0].set_ylim(-0.6, len(arms) - 0.4)
+    said = "95% intervals, paired by query and seed; grey: p ≥ 0.05"
+    stages = ", ".join(word for _, _, word in STAGES.values())
+    figure.supxlabel(f"{stages}.  {said}", fontsize=9, color="#3d3846")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Whole or not at all, and the same bytes for the same numbers.
+    temporary = path.with_name(f".{path.name}")
+    figure.savefig(temporary, format="png", facecolor="white", metadata={"Software": None})
+    temporary.replace(path)
+
+
+def _is_base(row: Row, base: str) -> bool:
+    return row.arm == base and row.direction == DIRECTION
+
+
+def _interval(axes: Axes, row: Row, measure: str, line: int) -> None:
+    gain = row.gains[measure]
+    offset, fill, _ = STAGES[row.stage]
+    y = line + offset
+    colour = UNCLEAR
+    if gain.is_significant:
+        colour = ABOVE if gain.value > 0 else BELOW
+    axes.plot([gain.lower, gain.upper], [y, y], color=colour, linewidth=1.6, zorder=1)
+    axes.plot(gain.value, y, "o", markersize=5, color=colour, markerfacecolor=fill or colour)
+    place = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontsize": 7.5}
+    axes.annotate(f"{gain.value:+.1f}", (max(gain.upper, gain.value), y), color=colour, **place)

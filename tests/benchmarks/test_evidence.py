@@ -1,0 +1,184 @@
+"""Made-up runs of known differences: what the table, its intervals and the plot make of them."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from animclip_jax import comparison, results
+from benchmarks import evidence
+from tests.test_results import run as results_of_a_run
+
+run = results_of_a_run  # the fixture
+QUERIES = 512
+HARD = np.where(np.arange(QUERIES) % 4 == 0, 1, 40)  # R@1 and R@10 are 25
+
+
+def write_arm(folder, run, seed, coarse, reranked, **changes):
+    folder.mkdir(parents=True)
+    settings = {"seed": seed, "steps": 600, "log_every": seed} | changes
+    results.write(folder / "results.json", run | {"seed": seed, "config": settings})
+    stages = {"coarse": coarse, "reranked": reranked, "ceiling": np.ones(QUERIES, int)}
+    comparison.write_ranks(folder, np.arange(QUERIES), dict.fromkeys(results.DIRECTIONS, stages))
+
+
+def easier(count, seed=0):
+    """HARD with so many of its misses put first."""
+    ranks = HARD.copy()
+    misses = np.random.default_rng(seed).permutation(np.flatnonzero(HARD > 1))
+    ranks[misses[:count]] = 1
+    return ranks
+
+
+@pytest.fixture
+def sweeps(tmp_path, run):
+    """Three seeds; `better` is 50, 56 and 62 queries of 512 better, re-ranked, and 5 coarse."""
+    folders = []
+    for seed in range(3):
+        folder = tmp_path / "runs" / str(seed)
+        write_arm(folder / "still", run, seed, HARD, HARD)
+        better = easier(50 + 6 * seed, seed)
+        write_arm(folder / "better", run, seed, easier(5, seed), better)
+        write_arm(folder / "same", run, seed, HARD, HARD)
+        (folder / results.SWEEP).write_text(
+            '{"main": "better", "arms": ["better", "still", "same"]}'
+        )
+        folders.append(folder)
+    return folders
+
+
+def rows_of(sweeps, against=None):
+    rows = evidence.compare(evidence.read(sweeps), "still", against or {})
+    return {(row.arm, row.direction, row.stage): row for row in rows}
+
+
+def test_a_known_difference_is_found_and_a_tie_is_one(sweeps):
+    rows = rows_of(sweeps)
+    assert len(rows) == 3 * 2 * 2
+    better = rows["better", "text_to_video", "reranked"]
+    np.testing.assert_allclose(better.values["R@1"], [100 * (128 + n) / 512 for n in (50, 56, 62)])
+    gain = better.gains["R@1"]
+    assert gain.value == pytest.approx(100 * 56 / 512)
+    assert gain.lower < gain.value < gain.upper and gain.value == pytest.approx(
+        (gain.lower + gain.upper) / 2
+    )
+    assert gain.is_significant and gain.lower > 0
+    tie = rows["same", "video_to_text", "coarse"].gains["R@10"]
+    assert tie == (0, 0, 0, 1) and not tie.is_significant
+    back = rows_of(sweeps, {"still": "better"})["still", "text_to_video", "reranked"]
+    assert back.base == "better" and back.gains["R@1"].value == pytest.approx(-gain.value)
+    assert back.gains["R@1"].lower == pytest.approx(-gain.upper)
+
+
+def test_pairing_finds_what_unpaired_intervals_would_not(sweeps):
+    """5 queries of 512 by which one is always ahead, where R@1 alone is 3.7 points unsure."""
+    gain = rows_of(sweeps)["better", "text_to_video", "coarse"].gains["R@1"]
+    assert gain.value == pytest.approx(100 * 5 / 512) and gain.is_significant
+    unpaired = 1.96 * np.sqrt(2 * 25 * 75 / QUERIES)
+    assert gain.value < unpaired
+
+
+def test_one_seed_is_told_apart_as_two_evaluations_are(sweeps):
+    arms = evidence.read(sweeps[:1])
+    found = evidence.compare(arms, "still", {})
+    row = next(row for row in found if row.arm == "better" and row.stage == "reranked")
+    by_queries = comparison.compare(arms["better"][0], arms["still"][0])
+    theirs = by_queries["text_to_video"]["reranked"]["R@1"]
+    gain = row.gains["R@1"]
+    assert gain.value == pytest.approx(theirs["difference"])
+    assert (gain.lower, gain.upper) == pytest.approx((theirs["lower"], theirs["upper"]), abs=0.3)
+
+
+def test_no_more_is_called_significant_than_it_says():
+    """Three seeds of two equal arms: about one comparison of twenty, whatever the noise is of."""
+    random = np.random.default_rng(0)
+    for seeds_noise, queries_noise in ((1.0, 0.1), (1.0, 1.0), (0.1, 1.0)):
+        found = []
+        for _ in range(400):
+            true = random.normal(0, seeds_noise, 3) + random.normal(0, queries_noise)
+            drawn = true + random.normal(0, queries_noise, (300, 1))
+            found.append(evidence.difference(true, drawn).is_significant)
+        assert 0.01 < np.mean(found) < 0.08, (seeds_noise, queries_noise)
+
+
+def test_the_table(sweeps):
+    rows = evidence.compare(evidence.read(sweeps), "still", {"same": "better"})
+    first, second = evidence.table(rows, "still").split("\n\n")
+    lines = first.splitlines()
+    assert len(lines) == 2 + 3 * 2 and len({line.count("|") for line in lines}) == 1
+    assert lines[0].startswith("| text -> video | stage | R@1 | less still | R@10 |")
+    assert lines[3].startswith("| better | re-ranked | 35.9 ± 1.2 | **+10.9 [+")
+    assert lines[3].endswith("| 3 of 3 seeds |") and "] p < 0.001**" in lines[3]
+    assert lines[5] == "| still | re-ranked | 25.0 ± 0.0 |  | 25.0 ± 0.0 |  | 0 of 3 seeds |"
+    assert lines[7].startswith("| same (less better) | re-ranked | 25.0 ± 0.0 | **-10.9 [-")
+    assert second.startswith("| video -> text |")
+
+
+def test_what_cannot_be_compared_is_refused(sweeps, run, capsys):
+    def refused(*arguments):
+        assert evidence.main(["made-up", *map(str, sweeps), "--base", "still", *arguments]) == 1
+        return capsys.readouterr().err
+
+    assert "no arm 'stil': there are better, still, same" in refused("--against", "same=stil")
+    assert "wanted ARM=BASE" in refused("--against", "same")
+    assert "arm 'worse' is missing: no" in refused("--arms", "still", "worse")
+    (sweeps[1] / "better" / "results.json").rename(sweeps[1] / "elsewhere")
+    assert f"arm 'better' is missing: no {sweeps[1] / 'better' / 'results.json'}" in refused()
+    assert evidence.main(["x", *map(str, sweeps), "--base", "still", "--arms", "still"]) == 0
+    (sweeps[1] / results.SWEEP).write_text('{"main": "still", "arms": ["still", "same"]}')
+    assert f"{sweeps[1]}: found the arms still, same, wanted better, still" in refused()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"queries": "ffff"}, "field queries: found 'ffff', wanted '0a1b'"),
+        ({"seed": 7}, "field seed: found 7, wanted 2"),
+        ({"config": {"seed": 2, "steps": 601}}, "arm 'same' is another one .* steps: there 601"),
+    ],
+)
+def test_runs_of_something_else_are_refused(sweeps, run, change, said):
+    path = sweeps[2] / "same" / "results.json"
+    results.write(path, results.read(path) | change)
+    with pytest.raises(ValueError, match=said):
+        evidence.read(sweeps)
+
+
+def test_one_seed_twice_is_refused(sweeps):
+    with pytest.raises(ValueError, match=r"seeds \[0, 1, 0\]: wanted sweeps of different seeds"):
+        evidence.read([*sweeps[:2], sweeps[0]])
+
+
+def test_models_of_another_number_of_frames_are_compared(sweeps, run):
+    for sweep in sweeps:
+        path = sweep / "better" / "results.json"
+        found = results.read(path)
+        results.write(path, found | {"protocol": found["protocol"] | {"num_frames": 8}})
+    assert rows_of(sweeps)
+
+
+def test_the_page_and_the_picture(sweeps, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(evidence, "DOCS", tmp_path)
+    page = tmp_path / "RESULTS.md"
+    place = "<!-- evidence: {} -->\nstale\n\nrows\n<!-- end -->\n"
+    above, below = place.format("other"), place.format("another")
+    before = f"{above}between\n{place.format('made-up')}after\n{below}"
+    page.write_text(before)
+    command = ["made-up", *map(str, sweeps), "--base", "still", "--machine", "a box", "--write"]
+    assert evidence.main(command) == 0
+    written = page.read_text()
+    assert written.startswith(f"{above}between\n<!-- evidence: made-up -->\n`python")
+    assert written.endswith(f"|\n<!-- end -->\nafter\n{below}")
+    assert written.count("stale") == 2 and "](evidence/made-up.png)" in written
+    assert "a box, commit unknown, seeds 0, 1, 2. drawn:test" in written
+    assert f"`python -m benchmarks.evidence made-up {sweeps[0]}" in written
+    picture = tmp_path / "evidence" / "made-up.png"
+    assert picture.stat().st_size < 100_000
+    with Image.open(picture) as image:
+        assert image.size[0] > 800
+        colours = {colour for _, colour in image.convert("RGB").getcolors(100_000)}
+    assert (255, 255, 255) in colours and (0x1A, 0x5F, 0xB4) in colours  # something is above
+    assert evidence.main(command) == 0 and page.read_text() == written
+    page.write_text("# Results\n")
+    assert evidence.main(command) == 1
+    assert "found 0 times '<!-- evidence: made-up -->'" in capsys.readouterr().err
+    assert page.read_text() == "# Results\n"
