@@ -317,6 +317,23 @@ def test_findings():
     assert [finding.verdict for finding in more] == ["above"] * 4
 
 
+def test_arms_that_kept_their_ranks_are_compared_query_by_query():
+    """A gain on 1 query of 50 is within the margin; where nothing else was lost it is a gain."""
+    arms = arms_with((10.0, 12.0), (10.0, 10.0))
+    before = np.where(np.arange(512) < 51, 1, 9)
+    ahead = np.where(np.arange(512) < 61, 1, 9)
+    shuffled = np.random.default_rng(0).permutation(ahead)
+    assert [found.verdict for found in report_words.findings(arms)][1::2] == ["unclear"] * 2
+    for after, verdict in ((ahead, "above"), (shuffled, "unclear")):
+        ranks = {"text_to_video/coarse": before, "text_to_video/reranked": before}
+        ranks["owner"] = np.arange(512)
+        kept = [arms[0]._replace(ranks=ranks | {"text_to_video/reranked": after})]
+        kept.append(arms[1]._replace(ranks=ranks))
+        assert [found.verdict for found in report_words.findings(kept)][1::2] == [verdict] * 2
+        doubts = report_words.summary(kept).count("within the margin of error")
+        assert doubts == 2 * (verdict == "unclear")
+
+
 def test_margin():
     assert report_words.margin(50.0, 50.0, 200) == pytest.approx(9.8)
 

@@ -117,12 +117,9 @@ def _scores(results: dict[str, Any], arms: list[Arm]) -> Html:
         )
         for finding in findings(arms)
     ]
-    reached = results["text_to_video"]["reranked"]["R@1"]
-    wide = margin(reached, reached, results["num_queries"])
     certainty = (
-        f"Text to video, R@1; one run{' an arm' if len(arms) > 1 else ''}, one seed. Two equally "
-        f"good models would differ by under about {wide:.1f} points here 19 times of 20, by the "
-        f"choice of {results['num_queries']:,} captions alone; ≈ marks a gain within that margin."
+        f"Text to video, R@1; one run{' an arm' if len(arms) > 1 else ''}, one seed. ≈ marks a "
+        f"gain within the margin of error, {_margin(results, arms)}. Another seed may change more."
     )
     halves = [
         element(
@@ -146,6 +143,20 @@ def _scores(results: dict[str, Any], arms: list[Arm]) -> Html:
         element("p", certainty, class_="muted"),
         element("div", *halves, class_="halves"),
         element("p", terms, class_="muted"),
+    )
+
+
+def _margin(results: dict[str, Any], arms: list[Arm]) -> str:
+    if all(arm.ranks is not None for arm in arms):
+        return (
+            "which is that of the choice of captions alone: 95% of what the gain would be on as "
+            "many captions drawn anew, with the same ones asked of both"
+        )
+    reached = results["text_to_video"]["reranked"]["R@1"]
+    wide = margin(reached, reached, results["num_queries"])
+    return (
+        f"about {wide:.1f} points: two equally good models differ by less 19 times of 20, by the "
+        f"choice of {results['num_queries']:,} captions alone"
     )
 
 

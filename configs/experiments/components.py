@@ -4,13 +4,16 @@
         animclip train --config=configs/experiments/components.py --config.seed=$seed --sweep \\
             --workdir=runs/components/$seed
     done
-    python -m benchmarks.evidence components runs/components/* --base still --write
+    python -m benchmarks.evidence components runs/components/* --base still --write \\
+        --against pan+speed=pan pan+acceleration=pan pan+sampling=pan pan+motion_blur=pan \\
+        cut+dissolve=cut cut+wipe=cut cut+fade=cut
 
 Two controls, three presets, and every component alone: in each clip, with the quickstart's framing
 and ranges, those of `animclip_jax/animation/config.py` where it has none. What is seen only while
-the camera pans, or at a cut, stands beside `pan` and beside `cut`; `--against pan+speed=pan` tells
-what it adds. `full` is the quickstart's animated arm, so without what four frames of 64 pixels
-can't show. `scenes` is left out: it joins two captions, more than the model reads. 20 arms.
+the camera pans, or at a cut, stands beside `pan` or `cut`, and is compared with that. `cut` in
+every clip makes three shots of it. `full` is the quickstart's animated arm, so without what four
+frames of 64 pixels can't show. `scenes` is left out: it joins two captions, more than the model
+reads. 20 arms.
 """
 
 from typing import Any

@@ -26,7 +26,7 @@ from configs import quickstart
 
 COARSE = {"loss.matching_weight": 0.0}  # the dual encoders; re-ranking changes nothing
 # CLIP4Clip's joint transformer over the caption and a token a frame. It ranks by its own score, and
-# all of the gallery, whatever the coarse score thinks of it.
+# all of the gallery (text to video), whatever the coarse score thinks of it.
 TIGHT = {
     "reranker.interaction": "tight",
     "reranker.tokens": "cls",
