@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib.figure
+from PIL import Image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,10 +49,12 @@ def plot(rows: Sequence[Row], base: str, path: Path) -> None:
     said = "95% intervals, paired by query and seed; grey: p ≥ 0.05"
     stages = ", ".join(word for _, _, word in STAGES.values())
     figure.supxlabel(f"{stages}.  {said}", fontsize=9, color="#3d3846")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Whole or not at all, and the same bytes for the same numbers.
-    temporary = path.with_name(f".{path.name}")
-    figure.savefig(temporary, format="png", facecolor="white", metadata={"Software": None})
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", facecolor="white")
+    with Image.open(drawn) as image:
+        few = image.convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    temporary = path.with_name(f".{path.name}")  # whole or not at all
+    few.save(temporary, format="PNG", optimize=True)
     temporary.replace(path)
 
 

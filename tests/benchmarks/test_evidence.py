@@ -175,8 +175,9 @@ def test_the_page_and_the_picture(sweeps, tmp_path, monkeypatch, capsys):
     assert picture.stat().st_size < 100_000
     with Image.open(picture) as image:
         assert image.size[0] > 800
-        colours = {colour for _, colour in image.convert("RGB").getcolors(100_000)}
-    assert (255, 255, 255) in colours and (0x1A, 0x5F, 0xB4) in colours  # something is above
+        pixels = np.asarray(image.convert("RGB"), int)
+    for colour in ((255, 255, 255), (0x1A, 0x5F, 0xB4)):  # the ground, and what is above
+        assert (np.abs(pixels - colour).max(axis=-1) < 8).any()
     assert evidence.main(command) == 0 and page.read_text() == written
     page.write_text("# Results\n")
     assert evidence.main(command) == 1
