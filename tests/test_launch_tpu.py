@@ -61,7 +61,7 @@ class Cloud:
 
     def launch(self, *arguments: str) -> subprocess.CompletedProcess:
         return subprocess.run(
-            [SCRIPT, *arguments], env=self.env, capture_output=True, text=True, timeout=60
+            [SCRIPT, *arguments], env=self.env, capture_output=True, text=True, timeout=120
         )
 
     def command(self, text: str) -> list[str]:
@@ -182,7 +182,7 @@ def test_attaches_to_what_runs(cloud):
     )
     assert first.stdout.readline() == "begun\n"
     os.killpg(first.pid, signal.SIGINT)
-    _, said = first.communicate(timeout=30)
+    _, said = first.communicate(timeout=120)
     assert first.returncode == 130
     assert "go on, and cost" in said and "attaches again" in said
     second = subprocess.Popen(
@@ -190,7 +190,7 @@ def test_attaches_to_what_runs(cloud):
     )
     assert second.stdout.readline() == "begun\n"
     (cloud.folder / "go-on").touch()
-    assert second.wait(timeout=30) == 0
+    assert second.wait(timeout=120) == 0
     second.stdout.close()
     assert cloud.verbs().count("tpu-vm scp") == 1
 
@@ -205,8 +205,8 @@ def test_what_holds_another_workers_tpu_is_ended(cloud):
     process = subprocess.Popen(
         [SCRIPT, *PLACE, *cloud.command("touch $folder/finished")], env=cloud.env
     )
-    assert left.wait(timeout=30) == -signal.SIGTERM
-    assert process.wait(timeout=30) == 0
+    assert left.wait(timeout=120) == -signal.SIGTERM
+    assert process.wait(timeout=120) == 0
 
 
 def test_a_first_ssh_that_fails_is_tried_again(cloud):

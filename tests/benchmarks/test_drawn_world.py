@@ -18,7 +18,7 @@ def test_a_gallery_of_one_pair_is_told_apart_by_its_captions(capsys):
 
 
 def test_telling_captions_are_true_of_their_video_and_false_of_its_sibling():
-    told = siblings.telling_captions("val", 40, 3)
+    told = siblings.telling_captions("val", 80, 3)
     assert len(told) > 30
     for row, index, sibling, differs in told:
         assert row // 3 == index and scene("val", index).sibling == sibling

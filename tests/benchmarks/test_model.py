@@ -59,6 +59,7 @@ def test_what_an_index_keeps_of_a_video():
     assert row["code KiB, bfloat16"] == 30 and row["embedding KiB, bfloat16"] == 1
 
 
+@pytest.mark.slow
 def test_a_run_prints_its_tables_and_writes_them(small_preset, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(jax.config, "update", lambda *_: None)  # keep the tests' compilation cache
     file = tmp_path / "model.json"

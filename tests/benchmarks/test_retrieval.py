@@ -14,6 +14,7 @@ def small(monkeypatch):
         monkeypatch.setattr(retrieval, name, value)
 
 
+@pytest.mark.slow
 def test_writes_what_it_measured(tmp_path, capsys):
     report = tmp_path / "report.json"
     scratch = tmp_path / "scratch"

@@ -28,6 +28,7 @@ def losses(take, steps: int = 30) -> list[float]:
     return [take() for _ in range(steps)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_peers_work", [False, True])
 def test_our_steps_learn_their_batch(small_preset, monkeypatch, is_peers_work):
     config = train_step.configuration(small_preset, CLIPS, is_peers_work)
@@ -68,6 +69,7 @@ def test_a_peer_that_was_not_measured_is_missing():
     }
 
 
+@pytest.mark.slow
 def test_a_run_prints_its_tables_and_writes_them(small_preset, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(train_step, "why_no_peer", lambda: "PyTorch is at lunch")
     monkeypatch.setattr(train_step, "crossing_in_a_process", lambda *_: [{"devices": 8}])
@@ -89,6 +91,7 @@ def test_a_run_prints_its_tables_and_writes_them(small_preset, tmp_path, capsys,
             train_step.main(wrong)
 
 
+@pytest.mark.slow
 def test_nothing_crosses_on_one_device(small_preset):
     (row,) = train_step.crossing(small_preset, CLIPS, [(1, 1)])
     assert row.pop("gradients, MB") > 0
