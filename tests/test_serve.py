@@ -272,3 +272,13 @@ def test_the_description_is_whole(server):
     assert used == set(told["components"]["schemas"])
     for schema in told["components"]["schemas"].values():
         jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def test_an_answers_body_does_not_wait_for_its_head_to_be_acknowledged():
+    with (
+        serve._listen("127.0.0.1", 0) as listening,
+        socket.create_connection(listening.getsockname()),
+    ):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
