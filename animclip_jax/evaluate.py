@@ -244,6 +244,7 @@ def _write(
 
 def main(argv: list[str] | None = None) -> int:
     """Evaluates the newest checkpoint of a run; --config.data.eval=... takes other videos."""
+    folder = command_line.early_value(argv, "workdir")
 
     def define_flags(values: flags.FlagValues) -> None:
         flags.DEFINE_string("workdir", None, "folder of the run to evaluate", flag_values=values)
@@ -254,7 +255,7 @@ def main(argv: list[str] | None = None) -> int:
             "against", None, "results.json of another run to compare with", flag_values=values
         )
         flags.mark_flags_as_required(["workdir"], flag_values=values)
-        if folder := command_line.early_value(argv, "workdir"):
+        if folder:
             config = runs.read_config(Path(folder))
             config_flags.DEFINE_config_dict("config", config, flag_values=values)
 

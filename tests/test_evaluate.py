@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from animclip_jax import comparison, evaluate, results, train
+from animclip_jax import comparison, evaluate, results, runs, train
+from configs import quickstart
 from tests.test_train import SHRUNK
 
 
@@ -219,3 +220,14 @@ def test_an_oracle_finds_everything_on_eight_devices(processes, devices):
     # Every video is decoded once, by one of the processes.
     assert sorted(n for one in found for n in one["decoded"]) == list(range(37))
     assert all(len(one["decoded"]) > 0 for one in found)
+
+
+def test_the_shells_own_arguments_may_change_settings(tmp_path, monkeypatch, capsys):
+    """As `python -m animclip_jax.evaluate` has it; the change is one of a wrong type."""
+    runs.claim(tmp_path / "run", quickstart.get_config())
+    given = [f"--workdir={tmp_path / 'run'}", "--config.seed=many"]
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", *given])
+    with pytest.raises(SystemExit):
+        evaluate.main()
+    said = capsys.readouterr().err
+    assert "--config.seed" in said and "no such flag" not in said
