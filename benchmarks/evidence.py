@@ -24,7 +24,6 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -32,38 +31,14 @@ from scipy import stats
 from animclip_jax import comparison, results, runs
 from animclip_jax.retrieval import metrics
 from benchmarks.evidence_plot import plot
+from benchmarks.evidence_rows import SIGNIFICANT, Difference, Row
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MEASURES = ("R@1", "R@10")
 STAGES = ("coarse", "reranked")
-SIGNIFICANT = 0.05
 
 # Runs of each arm, in the order of the seeds.
 Arms = dict[str, list[comparison.Evaluated]]
-
-
-class Difference(NamedTuple):
-    """An arm's mean over seeds less its base's, its 95 % interval, and p of there being none."""
-
-    value: float
-    lower: float
-    upper: float
-    p: float
-
-    @property
-    def is_significant(self) -> bool:
-        return self.p < SIGNIFICANT
-
-
-class Row(NamedTuple):
-    """One arm, direction and stage; by measure its values by seed, and what it gains on `base`."""
-
-    arm: str
-    base: str
-    direction: str
-    stage: str
-    values: dict[str, np.ndarray]
-    gains: dict[str, Difference]
 
 
 def read(sweeps: Sequence[Path], wanted: Sequence[str] = ()) -> Arms:

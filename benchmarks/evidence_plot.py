@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import matplotlib.figure
 from PIL import Image
 
+from benchmarks.evidence_rows import Row
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from benchmarks.evidence import Row
 
 DIRECTION = "text_to_video"
 MEASURES = ("R@1", "R@10")
