@@ -133,15 +133,7 @@ def make(
         return {"scores": model(params).fused_scores(*features(given))}
 
     clip = whole.clip
-    batch: Any = batch_size
-    batch_alone: Any = batch_size
-    length: Any = clip.context_length
-    if batch_size is None:
-        batch, length = jax.export.symbolic_shape(
-            "batch, length", constraints=(f"length <= {clip.context_length}",)
-        )
-        # A size that an input does not have may not be spoken of.
-        (batch_alone,) = jax.export.symbolic_shape("batch")
+    batch, batch_alone, length = _sizes(batch_size, clip.context_length)
     shapes = rules.parameter_shapes(config)
     parameters = {name: jax.ShapeDtypeStruct(size, jnp.float32) for name, size in shapes.items()}
 
@@ -162,6 +154,18 @@ def make(
         pairs = found["encode_text"].outputs | made(video_code, frames(batch)).outputs
         found["rerank"] = made(rerank, pairs)
     return found
+
+
+def _sizes(batch_size: int | None, context_length: int) -> tuple[Any, Any, Any]:
+    """The batch beside captions, the batch without them, and the captions' length."""
+    if batch_size is not None:
+        return batch_size, batch_size, context_length
+    batch, length = jax.export.symbolic_shape(
+        "batch, length", constraints=(f"length <= {context_length}",)
+    )
+    # A size that an input does not have may not be spoken of.
+    (batch_alone,) = jax.export.symbolic_shape("batch")
+    return batch, batch_alone, length
 
 
 def describe(functions: Mapping[str, Function], vocab_size: int) -> dict[str, Any]:
