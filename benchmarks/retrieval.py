@@ -26,6 +26,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from tqdm import tqdm
 
 from animclip_jax import sharding, step
 from animclip_jax.models.clip import ClipConfig
@@ -268,8 +269,9 @@ def evaluation(one: Encoder, num_captions: int, num_videos: int) -> dict[str, An
         video = VideoFeatures(unit(random, num_videos), code)
         gallery = Gallery(video, captions(random, num_captions), owner, *names)
         search = Search(one, gallery, groups_once=True)
-        for direction in ("text_to_video", "video_to_text"):
-            report[direction] = search(direction == "text_to_video", K)[2]
+        for direction, queries in (("text_to_video", num_captions), ("video_to_text", num_videos)):
+            with tqdm(total=queries * K, desc=direction, unit="pair", mininterval=10) as bar:
+                report[direction] = search(direction == "text_to_video", K, bar.update)[2]
             print(f"{direction}: {report[direction]}, {peak.gib:.2f} GiB", flush=True)
     return report | {"private_gib": peak.gib}
 

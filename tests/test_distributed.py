@@ -34,7 +34,10 @@ def start(flags: list[str], workdir: Path, fail: bool = False) -> list[subproces
     with socket.socket() as free:
         free.bind(("localhost", 0))
         coordinator = f"--coordinator=localhost:{free.getsockname()[1]}"
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    environment = os.environ | {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+        "FAILED": f"{workdir}.failed",  # made by FAILING as it fails
+    }
     started = []
     for number in range(2):
         program = FAILING if fail and number == 1 else "from animclip_jax.train import main"
@@ -47,7 +50,7 @@ def start(flags: list[str], workdir: Path, fail: bool = False) -> list[subproces
 
 
 FAILING = """
-import itertools
+import itertools, os, pathlib
 from animclip_jax import training_data
 from animclip_jax.train import main
 
@@ -55,6 +58,7 @@ opened = training_data.open_batches
 
 def two(*args):
     yield from itertools.islice(opened(*args), 2)
+    pathlib.Path(os.environ["FAILED"]).touch()
     raise OSError("the disk of this machine is gone")
 
 training_data.open_batches = two
@@ -103,7 +107,8 @@ def test_stopped_together_and_gone_on_with_by_one(flags, straight, tmp_path):
 def test_a_process_that_fails_ends_the_other_with_its_reason(flags, tmp_path):
     started = start(flags, tmp_path / "run", fail=True)
     try:
-        until(lambda: bool(losses(tmp_path / "run")), started)
+        # Not until the first loss is written: the error may end the other one before it.
+        until((tmp_path / "run.failed").exists, started)
         began = time.monotonic()
     finally:
         ended = wait(started, 60)
@@ -131,12 +136,13 @@ def test_one_that_vanishes_ends_the_other_within_a_minute(flags, tmp_path, victi
 def until(ready, started: list[subprocess.Popen]) -> None:
     end = time.monotonic() + 240
     while True:
+        over = all(process.poll() is not None for process in started)
         try:
             if ready():
                 return
         except (OSError, json.JSONDecodeError):
             pass
-        if all(process.poll() is not None for process in started):
+        if over:
             pytest.fail("\n".join(process.communicate()[1] for process in started))
         assert time.monotonic() < end
         time.sleep(0.02)
