@@ -17,6 +17,7 @@ def settings(config: ConfigDict) -> dict[str, Any]:
         "seed": config.seed,
         "canvas_size": config.data.canvas_size,
         "group_size": config.data.group_size,
+        "footage": config.data.footage,
         "context_length": config.model.context_length,
         "vocab_size": config.model.vocab_size,
         "animation": config.animation.to_dict(),
@@ -40,5 +41,6 @@ def bake(config: ConfigDict, directory: str | os.PathLike[str], count: int) -> N
         seed=config.seed,
         start_step=0,
         group_size=config.data.group_size,
+        footage=config.data.footage,
     )
     baked.bake(batches, directory, count, settings(config))

@@ -306,12 +306,17 @@ def train_sweep(
     overrides: dict[str, Any],
     options: Options,
 ) -> int:
-    """Trains every arm in WORKDIR/ARM, one after the other; finished ones are not run again."""
+    """Trains every arm in WORKDIR/ARM, one after the other; finished ones are not run again.
+
+    An arm whose `init_from` is the name of another begins with that one's weights.
+    """
     workdir.mkdir(parents=True, exist_ok=True)
     sweep = {"main": next(iter(arms)), "arms": list(arms)}
     if jax.process_index() == 0:
         (workdir / results.SWEEP).write_text(json.dumps(sweep) + "\n")
     for arm, changes in arms.items():
+        if changes.get("init_from") in arms:
+            changes = changes | {"init_from": str(workdir / changes["init_from"])}
         print(f"\n{arm}: {changes or 'the configuration as it is'}", flush=True)
         arm_config = runs.changed(config, changes)
         if runs.is_finished(workdir / arm):

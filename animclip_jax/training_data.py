@@ -63,6 +63,7 @@ def open_batches(
         seed=config.seed,
         start_step=start_step,
         group_size=config.data.group_size,
+        footage=config.data.footage,
         **process,
     )
 

@@ -87,7 +87,8 @@ def _check(arms: Arms) -> None:
                 found = run.results["seed"]
                 raise ValueError(f"{run.path}: field seed: found {found}, wanted {seed}")
             other = runs.differences(run.results["config"], of_arm[0].results["config"])
-            if other := [line for line in other if not line.startswith("seed: ")]:
+            # An arm that began with another's weights took those of its own seed.
+            if other := [line for line in other if not line.startswith(("seed: ", "init_from: "))]:
                 raise ValueError(
                     f"{run.path}: arm {name!r} is another one than in {of_arm[0].path}: "
                     f"{'; '.join(other)}"

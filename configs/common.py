@@ -37,6 +37,8 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     config.data.canvas_size = 448
     # Consecutive examples kept in one batch, such as near-duplicates that differ in a word.
     config.data.group_size = 1
+    # Clips are the videos' own frames, not one frame of each that is filmed.
+    config.data.footage = False
 
     config.model = ConfigDict(dataclasses.asdict(PRESETS[preset]))
 

@@ -4,7 +4,7 @@
     animclip train --config=configs/msrvtt.py --workdir=runs/msrvtt \\
         --config.init_from=runs/pretrain
 
-Clips are filmed from random frames of the 8,503 training videos, a caption of its own each time.
+Clips are the 8,503 training videos' own frames, a caption of its own each time.
 The last checkpoint is evaluated: no choice is made on the test. Settings are to be chosen with
 --config.data.eval=folder:msrvtt@split=1k-A-9k-val.
 
@@ -28,6 +28,8 @@ def get_config(preset: str = "vit_b32") -> ConfigDict:
     config.init_from = "runs/pretrain"
     config.data.train = "folder:msrvtt@split=1k-A-9k-train"
     config.data.eval = "folder:msrvtt@split=1k-A-9k-test"
+    config.data.footage = True
+    config.animation.preset = "repeat"  # the middle of the picture, as in the evaluation
     config.batch_size = 128
     config.steps = 7000
     config.model.dtype = "bfloat16"

@@ -3,8 +3,8 @@
     animclip prepare msvd:DIR --out msvd              # DIR: docs/data.md says what it holds
     animclip train --config=configs/msvd.py --workdir=runs/msvd --config.init_from=runs/pretrain
 
-Clips are filmed from random frames of the 1,200 training videos. The last checkpoint is evaluated:
-no choice is made on the test. Choose settings with --config.data.eval=folder:msvd@split=val.
+Clips are the 1,200 training videos' own frames. The last checkpoint is evaluated: no choice is made
+on the test. Choose settings with --config.data.eval=folder:msvd@split=val.
 Published figures are comparable where every caption is a query too; one caption a video is another
 protocol. `configs/msrvtt.py` names the models that published figures exist of.
 """

@@ -4,9 +4,9 @@
     animclip train --config=configs/vatex.py --workdir=runs/vatex --config.init_from=runs/pretrain
 
 HGR's test is the default; `--config=configs/vatex.py:test1k5` takes CLIP2Video's. Say which with
-every figure. Clips are filmed from random frames of the 25,991 training videos. The last checkpoint
-is evaluated: no choice is made on the test. Choose settings on @split=hgr-val, or test1k5-val for
-the other. `configs/msrvtt.py` names the models that published figures exist of.
+every figure. Clips are the 25,991 training videos' own frames. The last checkpoint is evaluated: no
+choice is made on the test. Choose settings on @split=hgr-val, or test1k5-val for the other.
+`configs/msrvtt.py` names the models that published figures exist of.
 """
 
 from ml_collections import ConfigDict

@@ -17,10 +17,10 @@ import numpy as np
 import tensorflow as tf
 
 from animclip_jax.animation.config import AnimationConfig
-from input_pipeline import orientation, packed_plan, picture, process_memory, scenes
+from input_pipeline import filming, orientation, packed_plan, picture, process_memory, scenes
 from input_pipeline.director import noise, shots, stream_key
 from input_pipeline.director.draws import COMPONENTS
-from input_pipeline.filming import Clip, decode_region, film_clip, plan_batch
+from input_pipeline.filming import Clip, decode_region
 from input_pipeline.sources import Examples
 from input_pipeline.stand_ins import StandIns
 from input_pipeline.tokenizer import Tokenizer
@@ -38,6 +38,8 @@ BATCHES_AHEAD = 2
 BROKEN = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError)
 # Random whole numbers below this, modulo a small count, are even enough.
 _MANY = 1 << 48
+# Places within a part of a video.
+_PLACES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class _Recipe:
     seed: int
     group_size: int
     rows: range
+    footage: bool
 
 
 def train_batches(
@@ -65,29 +68,34 @@ def train_batches(
     group_size: int = 1,
     process_index: int = 0,
     process_count: int = 1,
+    footage: bool = False,
 ) -> Iterator[dict]:
     """This process's part of the batches of steps start_step, start_step + 1, ... without end.
 
     A picture comes with one of its captions; of a video a frame at a random time is taken as the
-    picture. Every epoch visits each group of group_size consecutive examples once, in an order of
-    its own, keeping groups together. Where an example can't be decoded, it is quarantined and the
-    next one that can stands in for it.
+    picture, or with `footage` one frame of each of num_frames equal parts, all at the same random
+    place in theirs, seen through one window: its camera moved when it was shot. Every epoch visits
+    each group of group_size consecutive examples once, in an order of its own, keeping groups
+    together. Where an example can't be decoded, it is quarantined and the next one that can stands
+    in for it.
 
     Yields dicts, B = batch_size / process_count examples each:
       canvas: uint8 [B, S, S, 3], S = canvas_size: the part of the picture that the clip sees, at
         the top left, pixel for pixel; a side that is longer than S is shrunk to S. The rest is 0.
       plan: ShotPlan, with the leading axis B, in fractions of the canvas.
-      frames: instead of those two where the host renders, uint8 [B, T, O, O, 3].
+      frames: instead of those two with footage and where the host renders, uint8 [B, T, O, O, 3].
       tokens: int32 [B, L].
       index: int32 [B], into `examples`; of a clip of two scenes the first.
 
-    Raises ValueError for sizes that don't divide each other, and, while running, where over half of
-    a batch or of the source can't be decoded.
+    Raises ValueError for sizes that don't divide each other, for footage with a component beside
+    the framing, and, while running, where over half of a batch or of the source can't be decoded.
     """
+    if footage:
+        filming.check_footage(animation)
     _check_sizes(examples, batch_size, group_size, process_index, process_count)
     part = batch_size // process_count
     rows = range(process_index * part, (process_index + 1) * part)
-    recipe = _Recipe(examples, animation, canvas_size, batch_size, seed, group_size, rows)
+    recipe = _Recipe(examples, animation, canvas_size, batch_size, seed, group_size, rows, footage)
     if part * canvas_size**2 * 3 > process_memory.LARGEST_KEPT:
         process_memory.keep_what_is_freed()
 
@@ -190,7 +198,7 @@ def _plan(recipe: _Recipe, table: np.ndarray) -> Callable[[tf.Tensor], Clip]:
     captions = tf.constant([caption for some in examples.captions for caption in some])
     ends = tf.constant(np.cumsum([0, *map(len, examples.captions)]), tf.int64)
     sizes, turns = tf.constant(examples.sizes), tf.constant(examples.orientations)
-    plan = plan_batch(animation, recipe.canvas_size)
+    plan = filming.plan_batch(animation, recipe.canvas_size)
 
     def caption_of(index: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
         first, end = tf.gather(ends, index), tf.gather(ends, index + 1)
@@ -250,28 +258,40 @@ def _order(recipe: _Recipe, position: tf.Tensor, away: tf.Tensor | int = 0) -> t
 def _read(recipe: _Recipe) -> Callable[[Clip, int, tf.Tensor], tf.Tensor]:
     """A function from a clip, a picture's number in it and a region of that, upright, to pixels.
 
-    It raises one of BROKEN where the picture can't be decoded.
+    Those are uint8 [h, w, 3], of footage [T, h, w, 3]. It raises one of BROKEN where the picture
+    can't be decoded.
     """
-    fetch = recipe.examples.fetch
+    fetch, num_frames = recipe.examples.fetch, recipe.animation.num_frames
     any_turned = bool((recipe.examples.orientations != 1).any())
 
     def read(clip: Clip, number: int, region: tf.Tensor) -> tf.Tensor:
-        frames = fetch(clip["index"][number])
-        encoded = frames[clip["frame"] % tf.shape(frames, out_type=tf.int64)[0]]
+        stored = fetch(clip["index"][number])
+        count = tf.shape(stored, out_type=tf.int64)[0]
         size, turn = clip["size"][number], clip["turn"][number]
         wanted = size
         if any_turned:
             region = orientation.stored_region(region, size, turn)
             wanted = orientation.stored_region(tf.concat([[0, 0], size], 0), size, turn)[2:]
-        pixels = decode_region(encoded, region, wanted)
-        return orientation.upright(pixels, turn) if any_turned else pixels
+
+        def pixels(frame: tf.Tensor) -> tf.Tensor:
+            found = decode_region(stored[frame], region, wanted)
+            return orientation.upright(found, turn) if any_turned else found
+
+        if not recipe.footage:
+            return pixels(clip["frame"] % count)
+        # Part t of the video is [t, t + 1) * count / T; all frames stand at one place in theirs.
+        times = tf.range(num_frames, dtype=tf.int64) * _PLACES + clip["frame"] % _PLACES
+        shown = times * count // (num_frames * _PLACES)
+        return tf.map_fn(pixels, shown, fn_output_signature=tf.uint8)
 
     return read
 
 
 def _film(recipe: _Recipe) -> Callable[[Clip], Clip]:
     """A function from a planned clip to what leaves the pipeline."""
-    return film_clip(recipe.animation, recipe.canvas_size, _read(recipe))
+    if recipe.footage:
+        return filming.show_footage(recipe.animation, _read(recipe))
+    return filming.film_clip(recipe.animation, recipe.canvas_size, _read(recipe))
 
 
 def _bad_clips(recipe: _Recipe, table: np.ndarray, step: int) -> dict[int, str]:

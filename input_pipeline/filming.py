@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from animclip_jax.animation.config import AnimationConfig
+from animclip_jax.animation.config import COMPONENTS, AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
 from input_pipeline import packed_plan, scenes
 from input_pipeline.director import direct, noise
@@ -79,6 +79,33 @@ def film_clip(
         return kept | {"canvas": canvas, "plan": packed}
 
     return film
+
+
+def check_footage(animation: AnimationConfig) -> None:
+    """Raises ValueError where an animation has more than a framing, which footage can't have."""
+    moving = [name for name in COMPONENTS if name != "framing" and animation.is_on(name)]
+    if moving:
+        raise ValueError(
+            f"data.footage shows a video's own frames, and animation.preset={animation.preset} has "
+            f"{', '.join(moving)}: wanted the preset still, for a part of the picture, or repeat, "
+            "for its middle"
+        )
+
+
+def show_footage(
+    animation: AnimationConfig, read: Callable[[Clip, int, tf.Tensor], tf.Tensor]
+) -> Callable[[Clip], Clip]:
+    """A function from a planned clip to frames uint8 [T, O, O, 3], caption and index.
+
+    read: from a clip, 0 and a region to the region's pixels uint8 [T, h, w, 3].
+    """
+    size = [animation.image_size] * 2
+
+    def show(clip: Clip) -> Clip:
+        frames = resized(read(clip, 0, clip["region"]), size)
+        return {"caption": clip["caption"], "index": clip["index"][0], "frames": frames}
+
+    return show
 
 
 class Filmed(NamedTuple):
@@ -231,12 +258,17 @@ def _shrunk(pixels: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     The renderer anti-aliases what it shrinks. Up to 1.5 pixels to one, two taps lose less (2 dB
     more PSNR against the whole picture, benchmarks/canvas_loss.py), at a sixth of the cost.
     """
-    resized = tf.cond(
+    return tf.cond(
         tf.reduce_any(2 * tf.shape(pixels)[:2] > 3 * size),
-        lambda: tf.image.resize(pixels, size, antialias=True),
-        lambda: tf.image.resize(pixels, size),
+        lambda: resized(pixels, size),
+        lambda: resized(pixels, size, antialias=False),
     )
-    return tf.cast(tf.round(tf.clip_by_value(resized, 0.0, 255.0)), tf.uint8)
+
+
+def resized(pixels: tf.Tensor, size: Sequence[int], antialias: bool = True) -> tf.Tensor:
+    """Pixels uint8 [..., h, w, 3] made of `size`, (height, width), by linear interpolation."""
+    found = tf.image.resize(pixels, size, antialias=antialias)
+    return tf.cast(tf.round(tf.clip_by_value(found, 0.0, 255.0)), tf.uint8)
 
 
 def _windows_of(plan: ShotPlan, kept: tf.Tensor) -> ShotPlan:

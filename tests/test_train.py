@@ -212,6 +212,23 @@ def test_a_sweep_runs_each_arm_once(flags, tmp_path, capsys):
     assert "finished already" in capsys.readouterr().out
 
 
+def test_an_arm_begins_with_the_weights_of_another(tmp_path, monkeypatch):
+    begun = {}
+
+    def fake(config, workdir, overrides, options):
+        begun[workdir.name] = config.init_from, overrides.get("init_from")
+        workdir.mkdir()
+        (workdir / "results.json").touch()
+        return 0
+
+    monkeypatch.setattr(train, "train", fake)
+    sweep = ["--config=configs/experiments/finetune.py", "--sweep", f"--workdir={tmp_path}"]
+    assert train.main([*sweep, f"--config.data.cache_dir={tmp_path / 'cache'}"]) == 0
+    assert begun["still"] == ("", None)
+    assert begun["still+100"] == (str(tmp_path / "still"),) * 2
+    assert begun["none+1000"] == ("", None)
+
+
 def test_a_source_that_is_not_there_is_named(flags, tmp_path, capsys):
     wrong = [*flags, "--config.data.train=folder:/nowhere/at/all", f"--workdir={tmp_path / 'x'}"]
     assert train.main(wrong) == 1

@@ -61,7 +61,7 @@ def batch_shapes(config: ConfigDict) -> dict[str, Any]:
         return jax.ShapeDtypeStruct((B, *shape), dtype)
 
     tokens, index = array(config.model.context_length, dtype=jnp.int32), array(dtype=jnp.int32)
-    if animation.render == "host":
+    if animation.render == "host" or config.data.footage:
         frames = array(T, side, side, 3, dtype=jnp.uint8)
         return {"tokens": tokens, "index": index, "frames": frames}
     plan = ShotPlan(*(array(*shape) for shape in part_shapes(T, K)))

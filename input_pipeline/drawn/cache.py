@@ -15,8 +15,8 @@ from input_pipeline.drawn.raster import still, video
 from input_pipeline.drawn.scene import SPLITS, WORLD_VERSION, scene
 from input_pipeline.workers import cores, hidden_main
 
-DEFAULT_COUNTS = {"train": 8192, "val": 600, "test": 600}
-CAPTIONS_STORED = {"train": 5, "val": 3, "test": 3}
+DEFAULT_COUNTS = {"train": 8192, "val": 600, "test": 600, "finetune": 1024}
+CAPTIONS_STORED = {"train": 5, "val": 3, "test": 3, "finetune": 3}
 JPEG_QUALITY = 90
 CHUNK = 32  # scenes a worker draws at a time
 
@@ -24,7 +24,7 @@ Drawn = tuple[str, list[bytes], list[str], int, int]  # id, JPEG frames, caption
 
 
 def prepared(split: str, count: int | None, cache_dir: str | os.PathLike[str]) -> Path:
-    """The store with scenes 0 to count - 1 of "train" (stills), "val" or "test" (videos).
+    """The store with scenes 0 to count - 1 of a split: stills in "train", videos in the others.
 
     It is drawn into `cache_dir` on first use. `count` None stands for DEFAULT_COUNTS. Raises
     ValueError for another split or a count below 1.

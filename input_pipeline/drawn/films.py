@@ -22,7 +22,7 @@ SIZE, FPS = 288, 4.0
 
 
 def write_films(directory: Path, split: str, count: int) -> None:
-    """Writes scenes 0 to count - 1 of "val" or "test" that are not there yet, each whole."""
+    """Writes scenes 0 to count - 1 of a split that are not there yet, each whole."""
     directory.mkdir(parents=True, exist_ok=True)
     for index in tqdm(range(count), f"drawing {directory}", unit="video", disable=None):
         drawn = scene(split, index)

@@ -40,7 +40,7 @@ MOST_OVERLAP = 0.6  # ... and at most this much, so that the hidden thing can be
 MIN_SPREAD = 0.6  # two things are at least this far apart on an axis: no viewport shows them all
 GAP = 0.015  # between things that don't overlap, and to the scene's edge
 
-SPLITS = ("train", "val", "test")
+SPLITS = ("train", "val", "test", "finetune")  # in this order: the numbers seed the scenes
 COLOURS = (
     *("red", "orange", "yellow", "green", "blue"),
     *("purple", "pink", "brown", "white", "black"),
@@ -104,7 +104,7 @@ class Scene:
 
 
 def scene(split: str, index: int) -> Scene:
-    """The scene `index` (0 or more, no upper end) of "train", "val" or "test".
+    """The scene `index` (0 or more, no upper end) of a split.
 
     Raises ValueError for another split or a negative index.
     """
@@ -120,6 +120,11 @@ def home(kind: str, colour: str) -> str:
     digest = hashlib.sha256(f"{kind} {colour}".encode()).digest()
     bucket = int.from_bytes(digest[:4], "big") % HELD_OUT_OF
     return ("test", "val")[bucket] if bucket < 2 else "train"
+
+
+def _own(split: str) -> str:
+    """Whose pairs each of the split's scenes shows: its own, or those of "train"."""
+    return split if split in ("val", "test") else "train"
 
 
 def relations(scene: Scene) -> list[tuple[str, int, int]]:
@@ -217,11 +222,12 @@ def _swapped(things: tuple[Thing, ...], differs: str, a: int, b: int) -> tuple[T
 
 def _contents(rng: np.random.Generator, split: str) -> tuple[Thing, ...]:
     """Things of different kinds whose (kind, colour) pairs the split may show, not yet placed."""
+    own = _own(split)
     while True:
         kinds = rng.choice(KINDS, _pick(rng, THINGS), replace=False)
         things = []
         for slot, kind in enumerate(kinds):
-            homes = ("train", split) if slot else (split,)
+            homes = ("train", own) if slot else (own,)
             colours = [colour for colour in COLOURS if home(kind, colour) in homes]
             if not colours:
                 break
@@ -235,7 +241,7 @@ def _contents(rng: np.random.Generator, split: str) -> tuple[Thing, ...]:
 
 def _belongs(things: tuple[Thing, ...], split: str) -> bool:
     homes = {home(thing.kind, thing.colour) for thing in things}
-    return homes <= {"train", split} and split in homes
+    return homes <= {"train", _own(split)} and _own(split) in homes
 
 
 def _placed(

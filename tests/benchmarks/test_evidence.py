@@ -143,6 +143,15 @@ def test_runs_of_something_else_are_refused(sweeps, run, change, said):
         evidence.read(sweeps)
 
 
+def test_arms_that_begin_with_weights_of_their_seed_are_compared(sweeps, run):
+    for seed, folder in enumerate(sweeps):
+        (folder / "same" / "results.json").unlink()
+        (folder / "same" / "ranks.npz").unlink()
+        (folder / "same").rmdir()
+        write_arm(folder / "same", run, seed, HARD, HARD, init_from=f"{folder}/better")
+    assert ("same", "text_to_video", "coarse") in rows_of(sweeps)
+
+
 def test_one_seed_twice_is_refused(sweeps):
     with pytest.raises(ValueError, match=r"seeds \[0, 1, 0\]: wanted sweeps of different seeds"):
         evidence.read([*sweeps[:2], sweeps[0]])
