@@ -11,12 +11,14 @@ from typing import Any
 import jax
 import numpy as np
 from absl import flags
+from etils import epath
 from jax.sharding import Mesh
 from ml_collections import ConfigDict, config_flags
 from tqdm import tqdm
 
 from animclip_jax import command_line, comparison, results, runs, settings, sharding, step
 from animclip_jax.checkpoint import load_params
+from animclip_jax.mirror import Mirror
 from animclip_jax.models.retriever import VideoFeatures
 from animclip_jax.protocols import describe, protocol_of
 from animclip_jax.rankings import sample_queries, write_rankings
@@ -256,16 +258,17 @@ def main(argv: list[str] | None = None) -> int:
         )
         flags.mark_flags_as_required(["workdir"], flag_values=values)
         if folder:
-            config = runs.read_config(Path(folder))
+            config = runs.read_config(epath.Path(folder))
             config_flags.DEFINE_config_dict("config", config, flag_values=values)
 
     values, _ = command_line.parse_flags(argv, "animclip evaluate", define_flags)
-    workdir, config = Path(values.workdir), values.config
+    workdir, config = epath.Path(values.workdir), values.config
     settings.keep_compiled_programs(config)
     try:
         mesh = sharding.make_mesh(settings.mesh(config))
         steps, params = load_params(workdir, mesh)
-        out = Path(values.out or workdir)
+        kept = Mirror(values.out or workdir, config.data.cache_dir)
+        out = kept.local
         theirs = comparison.read(Path(values.against)) if values.against else None
         out.mkdir(parents=True, exist_ok=True)
         report = evaluate(
@@ -278,6 +281,7 @@ def main(argv: list[str] | None = None) -> int:
             train_seconds=0.0,
         )
         write_page(out)
+        kept.push()
         print(results.table(report))
         if theirs is not None:
             compared = comparison.compare(comparison.read(out / results.RESULTS), theirs)
@@ -285,7 +289,7 @@ def main(argv: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f"animclip evaluate: {error}", file=sys.stderr)
         return 1
-    print(f"\n{out / results.RESULTS}\n{out / PAGE}")
+    print(f"\n{kept.remote / results.RESULTS}\n{kept.remote / PAGE}")
     return 0
 
 

@@ -1,15 +1,19 @@
 """`--config.init_from`: a run begins with the weights of another run, or of converted ones."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from etils import epath
 from flax import traverse_util
 
 from animclip_jax.checkpoint import DIRECTORY, Checkpoints
+from animclip_jax.mirror import is_remote
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import start_from_text_tower
+from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.weights import folder
 
 Flat = dict[str, Any]
@@ -55,7 +59,7 @@ def _read(source: epath.Path, shardings: Any) -> Flat:
                 found = checkpoints.restore_params(newest, shardings)
                 return traverse_util.flatten_dict(found, sep="/")
     elif (source / folder.TENSORS).is_file():
-        found, config = folder.load(Path(source))
+        found, config = _load(source)
         inside = "clip/" if isinstance(config, ClipConfig) else ""
         return {inside + name: value for name, value in found.items()}
     raise FileNotFoundError(
@@ -63,6 +67,16 @@ def _read(source: epath.Path, shardings: Any) -> Flat:
         f"{source / folder.TENSORS}; wanted the folder of a run, or one written by animclip "
         "convert or animclip export"
     )
+
+
+def _load(source: epath.Path) -> tuple[dict[str, np.ndarray], ClipConfig | RetrieverConfig]:
+    """Our folder of weights, from a bucket by a copy: the tensors are read from a local file."""
+    if not is_remote(source):
+        return folder.load(Path(source))
+    with tempfile.TemporaryDirectory() as copy:
+        for path in source.iterdir():
+            (Path(copy) / path.name).write_bytes(path.read_bytes())
+        return folder.load(Path(copy))
 
 
 def _fits(found: Any, own: Any) -> bool:

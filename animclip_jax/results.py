@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from etils import epath
 from jsonschema import Draft202012Validator, ValidationError
 
 RESULTS = "results.json"
@@ -67,7 +68,7 @@ def read(path: Path) -> dict[str, Any]:
     return results
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path | epath.Path) -> Any:
     """What a JSON file holds.
 
     Raises:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from etils import epath
 from ml_collections import ConfigDict
 
 from animclip_jax.results import RESULTS, read_json, write_text
@@ -17,7 +18,7 @@ FINISHED = "finished"
 NEUTRAL = ("mesh", "microbatch", "model.remat", "checkpoint", "log_every", "data.cache_dir")
 
 
-def read_config(workdir: Path) -> ConfigDict:
+def read_config(workdir: Path | epath.Path) -> ConfigDict:
     """The configuration a run was made with.
 
     Raises:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from animclip_jax import comparison, evaluate, results, runs, train
+from animclip_jax import comparison, evaluate, mirror, results, runs, train
 from configs import quickstart
 from tests.test_train import SHRUNK
 
@@ -46,6 +47,22 @@ def test_evaluates_a_finished_run_again(run, tmp_path, capsys):
     assert evaluate.main([*again, "--config.data.eval=drawn:val:6"]) == 0
     other = results.read(tmp_path / "again" / "results.json")
     assert other["num_videos"] == 6 and other["queries"] != first["queries"]
+
+
+def test_a_run_in_a_bucket(run, tmp_path, monkeypatch, capsys):
+    """Here a folder plays the bucket."""
+    bucket, cache = tmp_path / "bucket", tmp_path / "cache"
+    shutil.copytree(run, bucket)
+    (bucket / "report.html").unlink(missing_ok=True)
+    monkeypatch.setattr(mirror, "is_remote", lambda workdir: str(workdir) == str(bucket))
+    assert evaluate.main([f"--workdir={bucket}", f"--config.data.cache_dir={cache}"]) == 0
+    assert str(bucket / "report.html") in capsys.readouterr().out
+    assert "What came out" in (bucket / "report.html").read_text()
+    found = results.read(bucket / "results.json")
+    there = results.read(run / "results.json")
+    for stage in results.STAGES:
+        assert found["text_to_video"][stage] == there["text_to_video"][stage]
+    assert any((cache / "runs").rglob("results.json"))  # written there first
 
 
 def test_ranks_beside_the_results_are_those_of_the_scores(run):

@@ -62,7 +62,10 @@ def test_other_shapes_begin_anew_and_are_named(tmp_path, place):
     assert "left behind: extra (3,)" in report
 
 
-def test_an_exported_model_gives_all_of_it(tmp_path, place):
+@pytest.mark.parametrize("remote", [False, True])
+def test_an_exported_model_gives_all_of_it(tmp_path, place, remote, monkeypatch):
+    """Also one in a bucket, which a folder plays: it is read by a copy."""
+    monkeypatch.setattr(init_from, "is_remote", lambda source: remote)
     given = flat(drawn(CONFIG, 1, place))
     folder.save(tmp_path / "exported", given, CONFIG)
     params, report = init_from.take(drawn(CONFIG, 2, place), tmp_path / "exported", place)
