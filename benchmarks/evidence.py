@@ -165,7 +165,7 @@ def difference(by_seed: np.ndarray, drawn: np.ndarray) -> Difference:
 
 
 def table(rows: Sequence[Row], base: str) -> str:
-    """Two Markdown tables, one a direction."""
+    """Two Markdown tables, one for each direction."""
     parts = []
     for direction, title in results.DIRECTIONS.items():
         columns = [title, "stage"]
@@ -187,6 +187,27 @@ def table(rows: Sequence[Row], base: str) -> str:
             lines.append(f"| {' | '.join([*cells, raised])} |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
+
+
+def k_table(arms: Arms) -> str:
+    """R@1 of re-ranking K candidates, text to video, over K: a Markdown table."""
+    sweeps = {
+        name: [{row["k"]: row for row in run.results["text_to_video"]["k_sweep"]} for run in runs]
+        for name, runs in arms.items()
+    }
+    sizes = sorted({k for of_arm in sweeps.values() for one in of_arm for k in one})
+    lines = [
+        f"| R@1 of K candidates (ceiling) | {' | '.join(map(str, sizes))} |",
+        f"|{' --- |' * (1 + len(sizes))}",
+    ]
+    for name, of_arm in sweeps.items():
+        cells = []
+        for k in sizes:
+            found = [one[k] for one in of_arm if k in one]
+            at_one, ceiling = (np.array([row[it] for row in found]) for it in ("R@1", "ceiling"))
+            cells.append(f"{_mean(at_one)} ({ceiling.mean():.0f})" if found else "")
+        lines.append(f"| {' | '.join([name, *cells])} |")
+    return "\n".join(lines)
 
 
 def _mean(values: np.ndarray) -> str:
@@ -282,11 +303,12 @@ def main(argv: list[str] | None = None) -> int:
         arms = read(options.sweeps, options.arms)
         rows = compare(arms, options.base, _pairs(options.against))
         head = heading(arms, command, options.machine)
+        tables = f"{table(rows, options.base)}\n\n{k_table(arms)}"
         if not options.write:
-            print(f"{head}\n\n{table(rows, options.base)}")
+            print(f"{head}\n\n{tables}")
             return 0
         shown = f"![{options.name}: what each arm gains](evidence/{picture.name})"
-        whole = "\n\n".join([head, shown, table(rows, options.base)])
+        whole = "\n\n".join([head, shown, tables])
         text = replaced(page.read_text(encoding="utf-8"), options.name, whole)
         picture.parent.mkdir(exist_ok=True)
         plot(rows, options.base, picture)

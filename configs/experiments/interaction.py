@@ -3,9 +3,15 @@
     for seed in 0 1 2; do
         animclip train --config=configs/experiments/interaction.py --config.seed=$seed --sweep \\
             --workdir=runs/interaction/$seed
+        for arm in fused unfused; do
+            animclip evaluate --workdir=runs/interaction/$seed/$arm \\
+                --config.evaluation.rerank_k=50 --out=runs/interaction/$seed/$arm-50
+        done
     done
-    python -m benchmarks.evidence interaction runs/interaction/* --base coarse \\
-        --against tight-still=coarse-still tight-repeat=coarse-repeat --write
+    python -m benchmarks.evidence interaction runs/interaction/* --base coarse --write \\
+        --arms coarse fused fused-50 unfused unfused-50 tight \\
+        coarse-still tight-still coarse-repeat tight-repeat \\
+        --against tight-still=coarse-still tight-repeat=coarse-repeat
 
 The quickstart's world and model, minutes an arm. Every arm has its coarse score beside the
 re-ranked one. The premise of the paper is the rows `tight`, re-ranked: matching by interaction (the

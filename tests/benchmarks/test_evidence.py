@@ -113,6 +113,25 @@ def test_the_table(sweeps):
     assert second.startswith("| video -> text |")
 
 
+def test_the_table_over_k(tmp_path, run):
+    folders = []
+    for seed in range(2):
+        for arm, sizes in (("few", (5, 20)), ("all", (5, 600))):
+            sweep = [
+                {"k": k, "R@1": 10 + 2 * seed, "ceiling": 60, "milliseconds": 1} for k in sizes
+            ]
+            found = run["text_to_video"] | {"k_sweep": sweep}
+            changed = run | {"text_to_video": found}
+            write_arm(tmp_path / str(seed) / arm, changed, seed, HARD, HARD)
+        folders.append(tmp_path / str(seed))
+    lines = evidence.k_table(evidence.read(folders, ["few", "all"])).splitlines()
+    assert lines[0] == "| R@1 of K candidates (ceiling) | 5 | 20 | 600 |"
+    assert lines[2:] == [
+        "| few | 11.0 ± 1.4 (60) | 11.0 ± 1.4 (60) |  |",
+        "| all | 11.0 ± 1.4 (60) |  | 11.0 ± 1.4 (60) |",
+    ]
+
+
 def test_what_cannot_be_compared_is_refused(sweeps, run, capsys):
     def refused(*arguments):
         assert evidence.main(["made-up", *map(str, sweeps), "--base", "still", *arguments]) == 1
