@@ -35,7 +35,7 @@ def start(flags: list[str], workdir: Path, fail: bool = False) -> list[subproces
         free.bind(("localhost", 0))
         coordinator = f"--coordinator=localhost:{free.getsockname()[1]}"
     environment = os.environ | {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=4",
         "FAILED": f"{workdir}.failed",  # made by FAILING as it fails
     }
     started = []

@@ -179,6 +179,8 @@ def test_attaches_to_what_runs(cloud):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A test run in the background hands on that interrupts are ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert first.stdout.readline() == "begun\n"
     os.killpg(first.pid, signal.SIGINT)

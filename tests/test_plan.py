@@ -20,7 +20,8 @@ NEEDS_LIBTPU = "no compiler for TPUs: pip install 'animclip-jax[tpu]'"
 
 
 def run(*arguments: str, devices: int = 1) -> subprocess.CompletedProcess:
-    env = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
+    env = os.environ | {"XLA_FLAGS": flags}
     command = [sys.executable, "-m", "animclip_jax.plan", *SMALL, *arguments]
     return subprocess.run(command, env=env, capture_output=True, text=True)
 

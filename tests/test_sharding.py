@@ -26,7 +26,7 @@ PARTS = ["1,1,1,1,none", "1,1,1,2,none", "1,1,1,4,none", "2,4,1,8,block"]
 
 
 def environment(devices: int, **more: str) -> dict[str, str]:
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
     return os.environ | {"XLA_FLAGS": flags} | more
 
 

@@ -84,7 +84,12 @@ def start(flags: list[str], workdir: Path) -> subprocess.Popen:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 0)]
+    ("number", "code"),
+    [
+        (signal.SIGKILL, -9),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+        (signal.SIGTERM, 0),
+    ],
 )
 def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(flags, straight, tmp_path, number, code):
     workdir = tmp_path / "run"
@@ -131,6 +136,7 @@ def test_a_run_says_when_it_is_finished_and_how_fast_it_was(straight):
         assert line["clips_per_second"] == pytest.approx(8 / line["step_seconds"])
 
 
+@pytest.mark.slow  # tests/test_sharding.py compares the gradients of one step
 def test_parts_of_a_batch_give_the_same_run(flags, straight, tmp_path):
     assert train.main([*flags, "--config.microbatch=2", f"--workdir={tmp_path / 'parts'}"]) == 0
     for step, loss in losses(straight).items():
@@ -200,6 +206,7 @@ def test_another_configuration_in_the_same_folder_is_refused(straight, flags, ca
     assert "seed: there 0, here 5" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_sweep_runs_each_arm_once(flags, tmp_path, capsys):
     sweep = [*flags, "--config.steps=2", "--sweep", f"--workdir={tmp_path}"]
     assert train.main(sweep) == 0

@@ -13,7 +13,8 @@ def test_eight_devices_find_what_one_does():
     here = Path(__file__).parent
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--rootdir={here.parents[1]}"]
     command = [sys.executable, "-m", "pytest", *options, *(str(here / name) for name in FILES)]
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=8"
+    environment = os.environ | {"XLA_FLAGS": flags}
     run = subprocess.run(
         command, cwd=here.parents[1], env=environment, capture_output=True, text=True, check=False
     )
