@@ -84,12 +84,14 @@ def test_the_page_has_a_program_a_format():
         assert f"| `{kind}` |" in PAGE
 
 
+@pytest.mark.slow
 def test_what_is_ours_is_blocked(elsewhere, exports):
     (elsewhere / "cheat.py").write_text("import animclip_jax\n")
     code, said = run("cheat.py", exports, elsewhere, OURS)
     assert code != 0 and "No module named 'animclip_jax'" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_runs_without_ours(name, elsewhere, exports):
     kind, others = PROGRAMS[name]
@@ -98,6 +100,7 @@ def test_a_program_runs_without_ours(name, elsewhere, exports):
     assert "[[" in said, "it prints a matrix"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_refuses_what_is_broken_by_name(name, elsewhere, exports, tmp_path):
     kind, others = PROGRAMS[name]

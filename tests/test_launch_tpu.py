@@ -168,19 +168,25 @@ def test_ends_when_the_command_never_finishes(cloud):
     assert (cloud.folder / "tries").read_text().count("\n") == 3
 
 
+# A test run in the background hands on that interrupts are ignored.
+HEEDS_INTERRUPTS = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 def test_attaches_to_what_runs(cloud):
     command = cloud.command(
         "echo begun; while [ ! -e $cloud/go-on ]; do sleep 0.1; done; touch $folder/finished"
     )
     first = subprocess.Popen(
-        [SCRIPT, *NEW, *command],
+        [sys.executable, "-c", HEEDS_INTERRUPTS, SCRIPT, *NEW, *command],
         env=cloud.env,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # A test run in the background hands on that interrupts are ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert first.stdout.readline() == "begun\n"
     os.killpg(first.pid, signal.SIGINT)

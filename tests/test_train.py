@@ -143,6 +143,7 @@ def test_parts_of_a_batch_give_the_same_run(flags, straight, tmp_path):
         assert losses(tmp_path / "parts")[step] == pytest.approx(loss, rel=1e-5), f"step {step}"
 
 
+@pytest.mark.slow
 def test_a_run_begins_with_anothers_weights_and_keeps_its_best_step(
     flags, straight, tmp_path, capsys
 ):

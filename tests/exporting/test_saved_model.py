@@ -9,6 +9,7 @@ from animclip_jax.exporting import example, saved_model
 from tests.exporting.models import ANY_BATCH, WHOLE, source
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not ANY_BATCH, reason="TensorFlow 2.21 can't read it from this JAX")
 def test_any_batch_size_and_length(tmp_path):
     export.export(source(), tmp_path / "out", "savedmodel")
@@ -47,6 +48,7 @@ def test_what_is_lacking_is_said_and_nothing_stays(module, tmp_path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_is_broken_is_named(tmp_path):
     export.export(source(), tmp_path / "out", "savedmodel", batch_size=2)
     path = tmp_path / "out" / "variables" / "variables.data-00000-of-00001"

@@ -138,7 +138,7 @@ def test_the_matching_loss_reaches_the_text_tower_or_not(train_text):
 
 
 @pytest.mark.parametrize("kind", INTERACTIONS)
-@pytest.mark.parametrize("fusion", [True, False])
+@pytest.mark.parametrize("fusion", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_first_step_moves_the_head_and_the_second_every_part(kind, fusion):
     model = retriever(dataclasses.replace(INTERACTIONS[kind], fusion=fusion))
     graphdef, state = nnx.split(model)
