@@ -15,7 +15,7 @@ import optax
 import pytest
 
 from animclip_jax import sharding, step
-from animclip_jax.planning import hlo
+from animclip_jax.planning import hlo, hlo_text
 from tests.sharded_step import BATCH, CLIP, CONFIG, FRAMES, LENGTH, NEGATIVES, RERANKER
 
 ONE = "1,1,1,0,none"  # data, fsdp, tensor, microbatch, remat
@@ -120,7 +120,7 @@ def program(out: Path, mesh: str) -> list[Collective]:
     found = []
     for one in hlo.collectives((out / f"{mesh}.txt").read_text()):
         name = re.search(r'op_name="([^"]*)"', one.rest)
-        groups = hlo.device_groups(one.rest)
+        groups = hlo_text.device_groups(one.rest)
         assert groups, one
         shapes = [array.dims for array in one.shape]
         op = one.opcode.removesuffix("-start")

@@ -1,18 +1,29 @@
 """What a compiled program costs a device, read from its HLO text, with loops counted in full.
 
-XLA's own cost analysis counts the body of a loop once, and layers are scanned. Formats: XLA's
-hlo_parser.cc and hlo_cost_analysis.cc.
+XLA's own cost analysis (hlo_cost_analysis.cc) counts the body of a loop once, and layers are
+scanned.
 """
 
 import dataclasses
 import functools
+import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
+
+from animclip_jax.planning.hlo_text import (
+    Array,
+    Instruction,
+    attribute,
+    branches,
+    device_group,
+    numbers,
+    parse,
+)
 
 # A float32 product at HIGHEST takes this many passes of bfloat16 products on a TPU.
 HIGHEST_PASSES = 6
@@ -23,29 +34,6 @@ FREE = frozenset(
     + ("while", "conditional", "call", "partition-id", "replica-id", "opt-barrier", "async-start")
 )
 SLICES = ("dynamic-slice", "slice", "gather")
-
-
-class Array(NamedTuple):
-    """One array of a shape; `in_hbm` is False for what is kept in a TPU's on-chip memory."""
-
-    dtype: str
-    dims: tuple[int, ...]
-    in_hbm: bool
-
-    @property
-    def bytes(self) -> int:
-        bits = 8 if self.dtype == "pred" else int((re.findall(r"\d+", self.dtype) or ["0"])[0])
-        return math.ceil(math.prod(self.dims) * bits / 8)
-
-
-class Instruction(NamedTuple):
-    """`%name = shape opcode(operands), rest`."""
-
-    name: str
-    shape: list[Array]
-    opcode: str
-    operands: list[str]
-    rest: str
 
 
 class Collective(NamedTuple):
@@ -87,21 +75,19 @@ def cost(text: str) -> Cost:
 
 def collectives(text: str) -> list[Instruction]:
     """Every collective that stands in an optimised module, those inside of loops once."""
+    module = _Module(text)
     return [
         instruction
-        for computation in _Module(text).computations.values()
+        for computation in module.computations.values()
         for instruction in computation
-        if instruction.opcode.removesuffix("-start") in COLLECTIVES
+        if _is_collective(instruction) and instruction.name not in module.continued
     ]
 
 
 class _Module:
     def __init__(self, text: str):
-        self.computations: dict[str, list[Instruction]] = {}
-        self.entry = ""
-        for name, is_entry, lines in _computations(text):
-            self.computations[name] = [i for i in map(_instruction, lines) if i is not None]
-            self.entry = name if is_entry else self.entry
+        self.computations, self.entry = parse(text)
+        self.continued = _continued(self.computations.values())
         self.cost_of = functools.cache(self._cost_of)
 
     def cost_of_entry(self) -> Cost:
@@ -123,8 +109,8 @@ class _Module:
             flops = (_dot_flops if opcode == "dot" else _convolution_flops)(instruction, shapes)
             total.flops += flops
             total.passes += flops * (HIGHEST_PASSES if "highest" in rest else 1)
-        kind = opcode.removesuffix("-start")
-        if kind in COLLECTIVES:
+        if _is_collective(instruction) and instruction.name not in self.continued:
+            kind = opcode.removesuffix("-start")
             sizes = [sum(a.bytes for a in shapes[name]) for name in instruction.operands]
             result = instruction.shape[-1:] if opcode.endswith("-start") else instruction.shape
             key = Collective(kind, device_group(rest))
@@ -133,10 +119,10 @@ class _Module:
         if opcode == "while":
             rounds = self._rounds(instruction)
             total.unknown_loops += rounds is None
-            total.add(self.cost_of(_attribute(rest, "body"), is_fused), rounds or 1)
+            total.add(self.cost_of(attribute(rest, "body"), is_fused), rounds or 1)
         elif opcode == "conditional":
-            branches = [self.cost_of(branch, is_fused) for branch in _branches(rest)]
-            total.add(max(branches, key=lambda c: (c.flops, c.bytes)))
+            costs = [self.cost_of(branch, is_fused) for branch in branches(rest)]
+            total.add(max(costs, key=lambda c: (c.flops, c.bytes)))
         elif (called := re.search(r"\b(?:calls|to_apply)=%?([\w.-]+)", rest)) and (
             opcode in ("fusion", "call", "async-start", "custom-call")
         ):
@@ -148,7 +134,7 @@ class _Module:
         if known := re.search(r'"?known_trip_count"?:\{"n":"(\d+)"', loop.rest):
             return int(known[1])
         # As JAX writes a scan: from 0, by 1, while less than a constant.
-        condition = {i.name: i for i in self.computations[_attribute(loop.rest, "condition")]}
+        condition = {i.name: i for i in self.computations[attribute(loop.rest, "condition")]}
         test = list(condition.values())[-1]
         if test.opcode != "compare" or "direction=LT" not in test.rest:
             return None
@@ -160,7 +146,7 @@ class _Module:
         opcode, operands = instruction.opcode, instruction.operands
         inside: list[Instruction] = []
         if opcode == "fusion":
-            inside = self.computations[_attribute(instruction.rest, "calls")]
+            inside = self.computations[attribute(instruction.rest, "calls")]
         elif opcode in (*SLICES, "dynamic-update-slice"):  # as a fusion of its own
             inside = [
                 *(
@@ -173,22 +159,60 @@ class _Module:
         for number, name in enumerate(operands):
             arrays = [a for a in shapes[name] if a.in_hbm]
             if arrays:
-                part = _read_of_parameter(inside, number) if inside else None
+                part = _read_of_parameter(inside, number, self.continued) if inside else None
                 read += sum(a.bytes for a in arrays) if part is None else part
         if opcode.endswith("-start"):  # (operands, results, context), or the result alone
             written = instruction.shape[:1] if opcode == "copy-start" else instruction.shape[1:2]
         else:
             written = instruction.shape
+        if opcode == "fusion":
+            written = _written_by_fusion(inside, written, self.continued)
         updated = _update_of_root(inside) if inside else None
         return read + (sum(a.bytes for a in written if a.in_hbm) if updated is None else updated)
 
 
-def _read_of_parameter(inside: list[Instruction], number: int) -> int | None:
+def _is_collective(instruction: Instruction) -> bool:
+    return instruction.opcode.removesuffix("-start") in COLLECTIVES
+
+
+def _continued(computations: Iterable[list[Instruction]]) -> set[str]:
+    """Names of collectives that go on with one that stands before them.
+
+    The TPU compiler sends a large array while other kernels compute: each kernel of a chain has an
+    instruction that looks like the whole.
+    """
+    seen, found = set(), set()
+    for instruction in itertools.chain.from_iterable(computations):
+        chain = re.search(r'channel_id=(\d+).*\bchain_id="(\d+)"', instruction.rest)
+        if chain and _is_collective(instruction):
+            if chain.groups() in seen:
+                found.add(instruction.name)
+            seen.add(chain.groups())
+    return found
+
+
+def _written_by_fusion(
+    inside: list[Instruction], written: list[Array], continued: set[str]
+) -> list[Array]:
+    """What of a fusion's results it writes: not what it hands on, nor what a chain has sent."""
+    root = inside[-1]
+    if root.opcode == "custom-call" and continued & set(root.operands):
+        return []
+    if root.opcode != "tuple" or len(root.operands) != len(written):
+        return written
+    handed_on = continued | {i.name for i in inside if i.opcode == "parameter"}
+    pairs = zip(root.operands, written, strict=True)
+    return [array for name, array in pairs if name not in handed_on]
+
+
+def _read_of_parameter(inside: list[Instruction], number: int, continued: set[str]) -> int | None:
     """Bytes that a fusion reads of an operand of which it takes slices; None where it reads all."""
     (name,) = [i.name for i in inside if i.opcode == "parameter" and i.operands == [str(number)]]
     names, read = {name}, 0
     for instruction in inside:
         if not names & set(instruction.operands) or instruction.opcode == "parameter":
+            continue
+        if instruction.name in continued or _hands_on(instruction, inside, continued):
             continue
         if instruction.opcode == "bitcast":
             names.add(instruction.name)
@@ -203,6 +227,12 @@ def _read_of_parameter(inside: list[Instruction], number: int) -> int | None:
     return read
 
 
+def _hands_on(instruction: Instruction, inside: list[Instruction], continued: set[str]) -> bool:
+    """Whether it is a fusion's root and reads nothing of its operands."""
+    is_end = instruction.opcode == "custom-call" and continued & set(instruction.operands)
+    return instruction is inside[-1] and (instruction.opcode == "tuple" or bool(is_end))
+
+
 def _update_of_root(inside: list[Instruction]) -> int | None:
     """Bytes that a fusion writes which updates a part of its operand in place; None for others."""
     by_name, root = {i.name: i for i in inside}, inside[-1]
@@ -215,7 +245,7 @@ def _update_of_root(inside: list[Instruction]) -> int | None:
 
 def _dot_flops(dot: Instruction, shapes: dict) -> float:
     lhs = shapes[dot.operands[0]][0].dims
-    contracted = math.prod(lhs[i] for i in _numbers(dot.rest, "lhs_contracting_dims"))
+    contracted = math.prod(lhs[i] for i in numbers(dot.rest, "lhs_contracting_dims"))
     return 2.0 * math.prod(dot.shape[0].dims) * contracted
 
 
@@ -261,107 +291,3 @@ def _valid_positions(
     """How many of the pairs (output, window position) lie on an element of the lhs."""
     at = np.arange(out)[:, None] * stride + np.arange(size) * rhs_dilate - before
     return int(((at >= 0) & (at % lhs_dilate == 0) & (at // lhs_dilate < lhs)).sum())
-
-
-def device_group(rest: str) -> tuple[int, ...]:
-    """The devices that device 0 communicates with, itself included; () where that is not said."""
-    groups = device_groups(rest)
-    return next((group for group in groups if 0 in group), (0,) if groups else ())
-
-
-def device_groups(rest: str) -> list[tuple[int, ...]]:
-    """The groups of devices that communicate; none where that is not said."""
-    if found := re.search(r"replica_groups=\{\{(.*?)\}\}", rest):
-        return [tuple(map(int, group.split(","))) for group in found[1].split("},{")]
-    if found := re.search(r"replica_groups=(\[[\d,]+\])<=(\[[\d,]+\])(?:T\(([\d,]+)\))?", rest):
-        return [tuple(g) for g in _iota(found[2], found[3]).reshape(_ints(found[1])).tolist()]
-    if found := re.search(r"replica_groups=mesh\[(.*?)\](.*?) \{(.*?)\}", rest):
-        axes = [(name, int(size)) for name, size in re.findall(r"'(\w+)'=(\d+)", found[1])]
-        order = re.search(r"device_ids=\((\[[\d,]+\])(?:T\(([\d,]+)\))?\)", found[2])
-        sizes = tuple(size for _, size in axes)
-        devices = _iota(order[1], order[2]) if order else np.arange(math.prod(sizes))
-        inner = [i for i, (name, _) in enumerate(axes) if f"'{name}'" in found[3]]
-        ends = range(-len(inner), 0)
-        moved = np.moveaxis(devices.reshape(sizes), inner, list(ends))
-        return [tuple(g) for g in moved.reshape(-1, math.prod(sizes[i] for i in inner)).tolist()]
-    if found := re.search(r"source_target_pairs=\{\{(.*?)\}\}", rest):
-        return _connected(re.findall(r"(\d+),(\d+)", found[1]))
-    return []
-
-
-def _connected(pairs: Iterable[tuple[str, str]]) -> list[tuple[int, ...]]:
-    groups: list[set[int]] = []
-    for pair in pairs:
-        joined = set(map(int, pair))
-        apart = [group for group in groups if not group & joined]
-        groups = [*apart, joined.union(*(group for group in groups if group & joined))]
-    return [tuple(sorted(group)) for group in groups]
-
-
-def _iota(dims: str, permutation: str | None) -> np.ndarray:
-    devices = np.arange(math.prod(_ints(dims))).reshape(_ints(dims))
-    return devices.transpose(_ints(permutation)) if permutation else devices
-
-
-def _ints(text: str) -> tuple[int, ...]:
-    return tuple(map(int, text.strip("[]").split(",")))
-
-
-def _numbers(rest: str, name: str) -> tuple[int, ...]:
-    found = re.search(rf"{name}=\{{([\d,]*)\}}", rest)
-    return tuple(map(int, found[1].split(","))) if found and found[1] else ()
-
-
-def _attribute(rest: str, name: str) -> str:
-    found = re.search(rf"\b{name}=%?([\w.-]+)", rest)
-    assert found is not None, (name, rest)
-    return found[1]
-
-
-def _branches(rest: str) -> list[str]:
-    if found := re.search(r"branch_computations=\{(.*?)\}", rest):
-        return [name.strip().lstrip("%") for name in found[1].split(",")]
-    return [_attribute(rest, "true_computation"), _attribute(rest, "false_computation")]
-
-
-def _computations(text: str) -> Iterator[tuple[str, bool, list[str]]]:
-    name, is_entry = "", False
-    lines: list[str] = []
-    for line in text.splitlines():
-        if (start := re.match(r"(ENTRY )?%?([\w.-]+) .*\{$", line)) and " = " not in line[:80]:
-            name, is_entry, lines = start[2], bool(start[1]), []
-        elif line.startswith("}") and name:
-            yield name, is_entry, sorted(lines, key=lambda line: "ROOT " in line[:12])
-            name = ""
-        elif name:
-            lines.append(line)
-
-
-def _instruction(line: str) -> Instruction | None:
-    found = re.match(r"\s*(?:ROOT )?%?([\w.-]+) = (.*)", line)
-    if found is None:
-        return None
-    shape, after = _until_closed(found[2]) if found[2][0] == "(" else found[2].split(" ", 1)
-    opcode, inside = after.strip().split("(", 1)
-    operands, rest = _until_closed("(" + inside)
-    names = re.findall(r"%([\w.-]+)", operands)
-    if opcode in ("parameter", "constant"):
-        names = [operands.strip("()")]
-    return Instruction(found[1], _arrays(shape), opcode, names, rest)
-
-
-def _until_closed(text: str) -> tuple[str, str]:
-    depth = 0
-    for end, character in enumerate(text):
-        depth += (character == "(") - (character == ")")
-        if depth == 0:
-            return text[: end + 1], text[end + 1 :]
-    raise ValueError(f"not HLO: {text[:200]}")
-
-
-def _arrays(shape: str) -> list[Array]:
-    found = re.findall(r"([a-z]\w*)\[([\d,]*)\](\{[^}]*\})?", shape)
-    return [
-        Array(dtype, tuple(map(int, filter(None, dims.split(",")))), "S(" not in layout)
-        for dtype, dims, layout in found
-    ]
