@@ -6,7 +6,7 @@ Axes: `data` splits the batch; `fsdp` splits the batch and, by size, parameters 
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -104,6 +104,15 @@ def gather_unscanned(mesh: Mesh, params: dict) -> dict:
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """Batches are split along their first axis over `data` and `fsdp`."""
     return NamedSharding(mesh, PartitionSpec(BATCH))
+
+
+def on_each(mesh: Mesh, function: Callable[[Any], Any], batch: Any) -> Any:
+    """Inside a jitted function: `function` of each device's rows of a batch, [B, ...] -> [B, ...].
+
+    Nothing crosses, and loops and branches inside go as often as a device's own rows want.
+    """
+    spread = PartitionSpec(BATCH)
+    return jax.shard_map(function, mesh=mesh, in_specs=(spread,), out_specs=spread)(batch)
 
 
 def take_rows(mesh: Mesh, arrays: Any, rows: jax.Array) -> Any:

@@ -101,8 +101,10 @@ def encode(
     whole batch, and the loss and gradients that it has without parts.
     """
 
+    film = functools.partial(clips, image_size=image_size)
+
     def encoded(part: dict[str, Any]) -> tuple[TextFeatures, VideoFeatures]:
-        frames = clips(part, image_size)
+        frames = sharding.on_each(mesh, film, part)
         return model.encode_text(part["tokens"]), model.encode_video(frames)
 
     if not microbatch:

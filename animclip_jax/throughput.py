@@ -12,7 +12,10 @@ from animclip_jax.models.retriever import Retriever, RetrieverConfig, TextFeatur
 
 
 def product_flops(function: Callable, *shapes: Any) -> int:
-    """FLOPs of the matrix products of a function, those inside scans as often as they run."""
+    """FLOPs of the matrix products of a function, those inside scans as often as they run.
+
+    Loops whose rounds the data decides are counted as one round.
+    """
     return _count(jax.make_jaxpr(function)(*shapes).jaxpr)
 
 
@@ -54,6 +57,15 @@ def _count(jaxpr: Any) -> int:
         ]
         if equation.primitive.name == "cond":
             total += max(inner)
+        elif equation.primitive.name == "shard_map":
+            total += sum(inner) * _parts(equation)
         else:
             total += sum(inner) * equation.params.get("length", 1)
     return total
+
+
+def _parts(shard_map: Any) -> int:
+    """In how many parts devices share the operand that is split most."""
+    whole = [variable.aval.size for variable in shard_map.invars]
+    part = [variable.aval.size for variable in shard_map.params["jaxpr"].invars]
+    return max(all_ // one for all_, one in zip(whole, part, strict=True))

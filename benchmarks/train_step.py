@@ -17,6 +17,7 @@ import argparse
 import functools
 import importlib.util
 import json
+import math
 import os
 import platform
 import shutil
@@ -58,7 +59,7 @@ def configuration(preset: str, clips: int, is_peers_work: bool = False) -> Confi
 
 
 def example_batch(config: ConfigDict) -> dict[str, Any]:
-    """A batch of noise, filmed through windows of which every one is rolled a little."""
+    """A batch of noise; as many clips are rolled as pretraining rolls."""
     rng = np.random.default_rng(0)
     batch = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), program.batch_shapes(config))
     for name in ("canvas", "frames"):
@@ -67,9 +68,11 @@ def example_batch(config: ConfigDict) -> dict[str, Any]:
     if "plan" in batch:
         plan = batch["plan"]
         window = np.float32([0.1, 0.1, 0.9, 0.9])
+        rolled = math.ceil(config.animation.roll.probability * config.batch_size)
+        is_rolled = np.arange(config.batch_size) < rolled
         batch["plan"] = plan._replace(
             boxes=window + rng.uniform(-0.05, 0.05, plan.boxes.shape).astype(np.float32),
-            shear=plan.shear + np.float32(0.02),
+            shear=plan.shear + np.float32(0.02) * is_rolled[:, None, None],
             at=plan.at + config.animation.num_frames,  # no transition
             gain=plan.gain + np.float32(1),
             extent=plan.extent + np.float32(1),

@@ -7,12 +7,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Before anything imports JAX, and inherited by the processes that tests start. Each xdist worker
-# has a cache of its own: JAX writes entries in place, and another process would read half of one.
+# Before anything imports JAX, and inherited by the processes that tests start, which compile the
+# same programs. JAX writes entries in place: who reads half of one compiles the program again.
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["JAX_COMPILATION_CACHE_DIR"] = str(
-    ROOT / ".pytest_cache" / "jax" / os.environ.get("PYTEST_XDIST_WORKER", "main")
-)
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "jax")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 # Programs of tests are compiled more often than run: machine code that is not optimized takes a
 # quarter less of the CPU. What JAX and XLA make of a program before that is the same.

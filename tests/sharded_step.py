@@ -55,9 +55,11 @@ def batch(seed: int = 0) -> dict:
     tokens = random.integers(1, 98, (BATCH, LENGTH)).astype(np.int32)
     tokens[:, 0], tokens[:, 5], tokens[:, 6:] = 98, 99, 0
     windows = np.float32([0.1, 0.2, 0.8, 0.9]) + random.uniform(-0.1, 0.1, (BATCH, FRAMES, 4))
+    plan = upright(windows.astype(np.float32))
+    plan.shear[[1, 6, 7, 15]] = 0.05  # devices have one, two or no clips that are rolled
     return {
         "canvas": random.integers(0, 255, (BATCH, 40, 40, 3), dtype=np.uint8),
-        "plan": upright(windows.astype(np.float32)),
+        "plan": plan,
         "tokens": tokens,
         "index": np.arange(BATCH, dtype=np.int32),
     }

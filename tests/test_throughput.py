@@ -25,6 +25,19 @@ def test_products_are_counted_with_their_repetitions():
     assert throughput.product_flops(either, X, W) == one
 
 
+def test_products_of_all_devices_are_counted():
+    mesh = jax.sharding.AbstractMesh((4, 2), ("data", "tensor"))
+    rows = jax.sharding.PartitionSpec("data")
+    everywhere = jax.sharding.PartitionSpec()
+
+    def on_each(x, w):
+        return jax.shard_map(jnp.matmul, mesh=mesh, in_specs=(rows, everywhere), out_specs=rows)(
+            x, w
+        )
+
+    assert throughput.product_flops(on_each, X, W) == throughput.product_flops(jnp.matmul, X, W)
+
+
 def test_a_pair_costs_what_its_layers_do():
     clip, reranker = CONFIG.clip, CONFIG.reranker
     L, M = 7, CONFIG.num_frames * (1 + reranker.pooled_grid**2)

@@ -1,13 +1,13 @@
 """ShotPlan -> frames, on the device: two small matrix products a frame.
 
 A rolled window is upright in a sheared canvas: its columns, and then the rows of what the first
-product made of them, are shifted along themselves before each product. Where no window of a batch
-is rolled, nothing is shifted. All coordinates are float32, whatever the model computes in.
+product made of them, are shifted along themselves before each product. That costs many times the
+products, so it is done for the clips that are rolled alone, one after the other. All coordinates
+are float32, whatever the model computes in.
 
 Dimensions: B clips, T frames, V windows, S canvas pixels, O frame pixels.
 """
 
-import functools
 import math
 from typing import Any
 
@@ -73,8 +73,7 @@ def render(canvas: jax.Array, plan: ShotPlan, image_size: int) -> jax.Array:
       float32 [B, T, O, O, 3] in [0, 1].
     """
     pixels = edge_repeated(canvas, plan.extent).astype(jnp.float32) / 255.0
-    rolled, upright = (functools.partial(f, image_size=image_size) for f in (_rolled, _upright))
-    views = jax.lax.cond(jnp.any(plan.shear != 0.0), rolled, upright, pixels, plan)
+    views = _roll(_upright(pixels, plan, image_size), pixels, plan)
     num_frames = plan.gain.shape[1]
     frames = _mix(views[:, :num_frames], views[:, num_frames:], plan)
     frames = plan.gain[..., None, None, None] * frames + plan.offset[..., None, None, None]
@@ -102,58 +101,69 @@ def clips(batch: dict[str, Any], image_size: int) -> jax.Array:
     return render(batch["canvas"], batch["plan"], image_size)
 
 
-def _weights(plan: ShotPlan, shape: tuple[int, ...], image_size: int) -> tuple[jax.Array, ...]:
-    """Of the rows [..., V, O, S] and of the columns, of a canvas of that shape [B, S, S, 3]."""
+def _weights(plan: ShotPlan, size: tuple[int, ...], image_size: int) -> tuple[jax.Array, ...]:
+    """Of the rows [..., V, O, S] and of the columns, of a canvas of that height and width."""
     y0, x0, y1, x1 = (plan.boxes[..., i] for i in range(4))
     down, right = (plan.shear[..., i] for i in range(2))
     # Where the window is rolled, its middle column is longer than its sides are high.
     longer = -0.5 * down * right / (x1 - x0)
     smears = [plan.smear[..., i] for i in range(4)]
     rows = axis_weights(
-        y0 - longer, y1 + longer, shape[1], image_size, plan.blur, smears[0], smears[2]
+        y0 - longer, y1 + longer, size[0], image_size, plan.blur, smears[0], smears[2]
     )
-    columns = axis_weights(x0, x1, shape[2], image_size, plan.blur, smears[1], smears[3])
+    columns = axis_weights(x0, x1, size[1], image_size, plan.blur, smears[1], smears[3])
     return rows, columns
 
 
 def _upright(pixels: jax.Array, plan: ShotPlan, image_size: int) -> jax.Array:
     """Every window of float32 [B, S, S, 3] as an upright one: [B, V, O, O, 3]."""
-    rows_BVOS, columns_BVOS = _weights(plan, pixels.shape, image_size)
+    rows_BVOS, columns_BVOS = _weights(plan, pixels.shape[1:3], image_size)
     tall = jnp.einsum("bvos,bsxc->bvoxc", rows_BVOS, pixels, precision=HIGHEST)
     return jnp.einsum("bvpx,bvoxc->bvopc", columns_BVOS, tall, precision=HIGHEST)
 
 
+def _roll(views: jax.Array, pixels: jax.Array, plan: ShotPlan) -> jax.Array:
+    """Films the clips that have rolled windows once more: views [B, V, O, O, 3], others as given.
+
+    As many rounds as there are such clips: what one needs at a time stays small, too.
+    """
+    is_rolled = jnp.any(plan.shear != 0.0, axis=(1, 2))
+    rolled_first = jnp.argsort(~is_rolled, stable=True)
+
+    def film(number: jax.Array, views: jax.Array) -> jax.Array:
+        clip = rolled_first[number]
+        pixels_SSC, windows = jax.tree.map(lambda x: jnp.asarray(x)[clip], (pixels, plan))
+        return views.at[clip].set(_rolled(pixels_SSC, windows, views.shape[-2]))
+
+    return jax.lax.fori_loop(0, jnp.sum(is_rolled), film, views)
+
+
 def _rolled(pixels: jax.Array, plan: ShotPlan, image_size: int) -> jax.Array:
-    """As `_upright`, with the shears; one window of each clip at a time, for memory's sake."""
-    height, width = pixels.shape[1:3]
-
-    def view(window: ShotPlan) -> jax.Array:
-        rows, columns = _weights(window, pixels.shape, image_size)
-        box, (down, right) = window.boxes, (window.shear[:, i] for i in range(2))
-        middle = 0.5 * (box[:, 1] + box[:, 3])
-        slope = down / (box[:, 3] - box[:, 1])
-        x = (jnp.arange(width, dtype=jnp.float32) + 0.5) / width
-        sheared = shift_lines(pixels, slope[:, None] * (x - middle[:, None]) * height)
-        tall = jnp.einsum("bos,bsxc->boxc", rows, sheared, precision=HIGHEST)
-        v = (jnp.arange(image_size, dtype=jnp.float32) + 0.5) / image_size - 0.5
-        lines = jnp.swapaxes(tall, 1, 2)
-        sheared = shift_lines(lines, right[:, None] * v * width)
-        return jnp.einsum("bpx,bxoc->bopc", columns, sheared, precision=HIGHEST)
-
-    names = ("boxes", "shear", "blur", "smear")
-    by_window = {name: jnp.moveaxis(getattr(plan, name), 1, 0) for name in names}
-    views = jax.lax.map(lambda one: view(plan._replace(**one)), by_window)
-    return jnp.moveaxis(views, 0, 1)
+    """The windows of one clip, float32 [S, S, 3], with their shears: [V, O, O, 3]."""
+    height, width = pixels.shape[:2]
+    rows_VOS, columns_VOS = _weights(plan, (height, width), image_size)
+    box, (down, right) = plan.boxes, (plan.shear[:, i] for i in range(2))
+    middle = 0.5 * (box[:, 1] + box[:, 3])
+    slope = down / (box[:, 3] - box[:, 1])
+    x = (jnp.arange(width, dtype=jnp.float32) + 0.5) / width
+    sheared = shift_lines(
+        jnp.broadcast_to(pixels, (len(box), *pixels.shape)),
+        slope[:, None] * (x - middle[:, None]) * height,
+    )
+    tall = jnp.einsum("vos,vsxc->voxc", rows_VOS, sheared, precision=HIGHEST)
+    v = (jnp.arange(image_size, dtype=jnp.float32) + 0.5) / image_size - 0.5
+    sheared = shift_lines(jnp.swapaxes(tall, 1, 2), right[:, None] * v * width)
+    return jnp.einsum("vpx,vxoc->vopc", columns_VOS, sheared, precision=HIGHEST)
 
 
 def shift_lines(pixels: jax.Array, shift: jax.Array) -> jax.Array:
     """Moves each column up by its own number of pixels, between pixels linearly.
 
     Args:
-      pixels: float32 [B, Y, X, 3]. shift: float32 [B, X].
+      pixels: float32 [V, Y, X, 3]. shift: float32 [V, X].
 
     Returns:
-      [B, Y, X, 3]: pixels[b, y + shift[b, x], x], and the edge where that is outside.
+      [V, Y, X, 3]: pixels[v, y + shift[v, x], x], and the edge where that is outside.
     """
     whole = jnp.floor(shift).astype(jnp.int32)
     part = shift - whole
@@ -167,13 +177,13 @@ def shift_lines(pixels: jax.Array, shift: jax.Array) -> jax.Array:
 
 
 def _last(pixels: jax.Array, whole: jax.Array) -> jax.Array:
-    """The row that moving up by `whole` brings to the bottom: [B, 1, X, 3]."""
+    """The row that moving up by `whole` brings to the bottom: [V, 1, X, 3]."""
     row = jnp.clip(pixels.shape[1] - 1 + whole, 0, pixels.shape[1] - 1)
     return jnp.take_along_axis(pixels, row[:, None, :, None], axis=1)
 
 
 def _move_by_gather(pixels: jax.Array, whole: jax.Array) -> jax.Array:
-    """pixels[b, y + whole[b, x], x], and the edge where that is outside."""
+    """pixels[v, y + whole[v, x], x], and the edge where that is outside."""
     rows = pixels.shape[1]
     at = jnp.clip(jnp.arange(rows)[None, :, None] + whole[:, None, :], 0, rows - 1)
     return jnp.take_along_axis(pixels, at[..., None], axis=1)

@@ -130,14 +130,21 @@ def test_a_rolled_window_sees_what_is_there(angle: float, jit: bool) -> None:
     np.testing.assert_allclose(frame, wave_at(y / 200, x / 300), atol=0.012)
 
 
-def test_an_upright_clip_is_the_same_beside_a_rolled_one():
-    canvas = picture(96)
-    alone = film(canvas, [[0.1, 0.2, 0.83, 0.71]], 40)[0]
-    plan = upright(np.float32([[[0.1, 0.2, 0.83, 0.71]]] * 2))
-    shear = np.zeros((2, 1, 2), np.float32)
-    shear[1] = 0.05
-    both = render(jnp.asarray(np.stack([canvas] * 2)), plan._replace(shear=shear), 40)
-    np.testing.assert_allclose(both[0, 0], alone, atol=1e-6)
+def test_each_clip_is_as_if_it_were_alone_rolled_or_not():
+    canvases = np.stack([picture(48, seed) for seed in range(5)])
+    plan = upright(np.tile(np.float32([[0.2, 0.2, 0.7, 0.8], [0.3, 0.25, 0.8, 0.85]]), (5, 1, 1)))
+    plan.shear[1, 1] = 0.05  # of two windows one
+    plan.shear[2] = -0.08
+    plan.shear[4] = [0.1, 0.02]
+    film = jax.jit(render, static_argnums=2)
+    together = film(jnp.asarray(canvases), plan, 20)
+    for clip in range(5):
+        one = jax.tree.map(lambda x, clip=clip: x[clip : clip + 1], plan)
+        alone = film(jnp.asarray(canvases[clip : clip + 1]), one, 20)[0]
+        np.testing.assert_allclose(together[clip], alone, atol=1e-6)
+    level = film(jnp.asarray(canvases), plan._replace(shear=np.zeros_like(plan.shear)), 20)
+    changed = np.abs(together - level).max(axis=(2, 3, 4)) > 0.05
+    np.testing.assert_array_equal(changed, (plan.shear != 0).any(-1))
 
 
 def test_lines_move_by_whole_pixels_exactly_and_alike_on_every_platform():
