@@ -26,7 +26,9 @@ def test_products_are_counted_with_their_repetitions():
 
 
 def test_products_of_all_devices_are_counted():
-    mesh = jax.sharding.AbstractMesh((4, 2), ("data", "tensor"))
+    mesh = jax.sharding.AbstractMesh(
+        (4, 2), ("data", "tensor"), axis_types=(jax.sharding.AxisType.Auto,) * 2
+    )
     rows = jax.sharding.PartitionSpec("data")
     everywhere = jax.sharding.PartitionSpec()
 

@@ -22,7 +22,8 @@ Settings = dict[str, Any]
 def candidates(config: ConfigDict, chips: int) -> list[Settings]:
     """Settings to try, those with the least work a step first.
 
-    Among equal ones parameters whole on every chip come first, then few parts.
+    Among equal ones few parts come first, for each reads all parameters once more; then parameters
+    whole on every chip.
     """
     found = []
     rows = config.batch_size // chips  # a part needs one of every chip
@@ -31,7 +32,7 @@ def candidates(config: ConfigDict, chips: int) -> list[Settings]:
         work = 1 + EXTRA_OF_REMAT[remat] + (EXTRA_OF_MICROBATCH if count > 1 else 0)
         microbatch = 0 if count == 1 else config.batch_size // count
         settings = {"model.remat": remat, "mesh.fsdp": fsdp, "microbatch": microbatch}
-        found.append((work, fsdp, count, settings))
+        found.append((work, count, fsdp, settings))
     found.sort(key=lambda one: one[:3])
     return [settings for *_, settings in found]
 

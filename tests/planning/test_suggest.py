@@ -60,7 +60,7 @@ def test_what_stores_too_much_is_not_compiled(search):
     best, tried = search(
         lambda remat, fsdp, parts: 17 if parts < 8 else 15, {"none": 10, "dots": 4}
     )
-    assert tried == [("block", 1, 0), ("none", 1, 16)]
+    assert tried == [("block", 1, 0), ("block", 8, 0), ("none", 1, 16)]
     assert best == ("none", 1, 16)
 
 
