@@ -185,6 +185,9 @@ def _dataset(recipe: _Recipe, table: np.ndarray, start_step: int) -> tf.data.Dat
     dataset = dataset.map(_film(recipe), num_parallel_calls=FILMED_AT_ONCE)
     options = tf.data.Options()
     options.deterministic = True
+    # There is nothing to tune, and the thread that does it can keep an iterator from closing for as
+    # long as it sleeps: up to a minute.
+    options.autotune.enabled = False
     shapes = {name: spec.shape for name, spec in dataset.element_spec.items()}
     if "canvas" in shapes:
         shapes["canvas"] = [recipe.canvas_size, recipe.canvas_size, 3]

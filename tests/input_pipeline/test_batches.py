@@ -166,6 +166,12 @@ def test_threads_change_nothing(examples: Examples, monkeypatch: pytest.MonkeyPa
         assert same(several, train(examples))
 
 
+def test_no_thread_that_tunes_can_keep_a_run_from_ending(examples: Examples) -> None:
+    recipe = batches._Recipe(examples, ANIMATION, 64, 4, 0, 1, range(4), False)
+    made = batches._dataset(recipe, np.arange(len(examples.ids)), 0)
+    assert made.options().autotune.enabled is False
+
+
 def test_another_seed_is_another_run(examples: Examples) -> None:
     ours, theirs = train(examples, steps=3), train(examples, steps=3, seed=2)
     order = [[batch["index"] for batch in run] for run in (ours, theirs)]
