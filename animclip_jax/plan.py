@@ -49,6 +49,8 @@ def _plan(config: ConfigDict, topology: str | None, wants_best: bool, file: str 
     if topology:
         # Nothing runs: the devices here, which may be at work, are left alone.
         jax.config.update("jax_platforms", "cpu")
+        # What a cache keeps of a program can't be read without the chips.
+        jax.config.update("jax_enable_compilation_cache", False)
         devices = program.tpu_devices(topology)
     else:
         devices = jax.devices()
