@@ -1,7 +1,7 @@
 """Several seeds of one experiment -> a table in docs/RESULTS.md, and a plot beside it.
 
     python -m benchmarks.evidence NAME SWEEP [SWEEP ...] --base ARM [--against ARM=BASE ...]
-        [--arms ARM ...] [--write] [--machine TEXT]
+        [--gains ARM=OTHER ...] [--arms ARM ...] [--write] [--machine TEXT]
 
 Each SWEEP is the folder of one `animclip train --sweep`, of a seed of its own. With --write the
 table takes the place of what stands between `<!-- evidence: NAME -->` and `<!-- end -->` in
@@ -15,8 +15,11 @@ does not fill the tails of a distribution, so interval and p are Student's t, wi
 of freedom as the seeds' share in the variance leaves it (Satterthwaite 1946).
 """
 
+from __future__ import annotations
+
 import argparse
 import datetime
+import itertools
 import os
 import platform
 import re
@@ -24,6 +27,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -34,7 +38,7 @@ from benchmarks.evidence_plot import plot
 from benchmarks.evidence_rows import SIGNIFICANT, Difference, Row
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-MEASURES = ("R@1", "R@10")
+MEASURES = {"R@1": 1, "R@10": 10}
 STAGES = ("coarse", "reranked")
 
 # Runs of each arm, in the order of the seeds.
@@ -95,54 +99,65 @@ def _check(arms: Arms) -> None:
                 )
 
 
-def compare(arms: Arms, base: str, against: dict[str, str]) -> list[Row]:
-    """Rows by direction, arm and stage.
+def compare(
+    arms: Arms, base: str, against: dict[str, str], gains: Sequence[tuple[str, str]] = ()
+) -> list[Row]:
+    """Rows by direction, arm and stage, those of gains last.
 
     Args:
       base: the arm that others are compared with. against: arms that are with another, and which.
+      gains: pairs of arms of which one's gain on its base is compared with the other's on its own.
 
     Raises:
       ValueError: an arm that is named is not there.
     """
-    for name in (base, *against, *against.values()):
+    bases = {name: against.get(name, base) for name in arms}
+    for name in (base, *against, *against.values(), *itertools.chain(*gains)):
         if name not in arms:
             raise ValueError(f"no arm {name!r}: there are {', '.join(arms)}")
     rows = []
     for direction in results.DIRECTIONS:
         scores = {stage: _scores(arms, direction, stage) for stage in STAGES}
-        for number, name in enumerate(arms):
-            theirs = against.get(name, base)
-            for stage in STAGES:
-                observed, drawn = scores[stage]
-                other = list(arms).index(theirs)
-                values = {m: observed[number, :, k] for k, m in enumerate(MEASURES)}
-                gains = {
-                    measure: difference(
-                        observed[number, :, k] - observed[other, :, k],
-                        drawn[:, number, :, k] - drawn[:, other, :, k],
-                    )
-                    for k, measure in enumerate(MEASURES)
-                }
-                rows.append(Row(name, theirs, direction, stage, values, gains))
+        for name, theirs in bases.items():
+            for stage, of in scores.items():
+                rows.append(_row(name, theirs, direction, stage, of[name], of[theirs]))
+        for name, theirs in gains:
+            said = [f"{arm} - {bases[arm]}" for arm in (name, theirs)]
+            for stage, of in scores.items():
+                gained = [of[arm].less(of[bases[arm]]) for arm in (name, theirs)]
+                row = _row(*said, direction, stage, *gained)
+                rows.append(row._replace(is_of_gains=True))
     return rows
 
 
-def _scores(arms: Arms, direction: str, stage: str) -> tuple[np.ndarray, np.ndarray]:
-    """MEASURES of each run, float [A, S, M], and on bootstrap samples of the queries [B, A, S, M].
+class Scores(NamedTuple):
+    """MEASURES of an arm: by seed [S, M], and on bootstrap samples of the queries [B, S, M]."""
 
-    The queries drawn are the same for all runs.
-    """
+    observed: np.ndarray
+    drawn: np.ndarray
+
+    def less(self, other: Scores) -> Scores:
+        return Scores(self.observed - other.observed, self.drawn - other.drawn)
+
+
+def _row(arm: str, base: str, direction: str, stage: str, ours: Scores, theirs: Scores) -> Row:
+    values = {measure: ours.observed[:, k] for k, measure in enumerate(MEASURES)}
+    observed, drawn = ours.less(theirs)
+    gains = {m: difference(observed[:, k], drawn[:, :, k]) for k, m in enumerate(MEASURES)}
+    return Row(arm, base, direction, stage, values, gains)
+
+
+def _scores(arms: Arms, direction: str, stage: str) -> dict[str, Scores]:
+    """By arm; the queries drawn are the same for all runs."""
     columns = [run.ranks[f"{direction}/{stage}"] for of_arm in arms.values() for run in of_arm]
     first = next(iter(arms.values()))[0]
     by_text = direction == "text_to_video"
     cluster = first.ranks["owner"] if by_text else np.arange(first.results["num_videos"])
-    drawn = [
-        [[one[measure] for measure in MEASURES] for one in sample]
-        for sample in metrics.resampled(columns, cluster)
-    ]
+    drawn = metrics.resampled_recalls(columns, cluster, list(MEASURES.values()))
     whole = [[metrics.summary(ranks)[measure] for measure in MEASURES] for ranks in columns]
     shape = len(arms), -1, len(MEASURES)
-    return np.reshape(whole, shape), np.reshape(drawn, (len(drawn), *shape))
+    observed, drawn = np.reshape(whole, shape), drawn.reshape(len(drawn), *shape)
+    return {name: Scores(observed[i], drawn[:, i]) for i, name in enumerate(arms)}
 
 
 def difference(by_seed: np.ndarray, drawn: np.ndarray) -> Difference:
@@ -179,9 +194,10 @@ def table(rows: Sequence[Row], base: str) -> str:
             cells = [name, results.STAGES[row.stage]]
             for measure in MEASURES:
                 cells += [_mean(row.values[measure]), _gain(row, measure)]
+            raised = ""
             if row.stage == "coarse":
-                coarse[row.arm], raised = row.values["R@1"], ""
-            else:
+                coarse[row.arm] = row.values["R@1"]
+            elif not row.is_of_gains:
                 count = int(np.sum(row.values["R@1"] > coarse[row.arm]))
                 raised = f"{count} of {len(coarse[row.arm])} seeds"
             lines.append(f"| {' | '.join([*cells, raised])} |")
@@ -277,11 +293,13 @@ def replaced(page: str, name: str, content: str) -> str:
     return place.sub(lambda found: f"{found[1]}{content}\n{found[2]}", page)
 
 
-def _pairs(given: Sequence[str]) -> dict[str, str]:
+def _pairs(flag: str, given: Sequence[str]) -> list[tuple[str, str]]:
     pairs = [one.partition("=") for one in given]
-    if wrong := [one for one, (_, _, base) in zip(given, pairs, strict=True) if not base]:
-        raise ValueError(f"--against {wrong[0]}: wanted ARM=BASE")
-    return {arm: base for arm, _, base in pairs}
+    if wrong := [
+        one for one, (arm, _, other) in zip(given, pairs, strict=True) if not (arm and other)
+    ]:
+        raise ValueError(f"{flag} {wrong[0]}: wanted two arms, ARM=OTHER")
+    return [(arm, other) for arm, _, other in pairs]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -292,6 +310,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--base", required=True, metavar="ARM", help="what arms are compared with")
     pair = "an arm that is compared with another one than --base"
     parser.add_argument("--against", nargs="+", default=[], metavar="ARM=BASE", help=pair)
+    pair = "is what ARM gains on its base more than what OTHER gains on its own?"
+    parser.add_argument("--gains", nargs="+", default=[], metavar="ARM=OTHER", help=pair)
     parser.add_argument("--arms", nargs="+", default=[], metavar="ARM", help="these alone")
     parser.add_argument("--write", action="store_true", help="into docs/, in place")
     parser.add_argument("--machine", default=this_machine(), help="that trained, if not this one")
@@ -301,7 +321,8 @@ def main(argv: list[str] | None = None) -> int:
     page, picture = DOCS / "RESULTS.md", DOCS / "evidence" / f"{options.name}.png"
     try:
         arms = read(options.sweeps, options.arms)
-        rows = compare(arms, options.base, _pairs(options.against))
+        against = dict(_pairs("--against", options.against))
+        rows = compare(arms, options.base, against, _pairs("--gains", options.gains))
         head = heading(arms, command, options.machine)
         tables = f"{table(rows, options.base)}\n\n{k_table(arms)}"
         if not options.write:

@@ -21,7 +21,10 @@ class Difference(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One arm, direction and stage; by measure its values by seed, and what it gains on `base`."""
+    """One arm, direction and stage; by measure its values by seed, and what it gains on `base`.
+
+    Where it is of gains, `arm` and `base` are differences between two arms each, and so are values.
+    """
 
     arm: str
     base: str
@@ -29,3 +32,4 @@ class Row(NamedTuple):
     stage: str
     values: dict[str, np.ndarray]
     gains: dict[str, Difference]
+    is_of_gains: bool = False

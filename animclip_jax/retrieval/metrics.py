@@ -5,7 +5,7 @@ so that several captions a video (MSVD, VATEX, Flickr) are counted rightly in bo
 count against us: an item with the score of the right one stands before it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -110,13 +110,10 @@ def resampled(columns: list[np.ndarray], cluster: np.ndarray) -> Iterator[list[d
       columns: int [Q] each, of the same queries. cluster: as `intervals` has it.
     """
     cluster = np.unique(cluster, return_inverse=True)[1]
-    count = cluster.max() + 1
     orders = [np.argsort(ranks) for ranks in columns]
     prepared = [(ranks[by], cluster[by]) for ranks, by in zip(columns, orders, strict=True)]
     ends = [np.searchsorted(ranks, RECALLS, side="right") for ranks, _ in prepared]
-    random = np.random.default_rng(0)
-    for _ in range(RESAMPLES):
-        drawn = np.bincount(random.integers(count, size=count), minlength=count)
+    for drawn in _draws(cluster.max() + 1):
         sample = []
         for (ranks, clusters), end in zip(prepared, ends, strict=True):
             weight = drawn[clusters]
@@ -130,6 +127,32 @@ def resampled(columns: list[np.ndarray], cluster: np.ndarray) -> Iterator[list[d
             report["MnR"] = float(weight @ ranks / total)
             sample.append(report)
         yield sample
+
+
+def resampled_recalls(
+    columns: Sequence[np.ndarray], cluster: np.ndarray, most: Sequence[int]
+) -> np.ndarray:
+    """R@k on the same bootstrap samples as `resampled`, at once for many runs.
+
+    Args:
+      columns: int [Q] each, R of them. cluster: as `intervals` has it. most: the K values of k.
+
+    Returns:
+      float64 [B, R, K], in percent.
+    """
+    _, cluster, sizes = np.unique(cluster, return_inverse=True, return_counts=True)
+    hits = np.stack(columns)[:, :, None] <= np.asarray(most)  # [R, Q, K]
+    by_cluster = np.zeros((len(sizes), len(columns), len(most)))
+    np.add.at(by_cluster, cluster, hits.swapaxes(0, 1))
+    drawn = np.stack(list(_draws(len(sizes))))
+    return 100 * np.tensordot(drawn, by_cluster, 1) / (drawn @ sizes)[:, None, None]
+
+
+def _draws(count: int) -> Iterator[np.ndarray]:
+    """How often each of so many clusters is drawn, int [count] a bootstrap sample; always alike."""
+    random = np.random.default_rng(0)
+    for _ in range(RESAMPLES):
+        yield np.bincount(random.integers(count, size=count), minlength=count)
 
 
 def chance(right_counts: np.ndarray, num_items: int) -> dict[str, float]:

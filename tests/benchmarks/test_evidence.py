@@ -69,6 +69,27 @@ def test_a_known_difference_is_found_and_a_tie_is_one(sweeps):
     assert back.gains["R@1"].lower == pytest.approx(-gain.upper)
 
 
+def test_what_an_arm_gains_is_compared_with_what_another_gains(sweeps):
+    arms = evidence.read(sweeps)
+    rows = evidence.compare(arms, "still", {"same": "better"}, [("better", "same")])
+    of_gains = [row for row in rows if row.is_of_gains]
+    assert [(row.direction, row.stage) for row in of_gains] == [
+        (direction, stage) for direction in results.DIRECTIONS for stage in evidence.STAGES
+    ]
+    row = of_gains[1]
+    assert (row.arm, row.base) == ("better - still", "same - better")
+    np.testing.assert_allclose(row.values["R@1"], [100 * n / 512 for n in (50, 56, 62)])
+    gain = row.gains["R@1"]
+    assert gain.value == pytest.approx(2 * 100 * 56 / 512) and gain.is_significant
+    line = evidence.table(rows, "still").split("\n\n")[0].splitlines()[-1]
+    assert line.startswith(
+        "| better - still (less same - better) | re-ranked | 10.9 ± 1.2 | **+21.9"
+    )
+    assert line.endswith("|  |")
+    with pytest.raises(ValueError, match="no arm 'worse': there are better, still, same"):
+        evidence.compare(arms, "still", {}, [("better", "worse")])
+
+
 def test_pairing_finds_what_unpaired_intervals_would_not(sweeps):
     """5 queries of 512 by which one is always ahead, where R@1 alone is 3.7 points unsure."""
     gain = rows_of(sweeps)["better", "text_to_video", "coarse"].gains["R@1"]
@@ -138,7 +159,8 @@ def test_what_cannot_be_compared_is_refused(sweeps, run, capsys):
         return capsys.readouterr().err
 
     assert "no arm 'stil': there are better, still, same" in refused("--against", "same=stil")
-    assert "wanted ARM=BASE" in refused("--against", "same")
+    assert "--against same: wanted two arms, ARM=OTHER" in refused("--against", "same")
+    assert "--gains =still: wanted two arms" in refused("--gains", "=still")
     assert "arm 'worse' is missing: no" in refused("--arms", "still", "worse")
     (sweeps[1] / "better" / "results.json").rename(sweeps[1] / "elsewhere")
     assert f"arm 'better' is missing: no {sweeps[1] / 'better' / 'results.json'}" in refused()

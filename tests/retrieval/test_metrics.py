@@ -158,6 +158,16 @@ def test_a_sample_of_every_query_once_has_the_summary_of_the_ranks(count, monkey
     assert sample == pytest.approx(metrics.summary(ranks))
 
 
+def test_recalls_of_many_runs_are_of_the_same_samples():
+    random = np.random.default_rng(0)
+    columns = [random.integers(1, 60, size=90) for _ in range(3)]
+    cluster = random.integers(20, size=90)  # of unlike sizes
+    found = metrics.resampled_recalls(columns, cluster, (1, 10))
+    samples = metrics.resampled(columns, cluster)
+    one_by_one = [[[one["R@1"], one["R@10"]] for one in sample] for sample in samples]
+    np.testing.assert_allclose(found, one_by_one)
+
+
 def test_pairing_finds_what_two_intervals_hide():
     random = np.random.default_rng(0)
     theirs = np.where(random.random(1000) < 0.4, 1, 60)
