@@ -191,6 +191,8 @@ def table(rows: Sequence[Row], base: str) -> str:
         coarse: dict[str, np.ndarray] = {}
         for row in (row for row in rows if row.direction == direction):
             name = row.arm if row.base == base else f"{row.arm} (less {row.base})"
+            if row.is_of_gains:
+                name = f"({row.arm}) less ({row.base})"
             cells = [name, results.STAGES[row.stage]]
             for measure in MEASURES:
                 cells += [_mean(row.values[measure]), _gain(row, measure)]

@@ -25,27 +25,26 @@ ABOVE, BELOW, UNCLEAR = "#1a5fb4", "#c0461a", "#77767b"  # apart for the colour-
 def plot(rows: Sequence[Row], base: str, path: Path) -> None:
     """Writes a PNG: text to video, a panel a measure, an arm a line, its base at zero."""
     shown = [row for row in rows if row.direction == DIRECTION and row.arm != row.base]
-    arms = list(dict.fromkeys(row.arm for row in shown))
-    figure = matplotlib.figure.Figure((8.6, 1.3 + 0.42 * len(arms)), dpi=110, layout="constrained")
+    names = {(row.arm, row.base): _name(row, base) for row in shown}
+    lines = list(names)
+    figure = matplotlib.figure.Figure((8.6, 1.5 + 0.42 * len(lines)), dpi=110, layout="constrained")
     panels = figure.subplots(1, len(MEASURES), sharey=True)
     for axes, measure in zip(panels, MEASURES, strict=True):
         for row in shown:
-            _interval(axes, row, measure, len(arms) - 1 - arms.index(row.arm))
+            _interval(axes, row, measure, len(lines) - 1 - lines.index((row.arm, row.base)))
         axes.axvline(0, color="black", linewidth=0.8, zorder=0)
         reached = {row.stage: row.values[measure].mean() for row in rows if _is_base(row, base)}
         axes.set_title(f"Text to video, {measure}", loc="left", fontsize=10, weight="bold")
         axes.set_xlabel(
-            f"points more than {base}: coarse {reached['coarse']:.1f}, "
+            f"points more than {base}:\ncoarse {reached['coarse']:.1f}, "
             f"re-ranked {reached['reranked']:.1f}",
             fontsize=9,
         )
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(left=False, labelsize=9)
         axes.margins(x=0.16)
-    bases = {row.arm: row.base for row in shown}
-    names = [arm if bases[arm] == base else f"{arm}\nless {bases[arm]}" for arm in arms]
-    panels[0].set_yticks(range(len(arms) - 1, -1, -1), names)
-    panels[0].set_ylim(-0.6, len(arms) - 0.4)
+    panels[0].set_yticks(range(len(lines) - 1, -1, -1), list(names.values()))
+    panels[0].set_ylim(-0.6, len(lines) - 0.4)
     said = "95% intervals, paired by query and seed; grey: p ≥ 0.05"
     stages = ", ".join(word for _, _, word in STAGES.values())
     figure.supxlabel(f"{stages}.  {said}", fontsize=9, color="#3d3846")
@@ -56,6 +55,12 @@ def plot(rows: Sequence[Row], base: str, path: Path) -> None:
     temporary = path.with_name(f".{path.name}")  # whole or not at all
     few.save(temporary, format="PNG", optimize=True)
     temporary.replace(path)
+
+
+def _name(row: Row, base: str) -> str:
+    if row.is_of_gains:
+        return f"({row.arm})\nless ({row.base})"
+    return row.arm if row.base == base else f"{row.arm}\nless {row.base}"
 
 
 def _is_base(row: Row, base: str) -> bool:

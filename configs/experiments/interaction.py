@@ -9,9 +9,11 @@
         done
     done
     python -m benchmarks.evidence interaction runs/interaction/* --base coarse --write \\
-        --arms coarse fused fused-50 unfused unfused-50 tight \\
-        coarse-still tight-still coarse-repeat tight-repeat \\
-        --against tight-still=coarse-still tight-repeat=coarse-repeat
+        --arms coarse fused fused-50 unfused unfused-50 tight
+    python -m benchmarks.evidence premise runs/interaction/* --base coarse --write \\
+        --arms coarse tight coarse-still tight-still coarse-repeat tight-repeat \\
+        --against tight-still=coarse-still tight-repeat=coarse-repeat \\
+        --gains tight=tight-still tight=tight-repeat
 
 The quickstart's world and model, minutes an arm. Every arm has its coarse score beside the
 re-ranked one. The premise of the paper is the rows `tight`, re-ranked: matching by interaction (the

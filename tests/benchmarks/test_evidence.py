@@ -83,7 +83,7 @@ def test_what_an_arm_gains_is_compared_with_what_another_gains(sweeps):
     assert gain.value == pytest.approx(2 * 100 * 56 / 512) and gain.is_significant
     line = evidence.table(rows, "still").split("\n\n")[0].splitlines()[-1]
     assert line.startswith(
-        "| better - still (less same - better) | re-ranked | 10.9 ± 1.2 | **+21.9"
+        "| (better - still) less (same - better) | re-ranked | 10.9 ± 1.2 | **+21.9"
     )
     assert line.endswith("|  |")
     with pytest.raises(ValueError, match="no arm 'worse': there are better, still, same"):
@@ -229,6 +229,10 @@ def test_the_page_and_the_picture(sweeps, tmp_path, monkeypatch, capsys):
     for colour in ((255, 255, 255), (0x1A, 0x5F, 0xB4)):  # the ground, and what is above
         assert (np.abs(pixels - colour).max(axis=-1) < 8).any()
     assert evidence.main(command) == 0 and page.read_text() == written
+    assert evidence.main([*command, "--gains", "better=same", "better=still"]) == 0
+    assert page.read_text().count("| (better - still) less (still - still) | re-ranked |") == 2
+    with Image.open(picture) as image:  # a line more for each
+        assert image.size[1] - len(pixels) == pytest.approx(2 * 0.42 * 110, abs=3)
     page.write_text("# Results\n")
     assert evidence.main(command) == 1
     assert "found 0 times '<!-- evidence: made-up -->'" in capsys.readouterr().err
