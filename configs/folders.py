@@ -16,6 +16,9 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     config = common.get_config(preset)
     config.data.train = "folder:pictures"
     config.data.eval = "folder:videos"
-    config.animation.num_frames = 4
-    config.data.canvas_size = 96
+    if preset == "tiny":  # minutes on a CPU
+        config.animation.num_frames = 4
+        config.data.canvas_size = 96
+    if preset in ("tiny", "small"):  # no weights to start from; Muon needs fewer steps
+        config.optimizer.algorithm = "muon"
     return config

@@ -103,7 +103,11 @@ def test_values_derived_from_others_follow_them():
 def test_folders_takes_any_architecture():
     module = importlib.import_module("configs.folders")
     for name in PRESETS:
-        assert settings.retriever(module.get_config(name)).clip == PRESETS[name]
+        config = module.get_config(name)
+        assert settings.retriever(config).clip == PRESETS[name]
+        # A canvas below a frame's size would be enlarged.
+        assert config.data.canvas_size > 1.3 * config.model.image_size
+        assert config.optimizer.algorithm == ("adamw" if name.startswith("vit") else "muon")
     with pytest.raises(ValueError, match="vit_b32"):
         module.get_config("vit_b33")
 
