@@ -256,10 +256,11 @@ def heading(arms: Arms, command: str, machine: str) -> str:
     changes = " with changes" if any(commit.endswith("-dirty") for commit in commits) else ""
     seeds = [run.results["seed"] for run in next(iter(arms.values()))]
     chance = first["chance"]["text_to_video"]
+    dataset = re.sub(r":[^@]*/(?=[^@/])", ":", first["dataset"])  # without this machine's folders
     lines = [
         f"`{command}`, {day}, {machine}, commit {named}{changes}, "
         f"{'seeds' if len(seeds) > 1 else 'one seed,'} {', '.join(map(str, seeds))}. "
-        f"{first['dataset']}: {first['num_queries']:,} captions, "
+        f"{dataset}: {first['num_queries']:,} captions, "
         f"{first['num_videos']:,} videos, K = {all_of('rerank_k')}, {all_of('steps')} steps; "
         f"text to video, chance is R@1 {chance['R@1']:.2f} and R@10 {chance['R@10']:.2f}.",
         *results.caveats(first),

@@ -7,6 +7,13 @@
     done
     python -m benchmarks.evidence real runs/real/* --base still --write
 
+and the same for pictures that were not trained on, each arm evaluated on them:
+
+    animclip evaluate --workdir=runs/real/0/full --out=runs/pictures/0/full \\
+        --config.data.eval=folder:PICTURES@split=dev
+    python -m benchmarks.evidence pictures runs/pictures/* --base still --write --arms full still \\
+        repeat camera shots
+
 PICTURES and VIDEOS as configs/folders.py has them: a captions.jsonl beside the files. Settings are
 chosen with other pictures or videos as data.eval, a part that the folder's lines call something,
 such as folder:PICTURES@split=dev.

@@ -206,6 +206,20 @@ def test_models_of_another_number_of_frames_are_compared(sweeps, run):
     assert rows_of(sweeps)
 
 
+@pytest.mark.parametrize(
+    ("dataset", "named"),
+    [
+        ("drawn:val", "drawn:val"),
+        ("folder:/home/me/a/videos@split=x/y", "folder:videos@split=x/y"),
+        ("webdataset:gs://bucket/{0..9}.tar", "webdataset:{0..9}.tar"),
+    ],
+)
+def test_the_heading_names_no_folder_of_the_machine(sweeps, dataset, named):
+    arms = evidence.read(sweeps)
+    arms["better"][0].results["dataset"] = dataset
+    assert f". {named}: " in evidence.heading(arms, "command", "a box")
+
+
 def test_the_page_and_the_picture(sweeps, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(evidence, "DOCS", tmp_path)
     page = tmp_path / "RESULTS.md"
