@@ -9,13 +9,14 @@ import orbax.checkpoint as ocp
 from etils import epath
 from jax.sharding import Mesh
 
-from animclip_jax import sharding
+from animclip_jax import shapes, sharding
 from animclip_jax.step import TrainState
 
 DIRECTORY = "checkpoints"
 # Stored apart, so that searching with a model does not read its optimizer's state; and what the
 # run was made of, as JSON.
 PARAMS, REST, MADE_OF = "params", "training", "made_of"
+LISTED = 10  # arrays that do not fit, in a message
 
 
 class Checkpoints:
@@ -65,19 +66,27 @@ class Checkpoints:
         Raises:
           ValueError: the checkpoint holds another model or optimizer.
         """
-        restores = {name: ocp.args.StandardRestore(item) for name, item in _items(like).items()}
-        try:
-            found = self.manager.restore(step, args=ocp.args.Composite(**restores))
-        except (ValueError, KeyError) as error:
-            raise ValueError(
-                f"{self.directory / str(step)} does not fit this configuration's model and "
-                f"optimizer: {error}\nTrain in another --workdir, or use the configuration of "
-                f"{self.directory.parent / 'config.json'}"
-            ) from error
+        items = _items(like)
+        self._check(step, items)
+        restores = {name: ocp.args.StandardRestore(item) for name, item in items.items()}
+        found = self.manager.restore(step, args=ocp.args.Composite(**restores))
         done, opt_state, *raw = found[REST]
         if raw:
             return TrainState(done, raw[0], opt_state, found[PARAMS])
         return TrainState(done, found[PARAMS], opt_state)
+
+    def _check(self, step: int, items: dict[str, Any]) -> None:
+        """Before Orbax reads: of a restore that it refuses it leaves unfinished reads behind."""
+        metadata = self.manager.item_metadata(step)
+        found = _shapes({name: metadata[name].tree for name in items})
+        if lines := shapes.differences(found, _shapes(items)):
+            more = len(lines) - LISTED
+            listed = "\n  ".join(lines[:LISTED] + [f"and {more} more"] * (more > 0))
+            raise ValueError(
+                f"{self.directory / str(step)} does not fit this configuration's model and "
+                f"optimizer:\n  {listed}\nTrain in another --workdir, or use the configuration of "
+                f"{self.directory.parent / 'config.json'}"
+            )
 
     def restore_params(self, step: int, shardings: Callable[[Any], Any]) -> dict:
         """The parameters alone, with the shapes they were saved in; averaged, where they are.
@@ -86,11 +95,11 @@ class Checkpoints:
           shardings: from a tree of shapes to where its arrays are to live.
         """
         saved = self.manager.item_metadata(step)[PARAMS].tree
-        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), saved)
+        saved = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), saved)
         like = jax.tree.map(
             lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place),
-            shapes,
-            shardings(shapes),
+            saved,
+            shardings(saved),
         )
         only = ocp.args.Composite(**{PARAMS: ocp.args.StandardRestore(like)})
         return self.manager.restore(step, args=only)[PARAMS]
@@ -101,6 +110,13 @@ def _items(state: TrainState) -> dict[str, Any]:
     if state.average is None:
         return {PARAMS: state.params, REST: (state.step, state.opt_state)}
     return {PARAMS: state.average, REST: (state.step, state.opt_state, state.params)}
+
+
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    """By path, the same one for the names of a tuple and the keys of a dict: Orbax makes dicts."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    name = functools.partial(jax.tree_util.keystr, simple=True, separator="/")
+    return {name(path): tuple(leaf.shape) for path, leaf in leaves}
 
 
 def load_params(workdir: epath.PathLike, mesh: Mesh) -> tuple[int, dict]:

@@ -44,12 +44,33 @@ def test_parameters_alone(tmp_path):
     jax.tree.map(np.testing.assert_array_equal, params, state().params)
 
 
-def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda kernel: {"params": {"layer": {"kernel": jnp.zeros((5, 3))}}},
+            r"wrong shape: params/layer/kernel is \(2, 3\), wanted \(5, 3\)",
+        ),
+        (
+            lambda kernel: {"params": {"gate": kernel}},
+            r"missing: params/gate \(2, 3\)\n  not expected: params/layer/kernel \(2, 3\)",
+        ),
+        (lambda kernel: {"opt_state": (kernel, kernel)}, r"missing: training/1/1 \(2, 3\)"),
+        (lambda kernel: {"opt_state": (kernel,) * 20}, r"training/1/10 \(2, 3\)\n  and 9 more"),
+        (lambda kernel: {"average": {"layer": {"kernel": kernel}}}, r"missing: training/2/layer"),
+    ],
+)
+def test_a_checkpoint_of_another_model_is_refused(tmp_path, change, said):
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(4, state())
-    other = state()._replace(params={"layer": {"kernel": jnp.zeros((5, 3))}})
-    with Checkpoints(tmp_path) as checkpoints, pytest.raises(ValueError, match="does not fit"):
-        checkpoints.restore(4, other)
+    other = state()._replace(**change(jnp.zeros((2, 3))))
+    with Checkpoints(tmp_path) as checkpoints:
+        with pytest.raises(ValueError, match=said) as refused:
+            checkpoints.restore(4, other)
+        assert "4 does not fit this configuration's model" in str(refused.value)
+        # Nothing was read in vain: the checkpoint can be read as it is.
+        found = checkpoints.restore(4, jax.tree.map(jnp.zeros_like, state()))
+    jax.tree.map(np.testing.assert_array_equal, found, state())
 
 
 def test_what_it_was_made_of_is_kept_beside_it(tmp_path):

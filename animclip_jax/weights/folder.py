@@ -17,7 +17,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from animclip_jax import json_file, manifest
+from animclip_jax import json_file, manifest, shapes
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
@@ -84,12 +84,7 @@ def load(directory: Path) -> tuple[dict[str, np.ndarray], ClipConfig | Retriever
     config = read_config(directory)
     params = read_tensors(directory / TENSORS)
     wanted = rules.parameter_shapes(config)
-    faults = [f"missing: {name} {shape}" for name, shape in wanted.items() if name not in params]
-    for name, value in params.items():
-        if name not in wanted:
-            faults.append(f"not expected: {name} {value.shape}")
-        elif value.shape != wanted[name]:
-            faults.append(f"wrong shape: {name} is {value.shape}, wanted {wanted[name]}")
+    faults = shapes.differences({name: value.shape for name, value in params.items()}, wanted)
     if faults:
         listed = "\n  ".join(faults)
         raise ValueError(f"{directory / TENSORS}: does not fit {CONFIG} beside it:\n  {listed}")

@@ -16,6 +16,7 @@ import ml_dtypes
 import numpy as np
 from flax import nnx, traverse_util
 
+from animclip_jax import shapes
 from animclip_jax.models.clip import Clip, ClipConfig
 from animclip_jax.models.retriever import Retriever, RetrieverConfig
 from animclip_jax.models.transformer import TransformerConfig
@@ -274,14 +275,13 @@ def check(
     wanted = {
         key: entry.shape for entry in entries(config, layout) for keys in entry.keys for key in keys
     }
-    found = {key for key in tensors if key not in NO_WEIGHTS[layout]}
-    lines = [f"missing: {key} {wanted[key]}" for key in wanted if key not in tensors]
-    lines += [f"not expected: {key} {tensors[key].shape}" for key in sorted(found - set(wanted))]
-    for key, shape in wanted.items():
-        if key in tensors and tensors[key].shape != shape:
-            lines.append(f"wrong shape: {key} is {tensors[key].shape}, wanted {shape}")
-        elif key in tensors and not _is_float(tensors[key].dtype):
-            lines.append(f"wrong dtype: {key} is {tensors[key].dtype}, wanted a float")
+    found = {key: value for key, value in tensors.items() if key not in NO_WEIGHTS[layout]}
+    lines = shapes.differences({key: value.shape for key, value in found.items()}, wanted)
+    lines += [
+        f"wrong dtype: {key} is {value.dtype}, wanted a float"
+        for key, value in found.items()
+        if key in wanted and not _is_float(value.dtype)
+    ]
     if lines:
         listed = "\n  ".join(lines)
         raise ValueError(
