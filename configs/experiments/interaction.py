@@ -15,6 +15,8 @@
         --against tight-still=coarse-still tight-repeat=coarse-repeat \\
         --gains tight=tight-still tight=tight-repeat
 
+With --config.steps=1350 --workdir=runs/interaction-1350/$seed the same is asked of longer training.
+
 The quickstart's world and model, minutes an arm. Every arm has its coarse score beside the
 re-ranked one. The premise of the paper is the rows `tight`, re-ranked: matching by interaction (the
 joint transformer alone ranks the whole gallery) against matching by representation (the dual
