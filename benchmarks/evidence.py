@@ -25,7 +25,7 @@ import platform
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -119,14 +119,15 @@ def compare(
     for direction in results.DIRECTIONS:
         scores = {stage: _scores(arms, direction, stage) for stage in STAGES}
         for name, theirs in bases.items():
-            for stage, of in scores.items():
-                rows.append(_row(name, theirs, direction, stage, of[name], of[theirs]))
+            pairs = {stage: (of[name], of[theirs]) for stage, of in scores.items()}
+            rows += _rows(name, theirs, direction, pairs)
         for name, theirs in gains:
             said = [f"{arm} - {bases[arm]}" for arm in (name, theirs)]
-            for stage, of in scores.items():
-                gained = [of[arm].less(of[bases[arm]]) for arm in (name, theirs)]
-                row = _row(*said, direction, stage, *gained)
-                rows.append(row._replace(is_of_gains=True))
+            pairs = {
+                stage: (of[name].less(of[bases[name]]), of[theirs].less(of[bases[theirs]]))
+                for stage, of in scores.items()
+            }
+            rows += [row._replace(is_of_gains=True) for row in _rows(*said, direction, pairs)]
     return rows
 
 
@@ -140,11 +141,21 @@ class Scores(NamedTuple):
         return Scores(self.observed - other.observed, self.drawn - other.drawn)
 
 
-def _row(arm: str, base: str, direction: str, stage: str, ours: Scores, theirs: Scores) -> Row:
-    values = {measure: ours.observed[:, k] for k, measure in enumerate(MEASURES)}
-    observed, drawn = ours.less(theirs)
-    gains = {m: difference(observed[:, k], drawn[:, :, k]) for k, m in enumerate(MEASURES)}
-    return Row(arm, base, direction, stage, values, gains)
+def _rows(
+    arm: str, base: str, direction: str, pairs: dict[str, tuple[Scores, Scores]]
+) -> Iterator[Row]:
+    """A row for each stage, of whose `pairs` the first is the arm's and the second its base's."""
+    for stage, (ours, theirs) in pairs.items():
+        values = {measure: ours.observed[:, k] for k, measure in enumerate(MEASURES)}
+        raised = None
+        if stage == "reranked":
+            raised = _differences(ours.less(pairs["coarse"][0]))["R@1"]
+        yield Row(arm, base, direction, stage, values, _differences(ours.less(theirs)), raised)
+
+
+def _differences(scores: Scores) -> dict[str, Difference]:
+    observed, drawn = scores
+    return {m: difference(observed[:, k], drawn[:, :, k]) for k, m in enumerate(MEASURES)}
 
 
 def _scores(arms: Arms, direction: str, stage: str) -> dict[str, Scores]:
@@ -195,14 +206,15 @@ def table(rows: Sequence[Row], base: str) -> str:
                 name = f"({row.arm}) less ({row.base})"
             cells = [name, results.STAGES[row.stage]]
             for measure in MEASURES:
-                cells += [_mean(row.values[measure]), _gain(row, measure)]
-            raised = ""
+                gain = "" if row.arm == row.base else _said(row.gains[measure])
+                cells += [_mean(row.values[measure]), gain]
+            cells.append(_said(row.raised) if row.raised else "")
             if row.stage == "coarse":
                 coarse[row.arm] = row.values["R@1"]
             elif not row.is_of_gains:
                 count = int(np.sum(row.values["R@1"] > coarse[row.arm]))
-                raised = f"{count} of {len(coarse[row.arm])} seeds"
-            lines.append(f"| {' | '.join([*cells, raised])} |")
+                cells[-1] += f"; {count} of {len(coarse[row.arm])} seeds"
+            lines.append(f"| {' | '.join(cells)} |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
@@ -233,12 +245,10 @@ def _mean(values: np.ndarray) -> str:
     return f"{values.mean():.1f}{spread}"
 
 
-def _gain(row: Row, measure: str) -> str:
-    if row.arm == row.base:
-        return ""
-    value, lower, upper, p = row.gains[measure]
+def _said(found: Difference) -> str:
+    value, lower, upper, p = found
     said = f"{value:+.1f} [{lower:+.1f}, {upper:+.1f}] p {'< 0.001' if p < 0.001 else f'{p:.3f}'}"
-    return f"**{said}**" if row.gains[measure].is_significant else said
+    return f"**{said}**" if found.is_significant else said
 
 
 def heading(arms: Arms, command: str, machine: str) -> str:

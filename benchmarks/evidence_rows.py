@@ -24,6 +24,7 @@ class Row(NamedTuple):
     """One arm, direction and stage; by measure its values by seed, and what it gains on `base`.
 
     Where it is of gains, `arm` and `base` are differences between two arms each, and so are values.
+    raised: of the re-ranked R@1 over the coarse one of the same arm; None in rows of coarse scores.
     """
 
     arm: str
@@ -32,4 +33,5 @@ class Row(NamedTuple):
     stage: str
     values: dict[str, np.ndarray]
     gains: dict[str, Difference]
+    raised: Difference | None
     is_of_gains: bool = False

@@ -85,9 +85,23 @@ def test_what_an_arm_gains_is_compared_with_what_another_gains(sweeps):
     assert line.startswith(
         "| (better - still) less (same - better) | re-ranked | 10.9 ± 1.2 | **+21.9"
     )
-    assert line.endswith("|  |")
+    # By what re-ranking raised the gain on its base, as the coarse row has it.
+    assert row.raised.value == pytest.approx(100 * (56 - 5) / 512)
+    assert line.endswith(
+        f"**+{row.raised.value:.1f} [{row.raised.lower:+.1f}, "
+        f"{row.raised.upper:+.1f}] p < 0.001** |"
+    )
     with pytest.raises(ValueError, match="no arm 'worse': there are better, still, same"):
         evidence.compare(arms, "still", {}, [("better", "worse")])
+
+
+def test_what_reranking_raises_is_paired_by_query(sweeps):
+    rows = rows_of(sweeps)
+    better = rows["better", "text_to_video", "reranked"]
+    assert better.raised.value == pytest.approx(100 * (56 - 5) / 512)
+    assert 0 < better.raised.lower < better.raised.value and better.raised.is_significant
+    assert rows["still", "text_to_video", "reranked"].raised == (0, 0, 0, 1)
+    assert rows["better", "text_to_video", "coarse"].raised is None
 
 
 def test_pairing_finds_what_unpaired_intervals_would_not(sweeps):
@@ -128,8 +142,9 @@ def test_the_table(sweeps):
     assert len(lines) == 2 + 3 * 2 and len({line.count("|") for line in lines}) == 1
     assert lines[0].startswith("| text -> video | stage | R@1 | less still | R@10 |")
     assert lines[3].startswith("| better | re-ranked | 35.9 ± 1.2 | **+10.9 [+")
-    assert lines[3].endswith("| 3 of 3 seeds |") and "] p < 0.001**" in lines[3]
-    assert lines[5] == "| still | re-ranked | 25.0 ± 0.0 |  | 25.0 ± 0.0 |  | 0 of 3 seeds |"
+    assert lines[3].endswith("] p < 0.001**; 3 of 3 seeds |")
+    assert lines[5].startswith("| still | re-ranked | 25.0 ± 0.0 |  | 25.0 ± 0.0 |  | +0.0 [")
+    assert lines[5].endswith("[+0.0, +0.0] p 1.000; 0 of 3 seeds |")
     assert lines[7].startswith("| same (less better) | re-ranked | 25.0 ± 0.0 | **-10.9 [-")
     assert second.startswith("| video -> text |")
 
