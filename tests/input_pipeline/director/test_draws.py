@@ -29,7 +29,7 @@ def test_noise_is_stateless_uniform_and_of_its_seed_and_position() -> None:
 
 
 def test_the_draws_are_those_of_every_version() -> None:
-    """A run is filmed again years later: these numbers may not change."""
+    """A run is filmed again years later: these may not change. Nor would docs/animation be true."""
     noise = director.noise(3, tf.constant(10**12, tf.int64), 1).numpy()[0]
     rows = {name: noise[n, 0, 0] for n, name in enumerate(director_draws.COMPONENTS)}
     found = np.float32([rows["framing"], rows["pan"], rows["cut"]])
