@@ -1,7 +1,8 @@
 """Checkpoints: Orbax, written in the background, named by the number of steps done."""
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -17,6 +18,7 @@ DIRECTORY = "checkpoints"
 # run was made of, as JSON.
 PARAMS, REST, MADE_OF = "params", "training", "made_of"
 LISTED = 10  # arrays that do not fit, in a message
+LONGEST = 300  # characters of another library's message: TensorStore's tell all of its settings
 
 
 class Checkpoints:
@@ -53,9 +55,10 @@ class Checkpoints:
             self.manager.save(step, args=ocp.args.Composite(**saves, **{MADE_OF: made_of}))
 
     def read_made_of(self, step: int) -> dict[str, Any]:
-        """What the checkpoint of that step was made of."""
+        """What the checkpoint of that step was made of. Raises ValueError: it can't be read."""
         only = ocp.args.Composite(**{MADE_OF: ocp.args.JsonRestore()})
-        return self.manager.restore(step, args=only)[MADE_OF]
+        with self._reading(step):
+            return self.manager.restore(step, args=only)[MADE_OF]
 
     def restore(self, step: int, like: TrainState) -> TrainState:
         """The state saved after `step` steps.
@@ -64,22 +67,46 @@ class Checkpoints:
           like: arrays or ShapeDtypeStructs with the shapes, dtypes and shardings wanted.
 
         Raises:
-          ValueError: the checkpoint holds another model or optimizer.
+          ValueError: the checkpoint holds another model or optimizer, or can't be read.
         """
         items = _items(like)
-        self._check(step, items)
+        # Before Orbax reads: of a restore that it refuses it leaves unfinished reads behind.
+        self._check(step, {name: self._saved(step, name) for name in items}, items)
         restores = {name: ocp.args.StandardRestore(item) for name, item in items.items()}
-        found = self.manager.restore(step, args=ocp.args.Composite(**restores))
+        with self._reading(step):
+            found = self.manager.restore(step, args=ocp.args.Composite(**restores))
         done, opt_state, *raw = found[REST]
         if raw:
             return TrainState(done, raw[0], opt_state, found[PARAMS])
         return TrainState(done, found[PARAMS], opt_state)
 
-    def _check(self, step: int, items: dict[str, Any]) -> None:
-        """Before Orbax reads: of a restore that it refuses it leaves unfinished reads behind."""
-        metadata = self.manager.item_metadata(step)
-        found = _shapes({name: metadata[name].tree for name in items})
-        if lines := shapes.differences(found, _shapes(items)):
+    def _saved(self, step: int, name: str) -> Any:
+        """The shapes of an item's arrays."""
+        with self._reading(step):
+            metadata = self.manager.item_metadata(step)[name]
+            if metadata is None:
+                raise ValueError(f"{name} does not say which arrays it has")
+            return metadata.tree
+
+    @contextlib.contextmanager
+    def _reading(self, step: int) -> Iterator[None]:
+        """Names the checkpoint that can't be read; a part that is missing or cut short can't."""
+        try:
+            yield
+        # Orbax lets through whatever it meets, KeyErrors and bare Exceptions among it.
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}".splitlines()[0][:LONGEST]
+            others = ", ".join(str(other) for other in self.manager.all_steps() if other != step)
+            then = f"goes on from that of step {others}" if others else "begins anew"
+            raise ValueError(
+                f"{self.directory / str(step)} can't be read: {why}. Unless the disk or network "
+                f"failed in passing, it is damaged, or was not copied whole: copy it again, or "
+                f"delete it, and training {then}"
+            ) from error
+
+    def _check(self, step: int, saved: dict[str, Any], items: dict[str, Any]) -> None:
+        """Raises ValueError where saved shapes are not those of the arrays wanted."""
+        if lines := shapes.differences(_shapes(saved), _shapes(items)):
             more = len(lines) - LISTED
             listed = "\n  ".join(lines[:LISTED] + [f"and {more} more"] * (more > 0))
             raise ValueError(
@@ -93,8 +120,11 @@ class Checkpoints:
 
         Args:
           shardings: from a tree of shapes to where its arrays are to live.
+
+        Raises:
+          ValueError: the checkpoint can't be read.
         """
-        saved = self.manager.item_metadata(step)[PARAMS].tree
+        saved = self._saved(step, PARAMS)
         saved = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), saved)
         like = jax.tree.map(
             lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place),
@@ -102,7 +132,8 @@ class Checkpoints:
             shardings(saved),
         )
         only = ocp.args.Composite(**{PARAMS: ocp.args.StandardRestore(like)})
-        return self.manager.restore(step, args=only)[PARAMS]
+        with self._reading(step):
+            return self.manager.restore(step, args=only)[PARAMS]
 
 
 def _items(state: TrainState) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""Checkpoints come back bit-equal; another model's is refused."""
+"""Checkpoints come back bit-equal; another model's is refused, a damaged one named."""
+
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -71,6 +73,45 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path, change, said):
         # Nothing was read in vain: the checkpoint can be read as it is.
         found = checkpoints.restore(4, jax.tree.map(jnp.zeros_like, state()))
     jax.tree.map(np.testing.assert_array_equal, found, state())
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        ("training", "KeyError.*training"),
+        ("params/_METADATA", "params does not say which arrays it has"),
+        ("params/manifest.ocdbt", "does not exist"),
+        ("params/d", "Error reading"),
+    ],
+)
+def test_a_damaged_checkpoint_is_named(tmp_path, lost, said):
+    with Checkpoints(tmp_path) as checkpoints:
+        for number in (2, 4):
+            checkpoints.save(number, state())
+    newest = tmp_path / "checkpoints" / "4"
+    if (newest / lost).is_dir():
+        shutil.rmtree(newest / lost)
+    else:
+        (newest / lost).unlink()
+    like = jax.tree.map(jnp.zeros_like, state())
+    with Checkpoints(tmp_path) as checkpoints:
+        with pytest.raises(ValueError, match=rf"checkpoints/4 can't be read: .*{said}") as refused:
+            checkpoints.restore(4, like)
+        assert str(refused.value).endswith("delete it, and training goes on from that of step 2")
+        assert len(str(refused.value)) < 700
+        shutil.rmtree(newest)
+    with Checkpoints(tmp_path) as checkpoints:
+        found = checkpoints.restore(checkpoints.latest(), like)
+    jax.tree.map(np.testing.assert_array_equal, found, state())
+
+
+def test_what_a_checkpoint_was_made_of_can_be_damaged_too(tmp_path):
+    with Checkpoints(tmp_path, made_of={"data": "a1b2"}) as checkpoints:
+        checkpoints.save(4, state())
+    (tmp_path / "checkpoints" / "4" / "made_of" / "metadata").write_text('{"da')
+    said = "4 can't be read: JSON.* and training begins anew$"
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(ValueError, match=said):
+        checkpoints.read_made_of(4)
 
 
 def test_what_it_was_made_of_is_kept_beside_it(tmp_path):
