@@ -1,7 +1,8 @@
 """Several seeds of one experiment -> a table in docs/RESULTS.md, and a plot beside it.
 
     python -m benchmarks.evidence NAME SWEEP [SWEEP ...] --base ARM [--against ARM=BASE ...]
-        [--gains ARM=OTHER ...] [--arms ARM ...] [--write] [--machine TEXT]
+        [--gains ARM=OTHER ...] [--arms ARM ...] [--shown ARM=WORDS ... [--than WORDS]]
+        [--write] [--machine TEXT]
 
 Each SWEEP is the folder of one `animclip train --sweep`, of a seed of its own. With --write the
 table takes the place of what stands between `<!-- evidence: NAME -->` and `<!-- end -->` in
@@ -311,7 +312,7 @@ def _pairs(flag: str, given: Sequence[str]) -> list[tuple[str, str]]:
     if wrong := [
         one for one, (arm, _, other) in zip(given, pairs, strict=True) if not (arm and other)
     ]:
-        raise ValueError(f"{flag} {wrong[0]}: wanted two arms, ARM=OTHER")
+        raise ValueError(f"{flag} {wrong[0]}: wanted ARM=OTHER, both of them")
     return [(arm, other) for arm, _, other in pairs]
 
 
@@ -326,6 +327,9 @@ def main(argv: list[str] | None = None) -> int:
     pair = "is what ARM gains on its base more than what OTHER gains on its own?"
     parser.add_argument("--gains", nargs="+", default=[], metavar="ARM=OTHER", help=pair)
     parser.add_argument("--arms", nargs="+", default=[], metavar="ARM", help="these alone")
+    called = "the arms of the picture, from above, and what it calls them"
+    parser.add_argument("--shown", nargs="+", default=[], metavar="ARM=WORDS", help=called)
+    parser.add_argument("--than", default="", metavar="WORDS", help="and what they are more than")
     parser.add_argument("--write", action="store_true", help="into docs/, in place")
     parser.add_argument("--machine", default=this_machine(), help="that trained, if not this one")
     options = parser.parse_args(argv)
@@ -336,6 +340,9 @@ def main(argv: list[str] | None = None) -> int:
         arms = read(options.sweeps, options.arms)
         against = dict(_pairs("--against", options.against))
         rows = compare(arms, options.base, against, _pairs("--gains", options.gains))
+        called = dict(_pairs("--shown", options.shown))
+        if strange := set(called) - {row.arm for row in rows if row.arm != row.base}:
+            raise ValueError(f"--shown {min(strange)}: no arm that is compared with another")
         head = heading(arms, command, options.machine)
         tables = f"{table(rows, options.base)}\n\n{k_table(arms)}"
         if not options.write:
@@ -345,7 +352,7 @@ def main(argv: list[str] | None = None) -> int:
         whole = "\n\n".join([head, shown, tables])
         text = replaced(page.read_text(encoding="utf-8"), options.name, whole)
         picture.parent.mkdir(exist_ok=True)
-        plot(rows, options.base, picture)
+        plot(rows, options.base, picture, called, options.than)
         results.write_text(page, text)
     except (OSError, ValueError) as error:
         print(f"benchmarks.evidence: {error}", file=sys.stderr)

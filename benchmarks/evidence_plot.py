@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,10 +22,25 @@ STAGES = {"coarse": (0.17, "white", "â—‹ coarse"), "reranked": (-0.17, None, "â—
 ABOVE, BELOW, UNCLEAR = "#1a5fb4", "#c0461a", "#77767b"  # apart for the colour-blind too
 
 
-def plot(rows: Sequence[Row], base: str, path: Path) -> None:
-    """Writes a PNG: text to video, a panel a measure, an arm a line, its base at zero."""
+def plot(
+    rows: Sequence[Row],
+    base: str,
+    path: Path,
+    called: Mapping[str, str] | None = None,
+    than: str = "",
+) -> None:
+    """Writes a PNG: text to video, a panel a measure, an arm a line, its base at zero.
+
+    Args:
+      called: the arms to be shown, from above, and words for each; all of them unless given.
+      than: words for the base, or for the several bases of the arms shown.
+    """
     shown = [row for row in rows if row.direction == DIRECTION and row.arm != row.base]
     names = {(row.arm, row.base): _name(row, base) for row in shown}
+    if called:
+        of_arm = {key[0]: key for key in names}
+        names = {of_arm[arm]: words for arm, words in called.items()}
+        shown = [row for row in shown if (row.arm, row.base) in names]
     lines = list(names)
     figure = matplotlib.figure.Figure((8.6, 1.5 + 0.42 * len(lines)), dpi=110, layout="constrained")
     panels = figure.subplots(1, len(MEASURES), sharey=True)
@@ -33,13 +48,9 @@ def plot(rows: Sequence[Row], base: str, path: Path) -> None:
         for row in shown:
             _interval(axes, row, measure, len(lines) - 1 - lines.index((row.arm, row.base)))
         axes.axvline(0, color="black", linewidth=0.8, zorder=0)
-        reached = {row.stage: row.values[measure].mean() for row in rows if _is_base(row, base)}
         axes.set_title(f"Text to video, {measure}", loc="left", fontsize=10, weight="bold")
-        axes.set_xlabel(
-            f"points more than {base}:\ncoarse {reached['coarse']:.1f}, "
-            f"re-ranked {reached['reranked']:.1f}",
-            fontsize=9,
-        )
+        below = f"\n{than}" if than else f" {_reached(rows, base, measure)}"
+        axes.set_xlabel(f"points more than{below}", fontsize=9)
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(left=False, labelsize=9)
         axes.margins(x=0.16)
@@ -63,8 +74,10 @@ def _name(row: Row, base: str) -> str:
     return row.arm if row.base == base else f"{row.arm}\nless {row.base}"
 
 
-def _is_base(row: Row, base: str) -> bool:
-    return row.arm == base and row.direction == DIRECTION
+def _reached(rows: Sequence[Row], base: str, measure: str) -> str:
+    of_base = [row for row in rows if row.arm == base and row.direction == DIRECTION]
+    reached = {row.stage: row.values[measure].mean() for row in of_base}
+    return f"{base}:\ncoarse {reached['coarse']:.1f}, re-ranked {reached['reranked']:.1f}"
 
 
 def _interval(axes: Axes, row: Row, measure: str, line: int) -> None:

@@ -174,8 +174,8 @@ def test_what_cannot_be_compared_is_refused(sweeps, run, capsys):
         return capsys.readouterr().err
 
     assert "no arm 'stil': there are better, still, same" in refused("--against", "same=stil")
-    assert "--against same: wanted two arms, ARM=OTHER" in refused("--against", "same")
-    assert "--gains =still: wanted two arms" in refused("--gains", "=still")
+    assert "--against same: wanted ARM=OTHER, both of them" in refused("--against", "same")
+    assert "--gains =still: wanted ARM=OTHER" in refused("--gains", "=still")
     assert "arm 'worse' is missing: no" in refused("--arms", "still", "worse")
     (sweeps[1] / "better" / "results.json").rename(sweeps[1] / "elsewhere")
     assert f"arm 'better' is missing: no {sweeps[1] / 'better' / 'results.json'}" in refused()
@@ -262,6 +262,12 @@ def test_the_page_and_the_picture(sweeps, tmp_path, monkeypatch, capsys):
     assert page.read_text().count("| (better - still) less (still - still) | re-ranked |") == 2
     with Image.open(picture) as image:  # a line more for each
         assert image.size[1] - len(pixels) == pytest.approx(2 * 0.42 * 110, abs=3)
+    shown = ["--shown", "better=filmed", "--than", "the same pictures held still"]
+    assert evidence.main([*command, *shown]) == 0
+    with Image.open(picture) as image:  # that line alone
+        assert len(pixels) - image.size[1] == pytest.approx(0.42 * 110, abs=3)
+    assert evidence.main([*command, "--shown", "still=its own base"]) == 1
+    assert "--shown still: no arm that is compared" in capsys.readouterr().err
     page.write_text("# Results\n")
     assert evidence.main(command) == 1
     assert "found 0 times '<!-- evidence: made-up -->'" in capsys.readouterr().err
