@@ -1,8 +1,8 @@
 """Training losses: contrastive over the global batch, and matching over its hard negatives."""
 
 import dataclasses
+import operator
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -89,9 +89,18 @@ CONTRASTIVE = {"softmax": contrastive, "sigmoid": sigmoid_contrastive}
 MATCHING = {"listwise": listwise, "binary": binary}
 
 
-def take_rows(arrays: Any, rows: jax.Array) -> Any:
-    """Rows int [P] of arrays [B, ...]: [P, ...]."""
-    return jax.tree.map(lambda x: x[rows], arrays)
+def score_pairs(
+    model: Retriever, text: tuple[TextFeatures, jax.Array], video: tuple[VideoFeatures, jax.Array]
+) -> jax.Array:
+    """What ranks P pairs beyond the coarse score, float32 [P].
+
+    Args:
+      text, video: features of B captions and videos, and of each pair the row, int [P].
+    """
+    of_text, of_video = (
+        jax.tree.map(operator.itemgetter(rows), features) for features, rows in (text, video)
+    )
+    return model.beyond_coarse(of_text, of_video)
 
 
 def matching(
@@ -102,7 +111,7 @@ def matching(
     same: jax.Array,
     key: jax.Array,
     config: LossConfig,
-    take: Callable[[Any, jax.Array], Any] = take_rows,
+    score: Callable[..., jax.Array] = score_pairs,
 ) -> jax.Array:
     """The re-ranker's loss over hard negatives, in both directions.
 
@@ -117,7 +126,7 @@ def matching(
     Args:
       text, video: features of B captions and B videos.
       logits: float32 [B, B], the coarse logits. same: bool [B, B], see `same_pair`.
-      key: for the draw. take: see `feature_loss`.
+      key: for the draw. score: see `feature_loss`.
 
     Raises:
       ValueError: a batch has not that many negatives.
@@ -135,7 +144,7 @@ def matching(
     others = jnp.repeat(own, H, axis=1)
     text_rows = jnp.concatenate([own, others, texts_BH], axis=1).ravel()
     video_rows = jnp.concatenate([own, videos_BH, others], axis=1).ravel()
-    scores = model.beyond_coarse(take(text, text_rows), take(video, video_rows))
+    scores = score(model, (text, text_rows), (video, video_rows))
     positive, by_text, by_video = jnp.split(scores.reshape(B, -1), [1, 1 + H], axis=1)
     compare = MATCHING[config.matching]
     return 0.5 * (
@@ -169,7 +178,7 @@ def feature_loss(
     same: jax.Array,
     key: jax.Array,
     config: LossConfig,
-    take: Callable[[Any, jax.Array], Any] = take_rows,
+    score: Callable[..., jax.Array] = score_pairs,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """As `retrieval_loss`, of features.
 
@@ -177,7 +186,7 @@ def feature_loss(
 
     Args:
       same: bool [B, B], see `same_pair`.
-      take: as `take_rows`, for features that are spread over devices.
+      score: as `score_pairs`, for features that are spread over devices, or pairs taken in parts.
     """
     scale = model.clip.logit_scale
     logits = scale * jnp.matmul(text.embedding, video.embedding.T, precision=HIGHEST)
@@ -185,6 +194,6 @@ def feature_loss(
     terms = {"contrastive": CONTRASTIVE[config.contrastive](biased, same)}
     loss = terms["contrastive"]
     if config.matching_weight:
-        terms["matching"] = matching(model, text, video, logits, same, key, config, take)
+        terms["matching"] = matching(model, text, video, logits, same, key, config, score)
         loss = loss + config.matching_weight * terms["matching"]
     return loss, terms | {"loss": loss, "logit_scale": scale}

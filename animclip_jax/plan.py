@@ -1,4 +1,4 @@
-"""`animclip plan`: does a configuration fit a TPU slice that nobody holds, and what limits it?"""
+"""`animclip plan`: does a configuration fit TPUs or GPUs that nobody holds, and what limits it?"""
 
 import dataclasses
 import json
@@ -23,8 +23,9 @@ def define_flags(values: flags.FlagValues) -> None:
         "config", None, "the experiment, such as configs/folders.py:vit_b32", flag_values=values
     )
     flags.DEFINE_string(
-        "topology", None, "such as v5e:16x16; without it the devices here", flag_values=values
-    )
+        "topology", None, "such as v5e:16x16 or h100:8; without it the devices here",
+        flag_values=values,
+    )  # fmt: skip
     flags.DEFINE_bool(
         "suggest", False, "try remat, microbatch and mesh for the least work that fits",
         flag_values=values,
@@ -51,7 +52,7 @@ def _plan(config: ConfigDict, topology: str | None, wants_best: bool, file: str 
         jax.config.update("jax_platforms", "cpu")
         # What a cache keeps of a program can't be read without the chips.
         jax.config.update("jax_enable_compilation_cache", False)
-        devices = program.tpu_devices(topology)
+        devices = program.described_devices(topology)
     else:
         devices = jax.devices()
     place = topology or "the devices here"

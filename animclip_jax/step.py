@@ -1,6 +1,7 @@
 """One training step as pure functions: the state, how it begins, how a batch moves it."""
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -90,15 +91,26 @@ def merge(mesh: Mesh, graphdef: Any, params: dict, frozen: Any = None) -> Retrie
     return model
 
 
+def in_parts(mesh: Mesh, function: Callable[[Any], Any], rows: Any, size: int) -> Any:
+    """function(rows), computed `size` rows at a time, over all devices; 0: all at once.
+
+    In parts, nothing of a part is kept but its results: the backward pass computes it again, and
+    adds its gradients up.
+    """
+    if not size:
+        return function(rows)
+    parts = sharding.split(mesh, rows, size)
+    return sharding.join(mesh, jax.lax.map(jax.checkpoint(function, prevent_cse=False), parts))
+
+
 def encode(
     model: Retriever, batch: dict[str, Any], mesh: Mesh, image_size: int, microbatch: int
 ) -> tuple[TextFeatures, VideoFeatures]:
     """Features of a batch, filmed and encoded `microbatch` clips at a time; 0: all at once.
 
-    In parts, nothing of a part is kept but its features: the backward pass films and encodes it
-    again, and adds its gradients up. That is gradient caching (Gao et al. 2021, "Scaling Deep
-    Contrastive Learning Batch Size under Memory Limited Setup"): one contrastive matrix of the
-    whole batch, and the loss and gradients that it has without parts.
+    That is gradient caching (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under
+    Memory Limited Setup"): one contrastive matrix of the whole batch, and the loss and gradients
+    that it has without parts.
     """
 
     film = functools.partial(clips, image_size=image_size)
@@ -107,10 +119,26 @@ def encode(
         frames = sharding.on_each(mesh, film, part)
         return model.encode_text(part["tokens"]), model.encode_video(frames)
 
-    if not microbatch:
-        return encoded(batch)
-    parts = sharding.split(mesh, batch, microbatch)
-    return sharding.join(mesh, jax.lax.map(jax.checkpoint(encoded, prevent_cse=False), parts))
+    return in_parts(mesh, encoded, batch, microbatch)
+
+
+def score_pairs(
+    model: Retriever,
+    text: tuple[TextFeatures, jax.Array],
+    video: tuple[VideoFeatures, jax.Array],
+    *,
+    mesh: Mesh,
+    microbatch: int,
+) -> jax.Array:
+    """As `losses.score_pairs`, of features that are spread over devices.
+
+    The pairs of `microbatch` clips are scored at a time; 0: all at once.
+    """
+    pairs = tuple(sharding.take_rows(mesh, *of) for of in (text, video))
+    pairs_a_clip = len(text[1]) // len(text[0].embedding)
+    return in_parts(
+        mesh, lambda pairs: model.beyond_coarse(*pairs), pairs, microbatch * pairs_a_clip
+    )
 
 
 def train_step(
@@ -133,7 +161,7 @@ def train_step(
       batch: canvas uint8 [B, S, S, 3] and plan ShotPlan [B, ...], or frames uint8
         [B, T, O, O, 3]; tokens int32 [B, L], index int32 [B]: the source item of each clip.
       seed: of the run; the negatives that are drawn depend on (seed, step) alone.
-      microbatch: clips that the encoders take at once, over all devices; see `encode`.
+      microbatch: clips that encoders and re-ranker take at once, over all devices; 0: all.
       frozen: like the parameters, True for those that no gradient is to be computed of.
       average_decay: of the moving average in the state, where there is one.
     """
@@ -143,8 +171,8 @@ def train_step(
         text, video = encode(model, batch, mesh, image_size, microbatch)
         same = losses.same_pair(batch["tokens"], batch["index"])
         key = jax.random.fold_in(jax.random.key(seed), state.step)
-        take = functools.partial(sharding.take_rows, mesh)
-        return losses.feature_loss(model, text, video, same, key, loss, take)
+        score = functools.partial(score_pairs, mesh=mesh, microbatch=microbatch)
+        return losses.feature_loss(model, text, video, same, key, loss, score)
 
     gradients, metrics = jax.grad(loss_fn, has_aux=True)(state.params)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)

@@ -21,7 +21,7 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     config.seed = 0
     config.steps = 1000
     config.batch_size = 32  # clips a step, over all devices
-    # Clips that the encoders take at once, over all devices; the negatives stay those of the whole
+    # Clips that the model takes at once, over all devices; the negatives stay those of the whole
     # batch. 0: all of them.
     config.microbatch = 0
     config.log_every = 10  # steps

@@ -70,8 +70,19 @@ def test_every_mesh_computes_what_one_device_does(out, mesh):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mesh", PARTS)
-def test_encoding_in_parts_changes_nothing(out, mesh):
+def test_parts_of_a_batch_change_nothing(out, mesh):
     assert_same(out / f"{mesh}.npz", out / f"{ONE}.npz")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mesh", "clips"), [(ONE, BATCH), ("1,1,1,4,none", 4)])
+def test_the_pairs_of_a_part_are_scored_at_a_time(out, mesh, clips):
+    """What the re-ranker keeps of each pair is most of a step's memory."""
+    text = (out / f"{mesh}.txt").read_text()
+    # Of a clip its own pair, and its negatives as a video and as a caption.
+    hidden = f"{LENGTH},{CONFIG.reranker.mlp_width}]"
+    found = {int(pairs) for pairs in re.findall(rf"\[(?:\d,)?(\d+),{re.escape(hidden)}", text)}
+    assert found == {clips * (1 + 2 * NEGATIVES)}
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from jax.sharding import Mesh, SingleDeviceSharding
 from ml_collections import ConfigDict
 
 from animclip_jax import settings, sharding
-from animclip_jax.planning import hlo, program
+from animclip_jax.planning import gpus, hlo, program
 from animclip_jax.planning.chips import chip_of
 
 GIB = 2**30
@@ -77,7 +77,7 @@ def plan(config: ConfigDict, devices: Sequence[jax.Device]) -> Plan:
     kind, began = devices[0].device_kind, time.perf_counter()
     lowered, state = program.lower(config, mesh)
     try:
-        compiled = lowered.compile()
+        compiled = lowered.compile(gpus.compiler_options(devices[0]))
     except jax.errors.JaxRuntimeError as error:
         if (said := TOO_LARGE.search(str(error))) is None:
             raise
@@ -106,7 +106,7 @@ def plan(config: ConfigDict, devices: Sequence[jax.Device]) -> Plan:
 
 
 def available_gib(device: jax.Device) -> float | None:
-    """The memory that a program may use: the TPU compiler's word, or what the device reports."""
+    """What a program may use: the TPU compiler's word, or what a GPU reports or is known for."""
     if device.platform == "tpu":
         huge = jax.ShapeDtypeStruct((2**40,), jnp.int8, sharding=SingleDeviceSharding(device))
         try:
@@ -115,6 +115,8 @@ def available_gib(device: jax.Device) -> float | None:
             if said := TOO_LARGE.search(str(error)):
                 return _gib(said[3], said[4])
         return None
+    if gpus.is_described(device):
+        return gpus.memory_for_jax(device) / GIB
     stats = device.memory_stats()
     return stats["bytes_limit"] / GIB if stats and "bytes_limit" in stats else None
 

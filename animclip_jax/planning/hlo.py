@@ -105,8 +105,8 @@ class _Module:
         self, total: Cost, instruction: Instruction, shapes: dict, is_fused: bool
     ) -> None:
         opcode, rest = instruction.opcode, instruction.rest
-        if opcode in ("dot", "convolution"):
-            flops = (_dot_flops if opcode == "dot" else _convolution_flops)(instruction, shapes)
+        if (count := PRODUCTS.get(opcode)) is not None:
+            flops = count(instruction, shapes)
             total.flops += flops
             total.passes += flops * (HIGHEST_PASSES if "highest" in rest else 1)
         if _is_collective(instruction) and instruction.name not in self.continued:
@@ -164,11 +164,16 @@ class _Module:
         if opcode.endswith("-start"):  # (operands, results, context), or the result alone
             written = instruction.shape[:1] if opcode == "copy-start" else instruction.shape[1:2]
         else:
-            written = instruction.shape
+            written = instruction.shape[:-1] if _is_gemm(instruction) else instruction.shape
         if opcode == "fusion":
             written = _written_by_fusion(inside, written, self.continued)
         updated = _update_of_root(inside) if inside else None
         return read + (sum(a.bytes for a in written if a.in_hbm) if updated is None else updated)
+
+
+def _is_gemm(instruction: Instruction) -> bool:
+    """A matrix product by cuBLAS; its results end with the memory that it works in."""
+    return instruction.opcode == "custom-call" and '"__cublas$' in instruction.rest
 
 
 def _is_collective(instruction: Instruction) -> bool:
@@ -249,6 +254,16 @@ def _dot_flops(dot: Instruction, shapes: dict) -> float:
     return 2.0 * math.prod(dot.shape[0].dims) * contracted
 
 
+def _gemm_flops(call: Instruction, shapes: dict) -> float:
+    """0 of a custom call that is no matrix product."""
+    found = re.search(r'"lhs_contracting_dimensions":\[([\d",]*)\]', call.rest)
+    if not _is_gemm(call) or found is None:
+        return 0.0
+    lhs = shapes[call.operands[0]][0].dims
+    contracted = math.prod(lhs[int(i)] for i in re.findall(r"\d+", found[1]))
+    return 2.0 * math.prod(call.shape[0].dims) * contracted
+
+
 def _convolution_flops(convolution: Instruction, shapes: dict) -> float:
     """Products with padding and with the holes of dilation are not done, and not counted."""
     lhs, rhs = (shapes[name][0].dims for name in convolution.operands)
@@ -291,3 +306,6 @@ def _valid_positions(
     """How many of the pairs (output, window position) lie on an element of the lhs."""
     at = np.arange(out)[:, None] * stride + np.arange(size) * rhs_dilate - before
     return int(((at >= 0) & (at % lhs_dilate == 0) & (at // lhs_dilate < lhs)).sum())
+
+
+PRODUCTS = {"dot": _dot_flops, "convolution": _convolution_flops, "custom-call": _gemm_flops}

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from animclip_jax import runs, settings, sharding, step
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan, part_shapes
 from animclip_jax.optimizer import make_optimizer
+from animclip_jax.planning import gpus
 
 # Before libtpu loads: it asks no metadata server what machine this is, and lets a second one load.
 FOR_LIBTPU = {
@@ -22,6 +24,16 @@ FOR_LIBTPU = {
     "TPU_ACCELERATOR_TYPE": "v5litepod-1",
     "TPU_WORKER_HOSTNAMES": "localhost",
 }
+
+
+def described_devices(topology: str) -> Sequence[jax.Device]:
+    """Devices that nobody holds: of a TPU slice, "v5e:16x16", or of a machine with GPUs, "h100:8".
+
+    Raises:
+      ValueError: their compiler is not here, or knows no such devices.
+    """
+    is_tpu = re.match(r"v\d", topology)
+    return tpu_devices(topology) if is_tpu else gpus.gpu_devices(topology)
 
 
 def tpu_devices(topology: str) -> Sequence[jax.Device]:

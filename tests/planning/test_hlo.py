@@ -248,3 +248,25 @@ def test_of_branches_the_dearer_is_counted(dearer_first):
 
     program = compiled(branches, float32(16, 16), jax.ShapeDtypeStruct((), bool))
     assert hlo.cost(program.as_text()).flops == 2 * 2 * 16**3
+
+
+# As XLA writes a product for cuBLAS: 8 of 4 x 6 by 6 x 5, and the 1,000 bytes that it works in.
+GEMM = """HloModule m, entry_computation_layout={()->f32[]}
+
+ENTRY %main (a: bf16[8,4,6], b: bf16[8,6,5]) -> (bf16[8,4,5], s8[1000]) {
+  %a = bf16[8,4,6]{2,1,0} parameter(0)
+  %b = bf16[8,6,5]{2,1,0} parameter(1)
+  ROOT %gemm = (bf16[8,4,5]{2,1,0}, s8[1000]{0}) custom-call(%a, %b), \
+custom_call_target="__cublas$lt$matmul", backend_config={"gemm_backend_config":\
+{"dot_dimension_numbers":{"lhs_contracting_dimensions":["2"],"rhs_contracting_dimensions":["1"],\
+"lhs_batch_dimensions":["0"],"rhs_batch_dimensions":["0"]}}}
+}
+"""
+
+
+def test_a_product_by_cublas_is_one():
+    found = hlo.cost(GEMM)
+    assert found.flops == found.passes == 2 * 8 * 4 * 6 * 5
+    assert found.bytes == 2 * 8 * (4 * 6 + 6 * 5 + 4 * 5)
+    other = hlo.cost(GEMM.replace("__cublas$lt$matmul", "a_norm"))
+    assert other.flops == 0 and other.bytes == found.bytes + 1000

@@ -1,0 +1,60 @@
+"""Plans for GPUs that are not here: what is known of them, and what their compiler says."""
+
+import importlib.util
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax.sharding import NamedSharding, PartitionSpec
+
+from animclip_jax.planning import estimate, gpus, hlo
+from animclip_jax.planning.chips import CHIPS
+from animclip_jax.planning.program import described_devices
+
+NEEDS_PLUGIN = "no compiler for GPUs: pip install 'animclip-jax[gpu]'"
+
+
+def has_plugin() -> bool:
+    return any(map(importlib.util.find_spec, gpus.PLUGINS))
+
+
+@pytest.mark.parametrize("topology", ["h100", "h100:0", "h100:9", "h100:2x4", "rtx:1", "h100:-1"])
+def test_what_is_not_known_is_refused(topology):
+    with pytest.raises(ValueError, match=f"--topology={topology}: wanted a100, h100, h200, a"):
+        described_devices(topology)
+
+
+def test_without_their_compiler_it_is_named(monkeypatch):
+    monkeypatch.setattr(gpus, "PLUGINS", ("no_such_plugin",))
+    with pytest.raises(ValueError, match=r"h100:8: there is no compiler.*animclip-jax\[gpu\]"):
+        described_devices("h100:8")
+
+
+def test_every_gpu_has_its_peaks():
+    assert {gpu.kind for gpu in gpus.GPUS.values()} <= set(CHIPS)
+    for gpu in gpus.GPUS.values():
+        assert gpu.bandwidth == pytest.approx(CHIPS[gpu.kind].hbm_bandwidth, rel=0.01)
+
+
+@pytest.mark.slow
+def test_a_program_is_compiled_for_gpus_that_nobody_holds(monkeypatch):
+    if not has_plugin():
+        pytest.skip(NEEDS_PLUGIN)
+    devices = described_devices("h100:4")
+    assert len(devices) == 4 and all(map(gpus.is_described, devices))
+    assert not any(map(gpus.is_described, jax.devices()))
+    assert estimate.available_gib(devices[0]) == pytest.approx(59.33, abs=0.01)
+    monkeypatch.setenv(gpus.SHARE_VARIABLE, "0.9")
+    assert estimate.available_gib(devices[0]) == pytest.approx(71.2, abs=0.01)
+
+    mesh = jax.sharding.Mesh(devices, ("data",))
+    spread, whole = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (["data"], []))
+    product = jax.jit(jnp.dot, in_shardings=(spread, whole), out_shardings=whole)
+    shapes = [jax.ShapeDtypeStruct(shape, jnp.bfloat16) for shape in ((512, 256), (256, 128))]
+    compiled = product.lower(*shapes).compile(gpus.compiler_options(devices[0]))
+    # Triton's choice of tiles would be tried out on the device.
+    assert "__cublas$" in compiled.as_text()
+    found = hlo.cost(compiled.as_text())
+    assert found.flops == 2 * 512 * 256 * 128 / 4
+    (gathered,) = found.collectives
+    assert gathered == ("all-gather", (0, 1, 2, 3))
