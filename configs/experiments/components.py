@@ -13,7 +13,7 @@ and ranges, those of `animclip_jax/animation/config.py` where it has none. What 
 the camera pans, or at a cut, stands beside `pan` or `cut`, and is compared with that. `cut` in
 every clip makes three shots of it. `full` is the quickstart's animated arm, so without what four
 frames of 64 pixels can't show. `scenes` is left out: it joins two captions, more than the model
-reads. 20 arms.
+reads. 22 arms.
 """
 
 from typing import Any
@@ -24,6 +24,8 @@ from animclip_jax.animation.config import COMPONENTS
 from configs import quickstart
 
 ALONE = ("pan", "tilt", "zoom", "cut", "roll", "shake", "focus", "exposure")
+# Those that gain most alone, together.
+TOGETHER = (("pan", "tilt"), ("pan", "tilt", "cut"))
 AT_A_PAN = ("speed", "acceleration", "sampling", "motion_blur")
 AT_A_CUT = ("dissolve", "wipe", "fade")
 
@@ -39,6 +41,7 @@ def sweep() -> dict[str, dict[str, Any]]:
     arms: dict[str, dict[str, Any]] = {"full": {}}
     arms |= {preset: {"animation.preset": preset} for preset in presets}
     arms |= {name: only(name) for name in ALONE}
+    arms |= {"+".join(names): only(*names) for names in TOGETHER}
     arms |= {f"pan+{name}": only("pan", name) for name in AT_A_PAN}
     return arms | {f"cut+{name}": only("cut", name) for name in AT_A_CUT}
 
