@@ -57,7 +57,8 @@ def gpu_devices(topology: str) -> Sequence[jax.Device]:
     name, _, count = topology.partition(":")
     if name not in GPUS or not count.isdecimal() or not 1 <= int(count) <= MOST:
         raise ValueError(
-            f"--topology={topology}: wanted {', '.join(GPUS)}, a colon, and how many, 1 to {MOST}"
+            f"--topology={topology}: wanted a TPU slice, such as v5e:16x16, or one of "
+            f"{', '.join(GPUS)}, a colon, and how many of them, 1 to {MOST}"
         )
     if not any(map(importlib.util.find_spec, PLUGINS)):
         raise ValueError(
