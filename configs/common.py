@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FieldReference
 
 from animclip_jax.animation.config import COMPONENTS
 from animclip_jax.models.presets import PRESETS, RERANKERS
@@ -28,18 +28,7 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     # Begin with the weights of this folder: of another run, or written by animclip convert.
     config.init_from = ""
 
-    config.data = ConfigDict()
-    config.data.train = "drawn:train"  # kind:location, see README
-    config.data.eval = "drawn:test"
-    config.data.cache_dir = "~/.cache/animclip"  # what is drawn or prepared is kept here
-    # Side of the picture that crosses to the device, pixels: what fits is not resized on the host,
-    # and a prepared photo (short side 320) of 4:3 does.
-    config.data.canvas_size = 448
-    # Consecutive examples kept in one batch, such as near-duplicates that differ in a word.
-    config.data.group_size = 1
-    # Clips are the videos' own frames, not one frame of each that is filmed.
-    config.data.footage = False
-
+    config.data = _data()
     config.model = ConfigDict(dataclasses.asdict(PRESETS[preset]))
 
     config.animation = _animation()
@@ -56,20 +45,7 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     config.loss.contrastive = "softmax"  # or sigmoid, over the global batch
     config.loss.matching = "listwise"  # or binary
 
-    config.optimizer = ConfigDict()
-    config.optimizer.algorithm = "adamw"  # or muon, for training from nothing
-    config.optimizer.matrix_rate = 3.0  # factor on the learning rate of what Muon moves
-    config.optimizer.learning_rate = 5e-4
-    config.optimizer.warmup_steps = config.get_ref("steps") // 10
-    config.optimizer.weight_decay = 0.1
-    config.optimizer.b1 = 0.9
-    config.optimizer.b2 = 0.98
-    config.optimizer.clip_norm = 1.0
-    config.optimizer.vision_rate = 1.0  # factors on the towers' learning rates
-    config.optimizer.text_rate = 1.0
-    config.optimizer.layer_decay = 1.0  # another, for each layer of a tower that follows
-    config.optimizer.frozen = ""  # regular expression, such as clip/text
-    config.optimizer.average_decay = 0.0  # of the moving average that is evaluated; 0: none
+    config.optimizer = _optimizer(config.get_ref("steps"))
 
     config.mesh = ConfigDict()
     config.mesh.data = -1  # whatever devices the other axes leave
@@ -86,14 +62,24 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     config.validation.every = 0
     config.validation.source = "drawn:val"
 
-    config.evaluation = ConfigDict()
-    config.evaluation.batch_size = 32  # videos or captions at once
-    config.evaluation.rerank_k = 20  # candidates a query that are re-ranked
-    # See docs/results.md; "" is drawn or folder, by the source.
-    config.evaluation.protocol = ""
-    config.evaluation.normalization = "none"  # or dsl or qb_norm: looks at other queries
-    config.evaluation.query_bank = ""  # qb_norm's source of training captions
+    config.evaluation = _evaluation()
     return config
+
+
+def _data() -> ConfigDict:
+    """What is trained on and searched, and how it reaches the device."""
+    data = ConfigDict()
+    data.train = "drawn:train"  # kind:location, see README
+    data.eval = "drawn:test"
+    data.cache_dir = "~/.cache/animclip"  # what is drawn or prepared is kept here
+    # Side of the picture that crosses to the device, pixels: what fits is not resized on the host,
+    # and a prepared photo (short side 320) of 4:3 does.
+    data.canvas_size = 448
+    # Consecutive examples kept in one batch, such as near-duplicates that differ in a word.
+    data.group_size = 1
+    # Clips are the videos' own frames, not one frame of each that is filmed.
+    data.footage = False
+    return data
 
 
 def _animation() -> ConfigDict:
@@ -107,3 +93,34 @@ def _animation() -> ConfigDict:
     for name, component in COMPONENTS.items():
         animation[name] = ConfigDict(dataclasses.asdict(component()))
     return animation
+
+
+def _optimizer(steps: FieldReference) -> ConfigDict:
+    """What moves the parameters, and how fast."""
+    optimizer = ConfigDict()
+    optimizer.algorithm = "adamw"  # or muon, for training from nothing
+    optimizer.matrix_rate = 3.0  # factor on the learning rate of what Muon moves
+    optimizer.learning_rate = 5e-4
+    optimizer.warmup_steps = steps // 10
+    optimizer.weight_decay = 0.1
+    optimizer.b1 = 0.9
+    optimizer.b2 = 0.98
+    optimizer.clip_norm = 1.0
+    optimizer.vision_rate = 1.0  # factors on the towers' learning rates
+    optimizer.text_rate = 1.0
+    optimizer.layer_decay = 1.0  # another, for each layer of a tower that follows
+    optimizer.frozen = ""  # regular expression, such as clip/text
+    optimizer.average_decay = 0.0  # of the moving average that is evaluated; 0: none
+    return optimizer
+
+
+def _evaluation() -> ConfigDict:
+    """How a trained model is searched with."""
+    evaluation = ConfigDict()
+    evaluation.batch_size = 32  # videos or captions at once
+    evaluation.rerank_k = 20  # candidates a query that are re-ranked
+    # See docs/results.md; "" is drawn or folder, by the source.
+    evaluation.protocol = ""
+    evaluation.normalization = "none"  # or dsl or qb_norm: looks at other queries
+    evaluation.query_bank = ""  # qb_norm's source of training captions
+    return evaluation

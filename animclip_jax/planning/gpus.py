@@ -60,7 +60,7 @@ def gpu_devices(topology: str) -> Sequence[jax.Device]:
             f"--topology={topology}: wanted a TPU slice, such as v5e:16x16, or one of "
             f"{', '.join(GPUS)}, a colon, and how many of them, 1 to {MOST}"
         )
-    if not any(map(importlib.util.find_spec, PLUGINS)):
+    if not has_compiler():
         raise ValueError(
             f"--topology={topology}: there is no compiler for GPUs: pip install 'animclip-jax[gpu]'"
         )
@@ -75,6 +75,11 @@ def gpu_devices(topology: str) -> Sequence[jax.Device]:
     except (jax.errors.JaxRuntimeError, NotImplementedError, RuntimeError, ValueError) as error:
         raise ValueError(f"--topology={topology}: {str(error).splitlines()[0]}") from error
     return described.devices
+
+
+def has_compiler() -> bool:
+    """Whether XLA's compiler for GPUs is installed."""
+    return any(map(importlib.util.find_spec, PLUGINS))
 
 
 def is_described(device: jax.Device) -> bool:

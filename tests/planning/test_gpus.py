@@ -1,7 +1,5 @@
 """Plans for GPUs that are not here: what is known of them, and what their compiler says."""
 
-import importlib.util
-
 import jax
 import jax.numpy as jnp
 import pytest
@@ -10,12 +8,6 @@ from jax.sharding import NamedSharding, PartitionSpec
 from animclip_jax.planning import estimate, gpus, hlo
 from animclip_jax.planning.chips import CHIPS
 from animclip_jax.planning.program import described_devices
-
-NEEDS_PLUGIN = "no compiler for GPUs: pip install 'animclip-jax[gpu]'"
-
-
-def has_plugin() -> bool:
-    return any(map(importlib.util.find_spec, gpus.PLUGINS))
 
 
 @pytest.mark.parametrize("topology", ["h100", "h100:0", "h100:9", "h100:2x4", "rtx:1", "h100:-1"])
@@ -38,8 +30,8 @@ def test_every_gpu_has_its_peaks():
 
 @pytest.mark.slow
 def test_a_program_is_compiled_for_gpus_that_nobody_holds(monkeypatch):
-    if not has_plugin():
-        pytest.skip(NEEDS_PLUGIN)
+    if not gpus.has_compiler():
+        pytest.skip("no compiler for GPUs: pip install 'animclip-jax[gpu]'")
     devices = described_devices("h100:4")
     assert len(devices) == 4 and all(map(gpus.is_described, devices))
     assert not any(map(gpus.is_described, jax.devices()))
