@@ -1,4 +1,4 @@
-"""How small may a video's stored code be? The quickstart's world and model, minutes an arm.
+"""How small may a video's stored code be? The quickstart's world and model, three times its steps.
 
     for seed in 0 1 2; do
         animclip train --config=configs/experiments/codes.py --config.seed=$seed --sweep \\
@@ -10,6 +10,9 @@
     done
     python -m benchmarks.evidence codes runs/codes/* --base pooled-4x4 --write \\
         --arms pooled-4x4 bfloat16 float32 pooled-2x2 pooled-1x1 cls width-128 width-32 width-16
+
+The re-ranker starts from nothing: the quickstart's 450 steps teach it too little to tell what its
+codes are worth (docs/RESULTS.md, "Does it last?").
 
 A code has tokens x width numbers a frame: of the 17 tokens x 64 of the main arm, fewer tokens or
 another width. How it is stored changes no training, so the two other types are evaluations of the
@@ -26,7 +29,9 @@ from configs import quickstart
 
 def get_config() -> ConfigDict:
     """The quickstart's animated arm, whose code has every patch, as int8."""
-    return quickstart.get_config()
+    config = quickstart.get_config()
+    config.steps *= 3
+    return config
 
 
 def sweep() -> dict[str, dict[str, Any]]:
