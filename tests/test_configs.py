@@ -100,6 +100,16 @@ def test_values_derived_from_others_follow_them():
     assert config.animation.image_size == 96
 
 
+def test_batches_of_every_size_see_as_many_clips():
+    main, *others = [
+        config_of("experiments.negatives", arm) for arm in arms("experiments.negatives")
+    ]
+    for config in others:
+        spared = main.steps * main.batch_size - config.steps * config.batch_size
+        assert 0 <= spared < config.batch_size
+        assert config.microbatch <= main.batch_size
+
+
 def test_folders_takes_any_architecture():
     module = importlib.import_module("configs.folders")
     for name in PRESETS:
