@@ -1,12 +1,13 @@
-"""Several seeds of one experiment -> a table in docs/RESULTS.md, and a plot beside it.
+"""Several seeds of one experiment -> a table on its page in docs/experiments, and a plot.
 
     python -m benchmarks.evidence NAME SWEEP [SWEEP ...] --base ARM [--against ARM=BASE ...]
         [--gains ARM=OTHER ...] [--arms ARM ...] [--shown ARM=WORDS ... [--than WORDS]]
         [--write] [--machine TEXT]
 
-Each SWEEP is the folder of one `animclip train --sweep`, of a seed of its own. With --write the
-table takes the place of what stands between `<!-- evidence: NAME -->` and `<!-- end -->` in
-docs/RESULTS.md, and docs/evidence/NAME.png is drawn; else it is printed.
+Each SWEEP is the folder of one `animclip train --sweep`, of a seed of its own, or a .zip of several
+(benchmarks/evidence_archive.py). With --write the table replaces the text between
+`<!-- evidence: NAME -->` and `<!-- end -->` on the page of docs/experiments that has these lines,
+and docs/evidence/NAME.png is drawn. Otherwise the table is printed.
 
 A difference between two arms is paired: by query, since both answer the same ones, and by seed. Its
 standard error is that of bootstrap samples that draw seeds and queries (a video's captions
@@ -35,6 +36,7 @@ from scipy import stats
 
 from animclip_jax import comparison, results, runs
 from animclip_jax.retrieval import metrics
+from benchmarks import evidence_archive
 from benchmarks.evidence_plot import plot
 from benchmarks.evidence_rows import SIGNIFICANT, Difference, Row
 
@@ -197,14 +199,14 @@ def table(rows: Sequence[Row], base: str) -> str:
     for direction, title in results.DIRECTIONS.items():
         columns = [title, "stage"]
         for measure in MEASURES:
-            columns += [measure, f"less {base}"]
+            columns += [measure, f"vs. {base}"]
         columns.append("re-ranking raised R@1")
         lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
         coarse: dict[str, np.ndarray] = {}
         for row in (row for row in rows if row.direction == direction):
-            name = row.arm if row.base == base else f"{row.arm} (less {row.base})"
+            name = row.arm if row.base == base else f"{row.arm} (vs. {row.base})"
             if row.is_of_gains:
-                name = f"({row.arm}) less ({row.base})"
+                name = f"({row.arm}) minus ({row.base})"
             cells = [name, results.STAGES[row.stage]]
             for measure in MEASURES:
                 gain = "" if row.arm == row.base else _said(row.gains[measure])
@@ -291,19 +293,33 @@ def this_machine() -> str:
     return f"{os.cpu_count()} CPU cores ({name})"
 
 
-def replaced(page: str, name: str, content: str) -> str:
-    """The page with the content between `<!-- evidence: NAME -->` and `<!-- end -->`.
+def page_of(name: str) -> Path:
+    """The page of docs/experiments with a place for the table of that experiment.
 
     Raises:
-      ValueError: those two comments are not there, or more than once.
+      ValueError: no page has one, or several have.
+    """
+    place = f"<!-- evidence: {name} -->"
+    pages = sorted((DOCS / "experiments").glob("*.md"))
+    found = [page for page in pages for _ in range(page.read_text(encoding="utf-8").count(place))]
+    if len(found) != 1:
+        raise ValueError(
+            f"found {place!r} {len(found)} times in {DOCS / 'experiments'}, wanted once: write it "
+            "and '<!-- end -->' below it where the table is to stand"
+        )
+    return found[0]
+
+
+def replaced(page: str, name: str, content: str) -> str:
+    """The page's text with the content between `<!-- evidence: NAME -->` and `<!-- end -->`.
+
+    Raises:
+      ValueError: the second comment is missing.
     """
     begin, end = f"<!-- evidence: {name} -->", "<!-- end -->"
     place = re.compile(f"({re.escape(begin)}\n)(?:(?!<!-- ).)*?({re.escape(end)})", re.DOTALL)
-    if page.count(begin) != 1 or not place.search(page):
-        raise ValueError(
-            f"found {page.count(begin)} times {begin!r} with {end!r} behind it, wanted one: write "
-            "these two lines where the table is to stand"
-        )
+    if not place.search(page):
+        raise ValueError(f"no {end!r} below {begin!r}: write it where the table is to end")
     return place.sub(lambda found: f"{found[1]}{content}\n{found[2]}", page)
 
 
@@ -335,30 +351,34 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     given = sys.argv[1:] if argv is None else argv
     command = f"python -m benchmarks.evidence {shlex.join(given)}"
-    page, picture = DOCS / "RESULTS.md", DOCS / "evidence" / f"{options.name}.png"
     try:
-        arms = read(options.sweeps, options.arms)
-        against = dict(_pairs("--against", options.against))
-        rows = compare(arms, options.base, against, _pairs("--gains", options.gains))
-        called = dict(_pairs("--shown", options.shown))
-        if strange := set(called) - {row.arm for row in rows if row.arm != row.base}:
-            raise ValueError(f"--shown {min(strange)}: no arm that is compared with another")
-        head = heading(arms, command, options.machine)
-        tables = f"{table(rows, options.base)}\n\n{k_table(arms)}"
-        if not options.write:
-            print(f"{head}\n\n{tables}")
-            return 0
-        shown = f"![{options.name}: what each arm gains](evidence/{picture.name})"
-        whole = "\n\n".join([head, shown, tables])
-        text = replaced(page.read_text(encoding="utf-8"), options.name, whole)
-        picture.parent.mkdir(exist_ok=True)
-        plot(rows, options.base, picture, called, options.than)
-        results.write_text(page, text)
+        with evidence_archive.unpacked(options.sweeps) as sweeps:
+            print(_told(options, read(sweeps, options.arms), command))
     except (OSError, ValueError) as error:
         print(f"benchmarks.evidence: {error}", file=sys.stderr)
         return 1
-    print(f"{page}\n{picture}")
     return 0
+
+
+def _told(options: argparse.Namespace, arms: Arms, command: str) -> str:
+    """The tables, or the paths of the page and the picture that were written."""
+    against = dict(_pairs("--against", options.against))
+    rows = compare(arms, options.base, against, _pairs("--gains", options.gains))
+    called = dict(_pairs("--shown", options.shown))
+    if strange := set(called) - {row.arm for row in rows if row.arm != row.base}:
+        raise ValueError(f"--shown {min(strange)}: no arm that is compared with another")
+    head = heading(arms, command, options.machine)
+    tables = f"{table(rows, options.base)}\n\n{k_table(arms)}"
+    if not options.write:
+        return f"{head}\n\n{tables}"
+    page, picture = page_of(options.name), DOCS / "evidence" / f"{options.name}.png"
+    shown = f"![{options.name}: what each arm gains](../evidence/{picture.name})"
+    whole = "\n\n".join([head, shown, tables])
+    text = replaced(page.read_text(encoding="utf-8"), options.name, whole)
+    picture.parent.mkdir(exist_ok=True)
+    plot(rows, options.base, picture, called, options.than)
+    results.write_text(page, text)
+    return f"{page}\n{picture}"
 
 
 if __name__ == "__main__":

@@ -70,8 +70,8 @@ def plot(
 
 def _name(row: Row, base: str) -> str:
     if row.is_of_gains:
-        return f"({row.arm})\nless ({row.base})"
-    return row.arm if row.base == base else f"{row.arm}\nless {row.base}"
+        return f"({row.arm})\nminus ({row.base})"
+    return row.arm if row.base == base else f"{row.arm}\nvs. {row.base}"
 
 
 def _reached(rows: Sequence[Row], base: str, measure: str) -> str:

@@ -11,7 +11,7 @@ from animclip_jax import command_line, setting_overrides
 from configs import common
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Who shows a command: pages, and experiments in their first lines.
 SHOWN = [*PAGES, ROOT / "Makefile", *sorted((ROOT / "configs").rglob("[!_]*.py"))]
 # Verbs that read their flags by absl; the others do by argparse.

@@ -12,7 +12,7 @@
         --arms pooled-4x4 bfloat16 float32 pooled-2x2 pooled-1x1 cls width-128 width-32 width-16
 
 The re-ranker starts from nothing: the quickstart's 450 steps teach it too little to tell what its
-codes are worth (docs/RESULTS.md, "Does it last?").
+codes are worth (docs/experiments/steps.md).
 
 A code has tokens x width numbers a frame: of the 17 tokens x 64 of the main arm, fewer tokens or
 another width. How it is stored changes no training, so the two other types are evaluations of the

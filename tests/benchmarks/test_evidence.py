@@ -83,7 +83,7 @@ def test_what_an_arm_gains_is_compared_with_what_another_gains(sweeps):
     assert gain.value == pytest.approx(2 * 100 * 56 / 512) and gain.is_significant
     line = evidence.table(rows, "still").split("\n\n")[0].splitlines()[-1]
     assert line.startswith(
-        "| (better - still) less (same - better) | re-ranked | 10.9 ± 1.2 | **+21.9"
+        "| (better - still) minus (same - better) | re-ranked | 10.9 ± 1.2 | **+21.9"
     )
     # By what re-ranking raised the gain on its base, as the coarse row has it.
     assert row.raised.value == pytest.approx(100 * (56 - 5) / 512)
@@ -140,12 +140,12 @@ def test_the_table(sweeps):
     first, second = evidence.table(rows, "still").split("\n\n")
     lines = first.splitlines()
     assert len(lines) == 2 + 3 * 2 and len({line.count("|") for line in lines}) == 1
-    assert lines[0].startswith("| text -> video | stage | R@1 | less still | R@10 |")
+    assert lines[0].startswith("| text -> video | stage | R@1 | vs. still | R@10 |")
     assert lines[3].startswith("| better | re-ranked | 35.9 ± 1.2 | **+10.9 [+")
     assert lines[3].endswith("] p < 0.001**; 3 of 3 seeds |")
     assert lines[5].startswith("| still | re-ranked | 25.0 ± 0.0 |  | 25.0 ± 0.0 |  | +0.0 [")
     assert lines[5].endswith("[+0.0, +0.0] p 1.000; 0 of 3 seeds |")
-    assert lines[7].startswith("| same (less better) | re-ranked | 25.0 ± 0.0 | **-10.9 [-")
+    assert lines[7].startswith("| same (vs. better) | re-ranked | 25.0 ± 0.0 | **-10.9 [-")
     assert second.startswith("| video -> text |")
 
 
@@ -237,7 +237,8 @@ def test_the_heading_names_no_folder_of_the_machine(sweeps, dataset, named):
 
 def test_the_page_and_the_picture(sweeps, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(evidence, "DOCS", tmp_path)
-    page = tmp_path / "RESULTS.md"
+    page = tmp_path / "experiments" / "made-up.md"
+    page.parent.mkdir()
     place = "<!-- evidence: {} -->\nstale\n\nrows\n<!-- end -->\n"
     above, below = place.format("other"), place.format("another")
     before = f"{above}between\n{place.format('made-up')}after\n{below}"
@@ -247,7 +248,7 @@ def test_the_page_and_the_picture(sweeps, tmp_path, monkeypatch, capsys):
     written = page.read_text()
     assert written.startswith(f"{above}between\n<!-- evidence: made-up -->\n`python")
     assert written.endswith(f"|\n<!-- end -->\nafter\n{below}")
-    assert written.count("stale") == 2 and "](evidence/made-up.png)" in written
+    assert written.count("stale") == 2 and "](../evidence/made-up.png)" in written
     assert "a box, commit unknown, seeds 0, 1, 2. drawn:test" in written
     assert f"`python -m benchmarks.evidence made-up {sweeps[0]}" in written
     picture = tmp_path / "evidence" / "made-up.png"
@@ -259,7 +260,7 @@ def test_the_page_and_the_picture(sweeps, tmp_path, monkeypatch, capsys):
         assert (np.abs(pixels - colour).max(axis=-1) < 8).any()
     assert evidence.main(command) == 0 and page.read_text() == written
     assert evidence.main([*command, "--gains", "better=same", "better=still"]) == 0
-    assert page.read_text().count("| (better - still) less (still - still) | re-ranked |") == 2
+    assert page.read_text().count("| (better - still) minus (still - still) | re-ranked |") == 2
     with Image.open(picture) as image:  # a line more for each
         assert image.size[1] - len(pixels) == pytest.approx(2 * 0.42 * 110, abs=3)
     shown = ["--shown", "better=filmed", "--than", "the same pictures held still"]
@@ -270,5 +271,10 @@ def test_the_page_and_the_picture(sweeps, tmp_path, monkeypatch, capsys):
     assert "--shown still: no arm that is compared" in capsys.readouterr().err
     page.write_text("# Results\n")
     assert evidence.main(command) == 1
-    assert "found 0 times '<!-- evidence: made-up -->'" in capsys.readouterr().err
+    assert "found '<!-- evidence: made-up -->' 0 times" in capsys.readouterr().err
     assert page.read_text() == "# Results\n"
+    page.write_text("<!-- evidence: made-up -->\n")
+    assert evidence.main(command) == 1 and "no '<!-- end -->'" in capsys.readouterr().err
+    page.write_text(before)
+    page.with_name("copy.md").write_text(before)
+    assert evidence.main(command) == 1 and "2 times" in capsys.readouterr().err
