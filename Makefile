@@ -21,7 +21,7 @@ PORT ?= 8000
 # cheaper. Read by glibc from 2.35 on when a process starts, so it can't be set from Python.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
-.PHONY: help setup quickstart demo-search test test-all lint format clean
+.PHONY: help setup quickstart demo-search test test-all lint types format clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ test-all: setup ## run all tests
 lint: setup ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy animclip_jax input_pipeline
+
+types: setup ## check types alone
 	$(BIN)/mypy animclip_jax input_pipeline
 
 format: setup ## rewrite the files in the style that lint checks

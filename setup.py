@@ -1,5 +1,7 @@
 """Packaging; exact versions that are known to work together stand in constraints/."""
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
 # tensorflow-cpu is half the download and leaves a GPU's memory alone, where there is a wheel of it.
@@ -17,8 +19,24 @@ setup(
     name="animclip-jax",
     version="0.1.0",
     description="Video-text retrieval in JAX, pretrained on videos animated from captioned images",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
+    keywords=["video retrieval", "text-to-video", "CLIP", "JAX", "Flax", "re-ranking"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Environment :: GPU :: NVIDIA CUDA :: 12",
+        "Intended Audience :: Science/Research",
+        "Intended Audience :: Developers",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Topic :: Multimedia :: Video",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+    project_urls={"Paper": "https://doi.org/10.1145/3477495.3531776"},
     # 3.13 has no wheel of the tokenizer.
     python_requires=">=3.11,<3.13",
     packages=find_packages(

@@ -1,4 +1,4 @@
-"""What a run's steps did, looked at one step late, so that nobody waits for the device."""
+"""A run's metrics, read one step late, so that the host never waits for the device."""
 
 import math
 import time
@@ -32,9 +32,15 @@ class Watch:
         names: Callable[[np.ndarray], list[str]],
         learning_rate: Callable[[int], Any],
     ):
-        """log: None logs nothing. first, last: steps done at the start and at the end. names: of
-        the items behind a batch's `index`. flops_share: of a step, seconds that it would take
-        at the devices' peak; None where that is not known.
+        """Begins to watch.
+
+        Args:
+          log: None logs nothing.
+          first, last: steps done at the start and at the end of the training.
+          every: steps between two entries of the log.
+          batch_size: clips a step.
+          names: a batch's `index` -> names of its items.
+          learning_rate: steps done -> the learning rate of the next.
         """
         self.workdir, self.log, self.last, self.every = workdir, log, last, every
         self.batch_size, self.names, self.learning_rate = batch_size, names, learning_rate
@@ -87,6 +93,6 @@ class Watch:
         write_text(path, f"step {step}: {terms}\n" + "".join(f"{name}\n" for name in names))
         raise ValueError(
             f"step {step} is not finite: {terms}. Its batch was made of {', '.join(names[:8])}; "
-            f"all {len(names)} are in {path}. Checkpoints are of steps before. Look at "
-            "them, lower optimizer.learning_rate, or raise optimizer.warmup_steps"
+            f"all {len(names)} are in {path}. Checkpoints of earlier steps are intact. "
+            "Check those items, lower optimizer.learning_rate, or raise optimizer.warmup_steps"
         )

@@ -51,7 +51,9 @@ def indexed(tmp_path_factory: pytest.TempPathFactory, search_model, search_model
 def shared_data() -> Path:
     """A folder of real captioned pictures and videos; tests that need it are skipped without."""
     given = os.environ.get("ANIMCLIP_TEST_DATA")
-    path = Path(given) if given else ROOT.parent / "shared" / "data"
+    if given is None:
+        pytest.skip("needs real data: ANIMCLIP_TEST_DATA does not name its folder")
+    path = Path(given)
     if not path.is_dir():
-        pytest.skip(f"no real data: {path} is no folder (ANIMCLIP_TEST_DATA names another)")
+        pytest.fail(f"ANIMCLIP_TEST_DATA={given}: no such folder")
     return path

@@ -48,7 +48,7 @@ def make(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess]:
     """Runs make in a folder that holds what its set-up reads."""
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
-    for name in ("Makefile", "setup.py", "constraints"):
+    for name in ("Makefile", "setup.py", "README.md", "constraints"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tmp_path / name)
 
@@ -152,6 +152,7 @@ def test_make_alone_lists_the_targets(make: Callable) -> None:
         "test",
         "test-all",
         "lint",
+        "types",
         "format",
         "clean",
     ):
@@ -198,5 +199,10 @@ def test_the_wheel_holds_everything_and_its_command_works(tmp_path: Path) -> Non
         return run.stdout
 
     assert "evaluate" in animclip("--help")
+    ask = "import sys, animclip_jax; print(animclip_jax.__version__, 'jax' in sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", ask], cwd=elsewhere, env=environment, capture_output=True, text=True
+    )
+    assert run.stdout.split() == [wheel.name.split("-")[1], "False"]
     shown = animclip("train", "--config=configs/quickstart.py", "--help")
     assert "  optimizer.learning_rate = " in shown and "--workdir" in shown
