@@ -33,6 +33,7 @@ from animclip_jax.animation.config import AnimationConfig  # noqa: E402
 from animclip_jax.animation.render import render  # noqa: E402
 from benchmarks import flicker, input_peers  # noqa: E402
 from input_pipeline import batches, prepare_pictures, sources  # noqa: E402
+from input_pipeline.decoding import JPEG_TRANSFORM  # noqa: E402
 from input_pipeline.tokenizer import Tokenizer  # noqa: E402
 
 NUM_FRAMES, IMAGE_SIZE, CANVAS_SIZE, BATCH = 12, 224, 448, 64
@@ -148,7 +149,8 @@ def decoding(examples: sources.Examples) -> Iterator[int]:
     total = len(examples.ids)
 
     def decode(index: tf.Tensor) -> tf.Tensor:
-        return tf.image.decode_jpeg(examples.fetch(index % total)[0], channels=3)
+        encoded = examples.fetch(index % total)[0]
+        return tf.image.decode_jpeg(encoded, channels=3, dct_method=JPEG_TRANSFORM)
 
     numbers = tf.data.Dataset.range(np.iinfo(np.int64).max)
     pictures = numbers.map(decode, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2 * BATCH)

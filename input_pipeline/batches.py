@@ -18,9 +18,10 @@ import tensorflow as tf
 
 from animclip_jax.animation.config import AnimationConfig
 from input_pipeline import filming, orientation, packed_plan, picture, process_memory, scenes
+from input_pipeline.decoding import decode_region
 from input_pipeline.director import noise, shots, stream_key
 from input_pipeline.director.draws import COMPONENTS
-from input_pipeline.filming import Clip, decode_region
+from input_pipeline.filming import Clip
 from input_pipeline.sources import Examples
 from input_pipeline.stand_ins import StandIns
 from input_pipeline.tokenizer import Tokenizer

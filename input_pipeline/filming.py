@@ -6,7 +6,6 @@ TensorFlow ops alone, so that all of it runs inside Dataset.map.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +15,7 @@ from animclip_jax.animation.config import COMPONENTS, AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
 from input_pipeline import packed_plan, scenes
 from input_pipeline.director import direct, noise
-from input_pipeline.picture_header import JPEG_START, stored_size
 from input_pipeline.rendering import render_clip
-
-JPEG_END = b"\xff\xd9"
 
 # A clip on its way through the pipeline, or a batch of them: names -> tensors.
 Clip = dict[str, tf.Tensor]
@@ -191,28 +187,6 @@ def smallest_region(plan: ShotPlan, size: tf.Tensor) -> tf.Tensor:
     return tf.concat([first, last - first], axis=-1)
 
 
-def decode_region(encoded: tf.Tensor, region: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Pixels uint8 [height, width, 3] of a region; of a whole JPEG no more than that is decoded.
-
-    size: int32 [2], the picture's (height, width). A file that has become another, such as one of a
-    billion pixels, is not decoded: that raises InvalidArgumentError, and so does one that is cut
-    short, wherever the region is.
-    """
-
-    def crop_jpeg() -> tf.Tensor:
-        with _same_size(tf.image.extract_jpeg_shape(encoded)[:2], size):
-            return tf.image.decode_and_crop_jpeg(tf.identity(encoded), region, channels=3)
-
-    def crop() -> tf.Tensor:
-        y, x, height, width = tf.unstack(region)
-        with _same_size(stored_size(encoded), size):
-            return _decode(tf.identity(encoded))[y : y + height, x : x + width]
-
-    starts = tf.equal(tf.strings.substr(encoded, 0, len(JPEG_START)), JPEG_START)
-    ends = tf.equal(tf.strings.substr(encoded, -len(JPEG_END), len(JPEG_END)), JPEG_END)
-    return tf.cond(starts & ends, crop_jpeg, crop)
-
-
 def fitted(pixels: tf.Tensor, height: int, width: int) -> tf.Tensor:
     """Pixels uint8 [h, w, 3] as they are put on a canvas of height x width.
 
@@ -276,16 +250,3 @@ def _windows_of(plan: ShotPlan, kept: tf.Tensor) -> ShotPlan:
     return plan._replace(
         boxes=tf.boolean_mask(plan.boxes, kept), shear=tf.boolean_mask(plan.shear, kept)
     )
-
-
-def _same_size(found: tf.Tensor, wanted: tf.Tensor) -> AbstractContextManager[None]:
-    """Inside it, ops wait for the sizes (height, width) to be the same."""
-    same = tf.reduce_all(tf.equal(found, wanted))
-    said = ["another size than when the source was opened, (height, width)", found]
-    return tf.control_dependencies([tf.raw_ops.Assert(condition=same, data=said)])
-
-
-def _decode(encoded: tf.Tensor) -> tf.Tensor:
-    """A whole picture, the first frame of a GIF or WebP: uint8 [H, W, 3]."""
-    pixels = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-    return tf.ensure_shape(pixels, [None, None, 3])

@@ -2,44 +2,13 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
 from animclip_jax.animation import render
 from animclip_jax.animation.plan import upright
 from input_pipeline import filming
-
-
-def gradient(height: int, width: int) -> np.ndarray:
-    """Red grows with x, green with y, from 0 to 240, so that a colour says where it is from."""
-    red = np.broadcast_to((np.arange(width) + 0.5) * 240 / width, (height, width))
-    green = np.broadcast_to(((np.arange(height) + 0.5) * 240 / height)[:, None], (height, width))
-    return np.stack([red, green, np.full((height, width), 120.0)], -1).round().astype(np.uint8)
-
-
-def encode(pixels: np.ndarray, mode: str, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).convert(mode).save(buffer, kind, quality=95)
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("mode", "kind"),
-    [("RGB", "JPEG"), ("L", "JPEG"), ("CMYK", "JPEG"), ("RGB", "PNG"), ("L", "PNG"),
-     ("RGBA", "PNG"), ("P", "PNG"), ("LA", "PNG"), ("RGB", "GIF")],
-)  # fmt: skip
-def test_every_kind_of_picture_is_cropped_alike(mode: str, kind: str) -> None:
-    encoded = encode(gradient(50, 70), mode, kind)
-    with Image.open(io.BytesIO(encoded)) as image:
-        wanted = np.asarray(image.convert("RGB"))[13:40, 21:61]
-    region = tf.constant([13, 21, 27, 40], tf.int32)
-    pixels = filming.decode_region(tf.constant(encoded), region, [50, 70]).numpy()
-    assert pixels.shape == (27, 40, 3)
-    assert np.abs(pixels.astype(float) - wanted).mean() < 3
 
 
 def test_the_canvas_is_anti_aliased() -> None:
@@ -89,19 +58,3 @@ def test_windows_are_found_again_on_the_canvas() -> None:
     wanted = [[[0, 0, 40 / 50, 40 / 80], [0, 50 / 80, 30 / 50, 1]]]
     np.testing.assert_allclose(placed.boxes, wanted, atol=1e-6)
     np.testing.assert_allclose(placed.extent, [[40 / 50, 1]], atol=1e-6)
-
-
-def test_a_jpeg_cut_short_is_refused_wherever_the_region_is() -> None:
-    encoded = encode(gradient(400, 600), "RGB", "JPEG")
-    region = tf.constant([0, 0, 8, 8], tf.int32)
-    filming.decode_region(tf.constant(encoded), region, [400, 600])
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        filming.decode_region(tf.constant(encoded[:-300]), region, [400, 600])
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_a_picture_of_another_size_is_not_decoded(kind: str) -> None:
-    encoded = tf.constant(encode(gradient(40, 60), "RGB", kind))
-    region = tf.constant([0, 0, 8, 8], tf.int32)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="another size than when"):
-        filming.decode_region(encoded, region, [40, 61])
