@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 # What TensorFlow decodes, by Pillow's names (MPO: a JPEG with further pictures behind it).
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP")
@@ -94,7 +94,14 @@ def _header(image: Image.Image) -> Header:
     return Header(height, width, orientation)
 
 
+def reason(error: Exception) -> str:
+    """What Pillow's error says, without the address in memory that it gives for encoded bytes."""
+    if isinstance(error, UnidentifiedImageError):
+        return "cannot identify it as a picture"
+    return str(error)
+
+
 def _unusable(error: Exception) -> ValueError:
     if isinstance(error, ValueError) and ", wanted " in str(error):
         return error
-    return ValueError(f"can't be decoded: {error}")
+    return ValueError(f"can't be decoded: {reason(error)}")

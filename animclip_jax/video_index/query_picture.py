@@ -8,6 +8,8 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps
 
+from input_pipeline.picture import reason
+
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 MAX_PIXELS = 50_000_000
 
@@ -27,4 +29,4 @@ def read_picture(data: bytes) -> np.ndarray:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         wanted = ", ".join(FORMATS)
-        raise ValueError(f"can't be read as a picture ({wanted}): {error}") from error
+        raise ValueError(f"can't be read as a picture ({wanted}): {reason(error)}") from error

@@ -115,6 +115,17 @@ def test_what_the_source_lacks_the_store_lists(tmp_path: Path) -> None:
     assert prepared.coverage == {"wanted": 4, "found": 2}
 
 
+def test_two_stores_of_the_same_pictures_list_the_same_reasons(tmp_path: Path) -> None:
+    source = folder_of(tmp_path, [encoded(9) for _ in range(4)])
+    examples = open_source(source, str(tmp_path / "cache"))
+    (tmp_path / "2.jpg").write_text("<html>")
+    listed = []
+    for name in ("one", "two"):
+        prepare_pictures(examples, tmp_path / name)
+        listed.append((tmp_path / name / "quarantine.jsonl").read_text())
+    assert listed[0] == listed[1] and "0x" not in listed[0]
+
+
 def test_a_stop_early_leaves_no_store(tmp_path: Path) -> None:
     examples = open_source(
         folder_of(tmp_path, [encoded(9) for _ in range(4)]), str(tmp_path / "cache")

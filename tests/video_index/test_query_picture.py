@@ -46,8 +46,9 @@ def test_transparent_and_grey_ones_are_read():
     ],
 )
 def test_others_are_refused(data):
-    with pytest.raises(ValueError, match="can't be read as a picture"):
+    with pytest.raises(ValueError, match="can't be read as a picture") as found:
         read_picture(data)
+    assert "0x" not in str(found.value), "no address of memory"
 
 
 def test_a_huge_one_is_refused_before_it_is_decoded(monkeypatch):
