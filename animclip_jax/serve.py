@@ -6,6 +6,7 @@ Only this machine reaches it, unless --host says otherwise, which needs a token.
 from __future__ import annotations
 
 import argparse
+import functools
 import ipaddress
 import os
 import socket
@@ -26,7 +27,8 @@ def main(argv: list[str] | None = None) -> int:
         import uvicorn
 
         from animclip_jax.serving.app import make_app
-        from animclip_jax.serving.guard import Guard
+        from animclip_jax.serving.connection import Connection, Limits
+        from animclip_jax.serving.guard import Guard, refused
     except ImportError as error:
         print(
             f"animclip serve: {error}; pip install 'animclip-jax[app]' brings it", file=sys.stderr
@@ -44,19 +46,21 @@ def main(argv: list[str] | None = None) -> int:
             sys.stdout.flush()
             if options.open:
                 webbrowser.open(f"{url}/?token={options.token}" if options.token else url)
-            app = Guard(
-                make_app(searcher, options.max_waiting), options.allowed_host, options.token
+            behind = functools.partial(Guard, names=options.allowed_host, token=options.token)
+            headers = {"retry-after": "1", "connection": "close"}
+            busy = behind(refused(503, "too many connections at once", headers))
+            limits = Limits(
+                options.max_connections, options.max_per_client, options.request_timeout, busy
             )
             # The plain parts of uvicorn: what is installed besides changes nothing.
             config = uvicorn.Config(
-                app,
-                http="h11",
+                behind(make_app(searcher, options.max_waiting)),
+                http=functools.partial(Connection, limits=limits),  # type: ignore[arg-type]
                 loop="asyncio",
                 ws="none",
                 lifespan="off",
                 log_level="warning",
                 server_header=False,
-                limit_concurrency=options.max_connections,
                 timeout_graceful_shutdown=3,
             )
             uvicorn.Server(config).run(sockets=[listening])
@@ -93,13 +97,22 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--max_connections", type=int, default=128, help="connections at once, then 503 (128)"
     )
+    parser.add_argument(
+        "--max_per_client", type=int, default=32, help="connections at once of one address (32)"
+    )
+    parser.add_argument(
+        "--request_timeout", type=float, default=30.0, help="seconds for a request to arrive (30)"
+    )
     options = parser.parse_args(argv)
     if not _is_loopback(options.host) and not options.token:
         parser.error(f"--host={options.host}: others reach that address; --token is needed")
     if options.token and (len(options.token) < MIN_TOKEN or not options.token.isalnum()):
         parser.error(f"--token: wanted {MIN_TOKEN} letters and digits or more")
-    if min(options.rerank_k, options.max_waiting, options.max_connections) < 1:
-        parser.error("--rerank_k, --max_waiting, --max_connections: wanted 1 or more")
+    for name in ("rerank_k", "max_waiting", "max_connections", "max_per_client"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name}={getattr(options, name)}: wanted 1 or more")
+    if not 0 < options.request_timeout < 86400:
+        parser.error(f"--request_timeout={options.request_timeout:g}: wanted more than 0 seconds")
     if not 0 <= options.port < 65536:
         parser.error(f"--port={options.port}: wanted 0 to 65535")
     return options

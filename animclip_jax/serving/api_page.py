@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from animclip_jax.reporting.html import Html, element, join
@@ -15,6 +16,13 @@ def api_page(openapi: dict[str, Any]) -> str:
         for path, methods in openapi["paths"].items()
         for method, operation in methods.items()
     ]
+    shared = {
+        (status, openapi["components"]["responses"][name.rpartition("/")[2]]["description"])
+        for methods in openapi["paths"].values()
+        for operation in methods.values()
+        for status, one in operation["responses"].items()
+        if (name := one.get("$ref"))
+    }
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -29,6 +37,8 @@ def api_page(openapi: dict[str, Any]) -> str:
         element("p", about["description"]),
         element("p", "As a document: ", element("a", "openapi.json", href="/openapi.json")),
         *operations,
+        element("h2", "Any of them may also answer"),
+        _table([(status, "answer", what) for status, what in sorted(shared)]),
         class_="api",
     )
     return f"<!doctype html>{element('html', head, element('body', body), lang='en')}"
@@ -42,8 +52,13 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> Html:
         body = operation["requestBody"]
         rows.append((", ".join(body["content"]), "body", body["description"]))
     rows += [
-        (status, "answer", one["description"]) for status, one in operation["responses"].items()
+        (status, "answer", one["description"])
+        for status, one in operation["responses"].items()
+        if "$ref" not in one
     ]
-    table = join(*(element("tr", *(element("td", cell) for cell in row)) for row in rows))
-    parts.append(element("table", element("tbody", table)))
-    return element("section", *parts)
+    return element("section", *parts, _table(rows))
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Html:
+    lines = join(*(element("tr", *(element("td", cell) for cell in row)) for row in rows))
+    return element("table", element("tbody", lines))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import os
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
@@ -59,9 +60,7 @@ def make_app(searcher: Searcher, max_waiting: int = 32) -> Starlette:
 
 
 async def _explain(request: Request, error: HTTPException) -> Response:
-    answer = refused(error.status_code, error.detail)
-    answer.headers.update(error.headers or {})
-    return answer
+    return refused(error.status_code, error.detail, error.headers)
 
 
 def _page(request: Request) -> Response:
@@ -128,15 +127,19 @@ class _Service:
 
     async def video(self, request: Request) -> Response:
         name = self.index.names[self._segment(request)]
-        path = await run_in_threadpool(self._inside, name)
-        if path is None:
-            raise HTTPException(404, "the video is no longer where it was indexed")
-        return FileResponse(path, media_type=media_type(name), stat_result=path.stat())
+        path, state = await run_in_threadpool(self._inside, name)
+        return FileResponse(path, media_type=media_type(name), stat_result=state)
 
-    def _inside(self, name: str) -> Path | None:
-        """The file of a video, unless it is gone or lies elsewhere by now."""
-        path = (self.root / name).resolve()
-        return path if path.is_relative_to(self.root) and path.is_file() else None
+    def _inside(self, name: str) -> tuple[Path, os.stat_result]:
+        """The file of a video; raises 404 where it is gone, lies elsewhere or can't be read."""
+        try:
+            path = (self.root / name).resolve()
+            if path.is_relative_to(self.root) and path.is_file():
+                with path.open("rb") as file:
+                    return path, os.stat(file.fileno())
+        except OSError as error:
+            raise HTTPException(404, f"the video can't be read: {error.strerror}") from error
+        raise HTTPException(404, "the video is no longer where it was indexed")
 
     def _segment(self, request: Request) -> int:
         number = _number(request.path_params["segment"])
@@ -181,10 +184,13 @@ class _Service:
 async def _body(request: Request) -> bytes:
     """A picture's bytes, in memory alone."""
     data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > MAX_PICTURE_BYTES:
-            raise HTTPException(413, f"over {MAX_PICTURE_BYTES} bytes", {"connection": "close"})
+    try:
+        async for part in request.stream():
+            data += part
+            if len(data) > MAX_PICTURE_BYTES:
+                raise HTTPException(413, f"over {MAX_PICTURE_BYTES} bytes", {"connection": "close"})
+    except ClientDisconnect as error:
+        raise HTTPException(400, "the picture breaks off") from error
     return bytes(data)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hmac
+import http
 import ipaddress
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -24,12 +27,57 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
 }
+_HEADERS = [(name.encode(), text.encode()) for name, text in HEADERS.items()]
+FAILED = "the server failed to answer; what it printed says why"
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_logger = logging.getLogger("uvicorn.error")
+
+
+class _Answer:
+    """What is sent of an answer: always with HEADERS, and an error always as the API tells it.
+
+    status: once it is sent.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send):
+        self.scope, self.receive, self.sender = scope, receive, send
+        self.status: int | None = None
+        self.error: Message | None = None
+        self.reason = b""
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = Headers(raw=message["headers"])
+            if message["status"] >= 400 and headers.get("content-type") != JSONResponse.media_type:
+                self.error = message
+                return
+            kept = [pair for pair in _HEADERS if pair[0].decode() not in headers]
+            message["headers"] = [*message["headers"], *kept]
+            self.status = message["status"]
+        elif self.error is not None:
+            self.reason += message.get("body", b"")
+            if not message.get("more_body"):
+                await self._tell(self.error)
+            return
+        await self.sender(message)
+
+    async def _tell(self, error: Message) -> None:
+        """An error of Starlette's own, in its words where it has any."""
+        self.error, status = None, error["status"]
+        reason = self.reason.decode("utf-8", "replace") or http.HTTPStatus(status).phrase
+        reason = FAILED if status == 500 else reason
+        left_out = ("content-type", "content-length")
+        answer = refused(status, reason)
+        for name, text in Headers(raw=error["headers"]).items():
+            if name not in left_out:
+                answer.headers[name] = text
+        await answer(self.scope, self.receive, self.send)
 
 
 class Guard:
@@ -47,16 +95,21 @@ class Guard:
         if scope["type"] != "http":
             return
 
-        async def send_guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                there = {name.lower() for name, _ in message["headers"]}
-                added = [(name.encode(), text.encode()) for name, text in HEADERS.items()]
-                kept = [pair for pair in added if pair[0] not in there]
-                message["headers"] = [*message["headers"], *kept]
-            await send(message)
-
-        answer = self._refusal(HTTPConnection(scope), scope["method"]) or self.app
-        await answer(scope, receive, send_guarded)
+        answer = _Answer(scope, receive, send)
+        app = self._refusal(HTTPConnection(scope), scope["method"]) or self.app
+        try:
+            await app(scope, receive, answer.send)
+        except Exception as error:
+            asked = f"{scope['method']} {scope['path']!r}"
+            if answer.status in (200, 206):
+                # Such as a video that is cut while it plays. uvicorn closes the connection.
+                _logger.error(
+                    "%s: the answer breaks off: %s: %s", asked, type(error).__name__, error
+                )
+                return
+            _logger.error("%s: %s", asked, type(error).__name__, exc_info=error)
+            if answer.status is None:
+                await refused(500, FAILED)(scope, receive, answer.send)
 
     def _refusal(self, request: HTTPConnection, method: str) -> Response | None:
         """What is answered in the app's place."""
@@ -95,9 +148,9 @@ class Guard:
         return hmac.compare_digest(given.encode(), self.token.encode())
 
 
-def refused(status: int, reason: str) -> JSONResponse:
+def refused(status: int, reason: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """An error as the API tells it."""
-    return JSONResponse({"error": reason}, status)
+    return JSONResponse({"error": reason}, status, headers)
 
 
 def _netloc(url: str) -> str:

@@ -1,0 +1,32 @@
+"""An app that is asked in this process, without a network."""
+
+import asyncio
+from typing import Any
+
+from tests.served import Reply
+
+HOST = (b"host", b"localhost")
+
+
+def ask(app: Any, path: str, method: str = "GET", messages: list[dict] | None = None) -> Reply:
+    """messages: what the app receives; a whole and empty body unless given."""
+    received = iter(messages or [{"type": "http.request", "body": b"", "more_body": False}])
+    sent: list[dict] = []
+
+    async def receive() -> dict:
+        try:
+            return next(received)
+        except StopIteration:
+            await asyncio.sleep(3600)
+            raise AssertionError from None
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    path, _, query = path.partition("?")
+    headers = [HOST, (b"content-type", b"image/png")]
+    scope = {"type": "http", "method": method, "path": path, "query_string": query.encode()}
+    scope |= {"headers": headers, "root_path": "", "http_version": "1.1", "scheme": "http"}
+    asyncio.run(app(scope, receive, send))
+    told = {name.decode(): text.decode() for name, text in sent[0]["headers"]}
+    return Reply(sent[0]["status"], told, b"".join(one.get("body", b"") for one in sent[1:]))

@@ -1,0 +1,189 @@
+"""`animclip serve` where clients say nothing, trickle or do not listen, and where it fails."""
+
+import contextlib
+import http.client
+import shutil
+import socket
+import time
+
+import jsonschema
+import pytest
+
+from animclip_jax import exported
+from animclip_jax.serving import app, guard
+from animclip_jax.video_index import catalogue as catalogues
+from animclip_jax.video_index.searcher import Index, Searcher
+from tests.asked import ask
+from tests.served import Reply, Served, served
+
+HEAD = b"GET /api/index HTTP/1.1\r\nHost: localhost\r\n"
+NO_BODY = (
+    b"POST /api/search HTTP/1.1\r\nHost: localhost\r\n"
+    b"Content-Type: image/png\r\nContent-Length: 100\r\n\r\n"
+)
+
+
+def connect(server: Served, source: str = "127.0.0.1") -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), 30, (source, 0))
+
+
+def read(connection: socket.socket) -> Reply:
+    reply = http.client.HTTPResponse(connection)
+    reply.begin()
+    return Reply(reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read())
+
+
+def check(reply: Reply, status: int) -> None:
+    """The documented error, with the headers of every answer."""
+    assert reply.status == status
+    assert reply.headers["content-type"] == "application/json"
+    schema = {"$ref": "#/components/schemas/Error", "components": app.OPENAPI["components"]}
+    jsonschema.validate(reply.json, schema)
+    assert reply.json["error"].strip()
+    for name, text in guard.HEADERS.items():
+        assert reply.headers[name] == text
+
+
+def test_connections_that_say_nothing_shut_nobody_out(indexed):
+    with served(indexed, "--max_connections=8") as server, contextlib.ExitStack() as held:
+        silent = [held.enter_context(connect(server)) for _ in range(12)]
+        time.sleep(1.5)
+        for _ in range(3):
+            assert server.ask("/api/index").status == 200
+        assert silent[0].recv(1) == b"", "the oldest made room"
+
+
+def test_a_client_that_holds_many_connections_leaves_room_for_others(indexed):
+    flags = ("--max_connections=6", "--max_per_client=3")
+    with served(indexed, *flags) as server, contextlib.ExitStack() as held:
+        for _ in range(3):
+            held.enter_context(connect(server, "127.0.0.2")).sendall(NO_BODY)
+        time.sleep(1.5)
+        with connect(server, "127.0.0.2") as another:
+            another.sendall(HEAD + b"\r\n")
+            busy = read(another)
+        check(busy, 503)
+        assert busy.headers["retry-after"] == "1" and busy.headers["connection"] == "close"
+        assert server.ask("/api/index").status == 200
+
+
+@pytest.fixture(scope="module")
+def impatient(indexed, tmp_path_factory):
+    """A server that waits for one second, and has a video of 64 MiB."""
+    home = tmp_path_factory.mktemp("impatient")
+    shutil.copytree(indexed.parent, home, dirs_exist_ok=True)
+    catalogue = catalogues.read(home / "index")
+    catalogue.root = str(home / "videos")
+    catalogues.write(home / "index", catalogue)
+    for video in (home / "videos").glob("*.mp4"):
+        with video.open("wb") as file:
+            file.truncate(64 * 2**20)
+    with served(home / "index", "--request_timeout=1") as server:
+        yield server
+
+
+@pytest.mark.parametrize("sent", [HEAD, NO_BODY, NO_BODY + b"\x89PNG"])
+def test_a_request_that_does_not_arrive_is_ended(impatient, sent):
+    with connect(impatient) as connection:
+        connection.sendall(sent)
+        check(read(connection), 408)
+        assert connection.recv(1) == b""
+
+
+def test_a_connection_without_a_request_is_ended(impatient):
+    with connect(impatient) as connection:
+        assert connection.recv(1) == b""
+
+
+def test_bytes_that_trickle_do_not_count_as_a_request(impatient):
+    with connect(impatient) as connection:
+        connection.sendall(HEAD)
+        # Each byte would begin the wait anew, were it for the next byte and not for the request.
+        with contextlib.suppress(ConnectionError):
+            for _ in range(25):
+                connection.sendall(b"X")
+                time.sleep(0.2)
+            pytest.fail("it still listens")
+
+
+def test_an_answer_that_nobody_reads_is_ended(impatient):
+    number = next(
+        one["segment"]
+        for one in impatient.ask("/api/search?q=a").json["results"]
+        if one["video"].endswith("mp4")
+    )
+    with connect(impatient) as connection:
+        connection.sendall(f"GET /video/{number} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        time.sleep(5)
+        size = 0
+        with contextlib.suppress(ConnectionError):
+            while part := connection.recv(2**20):
+                size += len(part)
+        assert size < 64 * 2**20
+
+
+def test_errors_before_the_app_are_told_like_its_own(impatient):
+    for sent in (b"\x16\x03\x01 TLS?\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"):
+        with connect(impatient) as connection:
+            connection.sendall(sent)
+            check(read(connection), 400)
+
+
+def test_errors_of_ranges_are_told_like_others(impatient):
+    for asked, status in (
+        ("bytes=9-5", 400),
+        ("lines=1-2", 400),
+        (f"bytes={2**40}-", 416),
+    ):
+        reply = impatient.ask("/video/0", Range=asked)
+        check(reply, status)
+    assert reply.headers["content-range"].startswith("bytes */")
+
+
+@pytest.fixture
+def searcher(indexed, search_model_path):
+    return Searcher(exported.load(search_model_path), Index(indexed))
+
+
+@pytest.fixture
+def guarded(searcher):
+    return guard.Guard(app.make_app(searcher))
+
+
+def test_a_model_that_fails_is_told_as_an_error(guarded, searcher, monkeypatch, caplog):
+    def fail(*given, **options):
+        raise RuntimeError("RESOURCE_EXHAUSTED at 0x7f00")
+
+    monkeypatch.setattr(searcher, "by_text", fail)
+    monkeypatch.setattr(searcher, "by_picture", fail)
+    reply = ask(guarded, "/api/search?q=a")
+    check(reply, 500)
+    assert "0x7f00" not in reply.json["error"], "what failed is for whoever runs the server"
+    assert caplog.records[-1].exc_info
+
+
+def test_a_video_that_disappears_while_it_is_asked_for(guarded, searcher, monkeypatch):
+    root, name = searcher.index.root, searcher.index.names[0]
+    monkeypatch.setattr(searcher.index, "names", ["gone.mp4"] * len(searcher.index))
+    check(ask(guarded, "/video/0"), 404)
+    # Between two looks at it.
+    monkeypatch.setattr(type(root), "is_file", lambda path: True)
+    check(ask(guarded, "/video/0"), 404)
+    assert (root / name).exists()
+
+
+def test_an_answer_that_breaks_off_is_told_in_a_line(caplog):
+    async def broken(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise OSError(5, "Input/output error")
+
+    assert ask(guard.Guard(broken), "/video/3").status == 200
+    (told,) = caplog.records
+    assert "'/video/3'" in told.message and "Input/output error" in told.message
+    assert not told.exc_info
+
+
+def test_a_client_that_leaves_is_no_error(guarded, caplog):
+    gone = [{"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.disconnect"}]
+    assert ask(guarded, "/api/search", "POST", gone).status == 400
+    assert not caplog.records
