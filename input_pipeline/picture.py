@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +13,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP")
 # More would take gigabytes to decode.
 MAX_PIXELS = 89_000_000
+# Length of a side over the other: training and search look at a square of it.
+MAX_ASPECT = 100
 # More than that many pixels take; a longer file is not read.
 MAX_BYTES = 3 * MAX_PIXELS
 
@@ -32,6 +33,17 @@ def check_length(length: int) -> None:
     """Raises ValueError where an encoded picture has too many bytes to be read."""
     if length > MAX_BYTES:
         raise ValueError(f"{length} bytes, wanted {MAX_BYTES} at most")
+
+
+def check_size(image: Image.Image, max_pixels: int) -> None:
+    """Raises ValueError where an opened picture is too large, or too long for its width."""
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ValueError(f"{width} x {height} pixels, wanted {max_pixels} at most")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise ValueError(
+            f"{width} x {height} pixels, wanted no side over {MAX_ASPECT} times the other"
+        )
 
 
 def read_header(file: Path | io.BytesIO) -> Header:
@@ -83,9 +95,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def _header(image: Image.Image) -> Header:
     if image.format not in FORMATS:
         raise ValueError(f"a {image.format} picture, wanted {', '.join(FORMATS)}")
+    check_size(image, MAX_PIXELS)
     width, height = image.size
-    if math.prod(image.size) > MAX_PIXELS:
-        raise ValueError(f"{width} x {height} pixels, wanted {MAX_PIXELS} at most")
     orientation = image.getexif().get(_ORIENTATION, 1)
     if not isinstance(orientation, int) or not 1 <= orientation <= 8:
         orientation = 1

@@ -58,9 +58,9 @@ def segment(server: Served, name: str) -> int:
     return next(one["segment"] for one in found if one["video"] == name)
 
 
-def png() -> bytes:
+def png(size: tuple[int, int] = (64, 48)) -> bytes:
     buffer = io.BytesIO()
-    Image.new("RGB", (64, 48), searchable.RED).save(buffer, "PNG")
+    Image.new("RGB", size, searchable.RED).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -166,6 +166,7 @@ def test_other_bodies_are_refused(server):
         (b"no picture", "image/png", 400),
         (b"", "image/png", 400),
         (png()[:60], "image/png", 400),
+        (png((300_000, 1)), "image/png", 400),
         (b"\0" * (app.MAX_PICTURE_BYTES + 1), "image/png", 413),
     ):
         reply = server.ask("/api/search", "POST", body, content_type=kind)

@@ -62,7 +62,7 @@ GOOD = {
     "alpha webp": encode("RGBA", "WEBP", lossless=True),
     "1 x 1": encode("RGB", "PNG", gradient()[:1, :1]),
     "1 x 1 jpeg": encode("L", "JPEG", gradient()[:1, :1]),
-    "thin": encode("RGB", "JPEG", gradient(2, 3000), quality=95),
+    "thin": encode("RGB", "JPEG", gradient(10, 1000), quality=95),
 }  # fmt: skip
 
 
@@ -84,6 +84,7 @@ BROKEN = {
     "cut jpeg": (GOOD["jpeg"][:-400], "truncated"), "cut png": (GOOD["png"][:-60], "."),
     "cut gif": (GOOD["gif"][:-300], "."), "cut webp": (GOOD["webp"][:-60], "."),
     "head of a jpeg": (GOOD["jpeg"][:200], "."), "bomb": (bomb(), "pixels"),
+    "strip": (encode("RGB", "PNG", gradient(2, 201)), "201 x 2 pixels, wanted no side over 100"),
     "wrong checksum": (GOOD["png"][:60] + b"????" + GOOD["png"][64:], "."),
     "a script": (encode("RGB", "EPS"), "EPS"),
 }  # fmt: skip

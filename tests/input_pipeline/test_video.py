@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -245,6 +247,43 @@ def test_fit_is_a_bicubic_resize_of_the_short_side() -> None:
     fitted = video.fit(picture, 32)
     assert fitted.shape == (32, 32, 3) and fitted.dtype == np.uint8
     assert (fitted == np.asarray(resized)[:, 6:38]).all()
+
+
+@pytest.mark.parametrize(
+    "shape", [(75, 102), (102, 75), (360, 640), (1, 1), (1, 5), (3, 200), (700, 40), (61, 60)]
+)
+@pytest.mark.parametrize("size", [32, 224])
+def test_fit_gives_what_resizing_the_whole_picture_gives(shape: tuple[int, int], size: int) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    height, width = (int(size * side / min(shape)) for side in shape)
+    across = Image.fromarray(picture).resize((width, shape[0]), Image.Resampling.BICUBIC)
+    whole = across.resize((width, height), Image.Resampling.BICUBIC)
+    top, left = round((height - size) / 2), round((width - size) / 2)
+    wanted = np.asarray(whole)[top : top + size, left : left + size].astype(int)
+    difference = np.abs(video.fit(picture, size) - wanted)
+    assert difference.max() <= 1 and (difference > 0).mean() < 0.002
+
+
+LONG_AND_THIN = """
+import resource
+import numpy as np
+from input_pipeline.video import fit
+strip = np.arange(300_000, dtype=np.uint32).astype(np.uint8)[:, None].repeat(3, axis=1)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for picture in (strip[None], strip[:, None]):
+    fitted = fit(picture, 336)
+    assert fitted.shape == (336, 336, 3)
+    assert abs(int(fitted[168, 168, 0]) - int(strip[150_000, 0])) < 128
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_a_long_thin_picture_takes_no_memory() -> None:
+    """A process of its own: the peak of this one is long past."""
+    made = subprocess.run(
+        [sys.executable, "-c", LONG_AND_THIN], capture_output=True, text=True, check=True
+    )
+    assert int(made.stdout) < 20_000  # kB
 
 
 def test_odd_sides_are_written(tmp_path: Path) -> None:

@@ -16,6 +16,9 @@ def encoded(image: Image.Image, kind: str, **options) -> bytes:
     return buffer.getvalue()
 
 
+STRIPS = {size: encoded(Image.new("L", size), "PNG") for size in [(101, 1), (1, 101), (300_000, 1)]}
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_known_formats_are_read(kind):
     picture = read_picture(encoded(Image.new("RGB", (40, 30), (200, 30, 30)), kind))
@@ -53,5 +56,15 @@ def test_others_are_refused(data):
 
 def test_a_huge_one_is_refused_before_it_is_decoded(monkeypatch):
     monkeypatch.setattr(query_picture, "MAX_PIXELS", 99)
-    with pytest.raises(ValueError, match="10 x 10 pixels, 99 at most"):
+    with pytest.raises(ValueError, match="10 x 10 pixels, wanted 99 at most"):
         read_picture(encoded(Image.new("RGB", (10, 10)), "PNG"))
+
+
+@pytest.mark.parametrize("size", STRIPS)
+def test_a_strip_is_refused(size):
+    with pytest.raises(ValueError, match="no side over 100 times the other"):
+        read_picture(STRIPS[size])
+
+
+def test_a_panorama_is_read():
+    assert read_picture(encoded(Image.new("L", (1000, 10)), "PNG")).shape == (10, 1000, 3)
