@@ -82,6 +82,7 @@ setup(
             "faiss-cpu",
             "kornia",
             "opencv-python-headless",
+            "playwright",
             "scikit-image",
         ],
         "app": APP,

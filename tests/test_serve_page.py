@@ -41,7 +41,8 @@ def page(browser, server, request):
     context = browser.new_context(viewport={"width": width, "height": height})
     page = context.new_page()
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
+    expected = "Failed to load resource"  # Chromium's word for an answer that is an error.
+    page.on("console", lambda said: expected in said.text or complaints.append(said.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on(
         "request",
@@ -176,6 +177,103 @@ def test_a_tap_plays_and_stops(browser, server):
     card.tap()
     page.wait_for_selector(".card video", state="detached")
     context.close()
+
+
+def test_back_and_forward_go_through_the_searches(page, server, tmp_path):
+    Image.new("RGB", (64, 48), searchable.RED).save(tmp_path / "red.png")
+    told = "document.getElementById('status').textContent"
+    search(page, "a white block")
+    search(page, "a blue wall")
+    search(page, "a blue wall")
+    page.set_input_files("#picture", tmp_path / "red.png")
+    page.wait_for_function(f"() => {told}.includes('candidates') && !{told}.includes('re-ranking')")
+    assert page.input_value("#query") == ""
+    page.go_back()
+    page.wait_for_function(f"() => {told}.includes('re-ranking')")
+    assert page.input_value("#query") == "a blue wall", "the same search twice is one"
+    page.go_back()
+    page.wait_for_function("() => document.getElementById('query').value === 'a white block'")
+    page.wait_for_function(f"() => {told}.includes('re-ranking')")
+    page.go_back()
+    page.wait_for_selector(".card", state="detached")
+    assert page.url == f"{server.url}/" and "5 videos" in page.text_content("#status")
+    for _ in range(3):
+        page.go_forward()
+    page.wait_for_function(f"() => {told}.includes('candidates') && !{told}.includes('re-ranking')")
+    assert page.locator(".card").count() == 8
+
+
+def change(page, **fields):
+    """The next answers, with other fields in each result."""
+
+    def answer(route):
+        told = route.fetch().json()
+        told["results"] = [one | fields for one in told["results"]]
+        route.fulfill(json=told)
+
+    page.route("**/api/search*", answer)
+
+
+def test_a_card_says_that_it_cannot_be_played_before_it_is_tried(page):
+    fields = {"video": "old/camera.avi", "media_type": "application/octet-stream"}
+    change(page, **fields, codec="mpeg4", plays=False)
+    search(page)
+    shown = page.locator(".card").first.inner_text()
+    assert "Browsers can't play it: .avi, mpeg4" in shown
+    assert "can't play it" in page.locator(".card").first.get_attribute("aria-label")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [f"{'holidays ' * 12}/{'beach ' * 9}take_0017.mp4", f"{'x' * 200}_take_0017.mp4"],
+    ids=["words", "no words"],
+)
+def test_a_long_name_still_shows_how_it_ends(page, name):
+    change(page, video=name)
+    search(page)
+    assert page.locator(".card .name").first.text_content() == name
+    inside = """() => {
+      const name = document.querySelector(".card .name");
+      const walker = document.createTreeWalker(name, NodeFilter.SHOW_TEXT);
+      let last = null;
+      while (walker.nextNode()) last = walker.currentNode;
+      const range = new Range();
+      range.setStart(last, last.length - 8);
+      range.setEnd(last, last.length);
+      const [end, box] = [range.getBoundingClientRect(), name.getBoundingClientRect()];
+      return end.width > 0 && end.left >= box.left && end.right <= box.right + 1;
+    }"""
+    assert page.evaluate(inside), "the end is what tells files apart"
+
+
+def test_the_description_breaks_no_word(page, server):
+    page.goto(f"{server.url}/api")
+    broken = """() => {
+      const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+      const broken = [];
+      while (walker.nextNode()) {
+        for (const word of walker.currentNode.data.matchAll(/[A-Za-z]+/g)) {
+          const range = new Range();
+          range.setStart(walker.currentNode, word.index);
+          range.setEnd(walker.currentNode, word.index + word[0].length);
+          if (range.getClientRects().length > 1) broken.push(word[0]);
+        }
+      }
+      return broken;
+    }"""
+    assert page.evaluate(broken) == []
+
+
+def test_no_results_are_left_below_an_error(page):
+    search(page)
+    page.route("**/api/search*", lambda route: route.fulfill(status=502, body="<h1>Bad gateway"))
+    page.fill("#query", "b")
+    page.press("#query", "Enter")
+    page.wait_for_selector("#status.error")
+    assert page.text_content("#status") == "The server answered 502."
+    assert page.locator(".card").count() == 0
+    page.press("#query", "Escape")
+    page.keyboard.press("r")
 
 
 def test_errors_are_told(browser, server):

@@ -22,6 +22,7 @@ from starlette.routing import Route
 from animclip_jax.search import COARSE_ONLY, describe
 from animclip_jax.serving.api_page import api_page
 from animclip_jax.serving.guard import refused
+from animclip_jax.serving.playable import plays
 from animclip_jax.video_index.query_picture import read_picture
 from animclip_jax.video_index.searcher import Answer, Searcher
 
@@ -174,7 +175,8 @@ class _Service:
             "milliseconds": {stage: 1000 * spent for stage, spent in answer.seconds.items()},
             "results": [
                 describe(hit, self.index)
-                | {"segment": hit.segment, "media_type": media_type(self.index.names[hit.segment])}
+                | {"segment": hit.segment}
+                | _how_it_plays(self.index.names[hit.segment])
                 for hit in hits
             ],
         }
@@ -192,6 +194,10 @@ async def _body(request: Request) -> bytes:
     except ClientDisconnect as error:
         raise HTTPException(400, "the picture breaks off") from error
     return bytes(data)
+
+
+def _how_it_plays(name: str, codec: str = "") -> dict[str, Any]:
+    return {"media_type": media_type(name), "codec": codec or None, "plays": plays(name, codec)}
 
 
 def _number(text: str) -> int | None:

@@ -11,8 +11,14 @@ const results = document.getElementById("results");
 const template = document.getElementById("card");
 // A pointer that only passes starts nothing.
 const HOVER_MILLISECONDS = 150;
+// Letters of a name that are always shown.
+const TAIL = 12;
 
-let answer = null; // the API's last one
+// What was searched by picture, by the state of its place in the history.
+const pictures = new Map();
+
+let answer = null; // the API's last one, while it is shown
+let indexed = ""; // what the index holds
 let asking = null; // aborts the request that is under way
 let playing = null; // stops the segment that plays
 
@@ -30,23 +36,38 @@ function say(text, isError = false) {
 }
 
 async function ask(url, options, sought) {
-  asking?.abort();
   asking = new AbortController();
   say(`Searching ${sought} ...`);
   const began = performance.now();
   try {
     const response = await fetch(url, { ...options, signal: asking.signal });
-    const found = await response.json();
-    if (!response.ok) {
-      say(found.error, true);
+    const found = await response.json().catch((error) => {
+      if (error.name === "AbortError") throw error;
+      return null; // A proxy's page.
+    });
+    if (!response.ok || !found) {
+      fail(found?.error ?? `The server answered ${response.status}.`);
       return;
     }
     answer = found;
     show();
     say(told(found, performance.now() - began));
   } catch (error) {
-    if (error.name !== "AbortError") say("The server does not answer.", true);
+    if (error.name !== "AbortError") fail("The server does not answer.");
   }
+}
+
+// Nothing is shown that the words above it are not about.
+function clear() {
+  stop();
+  answer = null;
+  ranking.disabled = true;
+  results.replaceChildren();
+}
+
+function fail(text) {
+  clear();
+  say(text, true);
 }
 
 function told(found, roundTrip) {
@@ -59,16 +80,39 @@ function told(found, roundTrip) {
 function byText() {
   const text = query.value.trim();
   if (!text) return;
-  history.replaceState(null, "", `/?q=${encodeURIComponent(text)}`);
-  ask(`/api/search?q=${encodeURIComponent(text)}`, {}, `“${text}”`);
+  if (text !== asked()) history.pushState(null, "", `/?q=${encodeURIComponent(text)}`);
+  go();
 }
 
 function byPicture(file) {
   if (!file) return;
-  query.value = "";
-  history.replaceState(null, "", "/");
-  const options = { method: "POST", body: file, headers: { "content-type": file.type } };
-  ask("/api/search", options, file.name);
+  const state = `${performance.timeOrigin} ${pictures.size}`;
+  pictures.set(state, file);
+  history.pushState(state, "", "/");
+  go();
+}
+
+function asked() {
+  return (new URLSearchParams(location.search).get("q") ?? "").trim();
+}
+
+// Searches for what the address, or the state of the history, names: also after Back and Forward.
+function go() {
+  asking?.abort();
+  const text = asked();
+  const file = text ? null : pictures.get(history.state);
+  query.value = text;
+  document.title = [text || file?.name, "AnimCLIP search"].filter(Boolean).join(" - ");
+  if (text) {
+    ask(`/api/search?q=${encodeURIComponent(text)}`, {}, `“${text}”`);
+  } else if (file) {
+    const options = { method: "POST", body: file, headers: { "content-type": file.type } };
+    ask("/api/search", options, file.name);
+  } else {
+    clear();
+    say(indexed);
+    query.focus();
+  }
 }
 
 function show() {
@@ -91,7 +135,10 @@ function card(one, by) {
   const item = template.content.cloneNode(true).firstElementChild;
   const put = (name, text) => { item.querySelector(name).textContent = text; };
   put(".place", one[by]);
-  put(".name", one.video);
+  // A name that is too long loses its middle: how it ends tells files apart.
+  const letters = [...one.video];
+  put(".head", letters.slice(0, -TAIL).join(""));
+  put(".tail", letters.slice(-TAIL).join(""));
   put(".moment", `${clock(one.start)} – ${clock(one.end)}`);
   const scores = [`coarse ${one.coarse.toFixed(3)}`];
   if (one.reranked !== null) scores.unshift(`re-ranked ${one.reranked.toFixed(2)}`);
@@ -105,8 +152,16 @@ function card(one, by) {
   }
   const button = item.querySelector(".card");
   button.title = one.video;
-  button.setAttribute("aria-label",
-    `${one[by]}: ${one.video}, ${clock(one.start)} to ${clock(one.end)}, ${scores.join(", ")}`);
+  const words = [one.video, `${clock(one.start)} to ${clock(one.end)}`, ...scores];
+  if (!one.plays) {
+    const cannot = document.createElement("span");
+    cannot.className = "failed cannot";
+    const kind = [one.video.match(/[.][^./]*$/)?.[0] ?? "", one.codec ?? ""].filter(Boolean);
+    cannot.textContent = `Browsers can't play it: ${kind.join(", ")}`;
+    item.querySelector(".screen").append(cannot);
+    words.push(cannot.textContent);
+  }
+  button.setAttribute("aria-label", `${one[by]}: ${words.join(", ")}`);
   item.querySelector("img").src = `/thumbnail/${one.segment}`;
   listen(button, one);
   return item;
@@ -156,6 +211,7 @@ function play(button, one) {
 function failed(screen, player) {
   if (!player.isConnected) return;
   player.remove();
+  if (screen.querySelector(".cannot")) return; // It is said already.
   const text = document.createElement("span");
   text.className = "failed";
   text.textContent = "This browser can't play it";
@@ -169,7 +225,7 @@ function stop() {
   player.remove();
   player.removeAttribute("src");
   player.load?.();
-  button.querySelector(".failed")?.remove();
+  button.querySelector(".failed:not(.cannot)")?.remove();
 }
 
 function switchRanking() {
@@ -217,7 +273,8 @@ function onKey(event) {
 async function begin() {
   try {
     const index = await (await fetch("/api/index")).json();
-    if (!answer) say(`${index.videos} videos in ${index.segments} segments`);
+    indexed = `${index.videos} videos in ${index.segments} segments`;
+    if (!asked() && !answer) say(indexed);
     telling(index.note);
   } catch {
     say("The server does not answer.", true);
@@ -235,7 +292,7 @@ picture.addEventListener("change", () => {
 ranking.addEventListener("change", show);
 document.addEventListener("keydown", onKey);
 
-query.value = new URLSearchParams(location.search).get("q") || "";
-if (query.value) byText();
-else query.focus();
+window.addEventListener("popstate", go);
+
+go();
 begin();
