@@ -52,6 +52,7 @@ setup(
         "absl-py>=2.1",
         "av>=18,<20",
         "etils[epath]>=1.12",
+        "filelock>=4,<5",
         "flax>=0.12.8,<0.13",
         "ftfy>=6.3,<7",
         "huggingface_hub>=1,<3",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         }
         clips = {name: frames_of(film, options.image_size) for name, film in filmed.items()}
         if out.suffix.lower() in SHEETS:
-            write_picture(out, make_sheet(photos, filmed, clips, options.show_path))
+            contact_sheet.write_picture(out, make_sheet(photos, filmed, clips, options.show_path))
         else:
             shown = make_clip(photos, filmed, clips, options.show_path)
             video.write_video(out, shown, options.fps)
@@ -129,17 +128,6 @@ def make_clip(
             frames = np.concatenate([np.stack(paths), frames], axis=2)
         shown[name] = frames
     return contact_sheet.grid(shown) if len(shown) > 1 else next(iter(shown.values()))
-
-
-def write_picture(path: Path, picture: Image.Image) -> None:
-    """Writes a PNG or JPEG, whole or not at all."""
-    kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        picture.save(temporary, kind, quality=85)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _check_out(out: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from animclip_jax import results
+from animclip_jax import files, results
 from animclip_jax.retrieval import metrics
 
 RANKS = "ranks.npz"
@@ -33,10 +33,8 @@ def write_ranks(
     """
     arrays: dict[str, Any] = {"owner": owner.astype(np.int32)}
     arrays |= {f"{d}/{s}": one for d, stages in ranks.items() for s, one in stages.items()}
-    temporary = directory / f".{RANKS}"
-    with temporary.open("wb") as file:
+    with files.replacing(directory / RANKS) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)
-    temporary.replace(directory / RANKS)
 
 
 def read(path: Path) -> Evaluated:

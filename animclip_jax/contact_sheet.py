@@ -1,11 +1,12 @@
 """Frames side by side in one picture, and the samples of animated clips that a run keeps."""
 
-import json
 import math
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from animclip_jax import files
 
 GAP = 2
 # Frames in a row of a sheet; the height of a label, in pixels.
@@ -65,6 +66,13 @@ def grid(clips: dict[str, np.ndarray]) -> np.ndarray:
     return np.stack(frames)
 
 
+def write_picture(path: Path, picture: Image.Image) -> None:
+    """Writes a PNG or JPEG, whole or not at all. Raises files.DiskError."""
+    kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
+    with files.replacing(path) as temporary:
+        picture.save(temporary, kind, quality=85)
+
+
 def write_samples(
     workdir: Path, pictures: list[np.ndarray], clips: np.ndarray, captions: list[str]
 ) -> None:
@@ -80,7 +88,7 @@ def write_samples(
         source = Image.fromarray(picture)
         source.thumbnail((256, 256))
         names = {"picture": f"{number}_source.jpg", "strip": f"{number}.jpg"}
-        source.save(directory / names["picture"], quality=85)
-        strip(clip).save(directory / names["strip"], quality=85)
+        write_picture(directory / names["picture"], source)
+        write_picture(directory / names["strip"], strip(clip))
         listing.append(names | {"caption": caption})
-    (directory / "samples.json").write_text(json.dumps(listing, indent=1))
+    files.write_json(directory / "samples.json", listing, indent=1)

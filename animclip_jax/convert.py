@@ -10,8 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from animclip_jax.files import require_new
 from animclip_jax.models.transformer import ACTIVATIONS
-from animclip_jax.new_folder import require_new
 from animclip_jax.weights import folder, hub, positions, source
 
 WRITERS = {"animclip": folder.save, "hugging_face": folder.save_hugging_face}

@@ -20,7 +20,7 @@ from animclip_jax import exported, manifest
 from animclip_jax.exporting import example, functions, hugging_face, own, saved_model, stablehlo
 from animclip_jax.exporting import source as sources
 from animclip_jax.exporting.source import Source
-from animclip_jax.new_folder import new_folder, require_new
+from animclip_jax.files import new_folder, require_new
 from animclip_jax.weights import folder
 
 

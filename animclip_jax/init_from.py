@@ -10,7 +10,7 @@ from etils import epath
 from flax import traverse_util
 
 from animclip_jax.checkpoint import DIRECTORY, Checkpoints
-from animclip_jax.mirror import is_remote
+from animclip_jax.files import is_remote
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import start_from_text_tower
 from animclip_jax.models.retriever import RetrieverConfig

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from animclip_jax import json_file
+from animclip_jax import files
 from animclip_jax.revision import git_commit
 
 MANIFEST = "manifest.json"
@@ -37,7 +37,7 @@ def write(
         "files": describe(directory),
     }
     document["sha256"] = _own_checksum(document)
-    (directory / MANIFEST).write_text(json.dumps(document, indent=1) + "\n")
+    files.write_json(directory / MANIFEST, document, indent=1)
 
 
 def read(directory: Path, kind: str) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def read(directory: Path, kind: str) -> dict[str, Any]:
       FileNotFoundError: it is not there. ValueError: it is of another kind or version, or changed.
     """
     path = directory / MANIFEST
-    document = json_file.read_object(path)
+    document = files.read_object(path, "copy or export the model again")
     found = document.get("kind"), document.get("version")
     if found != (kind, VERSION):
         raise ValueError(
@@ -70,7 +70,7 @@ def check(directory: Path, kind: str) -> dict[str, Any]:
         path = directory / name
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such file, and {MANIFEST} names it")
-        if checksum(path) != file["sha256"]:
+        if files.checksum(path) != file["sha256"]:
             raise ValueError(
                 f"{path}: changed since it was written, by its SHA-256 in {MANIFEST}; copy or "
                 "export the model again"
@@ -84,16 +84,10 @@ def describe(directory: Path) -> dict[str, dict[str, Any]]:
     return {
         path.relative_to(directory).as_posix(): {
             "bytes": path.stat().st_size,
-            "sha256": checksum(path),
+            "sha256": files.checksum(path),
         }
         for path in paths
     }
-
-
-def checksum(path: Path) -> str:
-    """A file's SHA-256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _own_checksum(document: dict[str, Any]) -> str:

@@ -9,13 +9,10 @@ from pathlib import Path
 
 from etils import epath
 
+from animclip_jax.files import is_remote, write_bytes
+
 # What a run that goes on reads of its folder.
 FETCHED = ("config.json", "metrics.jsonl", "results.json", "finished")
-
-
-def is_remote(workdir: epath.PathLike) -> bool:
-    """Whether the folder is in a bucket, such as gs://BUCKET/FOLDER."""
-    return "://" in str(workdir)
 
 
 class Mirror:
@@ -33,7 +30,7 @@ class Mirror:
         self.local.mkdir(parents=True, exist_ok=True)
         for name in FETCHED:
             if (self.remote / name).exists():
-                (self.local / name).write_bytes((self.remote / name).read_bytes())
+                write_bytes(self.local / name, (self.remote / name).read_bytes())
             else:
                 (self.local / name).unlink(missing_ok=True)
 

@@ -1,7 +1,6 @@
 """`animclip plan`: does a configuration fit TPUs or GPUs that nobody holds, and what limits it?"""
 
 import dataclasses
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ import jax
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from animclip_jax import command_line, results, runs
+from animclip_jax import command_line, files, runs
 from animclip_jax.planning import program
 from animclip_jax.planning.chips import chip_of
 from animclip_jax.planning.estimate import GIB, Plan, plan
@@ -70,7 +69,7 @@ def _plan(config: ConfigDict, topology: str | None, wants_best: bool, file: str 
     print(text(found, config, place, devices))
     if file:
         record = {"topology": topology, "settings": _settings(config)} | dataclasses.asdict(found)
-        results.write_text(Path(file), json.dumps(record, indent=1) + "\n")
+        files.write_json(Path(file), record, indent=1)
     return 3 if found.fits is False else 0
 
 

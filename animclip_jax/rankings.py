@@ -1,12 +1,12 @@
 """A fair sample of queries, with what was found before and after re-ranking, to look at."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from animclip_jax.contact_sheet import strip
+from animclip_jax import files
+from animclip_jax.contact_sheet import strip, write_picture
 
 if TYPE_CHECKING:
     from animclip_jax.retrieval.two_stage import Ranked
@@ -78,5 +78,5 @@ def write_rankings(workdir: Path, listing: dict, frames: dict[str, np.ndarray]) 
     strips = {}
     for number, (video, pictures) in enumerate(frames.items()):
         strips[video] = f"{number}.jpg"
-        strip(pictures).save(directory / strips[video], quality=85)
-    (directory / "rankings.json").write_text(json.dumps(listing | {"strips": strips}, indent=1))
+        write_picture(directory / strips[video], strip(pictures))
+    files.write_json(directory / "rankings.json", listing | {"strips": strips}, indent=1)

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from animclip_jax import results
+from animclip_jax import files, results
 from animclip_jax.reporting.arms import load_arm
 from animclip_jax.reporting.page import page
 
@@ -37,7 +37,7 @@ def report(workdir: Path, main_arm: str | None = None) -> dict:
         found = results.gather(workdir, main_arm or sweep.main or MAIN_ARM)
         results.write(workdir / results.RESULTS, found)
         arms = [load_arm(workdir / n, n, run) for n, run in results.arms_of(found).items()]
-    results.write_text(workdir / PAGE, page(found, arms))
+    files.write_text(workdir / PAGE, page(found, arms))
     return found
 
 

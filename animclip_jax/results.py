@@ -2,13 +2,13 @@
 
 import json
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from etils import epath
 from jsonschema import Draft202012Validator, ValidationError
+
+from animclip_jax import files
 
 RESULTS = "results.json"
 SWEEP = "sweep.json"
@@ -31,16 +31,6 @@ class Sweep(NamedTuple):
     arms: list[str]
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write(path: Path, results: dict[str, Any]) -> None:
     """Checks and writes results; a number in `config` that is not finite is written as null.
 
@@ -49,7 +39,7 @@ def write(path: Path, results: dict[str, Any]) -> None:
     """
     plain = _plain(results)
     _check(path, plain)
-    write_text(path, json.dumps(plain, indent=2, allow_nan=False) + "\n")
+    files.write_json(path, plain, indent=2)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -63,25 +53,9 @@ def read(path: Path) -> dict[str, Any]:
         raise FileNotFoundError(
             f"no {path}: a run writes it when it has been evaluated; finish the run first"
         )
-    results = read_json(path)
+    results = files.read_json(path, "evaluate the run again")
     _check(path, results)
     return results
-
-
-def read_json(path: Path | epath.Path) -> Any:
-    """What a JSON file holds.
-
-    Raises:
-      ValueError: it is not JSON; names the file and the place.
-    """
-
-    def refuse(constant: str) -> None:
-        raise ValueError(f"found {constant}, wanted a finite number or null")
-
-    try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
 
 
 def _plain(value: Any) -> Any:
@@ -135,11 +109,11 @@ def find_sweep(workdir: Path) -> Sweep | None:
     """
     path = workdir / SWEEP
     if not path.is_file():
-        files = (RESULTS, "config.json", "metrics.jsonl")
+        signs = (RESULTS, "config.json", "metrics.jsonl")
         folders = sorted(folder for folder in workdir.iterdir() if folder.is_dir())
-        runs = [one.name for one in folders if any((one / file).is_file() for file in files)]
+        runs = [one.name for one in folders if any((one / file).is_file() for file in signs)]
         return Sweep(None, runs) if runs else None
-    sweep = read_json(path)
+    sweep = files.read_json(path)
     named = sweep if isinstance(sweep, dict) else {}
     arms: Any = named.get("arms")
     plain = isinstance(arms, list) and all(

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from animclip_jax.results import write_text
+from animclip_jax import files
 
 METRICS = "metrics.jsonl"
 # Where there is no terminal, a line is printed after this many seconds or this share of the run.
@@ -136,7 +136,7 @@ def _forget_after(path: Path, step: int) -> int:
             )
         if found is not None and found <= step:
             kept.append((found, line))
-    write_text(path, "".join(line.decode() + "\n" for _, line in kept))
+    files.write_bytes(path, b"".join(line + b"\n" for _, line in kept))
     return kept[-1][0] if kept else -1
 
 

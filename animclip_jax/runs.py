@@ -9,7 +9,8 @@ from typing import Any
 from etils import epath
 from ml_collections import ConfigDict
 
-from animclip_jax.results import RESULTS, read_json, write_text
+from animclip_jax import files
+from animclip_jax.results import RESULTS
 
 CONFIG = "config.json"
 # There when the last step is done and all that follows it.
@@ -27,7 +28,7 @@ def read_config(workdir: Path | epath.Path) -> ConfigDict:
     path = workdir / CONFIG
     if not path.is_file():
         raise FileNotFoundError(f"no {path}: --workdir must be the folder of one run of train")
-    return ConfigDict(_tuples(read_json(path)))
+    return ConfigDict(_tuples(files.read_json(path, finite=False)))
 
 
 def claim(workdir: Path, config: ConfigDict) -> None:
@@ -39,14 +40,14 @@ def claim(workdir: Path, config: ConfigDict) -> None:
     """
     wanted = json.loads(config.to_json())
     there = (workdir / CONFIG).is_file()
-    if there and (found := differences(read_json(workdir / CONFIG), wanted)):
+    if there and (found := differences(files.read_json(workdir / CONFIG, finite=False), wanted)):
         listed = "\n".join(f"  {line}" for line in found)
         raise ValueError(
             f"{workdir} holds a run with another configuration:\n{listed}\n"
             "Choose another --workdir, or delete this one."
         )
     workdir.mkdir(parents=True, exist_ok=True)
-    write_text(workdir / CONFIG, json.dumps(wanted, indent=1) + "\n")
+    files.write_text(workdir / CONFIG, json.dumps(wanted, indent=1) + "\n")
 
 
 def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:

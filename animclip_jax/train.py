@@ -18,6 +18,7 @@ from ml_collections import ConfigDict, config_flags
 from animclip_jax import (
     command_line,
     distributed,
+    files,
     init_from,
     results,
     runs,
@@ -282,7 +283,7 @@ def finish(
     else:
         say(f"{run.workdir}: trained, not evaluated: {lacking}.")
     if jax.process_index() == 0:
-        results.write_text(run.workdir / runs.FINISHED, f"{config.steps} steps\n")
+        files.write_text(run.workdir / runs.FINISHED, f"{config.steps} steps\n")
     push(run)
     return 0
 
@@ -313,7 +314,7 @@ def train_sweep(
     workdir.mkdir(parents=True, exist_ok=True)
     sweep = {"main": next(iter(arms)), "arms": list(arms)}
     if jax.process_index() == 0:
-        (workdir / results.SWEEP).write_text(json.dumps(sweep) + "\n")
+        files.write_json(workdir / results.SWEEP, sweep)
     for arm, changes in arms.items():
         if changes.get("init_from") in arms:
             changes = changes | {"init_from": str(workdir / changes["init_from"])}

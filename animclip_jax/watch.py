@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from animclip_jax.results import write_text
+from animclip_jax import files
 from animclip_jax.run_log import RunLog
 
 # What has to be finite for the parameters to be.
@@ -90,7 +90,7 @@ class Watch:
         names = self.names(index)
         terms = ", ".join(f"{name} {value:g}" for name, value in values.items())
         path = self.workdir / NOT_FINITE
-        write_text(path, f"step {step}: {terms}\n" + "".join(f"{name}\n" for name in names))
+        files.write_text(path, f"step {step}: {terms}\n" + "".join(f"{name}\n" for name in names))
         raise ValueError(
             f"step {step} is not finite: {terms}. Its batch was made of {', '.join(names[:8])}; "
             f"all {len(names)} are in {path}. Checkpoints of earlier steps are intact. "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import shutil
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from animclip_jax import files
 from animclip_jax.animation.plan import ShotPlan
 
 KIND = "baked:"
@@ -33,18 +33,12 @@ def bake(
     directory = Path(directory)
     if directory.exists():
         raise FileExistsError(f"{directory}: already there; remove it first to bake anew")
-    temporary = directory.parent / f".{directory.name}.{os.getpid()}"
-    # What a killed process of the same number left behind.
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
+    with files.new_folder(directory) as temporary:
         for number, batch in enumerate(itertools.islice(batches, count)):
-            np.savez(_file(temporary, number), allow_pickle=False, **_flat(batch))
+            with files.writing(directory):
+                np.savez(_file(temporary, number), allow_pickle=False, **_flat(batch))
         summary = {"version": VERSION, "count": count, "settings": settings}
-        (temporary / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-        os.rename(temporary, directory)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        files.write_json(temporary / SUMMARY, summary, indent=2)
 
 
 def baked_batches(
@@ -100,10 +94,7 @@ def _check(directory: Path, settings: dict[str, Any]) -> int:
             f"{path}: no such file, so {directory} holds no baked batches; they are written by "
             "animclip prepare --bake"
         )
-    try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON ({error}): bake it again") from error
+    summary = files.read_object(path, "bake it again")
     if summary.get("version") != VERSION:
         found = summary.get("version")
         raise ValueError(f"{path}: version {found!r}, wanted {VERSION}: bake it again")

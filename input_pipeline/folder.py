@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from etils import epath
 from tqdm import tqdm
 
+from animclip_jax import files
 from input_pipeline import picture, prepare, prepare_videos, quarantine
 
 CAPTIONS = "captions.jsonl"
@@ -186,18 +187,16 @@ def _check_pictures(listing: Listing, cache: Path) -> None:
         found = threads.map(look, listing.items)
         total = len(listing.items)
         looked = list(tqdm(found, f"checking {listing.directory}", total, disable=None))
-    good: list[str] = []
+    good: list[dict[str, Any]] = []
     bad = list(listing.bad)
     for item, header in zip(listing.items, looked, strict=True):
         if isinstance(header, str):
             bad.append((item.file, header))
         else:
-            good.append(json.dumps({"file": item.file} | header._asdict(), ensure_ascii=False))
+            good.append({"file": item.file} | header._asdict())
     quarantine.add(cache / quarantine.NAME, bad)
     # The last to be written: that it is there says that the check is done.
-    temporary = cache / f".{CHECKED}.{os.getpid()}"
-    temporary.write_text("".join(line + "\n" for line in good), encoding="utf-8")
-    os.replace(temporary, cache / CHECKED)
+    files.write_lines(cache / CHECKED, good)
 
 
 def split_location(location: str) -> tuple[epath.Path, str | None, str]:

@@ -6,10 +6,10 @@ import contextlib
 import json
 import os
 import shutil
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from animclip_jax import files
 
 SETTINGS, LOG, FRAMES, LOCK = "settings.json", "log.jsonl", "frames", "lock"
 
@@ -41,7 +41,9 @@ class Partial:
 
     def __enter__(self) -> Partial:
         with contextlib.ExitStack() as stack:
-            stack.enter_context(_locked(self.directory))
+            waiting = f"{self.directory}: waiting for the process that writes it"
+            stack.enter_context(files.locked(self.directory / LOCK, waiting, wait=True))
+            stack.enter_context(files.writing(self.directory))
             self._check_settings()
             self._frames = stack.enter_context((self.directory / FRAMES).open("a+b"))
             self._log = stack.enter_context((self.directory / LOG).open("a+b"))
@@ -73,16 +75,18 @@ class Partial:
 
     def add(self, id: str, stamp: Any, item: Encoded) -> None:
         """Keeps an item; `stamp`, a JSON value, says from which state of its original it is."""
-        offset = self._frames.seek(0, os.SEEK_END)
-        self._frames.write(b"".join(item.frames))
-        # Before the line that says that they are there.
-        self._frames.flush()
+        with files.writing(self.directory):
+            offset = self._frames.seek(0, os.SEEK_END)
+            self._frames.write(b"".join(item.frames))
+            # Before the line that says that they are there.
+            self._frames.flush()
         lengths = [len(frame) for frame in item.frames]
         line = {"id": id, "stamp": stamp, "offset": offset, "lengths": lengths}
         line |= {"width": item.width, "height": item.height}
-        start = self._log.seek(0, os.SEEK_END)
-        self._log.write(json.dumps(line).encode() + b"\n")
-        self._log.flush()
+        with files.writing(self.directory):
+            start = self._log.seek(0, os.SEEK_END)
+            self._log.write(json.dumps(line).encode() + b"\n")
+            self._log.flush()
         self._lines[id] = start
 
     def remove(self) -> None:
@@ -96,9 +100,7 @@ class Partial:
     def _check_settings(self) -> None:
         path = self.directory / SETTINGS
         if not path.exists():
-            temporary = path.with_suffix(".new")
-            temporary.write_text(self._settings, encoding="utf-8")
-            os.replace(temporary, path)
+            files.write_text(path, self._settings)
         elif (found := path.read_text(encoding="utf-8")) != self._settings:
             raise ValueError(
                 f"{self.directory}: begun with {found.strip()}, wanted {self._settings.strip()}; "
@@ -121,29 +123,3 @@ class Partial:
             whole, frames_end = whole + len(line), end
         self._log.truncate(whole)
         self._frames.truncate(frames_end)
-
-
-@contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Makes `directory` and has it for this process alone, after whoever has it now."""
-    import fcntl  # Not on Windows.
-
-    while True:
-        directory.mkdir(parents=True, exist_ok=True)
-        with (directory / LOCK).open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                print(f"{directory}: waiting for the process that writes it", file=sys.stderr)
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            # The other process may have finished, and removed the file that was waited for.
-            if _is_at(lock.fileno(), directory / LOCK):
-                yield
-                return
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False

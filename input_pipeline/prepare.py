@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
+from animclip_jax import files
 from input_pipeline import quarantine, store, workers
 from input_pipeline.partial import Encoded, Partial
 
@@ -138,7 +139,7 @@ def _is_done(work: Work, number: int, partial: Partial) -> bool:
 def _write_store(
     work: Work, bad: dict[str, str], partial: Partial, directory: Path, details: dict[str, Any]
 ) -> None:
-    with store.StoreWriter(directory, work.source, details, partial.directory / "store") as writer:
+    with store.StoreWriter(directory, work.source, details) as writer:
         for item in work.items:
             if item.id not in bad:
                 frames, width, height = partial.read(item.id)
@@ -159,7 +160,7 @@ def _write_store(
 def _stop_if_too_many(bad: dict[str, str], work: Work, partial: Partial, effort: Effort) -> None:
     if len(bad) > effort.max_bad * work.total:
         path = partial.directory / quarantine.NAME
-        store.write_lines(path, quarantine.lines(bad.items()))
+        files.write_lines(path, quarantine.lines(bad.items()))
         source = f"{work.source} (all of them are listed in {path})"
         quarantine.check_share(source, bad, work.total, effort.max_bad, work.unit)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from animclip_jax import files
+
 NAME = "quarantine.jsonl"
+ADVICE = "remove the folder it is in, to read those files again"
 # Beyond this the source itself is wrong, not some of its files.
 MAX_SHARE = 0.5
 
@@ -34,21 +34,17 @@ def lines(
 def add(path: Path, problems: Iterable[tuple[str, str]]) -> None:
     """Adds (file, reason) pairs, those that are not there yet; an empty file says all are good."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(path.parent):
-        known = read(path) if path.is_file() else {}
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        for line in lines(problems):
-            if line["file"] not in known:
-                text += json.dumps(line, ensure_ascii=False) + "\n"
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
+    lock = path.with_name(f".{path.name}.lock")
+    with files.locked(lock, f"{path}: waiting for the process that writes it", wait=True):
+        known = files.read_lines(path, ADVICE) if path.is_file() else []
+        there = {line["file"] for line in known}
+        new = [line for line in lines(problems) if line["file"] not in there]
+        files.write_lines(path, [*known, *new])
 
 
 def read(path: Path) -> dict[str, str]:
     """The files that are quarantined, each with the reason."""
-    with path.open(encoding="utf-8") as lines:
-        return {line["file"]: line["reason"] for line in map(json.loads, lines)}
+    return {line["file"]: line["reason"] for line in files.read_lines(path, ADVICE)}
 
 
 def check_share(
@@ -74,16 +70,3 @@ def report(name: str, num_bad: int, total: int, path: Path, advice: str) -> None
     if num_bad > MAX_SHARE * total:
         raise ValueError(f"over half of the files are bad: {message}")
     print(message, file=sys.stderr)
-
-
-@contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Has the directory for this process alone: several may train from one cache."""
-    import fcntl  # Not on Windows.
-
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import tensorflow as tf
 from tqdm import tqdm
 
+from animclip_jax.files import as_line, replacing
 from input_pipeline import picture, quarantine
 
 VERSION = 1
@@ -112,8 +113,7 @@ def _write_index(
     bad: list[tuple[str, str]] = []
     seen: set[str] = set()
     directory.mkdir(parents=True, exist_ok=True)
-    temporary = directory / f".{INDEX}.{os.getpid()}"
-    with temporary.open("w", encoding="utf-8") as index:
+    with replacing(directory / INDEX) as temporary, temporary.open("wb") as index:
         for number, file in enumerate(tqdm(files, "indexing", unit="file", disable=None)):
             for found in read(file):
                 try:
@@ -123,9 +123,8 @@ def _write_index(
                     bad.append((found[0] + again, f"{file}: {error}"))
                 else:
                     seen.add(entry.id)
-                    index.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
-    quarantine.add(directory / quarantine.NAME, bad)
-    os.replace(temporary, directory / INDEX)
+                    index.write(as_line(asdict(entry)))
+        quarantine.add(directory / quarantine.NAME, bad)
 
 
 def _entry(found: Found | tuple[str, str], file: int, seen: set[str]) -> Entry:

@@ -8,10 +8,10 @@ and readers of the index alone, don't pay for it.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
-import json
 import os
-import shutil
 import struct
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -20,11 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 from etils import epath
 
+from animclip_jax import files
+
 if TYPE_CHECKING:
     import tensorflow as tf
 
 VERSION = 1
 RECORDS, INDEX, SUMMARY = "examples.tfrecord", "index.jsonl", "store.json"
+AGAIN = "remove the directory and prepare it again"
 
 # A TFRecord: length (uint64), its CRC (uint32), the data, the data's CRC (uint32).
 _RECORD_OVERHEAD = 16
@@ -35,10 +38,8 @@ _READ_BYTES = 64 * 1024
 class StoreWriter:
     """Writes a store as a whole or not at all: use it in a `with` block.
 
-    Items go to the directory `temporary`, a hidden one beside `directory` unless given, which takes
-    its name when the block ends normally and is removed when it ends by an exception. `source` says
-    where the items come from; `details` go into the store's summary.
-    Raises FileExistsError where `directory` is already there.
+    `source` says where the items come from; `details` go into the store's summary. Raises
+    FileExistsError where `directory` is already there, and files.DiskError where the disk is full.
     """
 
     def __init__(
@@ -46,25 +47,28 @@ class StoreWriter:
         directory: str | os.PathLike[str],
         source: str,
         details: dict[str, Any] | None = None,
-        temporary: Path | None = None,
     ) -> None:
         self.directory = Path(directory)
         self.source = source
         self._details = details or {}
-        hidden = self.directory.parent / f".{self.directory.name}.{os.getpid()}"
-        self._temporary = temporary or hidden
         self._offset = 0
         self._num_items = 0
 
     def __enter__(self) -> StoreWriter:
         import tensorflow as tf
 
-        self._refuse_existing()
-        # What a killed process of the same number left behind.
-        shutil.rmtree(self._temporary, ignore_errors=True)
-        self._temporary.mkdir(parents=True)
-        self._records = tf.io.TFRecordWriter(str(self._temporary / RECORDS))
-        self._index = (self._temporary / INDEX).open("w", encoding="utf-8")
+        if self.directory.exists():
+            raise FileExistsError(
+                f"store {self.directory}: already there; remove it first to write it anew"
+            )
+        self._writing = functools.partial(files.writing, self.directory, tf.errors.OpError)
+        with contextlib.ExitStack() as stack:
+            self._temporary = stack.enter_context(files.new_folder(self.directory))
+            stack.enter_context(self._writing())
+            self._records = tf.io.TFRecordWriter(str(self._temporary / RECORDS))
+            stack.callback(self._records.close)
+            self._index = stack.enter_context((self._temporary / INDEX).open("wb"))
+            self._stack = stack.pop_all()
         return self
 
     def add(
@@ -88,7 +92,6 @@ class StoreWriter:
         feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=frames))
         example = tf.train.Example(features=tf.train.Features(feature={"frames": feature}))
         record = example.SerializeToString()
-        self._records.write(record)
         line = {
             "id": id,
             "captions": captions,
@@ -99,7 +102,9 @@ class StoreWriter:
         }
         if fields:
             line["fields"] = fields
-        self._index.write(json.dumps(line, ensure_ascii=False) + "\n")
+        with self._writing():
+            self._records.write(record)
+            self._index.write(files.as_line(line))
         self._offset += len(record) + _RECORD_OVERHEAD
         self._num_items += 1
 
@@ -107,51 +112,30 @@ class StoreWriter:
         """Adds a file of JSON lines to the store."""
         path = self._temporary / name
         path.parent.mkdir(exist_ok=True)
-        write_lines(path, lines)
+        files.write_lines(path, lines)
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        traceback: TracebackType | None,
+        trace: TracebackType | None,
     ) -> None:
-        try:
-            self._records.close()
-            self._index.close()
-            if kind is None:
-                summary = {"version": VERSION, "source": self.source, "num_items": self._num_items}
-                summary |= self._details
-                (self._temporary / SUMMARY).write_text(json.dumps(summary) + "\n", encoding="utf-8")
-                self._refuse_existing()
-                os.rename(self._temporary, self.directory)
-        finally:
-            shutil.rmtree(self._temporary, ignore_errors=True)
-
-    def _refuse_existing(self) -> None:
-        if self.directory.exists():
-            raise FileExistsError(
-                f"store {self.directory}: already there; remove it first to write it anew"
-            )
-
-
-def write_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
-    """Writes JSON lines, the file as a whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    os.replace(temporary, path)
+        if kind is not None:
+            self._stack.__exit__(kind, error, trace)
+            return
+        with self._stack:
+            summary = {"version": VERSION, "source": self.source, "num_items": self._num_items}
+            files.write_json(self._temporary / SUMMARY, summary | self._details)
 
 
 def read_lines(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """Reads JSON lines. Raises ValueError naming the line that is no JSON object."""
-    with epath.Path(path).open(encoding="utf-8") as lines:
-        return [_json(f"{path} line {n}", line) for n, line in enumerate(lines, 1)]
+    return files.read_lines(epath.Path(path), AGAIN)
 
 
 def read_summary(directory: str | os.PathLike[str]) -> dict[str, Any]:
     """A store's summary: version, source, num_items, and the details it was written with."""
-    path = epath.Path(directory) / SUMMARY
-    return _json(path, path.read_text(encoding="utf-8"))
+    return files.read_object(epath.Path(directory) / SUMMARY, AGAIN)
 
 
 def digest(directory: str | os.PathLike[str]) -> str:
@@ -219,18 +203,6 @@ def fetch_record(directory: str | os.PathLike[str]) -> Callable[[tf.Tensor], tf.
         return tf.io.parse_single_example(record, features)["frames"]
 
     return fetch
-
-
-def _json(where: object, text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{where}: not JSON ({error}); remove the store and prepare it again"
-        ) from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{where}: found {value!r}, wanted a JSON object")
-    return value
 
 
 def _check_length(path: epath.Path, items: list[dict[str, Any]]) -> None:

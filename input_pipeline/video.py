@@ -15,6 +15,8 @@ import av
 import numpy as np
 from PIL import Image
 
+from animclip_jax import files
+
 # What FFmpeg may take a file for: formats of one file. Playlists, lists of files and patterns of
 # names (hls, dash, concat, image2, sdp) could open others.
 FORMATS = (
@@ -213,12 +215,8 @@ def write_video(path: str | os.PathLike[str], frames: np.ndarray, fps: float) ->
     write = writers.get(path.suffix.lower())
     if write is None:
         raise ValueError(f"{path}: can't write {path.suffix!r}, wanted {' or '.join(writers)}")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with files.replacing(path) as temporary:
         write(temporary, frames, fps)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -43,7 +43,11 @@ class Rule(NamedTuple):
 RULES = [
     Rule(("animclip_jax", "configs"), (*TENSORFLOW, "av", "clu")),
     Rule(WITHOUT_TENSORFLOW, TENSORFLOW),
-    Rule(("input_pipeline",), ("animclip_jax", "configs"), ("animclip_jax.animation",)),
+    Rule(
+        ("input_pipeline",),
+        ("animclip_jax", "configs"),
+        ("animclip_jax.animation", "animclip_jax.files"),
+    ),
     Rule(
         tuple(
             f"animclip_jax.{room}"

@@ -189,7 +189,7 @@ def test_errors_name_what_is_missing_and_leave_no_page(sweep, capsys):
         ("rankings/0.jpg", b"GIF89a rubbish", r"0\.jpg is no readable picture"),
         ("rankings/rankings.json", b'{"queries": [{}], "strips": {}}', "KeyError: 'caption'"),
         ("samples/samples.json", b"[3]", r"samples\.json: found another layout"),
-        ("samples/samples.json", b"[", r"samples\.json is not JSON"),
+        ("samples/samples.json", b"[", r"samples\.json: not JSON"),
         ("metrics.jsonl", b"rubbish\n{}\n", r"metrics\.jsonl, line 1"),
         (
             "samples/samples.json",

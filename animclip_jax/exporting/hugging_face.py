@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import jax
 
-from animclip_jax import exported, manifest
+from animclip_jax import exported, files, manifest
 from animclip_jax.exporting import functions
 from animclip_jax.exporting.source import Source
 from animclip_jax.models.clip import PIXEL_MEAN, PIXEL_STD, ClipConfig
@@ -36,7 +35,7 @@ def write(directory: Path, source: Source) -> None:
         "image_mean": PIXEL_MEAN,
         "image_std": PIXEL_STD,
     }
-    (directory / weights_source.PIXELS).write_text(json.dumps(pictures, indent=2) + "\n")
+    files.write_json(directory / weights_source.PIXELS, pictures, indent=2)
 
 
 def load(directory: Path) -> functions.Loaded:

@@ -12,7 +12,7 @@ import jax
 import jax.export
 import numpy as np
 
-from animclip_jax import manifest
+from animclip_jax import files, manifest
 from animclip_jax.exporting import functions
 from animclip_jax.exporting.functions import Named
 from animclip_jax.exporting.source import Source
@@ -29,7 +29,7 @@ def write(directory: Path, source: Source) -> None:
         for name, function in functions.make(source.config, source.num_frames).items():
             program = jax.export.export(jax.jit(function.call), platforms=functions.PLATFORMS)
             found = program(function.parameters, function.inputs)
-            (directory / f"{name}{SUFFIX}").write_bytes(found.serialize())
+            files.write_bytes(directory / f"{name}{SUFFIX}", found.serialize())
 
 
 def load(directory: Path) -> functions.Loaded:

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from animclip_jax import files
 from animclip_jax.comparison import RANKS, read_ranks
 from animclip_jax.reporting.pictures import inside
-from animclip_jax.results import read_json
 from animclip_jax.run_log import METRICS
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ def flat(config: dict[str, Any], above: str = "") -> dict[str, Any]:
 
 def _parse(path: Path, build: Callable[[Path, Any], T]) -> T:
     try:
-        return build(path.parent, read_json(path))
+        return build(path.parent, files.read_json(path))
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise ValueError(
             f"{path}: found another layout than a run writes ({type(error).__name__}: {error}): "

@@ -7,13 +7,12 @@ takes the place of the one before, in one step: a kill at any moment leaves the 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from animclip_jax import files
 from input_pipeline.segments import SegmentSettings
 
 CATALOGUE, LOCK = "catalogue.json", "lock"
@@ -72,11 +71,11 @@ def read(directory: Path) -> Catalogue:
     Raises:
       FileNotFoundError: there is none. ValueError: it is of another format or damaged.
     """
-    path = directory / CATALOGUE
+    path, advice = directory / CATALOGUE, f"remove {directory} and index again"
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; animclip index makes an index")
+    document: dict[str, Any] = files.read_object(path, advice)
     try:
-        document: dict[str, Any] = json.loads(path.read_text())
         found = document.pop("format"), document.pop("version")
         if found != (FORMAT, VERSION):
             raise ValueError(
@@ -93,35 +92,13 @@ def read(directory: Path) -> Catalogue:
         }
         return Catalogue(**document, settings=settings, videos=videos, quarantined=quarantined)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path}: no catalogue of an index: {error}; remove {directory} and index again"
-        ) from error
+        raise ValueError(f"{path}: no catalogue of an index: {error}; {advice}") from error
 
 
 def write(directory: Path, catalogue: Catalogue) -> None:
     """Takes the place of the catalogue before, in one step."""
     document = {"format": FORMAT, "version": VERSION} | asdict(catalogue)
-    replace(directory / CATALOGUE, json.dumps(document))
-
-
-def replace(path: Path, text: str) -> None:
-    """Writes a file that is there whole or as it was before, even after a power cut."""
-    temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    sync(path.parent)
-
-
-def sync(directory: Path) -> None:
-    """Waits until the names in a folder are on the disk."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    files.write_json(directory / CATALOGUE, document)
 
 
 @contextlib.contextmanager
@@ -131,15 +108,9 @@ def locked(directory: Path) -> Iterator[None]:
     Raises:
       BlockingIOError: another process has it. FileExistsError: the folder holds something else.
     """
-    import fcntl  # Not on Windows.
-
     directory.mkdir(parents=True, exist_ok=True)
     ours = (directory / CATALOGUE).exists() or (directory / LOCK).exists()
     if not ours and any(directory.iterdir()):
         raise FileExistsError(f"{directory}: holds something else; choose another folder")
-    with (directory / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BlockingIOError(f"{directory}: another animclip index writes it now") from None
+    with files.locked(directory / LOCK, f"{directory}: another animclip index writes it now"):
         yield

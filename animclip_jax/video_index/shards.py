@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from numpy.lib.format import open_memmap
 
+from animclip_jax import files
 from animclip_jax.models.video_code import PackedCode
-from animclip_jax.video_index.catalogue import Catalogue, sync
+from animclip_jax.video_index.catalogue import Catalogue
 
 SHARDS = "shards"
 _EMBEDDING, _VALUES, _SCALES = "embedding.npy", "code_values.npy", "code_scales.npy"
@@ -66,29 +66,43 @@ def write(directory: Path, name: str, count: int, parts: Iterable[Rows]) -> None
     """
     folder = directory / SHARDS / name
     folder.mkdir(parents=True)
-    arrays: dict[str, np.memmap] = {}
-    ends = np.zeros(count, np.int64)
-    first = end = 0
-    with (folder / _THUMBNAILS).open("wb") as thumbnails:
+    try:
+        with files.writing(folder):
+            _write(folder, count, parts)
+            files.sync(folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _write(folder: Path, count: int, parts: Iterable[Rows]) -> None:
+    """Writes arrays from their start to their end.
+
+    Mapped into memory they would be shorter to write; but where a mapped file finds no room on the
+    disk, the process is killed (SIGBUS) before it can say a word.
+    """
+    ends, written = [0], 0
+    with contextlib.ExitStack() as stack:
+        opened: dict[str, IO[bytes]] = {}
+
+        def append(file: str, rows: np.ndarray) -> None:
+            if file not in opened:
+                opened[file] = stack.enter_context((folder / file).open("wb"))
+                like = np.lib.format.header_data_from_array_1_0(np.ascontiguousarray(rows))
+                header = like | {"shape": (count, *rows.shape[1:])}
+                np.lib.format.write_array_header_1_0(opened[file], header)
+            opened[file].write(rows.tobytes())
+
+        thumbnails = stack.enter_context((folder / _THUMBNAILS).open("wb"))
         for part in parts:
-            here = slice(first, first + len(part.thumbnails))
             for file, rows in _arrays(part).items():
-                if file not in arrays:
-                    shape = (count, *rows.shape[1:])
-                    arrays[file] = open_memmap(folder / file, "w+", rows.dtype, shape)
-                arrays[file][here] = rows
+                append(file, rows)
             thumbnails.writelines(part.thumbnails)
-            ends[here] = end + np.cumsum([len(one) for one in part.thumbnails])
-            first, end = here.stop, ends[here.stop - 1]
-        assert first == count, (first, count)
-        thumbnails.flush()
-        os.fsync(thumbnails.fileno())
-    arrays[_ENDS] = open_memmap(folder / _ENDS, "w+", ends.dtype, ends.shape)
-    arrays[_ENDS][:] = ends
-    for array in arrays.values():
-        array.flush()
-    for changed in (folder, folder.parent, directory):
-        sync(changed)
+            for one in part.thumbnails:
+                ends.append(ends[-1] + len(one))
+            written += len(part.embedding)
+        append(_ENDS, np.array(ends[1:], np.int64))
+    assert written == count == len(ends) - 1, (written, count, len(ends))
 
 
 def _arrays(rows: Rows) -> dict[str, np.ndarray]:

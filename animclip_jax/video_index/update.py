@@ -6,7 +6,6 @@ What is embedded is kept every half minute, so that a kill loses no more than th
 from __future__ import annotations
 
 import functools
-import json
 import os
 import shutil
 import time
@@ -18,6 +17,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from animclip_jax import files
 from animclip_jax.exported import Exported
 from animclip_jax.models.retriever import VideoFeatures
 from animclip_jax.video_index import catalogue as catalogues
@@ -81,12 +81,12 @@ def list_videos(root: Path, index: Path) -> Listing:
     videos: dict[str, Stamp] = {}
     outside, others = [], 0
     real_root, index = root.resolve(), index.resolve()
-    for folder, below, files in os.walk(root):
+    for folder, below, names in os.walk(root):
         there = Path(folder)
         below[:] = sorted(
             name for name in below if name[0] != "." and (there / name).resolve() != index
         )
-        for name in sorted(files):
+        for name in sorted(names):
             path = there / name
             if name.startswith(".") or path.suffix.lower() not in SUFFIXES:
                 others += 1
@@ -300,8 +300,7 @@ class _Update:
         """Writes the catalogue, and quarantine.jsonl for people."""
         catalogues.write(self.directory, self.catalogue)
         bad = ((name, one.reason) for name, one in self.catalogue.quarantined.items())
-        lines = [json.dumps(line) + "\n" for line in quarantine.lines(bad)]
-        catalogues.replace(self.directory / quarantine.NAME, "".join(lines))
+        files.write_lines(self.directory / quarantine.NAME, quarantine.lines(bad))
 
 
 def _rows(pending: _Pending, reranks: bool) -> shards.Rows:

@@ -8,7 +8,6 @@ a whole model the other fields of RetrieverConfig too; model.safetensors holds t
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,11 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from animclip_jax import json_file, manifest, shapes
+from animclip_jax import files, manifest, shapes
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
 from animclip_jax.models.transformer import TransformerConfig
-from animclip_jax.new_folder import new_folder
 from animclip_jax.weights import architecture, rules
 
 CONFIG, TENSORS = "config.json", "model.safetensors"
@@ -41,7 +39,7 @@ def save(
     Args:
       params: of `Clip` or of `Retriever`, as the config is, by slash-joined path.
     """
-    with new_folder(directory) as temporary:
+    with files.new_folder(directory) as temporary:
         write(temporary, params, config)
 
 
@@ -49,7 +47,7 @@ def save_hugging_face(
     directory: Path, params: Mapping[str, np.ndarray], config: ClipConfig
 ) -> None:
     """Writes what `transformers.CLIPModel.from_pretrained` reads; otherwise as `save`."""
-    with new_folder(directory) as temporary:
+    with files.new_folder(directory) as temporary:
         write_hugging_face(temporary, params, config)
 
 
@@ -109,7 +107,7 @@ def dual_encoders(
 def read_config(directory: Path) -> ClipConfig | RetrieverConfig:
     """What the config.json of our folder says; raises as `load`."""
     path = directory / CONFIG
-    document = json_file.read_object(path)
+    document = files.read_object(path)
     found = document.pop("format", None), document.pop("version", None)
     if found != (FORMAT, VERSION):
         raise ValueError(
@@ -151,5 +149,5 @@ def write_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
 
 
 def _write(directory: Path, document: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
-    (directory / CONFIG).write_text(json.dumps(document, indent=2) + "\n")
+    files.write_json(directory / CONFIG, document, indent=2)
     write_tensors(directory / TENSORS, tensors)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from animclip_jax import json_file
+from animclip_jax import files
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.weights import architecture, folder, rules, torch_archive
 from animclip_jax.weights.rules import Layout
@@ -51,7 +51,7 @@ def read(path: Path, activation: str | None = None) -> tuple[dict[str, np.ndarra
 def _read_folder(path: Path, activation: str | None) -> tuple[dict[str, np.ndarray], ClipConfig]:
     config = path / folder.CONFIG
     if config.is_file():
-        if json_file.read_object(config).get("format") == folder.FORMAT:
+        if files.read_object(config).get("format") == folder.FORMAT:
             _refuse_activation(activation, config)
             return folder.load_clip(path)
         for name, reader in (
@@ -75,9 +75,9 @@ def _hugging_face(
 ) -> tuple[dict[str, np.ndarray], ClipConfig]:
     document = directory / folder.CONFIG
     _refuse_activation(activation, document)
-    config = architecture.from_hugging_face(json_file.read_object(document), str(document))
+    config = architecture.from_hugging_face(files.read_object(document), str(document))
     if (directory / PIXELS).is_file():
-        pixels = json_file.read_object(directory / PIXELS)
+        pixels = files.read_object(directory / PIXELS)
         if "image_mean" in pixels and "image_std" in pixels:
             architecture.check_pixels(
                 pixels["image_mean"], pixels["image_std"], str(directory / PIXELS)
@@ -98,7 +98,7 @@ def _openai(
     )
     if document is not None:
         _refuse_activation(activation, document)
-        described = json_file.read_object(document)
+        described = files.read_object(document)
         config = architecture.from_open_clip(tensors, described, str(document))
         pixels = described.get("preprocess_cfg", {})
         if "mean" in pixels and "std" in pixels:

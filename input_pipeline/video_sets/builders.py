@@ -14,7 +14,8 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from input_pipeline import prepare, prepare_videos, quarantine, store, workers
+from animclip_jax import files
+from input_pipeline import prepare, prepare_videos, quarantine, workers
 from input_pipeline.video_sets.collect import collect
 
 VERSION = tfds.core.Version("1.0.0")
@@ -66,7 +67,7 @@ class _VideoSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # typ
                 example = {"video_id": video.id, "frames": result.frames}
                 yield video.id, example | {"captions": video.captions}
         listed = Path(self.data_dir) / quarantine.NAME
-        store.write_lines(listed, quarantine.lines(self._bad.items()))
+        files.write_lines(listed, quarantine.lines(self._bad.items()))
 
     def _check_share(self) -> None:
         most = prepare.Effort().max_bad

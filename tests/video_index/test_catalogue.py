@@ -30,8 +30,8 @@ def test_is_read_back(tmp_path):
 @pytest.mark.parametrize(
     "change, told",
     [
-        (lambda text: text[:-9], "no catalogue of an index"),
-        (lambda text: "[1]", "no catalogue of an index"),
+        (lambda text: text[:-9], "not JSON"),
+        (lambda text: "[1]", "found list, wanted a JSON object"),
         (lambda text: text.replace("animclip-index", "other"), "format 'other' version 1"),
         (lambda text: json.dumps(json.loads(text) | {"version": 2}), "wanted 'animclip-index' 1"),
         (lambda text: json.dumps(json.loads(text) | {"more": 2}), "no catalogue of an index"),

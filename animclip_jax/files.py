@@ -1,0 +1,295 @@
+"""Files and folders that appear whole or not at all, JSON, and locks; errors name the file.
+
+The only writer of this library. It imports neither JAX nor TensorFlow. A path in a bucket, such as
+`epath.Path("gs://BUCKET/FILE")`, may stand wherever a function says so: there a file appears whole
+by itself, when it is closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from etils import epath
+
+# What a disk of ours can't do, whatever is written, and what to do about it.
+_ROOM = "make room there, then run the same command again"
+_DISK = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: _ROOM,
+    errno.EROFS: "choose a folder that can be written",
+    errno.EIO: "check that disk, then run the same command again",
+}
+# What file systems say that know no fsync of a folder.
+_NO_FSYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
+
+
+class DiskError(OSError):
+    """A disk that we write to is full, read-only or broken: no file that we read is to blame."""
+
+    def __str__(self) -> str:
+        advice = _DISK.get(self.errno or 0, _ROOM)
+        return f"{self.filename}: can't be written: {self.strerror}; {advice}"
+
+
+@contextlib.contextmanager
+def writing(path: Path | str, *others: type[Exception]) -> Iterator[None]:
+    """Raises errors of the disk in its block as a DiskError that names `path`.
+
+    Args:
+      others: exceptions of other libraries, which say in words what the disk said.
+    """
+    told: tuple[type[Exception], ...] = (OSError, *others)
+    try:
+        yield
+    except DiskError:
+        raise
+    except told as error:
+        number = error.errno if isinstance(error, OSError) else _errno_in(str(error))
+        if number not in _DISK:
+            raise
+        raise DiskError(number, os.strerror(number), str(path)) from error
+
+
+def is_remote(path: os.PathLike[str] | str) -> bool:
+    """Whether a path is in a bucket, such as gs://BUCKET/FOLDER."""
+    return "://" in str(path)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives the name of a hidden file beside `path`, which takes its place when the block ends.
+
+    All of it is on the disk by then, so that even after a power cut the file is the old or the new
+    one. An exception leaves the old one, and nothing beside it.
+
+    Raises:
+      DiskError: the disk is full, read-only or broken.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with writing(path):
+        try:
+            yield temporary
+            _sync(temporary)
+            os.replace(temporary, path)
+        except BaseException:
+            # Not in `finally`: after the rename there is no such file.
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        _sync(path.parent)
+
+
+def write_bytes(path: Path | epath.Path, data: bytes | bytearray) -> None:
+    """Writes a file whole or not at all, in a bucket too. Raises DiskError."""
+    if is_remote(path):
+        path.write_bytes(bytes(data))
+        return
+    with replacing(Path(path)) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path | epath.Path, text: str) -> None:
+    """Writes text as UTF-8, whole or not at all, in a bucket too. Raises DiskError."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path | epath.Path, value: Any, indent: int | None = None) -> None:
+    """Writes a value as JSON, whole or not at all, in a bucket too.
+
+    Raises:
+      ValueError: a number in it is not finite, which JSON can't hold. DiskError: as `replacing`.
+    """
+    write_text(path, json.dumps(value, indent=indent, allow_nan=False) + "\n")
+
+
+def write_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
+    """Writes an object a line as JSON, whole or not at all. Raises DiskError."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.writelines(as_line(line) for line in lines)
+
+
+def as_line(value: dict[str, Any]) -> bytes:
+    """A line of a file of JSON lines, with its end."""
+    try:
+        return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:  # Half of a surrogate pair, such as in the name of a file.
+        return json.dumps(value).encode() + b"\n"
+
+
+def read_json(path: Path | epath.Path, advice: str = "", finite: bool = True) -> Any:
+    """What a JSON file holds, in a bucket too.
+
+    Args:
+      advice: what to do about a file that is damaged. finite: whether Infinity and NaN, which
+        Python's json writes, are damage.
+
+    Raises:
+      FileNotFoundError: there is no such file. ValueError: it is empty, not UTF-8, not JSON, nested
+        too deeply, or holds a number that is not finite; names the file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    return _parse(data, str(path), advice, finite)
+
+
+def read_object(path: Path | epath.Path, advice: str = "") -> dict[str, Any]:
+    """An object of a JSON file. Raises as `read_json`, and ValueError where it is no object."""
+    return _object(read_json(path, advice), str(path), advice)
+
+
+def read_lines(path: Path | epath.Path, advice: str = "") -> list[dict[str, Any]]:
+    """Objects of a file of JSON lines. Raises as `read_object`, with the number of the line."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    found = []
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            where = f"{path} line {number}"
+            found.append(_object(_parse(line, where, advice), where, advice))
+    return found
+
+
+def require_new(directory: Path) -> None:
+    """Raises FileExistsError where a folder would be written over."""
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise FileExistsError(f"{directory}: there already; remove it, or choose another folder")
+
+
+@contextlib.contextmanager
+def new_folder(directory: Path) -> Iterator[Path]:
+    """Gives a hidden folder beside it, which takes its name when the block ends normally.
+
+    All of it is on the disk by then. An exception leaves nothing behind; what a kill leaves is
+    removed by the next one who writes there. Folders above it are made.
+
+    Raises:
+      FileExistsError: the folder is there already, or another process is writing it.
+      DiskError: the disk is full, read-only or broken.
+    """
+    directory = directory.absolute()
+    require_new(directory)
+    temporary = directory.with_name(f".{directory.name}.partial")
+    lock = directory.with_name(f".{directory.name}.lock")
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(lock, f"{temporary}: another process is writing it"))
+        except BlockingIOError as error:
+            raise FileExistsError(str(error)) from None
+        # Whoever waits for the lock finds that its file is gone, and makes another one.
+        stack.callback(lock.unlink, missing_ok=True)
+        stack.callback(shutil.rmtree, temporary, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        with writing(directory):
+            temporary.mkdir()
+        yield temporary
+        require_new(directory)
+        with writing(directory):
+            sync(temporary)
+            os.replace(temporary, directory)
+            _sync(directory.parent)
+
+
+@contextlib.contextmanager
+def locked(path: Path, taken: str, wait: bool = False) -> Iterator[None]:
+    """Has the lock file `path` for this process alone; its folder is made, and it stays there.
+
+    Args:
+      taken: what to say where another process has it. wait: say so on stderr, and wait for it.
+
+    Raises:
+      BlockingIOError: another process has it, and it is not waited for. DiskError.
+    """
+    import filelock
+
+    lock, timeout = filelock.FileLock(path), 0
+    while not lock.is_locked:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=timeout)
+            except FileNotFoundError:
+                continue  # Who had it removed its folder meanwhile.
+            except filelock.Timeout:
+                if not wait:
+                    raise BlockingIOError(taken) from None
+                print(taken, file=sys.stderr, flush=True)
+                timeout = -1
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def sync(folder: Path) -> None:
+    """Waits until a folder, all in it and its name are on the disk. Raises DiskError."""
+    with writing(folder):
+        for path in (*folder.rglob("*"), folder, folder.parent):
+            _sync(path)
+
+
+def checksum(path: Path) -> str:
+    """A file's SHA-256, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _errno_in(words: str) -> int | None:
+    return next((number for number in _DISK if os.strerror(number) in words), None)
+
+
+def _parse(data: bytes, where: str, advice: str, finite: bool = True) -> Any:
+    def constant(name: str) -> float:
+        if not finite:
+            return float(name)
+        raise ValueError(f"found {name}, wanted a finite number or null")
+
+    try:
+        if not data.strip():
+            raise ValueError("it is empty")
+        # A byte order mark, which some editors write, is no part of the text.
+        return json.loads(data.decode("utf-8-sig"), parse_constant=constant)
+    except RecursionError:
+        problem = "nested too deeply"
+    except UnicodeDecodeError as error:
+        problem = f"not UTF-8, byte {error.start} is {data[error.start]:#x}"
+    except ValueError as error:
+        problem = str(error)
+    raise ValueError(f"{where}: not JSON: {problem}{_and(advice)}")
+
+
+def _object(value: Any, where: str, advice: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        found = type(value).__name__
+        raise ValueError(f"{where}: found {found}, wanted a JSON object{_and(advice)}")
+    return value
+
+
+def _and(advice: str) -> str:
+    return f"; {advice}" if advice else ""
+
+
+def _sync(path: Path) -> None:
+    """Waits until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FSYNC or not path.is_dir():
+            raise
+    finally:
+        os.close(descriptor)
