@@ -24,8 +24,9 @@ from input_pipeline.director.draws import COMPONENTS
 from input_pipeline.filming import Clip
 from input_pipeline.sources import Examples
 from input_pipeline.stand_ins import StandIns
+from input_pipeline.timing import positions
 from input_pipeline.tokenizer import Tokenizer
-from input_pipeline.video import fit, positions
+from input_pipeline.video import fit
 
 tf.config.set_visible_devices([], "GPU")
 

@@ -6,6 +6,7 @@ a moment before, a shot ends. A shot longer than a window is divided into window
 
 from __future__ import annotations
 
+import bisect
 import io
 import math
 import os
@@ -17,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from input_pipeline.video import Timing, fit, positions, read_parts
+from input_pipeline.timing import Timing, positions
+from input_pipeline.video import fit, read_parts
 
 # Frames are looked at that often, or oftener where a segment's frames ask for it.
 SECONDS_BETWEEN = 0.25
@@ -51,7 +53,10 @@ class SegmentSettings:
 
 
 class Segment(NamedTuple):
-    """A part of a video in seconds since its first frame, and its middle frame as JPEG."""
+    """A part of a video, and its middle frame as JPEG.
+
+    start, end: seconds on a player's clock, which need not begin at 0 with the first frame.
+    """
 
     start: float
     end: float
@@ -77,19 +82,24 @@ def read_segments(task: tuple[Path, Path], settings: SegmentSettings) -> list[Se
     """
     path, spool = task
     segments: list[Segment] = []
-    for timing, pictures in read_parts(path, lambda timing: _parts(timing, settings), SHORT_SIDE):
+    for timing, wanted, pictures in read_parts(path, lambda one: _parts(one, settings), SHORT_SIDE):
         segments.clear()
-        seconds = timing.seconds / _parts(timing, settings)  # of a part
         with spool.open("wb") as file:
-            for first, shown in _pieces(pictures, timing, settings):
+            for first, shown in _pieces(pictures, wanted, timing, settings):
                 chosen = positions(settings.num_frames, len(shown)).tolist()
                 fitted = {n: fit(shown[n], settings.image_size) for n in set(chosen)}
                 for n in chosen:
                     file.write(fitted[n].tobytes())
-                end = (first + len(shown)) * seconds
-                middle = _thumbnail(shown[len(shown) // 2])
-                segments.append(Segment(first * seconds, end, middle))
+                start, end = _span(first, first + len(shown), wanted, timing)
+                segments.append(Segment(start, end, _thumbnail(shown[len(shown) // 2])))
     return segments
+
+
+def _span(first: int, end: int, wanted: list[int], timing: Timing) -> tuple[float, float]:
+    """When a player shows the parts from `first` on and before `end`, in seconds."""
+    seconds = timing.seconds / len(wanted)  # of a part
+    start = timing.shown(first * seconds, wanted[first])
+    return start, timing.shown(end * seconds, wanted[end - 1])
 
 
 def frames_of(spool: str | os.PathLike[str], settings: SegmentSettings) -> np.ndarray:
@@ -116,9 +126,10 @@ def _parts(timing: Timing, settings: SegmentSettings) -> int:
 
 
 def _pieces(
-    pictures: Iterator[np.ndarray], timing: Timing, settings: SegmentSettings
+    pictures: Iterator[np.ndarray], wanted: list[int], timing: Timing, settings: SegmentSettings
 ) -> Iterator[Piece]:
-    parts = _parts(timing, settings)
+    parts = len(wanted)
+    breaks = [bisect.bisect_left(wanted, frame) for frame, _ in timing.breaks]
     longest = parts // _windows(timing, settings)
     shortest = max(1, math.ceil(SHORTEST * parts / timing.seconds))
     held: list[np.ndarray] = []
@@ -128,7 +139,9 @@ def _pieces(
         colours = _colours(picture) if settings.shots else None
         is_cut = before is not None and colours is not None and _differ(before, colours) > CUT
         before = colours
-        if is_cut and len(held) >= shortest and parts - number >= shortest:
+        is_cut = is_cut and len(held) >= shortest and parts - number >= shortest
+        # However short it is: a segment across a break would stand still for most of its time.
+        if held and (is_cut or number in breaks):
             yield Piece(first, held)
             first, held = number, []
         elif len(held) == longest + shortest:

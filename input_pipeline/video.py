@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import bisect
-import contextlib
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
 from PIL import Image
 
 from animclip_jax import files
+from input_pipeline.container import Film, clock_of, decode, opened, packet_timing
+from input_pipeline.timing import Timing, positions_in_time, timing
 
-# What FFmpeg may take a file for: formats of one file. Playlists, lists of files and patterns of
-# names (hls, dash, concat, image2, sdp) could open others.
-FORMATS = (
-    *("mov", "matroska", "avi", "mpegts", "mpeg", "mpegvideo", "asf", "flv", "swf", "ogg", "rm"),
-    *("gif", "h264", "hevc", "m4v", "mjpeg", "jpeg_pipe", "ivf", "obu", "dv", "mxf", "nut"),
-)
-# 8K is half of it; a frame of more would take gigabytes.
-MAX_PIXELS = 67_108_864
 # Width of a pixel over its height, or the reverse: 2.2 is about the widest of film.
 MAX_ASPECT = 4
-# Frames a second of a video that does not tell its times.
-UNKNOWN_RATE = 25
 
 
 def read_frames(
@@ -46,45 +36,27 @@ def read_frames(
       ValueError: it can't be decoded to its end, holds no frame, or is in a format that could open
         other files.
     """
-    with _readable(path):
-        # Packets tell the times without decoding. Where the decoder makes other frames of them,
-        # the video is decoded again, with the true times.
-        times = _packet_times(path)
-        while True:
-            needed = set(positions_in_time(num_frames, times).tolist())
-            frames: dict[int, np.ndarray] = {}
-            times = []
-            for number, (frame, aspect) in enumerate(_decode(path)):
-                times.append(frame.pts)
+    # Packets tell the times without decoding. Where the decoder makes other frames of them, the
+    # video is decoded again, with the true times.
+    times = packet_timing(path).times
+    while True:
+        needed = set(positions_in_time(num_frames, times).tolist())
+        frames: dict[int, np.ndarray] = {}
+        with opened(path) as film:
+            found = []
+            for number, frame in enumerate(decode(film)):
+                found.append(frame.pts)
                 if number in needed:
-                    frames[number] = _picture(frame, aspect, short_side)
-            wanted = positions_in_time(num_frames, times)
-            if not times or frames.keys() >= set(wanted.tolist()):
-                break
-        if not times:
-            raise ValueError("no video frame in it, wanted 1 or more")
-    return _stack([frames[n] for n in wanted.tolist()])
-
-
-class Timing(NamedTuple):
-    """When each frame of a video is shown, in `unit` seconds; None where a frame does not say."""
-
-    times: list[int | None]
-    unit: Fraction
-
-    @property
-    def seconds(self) -> float:
-        """The duration, as `positions_in_time` counts it; at UNKNOWN_RATE where times lack."""
-        known = [time for time in self.times if time is not None]
-        if len(known) < len(self.times) or len(known) < 2 or known[0] == known[-1]:
-            return max(1, len(self.times)) / UNKNOWN_RATE
-        span = max(known) - min(known)
-        return float(span * self.unit * len(known) / (len(known) - 1))
+                    frames[number] = _picture(frame, film, short_side)
+            times = timing(found, clock_of(film)).times
+        wanted = positions_in_time(num_frames, times).tolist()
+        if frames.keys() >= set(wanted):
+            return _stack([frames[n] for n in wanted])
 
 
 def read_parts(
     path: str | os.PathLike[str], parts: Callable[[Timing], int], short_side: int
-) -> Iterator[tuple[Timing, Iterator[np.ndarray]]]:
+) -> Iterator[tuple[Timing, list[int], Iterator[np.ndarray]]]:
     """One frame for each of many equal parts of a video, without holding all of them.
 
     Yields a way to read the video, and a second one where the first, once it was read to its end,
@@ -96,65 +68,35 @@ def read_parts(
       short_side: frames whose short side is longer are shrunk to it.
 
     Yields:
-      the timing, and the frames uint8 [H, W, 3] that are on screen in the middle of each part.
+      the timing, which frame is on screen in the middle of each part, and those frames, uint8
+      [H, W, 3].
     Raises:
       FileNotFoundError, ValueError: as `read_frames`, also while the frames are read.
     """
-    with _readable(path), _open(path) as container:
-        unit = container.streams.video[0].time_base or Fraction(1, UNKNOWN_RATE)
-    with _readable(path):
-        timing = Timing(_packet_times(path), unit)
+    guess = packet_timing(path)
     while True:
-        wanted = positions_in_time(parts(timing), timing.times)
-        found: list[int | None] = []
-        yield timing, _at(path, wanted, short_side, found)
-        right = Timing(found, unit)
-        if wanted.tolist() == positions_in_time(parts(right), found).tolist():
+        wanted = positions_in_time(parts(guess), guess.times).tolist()
+        found: list[Timing] = []
+        yield guess, wanted, _at(path, wanted, short_side, found)
+        if found == [guess]:
             return
-        timing = right
+        (guess,) = found
 
 
 def _at(
-    path: str | os.PathLike[str], wanted: np.ndarray, short_side: int, found: list[int | None]
+    path: str | os.PathLike[str], wanted: Sequence[int], short_side: int, found: list[Timing]
 ) -> Iterator[np.ndarray]:
-    """The frames of those numbers, which never fall; `found` gets the times of all frames."""
+    """The frames of those numbers, which never fall; `found` gets the timing of all frames."""
     times = np.bincount(wanted)
-    with _readable(path):
-        for number, (frame, aspect) in enumerate(_decode(path)):
-            found.append(frame.pts)
+    stamps = []
+    with opened(path) as film:
+        for number, frame in enumerate(decode(film)):
+            stamps.append(frame.pts)
             if number < len(times) and times[number]:
-                picture = _picture(frame, aspect, short_side)
+                picture = _picture(frame, film, short_side)
                 for _ in range(times[number]):
                     yield picture
-        if not found:
-            raise ValueError("no video frame in it, wanted 1 or more")
-
-
-def positions_in_time(num_frames: int, times: Sequence[int | None]) -> np.ndarray:
-    """Which frames are on screen in the middle of num_frames equal parts of a video's duration.
-
-    Args:
-      times: when each frame is shown, in any unit. The last one is shown for the mean of the other
-        durations. Frames whose times are unknown or run backwards count as equally long.
-    Returns:
-      int64 [num_frames], the same as `positions` where the frame rate is constant.
-    """
-    known = [time for time in times if time is not None]
-    steps = len(known) - 1
-    backwards = any(after < before for before, after in zip(known, known[1:], strict=False))
-    if len(known) < len(times) or backwards or steps < 1 or known[0] == known[-1]:
-        return positions(num_frames, max(len(times), 1))
-    span = known[-1] - known[0]
-    middles = [
-        known[0] + (2 * n + 1) * span * (steps + 1) // (2 * num_frames * steps)
-        for n in range(num_frames)
-    ]
-    return np.array([bisect.bisect_right(known, middle) - 1 for middle in middles])
-
-
-def positions(num_frames: int, total: int) -> np.ndarray:
-    """The middle of each of num_frames equal parts of `total` frames: int64 [num_frames]."""
-    return (2 * np.arange(num_frames) + 1) * total // (2 * num_frames)
+        found.append(timing(stamps, clock_of(film)))
 
 
 def fit(picture: np.ndarray, size: int) -> np.ndarray:
@@ -219,53 +161,9 @@ def write_video(path: str | os.PathLike[str], frames: np.ndarray, fps: float) ->
         write(temporary, frames, fps)
 
 
-@contextlib.contextmanager
-def _readable(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Says of which file a decoder's error is."""
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    try:
-        yield
-    except (av.FFmpegError, OSError, ValueError, IndexError) as error:
-        raise ValueError(f"{path}: can't be decoded as a video: {error}") from error
-
-
-def _open(path: str | os.PathLike[str]) -> av.container.InputContainer:
-    # The file alone, whatever it is called: neither the network nor a format that opens others.
-    options = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
-    try:
-        container = av.open(os.path.abspath(path), options=options)
-    except av.ArgumentError as error:
-        raise ValueError(f"no video format that is read ({', '.join(FORMATS)})") from error
-    if not container.streams.video:
-        container.close()
-        raise ValueError("no video stream in it")
-    codec = container.streams.video[0].codec_context
-    if codec.width * codec.height > MAX_PIXELS:
-        container.close()
-        raise ValueError(f"{codec.width} x {codec.height} pixels, wanted {MAX_PIXELS} at most")
-    # Whoever reads many videos does so in many processes.
-    codec.thread_count = 1
-    return container
-
-
-def _packet_times(path: str | os.PathLike[str]) -> list[int | None]:
-    with _open(path) as container:
-        times = [packet.pts for packet in container.demux(video=0) if packet.size]
-    known = sorted(time for time in times if time is not None)
-    return [*known] if len(known) == len(times) else times
-
-
-def _decode(path: str | os.PathLike[str]) -> Iterator[tuple[av.VideoFrame, Fraction]]:
-    """Every frame in the order of showing, with the width of a pixel over its height."""
-    with _open(path) as container:
-        aspect = container.streams.video[0].sample_aspect_ratio or Fraction(1)
-        for frame in container.decode(video=0):
-            yield frame, aspect
-
-
-def _picture(frame: av.VideoFrame, aspect: Fraction, short_side: int | None) -> np.ndarray:
+def _picture(frame: av.VideoFrame, film: Film, short_side: int | None) -> np.ndarray:
     """A frame of square pixels, upright: uint8 [H, W, 3]."""
+    aspect = film.stream.sample_aspect_ratio or Fraction(1)
     if not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
         aspect = Fraction(1)  # A broken mark.
     # Longer, never shorter, so that nothing is lost.
@@ -275,8 +173,24 @@ def _picture(frame: av.VideoFrame, aspect: Fraction, short_side: int | None) -> 
         shrink = Fraction(short_side, min(width, height))
         width, height = round(width * shrink), round(height * shrink)
     pixels = _resized(frame.to_ndarray(format="rgb24"), width, height)
-    # The mark says by how many degrees, counterclockwise, the picture has to be turned.
-    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
+    # Not `frame.rotation`: that is an angle, which of a mirrored picture says half.
+    mark: Any = frame.side_data.get("DISPLAYMATRIX")
+    return np.ascontiguousarray(pixels if mark is None else _upright(pixels, bytes(mark)))
+
+
+def _upright(pixels: np.ndarray, mark: bytes) -> np.ndarray:
+    """A picture [H, W, C] as its display matrix shows it: turned by quarters, mirrored, or both.
+
+    The nine numbers say where the picture's point (x, y) is shown: (a x + c y, b x + d y), and a
+    place that does not matter. An angle between two quarters counts as the nearer one.
+    """
+    a, b, _, c, d = np.frombuffer(mark, np.int32)[:5].tolist()
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        pixels = pixels.swapaxes(0, 1)
+        across, down = c, b
+    else:
+        across, down = a, d
+    return pixels[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
 
 
 def _resized(pixels: np.ndarray, width: int, height: int) -> np.ndarray:

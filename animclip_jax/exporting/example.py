@@ -15,8 +15,9 @@ from animclip_jax.models.video_code import INT8_MAX, PackedCode, pack, unpack
 from input_pipeline.drawn import raster
 from input_pipeline.drawn.captions import captions
 from input_pipeline.drawn.scene import scene
+from input_pipeline.timing import positions
 from input_pipeline.tokenizer import Tokenizer
-from input_pipeline.video import fit, positions
+from input_pipeline.video import fit
 
 # Inputs and outputs in an export, for its readers to hold themselves against.
 FILE = "example.safetensors"

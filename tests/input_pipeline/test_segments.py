@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 from input_pipeline import segments, video
 from input_pipeline.segments import SegmentSettings, frames_of, read_segments
+from input_pipeline.timing import Timing
 from tests.searchable import BLUE, GREEN, GREY, RED, shot
 
 SETTINGS = SegmentSettings(num_frames=4, image_size=32)
@@ -32,7 +34,7 @@ def test_a_short_video_is_one_segment_of_the_frames_that_training_evaluates(
     (one,) = read_segments((path, spool), settings)
     wanted = np.stack([video.fit(frame, 32) for frame in video.read_frames(path, 4, 256)])
     np.testing.assert_array_equal(frames_of(spool, settings), wanted[None])
-    assert one.start == 0 and one.end == pytest.approx(count / fps if count > 1 else 1 / 25)
+    assert one.start == 0 and one.end == pytest.approx(count / fps)
 
 
 def test_a_shot_ends_where_the_colours_change(tmp_path: Path) -> None:
@@ -101,8 +103,9 @@ def test_times_that_packets_tell_wrongly_are_read_again(
     path, spool = tmp_path / "clip.mp4", tmp_path / "frames"
     video.write_video(path, shot(GREY, 100), 4)
     right = times(path), frames_of(path.with_suffix(".frames"), SETTINGS)
-    for claimed in ([], [None] * 5, [*range(500)], [0, 1, 90, 10**12]):
-        monkeypatch.setattr(video, "_packet_times", lambda path, claimed=claimed: claimed)
+    for claimed in ([], [*range(5)], [*range(500)], [0, 1, 90, 10**12]):
+        wrong = Timing(claimed, Fraction(1, 25))
+        monkeypatch.setattr(video, "packet_timing", lambda path, wrong=wrong: wrong)
         found = read_segments((path, spool), SETTINGS)
         assert [(round(one.start, 2), round(one.end, 2)) for one in found] == right[0]
         np.testing.assert_array_equal(frames_of(spool, SETTINGS), right[1])

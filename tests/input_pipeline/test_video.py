@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from input_pipeline import video
+from input_pipeline.timing import Timing
 
 
 def clip(count: int, height: int = 48, width: int = 64) -> np.ndarray:
@@ -47,36 +48,12 @@ def test_frames_are_evenly_spaced(tmp_path: Path) -> None:
     assert levels(video.read_frames(tmp_path / "clip.mp4", 24)) == [n // 2 for n in range(24)]
 
 
-def test_positions_are_the_middles_of_equal_parts() -> None:
-    assert video.positions(4, 16).tolist() == [2, 6, 10, 14]
-    assert video.positions(3, 3).tolist() == [0, 1, 2]
-    assert video.positions(4, 1).tolist() == [0, 0, 0, 0]
-
-
 def test_wrong_times_are_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     video.write_video(tmp_path / "clip.mp4", clip(12), 25)
-    for claimed in ([], [None] * 5, [*range(500)], [0, 1, 90, 91, 92]):
-        monkeypatch.setattr(video, "_packet_times", lambda path, claimed=claimed: claimed)
+    for claimed in ([], [*range(5)], [*range(500)], [0, 1, 90, 91, 92]):
+        wrong = Timing(claimed, Fraction(1, 25))
+        monkeypatch.setattr(video, "packet_timing", lambda path, wrong=wrong: wrong)
         assert levels(video.read_frames(tmp_path / "clip.mp4", 4)) == [1, 4, 7, 10]
-
-
-def test_positions_in_time_of_a_constant_rate_are_the_middles() -> None:
-    for total in range(1, 40):
-        for num_frames in (1, 3, 4, 16):
-            wanted = video.positions(num_frames, total).tolist()
-            for times in ([7 * n + 5 for n in range(total)], [None] * total):
-                assert video.positions_in_time(num_frames, times).tolist() == wanted
-
-
-def test_positions_in_time_follow_the_clock() -> None:
-    # The first frame is shown for 6, the others for 1; the last one for the mean of 2: 12 in all.
-    times = [0, 6, 7, 8, 9, 10]
-    assert video.positions_in_time(6, times).tolist() == [0, 0, 0, 2, 4, 5]
-    # Times that run backwards or stand still say nothing.
-    assert video.positions_in_time(3, [0, 9, 1]).tolist() == [0, 1, 2]
-    assert video.positions_in_time(3, [4, 4, 4]).tolist() == [0, 1, 2]
-    assert video.positions_in_time(2, [-(2**62), 2**62]).tolist() == [0, 1]
-    assert video.positions_in_time(2, []).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
@@ -138,26 +115,46 @@ def test_ten_bits_are_read(tmp_path: Path) -> None:
     assert levels(video.read_frames(path, 5)) == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize(
-    ("matrix", "corner"),
-    [((0, 1, -1, 0), (0, -1)), ((-1, 0, 0, -1), (-1, -1)), ((0, -1, 1, 0), (-1, 0))],
-)
-def test_marks_of_turned_phones_are_honoured(
-    tmp_path: Path, matrix: tuple[int, ...], corner: tuple[int, int]
+def quarters(pixels: np.ndarray) -> str:
+    """The colours of a picture's quarters: left and right above, left and right below."""
+    colours = {"R": (250, 0, 0), "G": (0, 200, 0), "B": (0, 0, 250), "W": (250, 250, 250)}
+    middles = [pixels[y, x].astype(int) for y in (8, -8) for x in (8, -8)]
+    return "".join(
+        min(colours, key=lambda name: np.abs(middle - colours[name]).sum()) for middle in middles
+    )
+
+
+# A display matrix's a, b, c and d, and where ffmpeg's autorotation puts the quarters RG over BW.
+ORIENTATIONS = {
+    (1, 0, 0, 1): "RGBW",
+    (-1, 0, 0, 1): "GRWB",
+    (1, 0, 0, -1): "BWRG",
+    (-1, 0, 0, -1): "WBGR",
+    (0, 1, 1, 0): "RBGW",
+    (0, 1, -1, 0): "BRWG",
+    (0, -1, 1, 0): "GWRB",
+    (0, -1, -1, 0): "WGBR",
+}
+
+
+@pytest.mark.parametrize("matrix", ORIENTATIONS)
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_marks_of_turned_and_mirrored_films_are_honoured(
+    tmp_path: Path, matrix: tuple[int, int, int, int], scale: float
 ) -> None:
+    picture = np.full((48, 64, 3), 250, np.uint8)
+    picture[:24, :32], picture[:24, 32:], picture[24:, :32] = (250, 0, 0), (0, 200, 0), (0, 0, 250)
     path = tmp_path / "clip.mp4"
-    video.write_video(path, clip(4), 8)
+    video.write_video(path, np.stack([picture] * 4), 8)
     data = bytearray(path.read_bytes())
     # The track header's matrix a b u c d v x y w, of which a to d turn the picture.
     start = data.index(b"tkhd") + 4 + 40
-    a, b, c, d = (part << 16 for part in matrix)
+    a, b, c, d = (round(part * scale * 65536) for part in matrix)
     data[start : start + 36] = np.array([a, b, 0, c, d, 0, 0, 0, 1 << 30], ">i4").tobytes()
     path.write_bytes(bytes(data))
     frames = video.read_frames(path, 2)
-    turned = matrix[0] == 0
-    assert frames.shape[1:3] == ((64, 48) if turned else (48, 64))
-    y, x = (slice(4, 12) if end == 0 else slice(-12, -4) for end in corner)
-    assert (np.abs(frames[:, y, x].astype(int) - [250, 0, 0]) < 25).all()
+    assert frames.shape[1:3] == ((48, 64) if matrix[0] else (64, 48))
+    assert quarters(frames[1]) == ORIENTATIONS[matrix]
 
 
 def test_truncated_and_false_videos_are_named(tmp_path: Path) -> None:
