@@ -10,7 +10,8 @@ import orbax.checkpoint as ocp
 from etils import epath
 from jax.sharding import Mesh
 
-from animclip_jax import shapes, sharding
+from animclip_jax import sharding
+from animclip_jax.models import parameters
 from animclip_jax.step import TrainState
 
 DIRECTORY = "checkpoints"
@@ -106,7 +107,7 @@ class Checkpoints:
 
     def _check(self, step: int, saved: dict[str, Any], items: dict[str, Any]) -> None:
         """Raises ValueError where saved shapes are not those of the arrays wanted."""
-        if lines := shapes.differences(_shapes(saved), _shapes(items)):
+        if lines := parameters.differences(_shapes(saved), _shapes(items)):
             more = len(lines) - LISTED
             listed = "\n  ".join(lines[:LISTED] + [f"and {more} more"] * (more > 0))
             raise ValueError(

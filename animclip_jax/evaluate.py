@@ -16,9 +16,10 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict, config_flags
 from tqdm import tqdm
 
-from animclip_jax import command_line, comparison, results, runs, settings, sharding, step
+from animclip_jax import command_line, comparison, results, runs, settings, sharding
 from animclip_jax.checkpoint import load_params
 from animclip_jax.mirror import Mirror
+from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.retriever import VideoFeatures
 from animclip_jax.protocols import describe, protocol_of
 from animclip_jax.rankings import sample_queries, write_rankings
@@ -126,7 +127,7 @@ def evaluate(
     name, protocol = protocol_of(config.evaluation.protocol, config.data.eval)
     examples = open_source(config.data.eval, config.data.cache_dir)
     setting = _setting(config, examples, name)
-    graphdef = step.graph_definition(settings.retriever(config))
+    graphdef = graph_definition(settings.retriever(config))
     encoder = Encoder(sharding.batch_sharding(mesh), graphdef, params)
     bank = _query_bank(encoder, config)
     began = time.perf_counter()

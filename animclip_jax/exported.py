@@ -12,12 +12,12 @@ import numpy as np
 from flax import traverse_util
 
 from animclip_jax import manifest, sharding
+from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.retrieval.encode import Encoder
-from animclip_jax.step import graph_definition
-from animclip_jax.weights import folder, rules
+from animclip_jax.weights import folder
 
 # Of a video, for weights that were made for pictures.
 CONVERTED_FRAMES = 12
@@ -81,7 +81,7 @@ def whole_params(
     if isinstance(config, RetrieverConfig):
         return dict(params)
     found = {f"clip/{name}": value for name, value in params.items()}
-    for name, shape in rules.parameter_shapes(whole_config(config, num_frames)).items():
+    for name, shape in parameters.shapes(whole_config(config, num_frames)).items():
         if name not in found:
             found[name] = np.zeros(shape, np.float32)
     return found
@@ -98,7 +98,7 @@ def make_encoder(
     )
     tree = traverse_util.unflatten_dict(params, sep="/")
     placed = jax.device_put(tree, sharding.replicated(mesh))
-    return Encoder(sharding.batch_sharding(mesh), graph_definition(config), placed)
+    return Encoder(sharding.batch_sharding(mesh), parameters.graph_definition(config), placed)
 
 
 def _fingerprint(document: dict[str, Any]) -> str:

@@ -115,13 +115,14 @@ def matching(
 ) -> jax.Array:
     """The re-ranker's loss over hard negatives, in both directions.
 
-    Each caption is scored with its own video and `hard_negatives` videos of the batch drawn with
-    the probabilities that the coarse logits give them, and each video likewise with captions. What
-    is drawn by the coarse score is no news to it, so what the ranking score adds to the coarse is
-    compared (with fusion, the fine score): this is ranking NCE, or binary NCE (Ma and Collins 2018,
-    "Noise Contrastive Estimation and Negative Sampling for Conditional Models"), with the coarse
-    softmax for its noise, and its optimum is the ranking score that is the true log-odds. The
-    ranking score itself, compared, would unlearn the coarse.
+    Each caption is scored with its own video and with `hard_negatives` videos of the batch, drawn
+    with the probabilities that the coarse logits give them, and each video likewise with captions.
+    Negatives come from the coarse softmax, so their coarse scores are already accounted for. The
+    loss therefore compares only what the ranking score adds to the coarse one (with fusion: the
+    fine score). This is ranking or binary NCE with the coarse softmax as noise (Ma and Collins
+    2018, "Noise Contrastive Estimation and Negative Sampling for Conditional Models"); at its
+    optimum the ranking score is the true log-odds. Comparing the ranking score itself would teach
+    the re-ranker to undo the coarse one.
 
     Args:
       text, video: features of B captions and B videos.
@@ -153,24 +154,6 @@ def matching(
     )
 
 
-def retrieval_loss(
-    model: Retriever,
-    frames: jax.Array,
-    tokens: jax.Array,
-    index: jax.Array,
-    key: jax.Array,
-    config: LossConfig,
-) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """The loss of a batch of clips and their captions, and its terms.
-
-    Args:
-      frames: float [B, T, H, W, 3] in [0, 1]. tokens: int32 [B, L]. index: int [B].
-      key: for the draw of negatives.
-    """
-    text, video = model.encode_text(tokens), model.encode_video(frames)
-    return feature_loss(model, text, video, same_pair(tokens, index), key, config)
-
-
 def feature_loss(
     model: Retriever,
     text: TextFeatures,
@@ -180,12 +163,13 @@ def feature_loss(
     config: LossConfig,
     score: Callable[..., jax.Array] = score_pairs,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """As `retrieval_loss`, of features.
+    """The loss of a batch whose features are already computed, and its terms.
 
     Without a matching weight the re-ranker is not computed, and has no term.
 
     Args:
-      same: bool [B, B], see `same_pair`.
+      text, video: features of B captions and B videos.
+      same: bool [B, B], see `same_pair`. key: for the draw of negatives.
       score: as `score_pairs`, for features that are spread over devices, or pairs taken in parts.
     """
     scale = model.clip.logit_scale

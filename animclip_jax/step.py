@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from animclip_jax import losses, sharding
 from animclip_jax.animation.render import clips
 from animclip_jax.losses import LossConfig
+from animclip_jax.models import parameters
 from animclip_jax.models.retriever import Retriever, RetrieverConfig, TextFeatures, VideoFeatures
 from animclip_jax.models.transformer import Stack
 
@@ -32,16 +33,6 @@ class TrainState(NamedTuple):
     def best_params(self) -> Any:
         """The parameters to search with: the average, where one is kept."""
         return self.params if self.average is None else self.average
-
-
-def graph_definition(config: RetrieverConfig) -> Any:
-    """The model without its parameters; builds nothing."""
-    return nnx.split(nnx.eval_shape(lambda: Retriever(config, rngs=nnx.Rngs(0))))[0]
-
-
-def init_params(config: RetrieverConfig, seed: int) -> dict:
-    """Freshly drawn parameters, float32, as a nested dict."""
-    return nnx.to_pure_dict(nnx.state(Retriever(config, rngs=nnx.Rngs(seed))))
 
 
 def init_state(
@@ -70,7 +61,7 @@ def state_shapes(
 def _begin(
     config: RetrieverConfig, optimizer: optax.GradientTransformation, seed: int, average: bool
 ) -> TrainState:
-    params = init_params(config, seed)
+    params = parameters.draw(config, seed)
     kept = params if average else None
     return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), kept)
 
@@ -180,7 +171,7 @@ def train_step(
     metrics["gradient_norm"] = optax.tree.norm(gradients)
     average = state.average
     if average is not None:
-        # Nearly the parameters themselves at first: what they begin as is no news.
+        # Early on it follows the parameters closely, so that it forgets their random start.
         decay = jnp.minimum(average_decay, (1 + state.step) / (10 + state.step))
         average = optax.incremental_update(params, average, 1 - decay)
     return TrainState(state.step + 1, params, opt_state, average), metrics

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from animclip_jax.models.retriever import Retriever, RetrieverConfig, TextFeatures, VideoFeatures
+from animclip_jax.models import parameters
+from animclip_jax.models.retriever import RetrieverConfig, TextFeatures, VideoFeatures
 
 
 def product_flops(function: Callable, *shapes: Any) -> int:
@@ -21,7 +22,7 @@ def product_flops(function: Callable, *shapes: Any) -> int:
 
 def pair_flops(config: RetrieverConfig, caption_tokens: int) -> int:
     """FLOPs of the matrix products that re-rank one pair, of a caption padded to so many tokens."""
-    graphdef, params = nnx.split(nnx.eval_shape(lambda: Retriever(config, rngs=nnx.Rngs(0))))
+    graphdef, params = parameters.abstract(config)
     code_tokens = config.num_frames * config.reranker.tokens_a_frame(config.clip.grid)
 
     def one(*shape: int, dtype: Any = jnp.float32) -> jax.ShapeDtypeStruct:

@@ -31,6 +31,7 @@ from animclip_jax import (
 from animclip_jax.checkpoint import Checkpoints
 from animclip_jax.interruption import Interruption
 from animclip_jax.mirror import Mirror
+from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.reranker import CAPTION_BUCKETS
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.models.video_code import stored_bytes
@@ -233,7 +234,7 @@ def peak_seconds(run: Run, state: step.TrainState, fed: dict[str, Any]) -> float
     model = settings.retriever(run.config)
     model = dataclasses.replace(model, clip=dataclasses.replace(model.clip, remat="none"))
     fixed = settings.train_step(run.config, state.params)
-    fixed |= {"graphdef": step.graph_definition(model), "microbatch": 0}
+    fixed |= {"graphdef": graph_definition(model), "microbatch": 0}
     one = functools.partial(step.train_step, mesh=run.mesh, **fixed)
     return throughput.product_flops(one, state, fed) / (chip.flops * jax.device_count())
 

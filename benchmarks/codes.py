@@ -15,8 +15,9 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from animclip_jax import evaluate, runs, settings, sharding, step
+from animclip_jax import evaluate, runs, settings, sharding
 from animclip_jax.checkpoint import load_params
+from animclip_jax.models import parameters
 from animclip_jax.models.reranker import CODE_DTYPES
 from animclip_jax.models.video_code import pack
 from animclip_jax.retrieval import metrics
@@ -43,7 +44,7 @@ def measure(workdir: Path) -> list[dict[str, float | str]]:
     mesh = sharding.make_mesh(settings.mesh(config))
     _, params = load_params(workdir, mesh)
     split = sharding.batch_sharding(mesh)
-    encoder = Encoder(split, step.graph_definition(settings.retriever(config)), params)
+    encoder = Encoder(split, parameters.graph_definition(settings.retriever(config)), params)
     examples = open_source(config.data.eval, config.data.cache_dir)
     gallery = evaluate.embed(encoder, examples, config)
     video = gallery.video

@@ -28,7 +28,8 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from animclip_jax import sharding, step
+from animclip_jax import sharding
+from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TextFeatures, VideoFeatures
@@ -52,10 +53,10 @@ def encoder(layers: int) -> Encoder:
     tower = TransformerConfig(width=WIDTH, layers=1, heads=8, mlp_width=WIDTH)
     clip = ClipConfig(224, 32, vision=tower, text=tower, vocab_size=100, embed_dim=WIDTH)
     config = RetrieverConfig(clip, RerankerConfig(layers=layers), FRAMES)
-    params = step.init_params(config, 0)
+    params = parameters.draw(config, 0)
     params["reranker"]["head_out"]["kernel"] += 1.0
     mesh = sharding.make_mesh(sharding.MeshConfig(-1, 1))
-    return Encoder(sharding.batch_sharding(mesh), step.graph_definition(config), params)
+    return Encoder(sharding.batch_sharding(mesh), parameters.graph_definition(config), params)
 
 
 def unit(random: np.random.Generator, count: int) -> np.ndarray:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from animclip_jax import evaluate, runs, settings, sharding, step
+from animclip_jax import evaluate, runs, settings, sharding
 from animclip_jax.checkpoint import load_params
+from animclip_jax.models import parameters
 from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.retrieval.rerank import PairScorer
 from input_pipeline.drawn.captions import holds, write
@@ -45,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     settings.keep_compiled_programs(config)
     mesh = sharding.make_mesh(settings.mesh(config))
     _, params = load_params(workdir, mesh)
-    graphdef = step.graph_definition(settings.retriever(config))
+    graphdef = parameters.graph_definition(settings.retriever(config))
     encoder = Encoder(sharding.batch_sharding(mesh), graphdef, params)
     examples = open_source(config.data.eval, config.data.cache_dir)
     gallery = evaluate.embed(encoder, examples, config)

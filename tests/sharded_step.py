@@ -20,6 +20,7 @@ import optax
 
 from animclip_jax import sharding, step
 from animclip_jax.animation.plan import upright
+from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig
@@ -79,7 +80,7 @@ def run(out: Path, mesh_text: str) -> None:
     advance = step.compile_train_step(
         mesh,
         state,
-        graphdef=step.graph_definition(config),
+        graphdef=parameters.graph_definition(config),
         optimizer=optimizer,
         loss=step.LossConfig(1.0, NEGATIVES),
         image_size=CLIP.image_size,

@@ -10,8 +10,9 @@ import pytest
 from flax import nnx
 
 import configs
-from animclip_jax import losses, protocols, runs, settings, step
+from animclip_jax import losses, protocols, runs, settings
 from animclip_jax.animation.config import AnimationConfig
+from animclip_jax.models import parameters
 from animclip_jax.models.presets import PRESETS
 from animclip_jax.models.retriever import Retriever, RetrieverConfig
 
@@ -43,8 +44,9 @@ def loss_shape(
 ) -> jax.ShapeDtypeStruct:
     def full_loss(frames: jax.Array, tokens: jax.Array, index: jax.Array) -> jax.Array:
         retriever = Retriever(model, rngs=nnx.Rngs(0))
-        key = jax.random.key(0)
-        return losses.retrieval_loss(retriever, frames, tokens, index, key, loss)[0]
+        text, video = retriever.encode_text(tokens), retriever.encode_video(frames)
+        same, key = losses.same_pair(tokens, index), jax.random.key(0)
+        return losses.feature_loss(retriever, text, video, same, key, loss)[0]
 
     B, T, size = batch_size, model.num_frames, model.clip.image_size
     return jax.eval_shape(
@@ -125,4 +127,4 @@ def test_folders_takes_any_architecture():
 @pytest.mark.parametrize("name", PRESETS)
 def test_graph_definition_builds_every_architecture_and_no_array(name):
     config = importlib.import_module("configs.folders").get_config(name)
-    step.graph_definition(settings.retriever(config))
+    parameters.graph_definition(settings.retriever(config))

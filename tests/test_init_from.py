@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from flax import nnx, traverse_util
 
-from animclip_jax import init_from, sharding, step
+from animclip_jax import init_from, sharding
 from animclip_jax.checkpoint import Checkpoints
+from animclip_jax.models import parameters
 from animclip_jax.models.clip import Clip
 from animclip_jax.step import TrainState
 from animclip_jax.weights import folder
@@ -24,7 +25,7 @@ def place():
 
 
 def drawn(config, seed: int, place) -> dict:
-    params = step.init_params(config, seed)
+    params = parameters.draw(config, seed)
     return jax.device_put(params, place(params))
 
 

@@ -242,11 +242,16 @@ def test_losses_that_are_none_are_refused(changes, message):
         losses.LossConfig(1.0, 2, **changes)
 
 
+def loss_of(model, config):
+    """The loss of four clips and their captions, and its terms."""
+    text, video = model.encode_text(captions(4)), model.encode_video(clips(4))
+    same = losses.same_pair(captions(4), jnp.arange(4))
+    return losses.feature_loss(model, text, video, same, KEY, config)
+
+
 def test_without_a_matching_weight_the_reranker_is_not_computed(model, monkeypatch):
     monkeypatch.setattr(losses, "matching", None)
-    loss, terms = losses.retrieval_loss(
-        model, clips(4), captions(4), jnp.arange(4), KEY, losses.LossConfig(0.0, 2)
-    )
+    loss, terms = loss_of(model, losses.LossConfig(0.0, 2))
     assert loss == terms["contrastive"] and "matching" not in terms
 
 
@@ -256,8 +261,7 @@ def test_the_sigmoid_loss_learns_its_bias_and_no_score_has_it():
     config = losses.LossConfig(0.5, 2, contrastive="sigmoid")
 
     def loss(params: dict) -> tuple[jax.Array, dict]:
-        retriever = nnx.merge(graphdef, params)
-        return losses.retrieval_loss(retriever, clips(4), captions(4), jnp.arange(4), KEY, config)
+        return loss_of(nnx.merge(graphdef, params), config)
 
     gradient, terms = jax.grad(loss, has_aux=True)(nnx.to_pure_dict(state))
     assert np.abs(gradient["logit_bias"]) > 1e-3
@@ -267,9 +271,6 @@ def test_the_sigmoid_loss_learns_its_bias_and_no_score_has_it():
     np.testing.assert_allclose(model.fused_scores(text, video), jnp.diagonal(logits), rtol=1e-4)
 
 
-def test_retrieval_loss_is_the_weighted_sum_of_its_terms(model):
-    index = jnp.arange(4)
-    loss, terms = losses.retrieval_loss(
-        model, clips(4), captions(4), index, KEY, losses.LossConfig(0.3, 2)
-    )
+def test_the_loss_is_the_weighted_sum_of_its_terms(model):
+    loss, terms = loss_of(model, losses.LossConfig(0.3, 2))
     assert loss == pytest.approx(float(terms["contrastive"] + 0.3 * terms["matching"]), rel=1e-6)

@@ -17,12 +17,11 @@ import numpy as np
 from flax import nnx, traverse_util
 
 from animclip_jax.exported import whole_config, whole_params
+from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.retriever import Retriever, RetrieverConfig, TextFeatures, VideoFeatures
 from animclip_jax.models.video_code import PackedCode
 from animclip_jax.retrieval.encode import Encoder
-from animclip_jax.step import graph_definition
-from animclip_jax.weights import rules
 
 # A program holds what each of these needs.
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -112,7 +111,7 @@ def make(
     """
     reranks = isinstance(config, RetrieverConfig)
     whole = whole_config(config, num_frames)
-    graphdef = graph_definition(whole)
+    graphdef = parameters.graph_definition(whole)
 
     def model(params: Mapping[str, Any]) -> Retriever:
         every = whole_params(params, config, num_frames)
@@ -134,11 +133,11 @@ def make(
 
     clip = whole.clip
     batch, batch_alone, length = _sizes(batch_size, clip.context_length)
-    shapes = rules.parameter_shapes(config)
-    parameters = {name: jax.ShapeDtypeStruct(size, jnp.float32) for name, size in shapes.items()}
+    sizes = parameters.shapes(config).items()
+    arrays = {name: jax.ShapeDtypeStruct(size, jnp.float32) for name, size in sizes}
 
     def made(call: Callable[[Mapping[str, Any], Named], Named], inputs: Named) -> Function:
-        return Function(call, parameters, inputs, jax.eval_shape(call, parameters, inputs))
+        return Function(call, arrays, inputs, jax.eval_shape(call, arrays, inputs))
 
     def frames(batch: Any) -> Named:
         shape = (batch, num_frames, clip.image_size, clip.image_size, 3)

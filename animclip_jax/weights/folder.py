@@ -16,7 +16,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from animclip_jax import files, manifest, shapes
+from animclip_jax import files, manifest
+from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
@@ -81,8 +82,8 @@ def load(directory: Path) -> tuple[dict[str, np.ndarray], ClipConfig | Retriever
         manifest.check(directory, KIND)
     config = read_config(directory)
     params = read_tensors(directory / TENSORS)
-    wanted = rules.parameter_shapes(config)
-    faults = shapes.differences({name: value.shape for name, value in params.items()}, wanted)
+    wanted = parameters.shapes(config)
+    faults = parameters.differences({name: value.shape for name, value in params.items()}, wanted)
     if faults:
         listed = "\n  ".join(faults)
         raise ValueError(f"{directory / TENSORS}: does not fit {CONFIG} beside it:\n  {listed}")

@@ -14,11 +14,9 @@ from typing import NamedTuple
 
 import ml_dtypes
 import numpy as np
-from flax import nnx, traverse_util
 
-from animclip_jax import shapes
-from animclip_jax.models.clip import Clip, ClipConfig
-from animclip_jax.models.retriever import Retriever, RetrieverConfig
+from animclip_jax.models import parameters
+from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.transformer import TransformerConfig
 
 
@@ -219,19 +217,6 @@ def unfuse_openai(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return apart
 
 
-def parameter_shapes(config: ClipConfig | RetrieverConfig) -> dict[str, tuple[int, ...]]:
-    """The shape of each parameter of `Clip`, or of `Retriever`, by its path; builds no array."""
-
-    def build() -> nnx.Module:
-        if isinstance(config, ClipConfig):
-            return Clip(config, rngs=nnx.Rngs(0))
-        return Retriever(config, rngs=nnx.Rngs(0))
-
-    model = nnx.eval_shape(build)
-    state = traverse_util.flatten_dict(nnx.to_pure_dict(nnx.state(model)), sep="/")
-    return {path: tuple(leaf.shape) for path, leaf in state.items()}
-
-
 def to_ours(
     tensors: Mapping[str, np.ndarray], config: ClipConfig, layout: Layout, source: str
 ) -> dict[str, np.ndarray]:
@@ -245,10 +230,10 @@ def to_ours(
       ValueError: names every tensor that is missing, not expected, or of another shape or dtype.
     """
     check(tensors, config, layout, source)
-    shapes = parameter_shapes(config)
+    wanted = parameters.shapes(config)
     params = {}
     for entry in entries(config, layout):
-        target = np.empty(shapes[entry.ours], np.float32)
+        target = np.empty(wanted[entry.ours], np.float32)
         for i, keys in enumerate(entry.keys):
             # Names like [D, H, head] are ours alone: the values lie in the same order.
             part = target[i] if entry.stacked else target
@@ -276,7 +261,7 @@ def check(
         key: entry.shape for entry in entries(config, layout) for keys in entry.keys for key in keys
     }
     found = {key: value for key, value in tensors.items() if key not in NO_WEIGHTS[layout]}
-    lines = shapes.differences({key: value.shape for key, value in found.items()}, wanted)
+    lines = parameters.differences({key: value.shape for key, value in found.items()}, wanted)
     lines += [
         f"wrong dtype: {key} is {value.dtype}, wanted a float"
         for key, value in found.items()

@@ -6,31 +6,15 @@ import hashlib
 
 import tensorflow as tf
 
+from animclip_jax.animation import config
+
 # The host's part is TensorFlow's, the accelerator JAX's: TensorFlow would take all its memory.
 tf.config.set_visible_devices([], "GPU")
 
 # The shots a clip has at most, and the random numbers that a component may use for each.
 SHOTS, DRAWS = 3, 4
 # Rows of the noise. Each is drawn from its name, so a name more leaves the others' as they are.
-COMPONENTS = (
-    "framing",
-    "pan",
-    "tilt",
-    "zoom",
-    "roll",
-    "shake",
-    "speed",
-    "acceleration",
-    "sampling",
-    "cut",
-    "dissolve",
-    "wipe",
-    "fade",
-    "scenes",
-    "focus",
-    "exposure",
-    "motion_blur",
-)
+COMPONENTS = tuple(config.COMPONENTS)
 
 
 def stream_key(seed: int, name: str) -> int:

@@ -6,9 +6,9 @@ import jax
 import numpy as np
 
 from animclip_jax.exporting.source import Source
+from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.retriever import RetrieverConfig
-from animclip_jax.weights import rules
 from tests.models.test_retriever import CONFIG, TEMPORAL
 
 # TensorFlow 2.21 reads no SavedModel of any batch size that a later JAX than 0.10 wrote.
@@ -20,7 +20,7 @@ FRAMES = WHOLE.num_frames
 
 def source(config: ClipConfig | RetrieverConfig = WHOLE, seed: int = 0) -> Source:
     rng = np.random.default_rng(seed)
-    shapes = rules.parameter_shapes(config)
+    shapes = parameters.shapes(config)
     params = {
         name: rng.normal(float(name.endswith("scale")), 0.1, shape).astype(np.float32)
         for name, shape in shapes.items()

@@ -4,8 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from animclip_jax import step
-from animclip_jax.models import reranker
+from animclip_jax.models import parameters, reranker
 from animclip_jax.retrieval import rerank
 from animclip_jax.retrieval.encode import Encoder
 from tests.models.test_retriever import CONFIG, captions, clips
@@ -13,9 +12,9 @@ from tests.models.test_retriever import CONFIG, captions, clips
 
 @pytest.fixture(scope="module")
 def encoder(split) -> Encoder:
-    params = step.init_params(CONFIG, 0)
+    params = parameters.draw(CONFIG, 0)
     params["reranker"]["head_out"]["kernel"] = jax.random.normal(jax.random.key(1), (24, 1))
-    return Encoder(split, step.graph_definition(CONFIG), params)
+    return Encoder(split, parameters.graph_definition(CONFIG), params)
 
 
 @pytest.fixture(scope="module")

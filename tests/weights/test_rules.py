@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from animclip_jax.models import parameters
 from animclip_jax.models.presets import PRESETS
 from animclip_jax.weights import rules, torch_archive
 from animclip_jax.weights.rules import Layout
@@ -21,7 +22,7 @@ def theirs() -> Tensors:
 def drawn(config=GOLDEN_CLIP) -> Tensors:
     """Our parameters, no two values alike."""
     rng = np.random.default_rng(0)
-    shapes = rules.parameter_shapes(config)
+    shapes = parameters.shapes(config)
     return {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
 
 
@@ -33,7 +34,7 @@ def read(tensors: Tensors, layout: Layout = Layout.HUGGING_FACE) -> Tensors:
 @pytest.mark.parametrize("layout", Layout)
 def test_every_parameter_has_one_rule(name, layout):
     entries = list(rules.entries(PRESETS[name], layout))
-    shapes = rules.parameter_shapes(PRESETS[name])
+    shapes = parameters.shapes(PRESETS[name])
     assert sorted(entry.ours for entry in entries) == sorted(shapes)
     keys = [key for entry in entries for keys in entry.keys for key in keys]
     assert len(keys) == len(set(keys))
