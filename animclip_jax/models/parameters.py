@@ -1,4 +1,4 @@
-"""A model without its parameters, parameters freshly drawn, and what is wrong with those of a file."""
+"""A model without its parameters, fresh parameters, and what is wrong with those of a file."""
 
 from collections.abc import Mapping
 from typing import Any
