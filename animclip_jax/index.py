@@ -16,6 +16,9 @@ from input_pipeline import quarantine
 from input_pipeline.segments import SegmentSettings
 from input_pipeline.workers import Limits
 
+# Names in a line of the report.
+SHOWN = 5
+
 
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, 1 after saying on stderr what is wrong, or 130 after Ctrl-C."""
@@ -30,7 +33,8 @@ def main(argv: list[str] | None = None) -> int:
         )
         limits = Limits(options.time_limit, options.memory_limit)
         effort = Effort(options.batch_size, options.processes, limits, options.retry)
-        done = update(options.out, options.videos, model, options.model, settings, effort)
+        where = options.out, options.videos, model, options.model
+        done = update(*where, settings, effort, forget=options.forget)
     except (OSError, ValueError, RuntimeError) as error:
         print(f"animclip index: {error}", file=sys.stderr)
         return 1
@@ -70,6 +74,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--retry", action="store_true", help="read files again that could not be read before"
     )
+    parser.add_argument(
+        "--forget",
+        action="store_true",
+        help="forget every video that is not seen now, even most of them or all",
+    )
     return parser.parse_args(argv)
 
 
@@ -90,9 +99,16 @@ def report(out: Path, done: Summary) -> str:
         lines.append(f"{len(done.quarantined)} can't be read, listed in {listed} with the reason")
     if done.listing.others:
         lines.append(f"{done.listing.others} files are no videos by their names")
-    if done.listing.outside:
-        links = done.listing.outside
-        lines.append(f"{len(links)} links lead out of the folder, such as {links[0]}: left alone")
+    reasons: dict[str, list[str]] = {}
+    for name, reason in sorted(done.listing.left.items()):
+        reasons.setdefault(reason, []).append(name)
+    for reason, names in reasons.items():
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        lines.append(f"left alone: {', '.join(names[:SHOWN])}{more}: {reason}")
+    if done.kept:
+        lines.append(
+            f"{done.kept} of the videos can't be seen now and are kept; --forget drops them"
+        )
     return "\n".join(lines)
 
 

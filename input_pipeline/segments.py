@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from animclip_jax import files
 from input_pipeline.timing import Timing, positions
 from input_pipeline.video import fit, read_parts
 
@@ -78,13 +79,13 @@ def read_segments(task: tuple[Path, Path], settings: SegmentSettings) -> list[Se
         uint8 [T, image_size, image_size, 3] as OpenAI CLIP prepares pictures. Those of a video
         without a cut and no longer than a window are the frames that `read_frames` gives.
     Raises:
-      FileNotFoundError, ValueError: as `video.read_frames`.
+      FileNotFoundError, ValueError: as `video.read_frames`. files.DiskError: no room for frames.
     """
     path, spool = task
     segments: list[Segment] = []
     for timing, wanted, pictures in read_parts(path, lambda one: _parts(one, settings), SHORT_SIDE):
         segments.clear()
-        with spool.open("wb") as file:
+        with files.writing(spool), spool.open("wb") as file:
             for first, shown in _pieces(pictures, wanted, timing, settings):
                 chosen = positions(settings.num_frames, len(shown)).tolist()
                 fitted = {n: fit(shown[n], settings.image_size) for n in set(chosen)}

@@ -15,6 +15,8 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from animclip_jax import files
+
 
 class Limits(NamedTuple):
     """What one file may cost. The memory is held on Linux alone."""
@@ -60,7 +62,7 @@ def run(
     that its process crashed or passed a limit; another process takes its place. Function and
     arguments are pickled into spawned processes, which don't import the main module: the function
     must stand in another.
-    Raises RuntimeError where a process can't start.
+    Raises RuntimeError where a process can't start, and files.DiskError where the function did.
     """
     todo = iter(enumerate(arguments))
     workers = [_Worker(function, limits) for _ in range(processes)]
@@ -79,6 +81,8 @@ def run(
                     result = worker.kill()
                 else:
                     continue
+                if isinstance(result, files.DiskError):
+                    raise result
                 number = worker.number
                 if not worker.process.is_alive():
                     workers[place] = worker = _Worker(function, limits)
@@ -152,6 +156,8 @@ def _work(pipe: connection.Connection, function: Callable[[Any], Any], gibibytes
                 answer = function(task[1])
             except MemoryError:
                 answer = Failure(f"decoding it takes more than {gibibytes:g} GiB of memory")
+            except files.DiskError as error:  # Our own disk's: no file is to blame.
+                answer = error
             except Exception as error:  # Whatever a broken file causes, it is that file's fault.
                 answer = Failure(str(error) or type(error).__name__)
             pipe.send(answer)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -42,7 +43,8 @@ def inside(directory: Path, name: str) -> Path:
       ValueError: it is outside of `directory`.
     """
     path = directory / name
-    if not path.resolve().is_relative_to(directory.resolve()):
+    # Unlike Path.resolve, realpath bears links that lead to themselves.
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory)):
         raise ValueError(f"{directory}: found the file name {name!r}, wanted one in this folder")
     return path
 

@@ -134,7 +134,8 @@ class _Service:
     def _inside(self, name: str) -> tuple[Path, os.stat_result]:
         """The file of a video; raises 404 where it is gone, lies elsewhere or can't be read."""
         try:
-            path = (self.root / name).resolve()
+            # Unlike Path.resolve, realpath bears links that lead to themselves.
+            path = Path(os.path.realpath(self.root / name))
             if path.is_relative_to(self.root) and path.is_file():
                 with path.open("rb") as file:
                     return path, os.stat(file.fileno())

@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import jax
@@ -23,16 +23,10 @@ from animclip_jax.models.retriever import VideoFeatures
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import shards
 from animclip_jax.video_index.catalogue import Catalogue, Quarantined, Stamp, Video
+from animclip_jax.video_index.listing import EMPTY, Listing, list_videos, problem_of
 from input_pipeline import quarantine, workers
 from input_pipeline.segments import Segment, SegmentSettings, frames_of, read_segments
 
-# By their names, for a folder of videos holds other files too.
-SUFFIXES = (
-    *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".divx", ".ts"),
-    *(".mts", ".m2ts", ".mpg", ".mpeg", ".m1v", ".m2v", ".vob", ".wmv", ".asf", ".flv", ".f4v"),
-    *(".swf", ".ogv", ".ogg", ".rm", ".rmvb", ".gif", ".h264", ".264", ".hevc", ".265", ".mjpeg"),
-    *(".mjpg", ".ivf", ".obu", ".dv", ".mxf", ".nut"),
-)
 # Kept together, whichever comes first.
 FLUSH_SECONDS, FLUSH_SEGMENTS = 30.0, 4096
 # Shards beyond which, and share of their rows beyond which, an index is written anew as one shard.
@@ -53,51 +47,20 @@ class Effort:
     retry: bool = False
 
 
-class Listing(NamedTuple):
-    """Files of a folder by their paths below it; others: how many are no videos by their names.
-
-    outside: links that lead out of the folder.
-    """
-
-    videos: dict[str, Stamp]
-    others: int
-    outside: list[str]
-
-
 class Summary(NamedTuple):
-    """What an update did, in files, and what the index holds now."""
+    """What an update did, in files, and what the index holds now.
+
+    kept: how many of its videos can't be seen now, and may be there.
+    """
 
     indexed: int
     unchanged: int
     removed: int
+    kept: int
     quarantined: dict[str, str]
     videos: int
     segments: int
     listing: Listing
-
-
-def list_videos(root: Path, index: Path) -> Listing:
-    """Every video below a folder, but for hidden ones and what is in the index."""
-    videos: dict[str, Stamp] = {}
-    outside, others = [], 0
-    real_root, index = root.resolve(), index.resolve()
-    for folder, below, names in os.walk(root):
-        there = Path(folder)
-        below[:] = sorted(
-            name for name in below if name[0] != "." and (there / name).resolve() != index
-        )
-        for name in sorted(names):
-            path = there / name
-            if name.startswith(".") or path.suffix.lower() not in SUFFIXES:
-                others += 1
-                continue
-            relative = path.relative_to(root).as_posix()
-            if not path.resolve().is_relative_to(real_root):
-                outside.append(relative)
-            elif path.is_file():
-                state = path.stat()
-                videos[relative] = Stamp(state.st_size, state.st_mtime_ns)
-    return Listing(videos, others, outside)
 
 
 def update(
@@ -107,13 +70,18 @@ def update(
     model_path: Path,
     settings: SegmentSettings,
     effort: Effort = Effort(),  # noqa: B008 (frozen)
+    forget: bool = False,
 ) -> Summary:
     """Makes the index `directory` of the videos below `root`, or brings it up to date.
 
+    Args:
+      forget: forgets every video that is not seen, however many, and whatever may hide it.
+
     Raises:
       NotADirectoryError: root is no folder. BlockingIOError: another process writes the index.
-      ValueError: it was made with another model, other settings or of another folder.
-      RuntimeError: a process for decoding can't start.
+      ValueError: it was made with another model, other settings or of another folder, or most of
+        its videos are not there now. RuntimeError: a process for decoding can't start.
+      files.DiskError: the disk of the index is full; the next call goes on.
     """
     if not root.is_dir():
         raise NotADirectoryError(f"{root}: no folder of videos")
@@ -131,7 +99,7 @@ def update(
         _clear_spool(directory)
         listing = list_videos(root, directory)
         run = _Update(directory, root, model, found or wanted, effort)
-        removed = run.forget(listing)
+        kept, removed = run.forget(listing, everything=forget)
         todo = run.todo(listing)
         if found is None or removed or found.model_path != wanted.model_path:
             run.catalogue.model_path = wanted.model_path
@@ -142,6 +110,7 @@ def update(
             len(todo) - len(run.failed),
             len(listing.videos) - len(todo),
             removed,
+            kept,
             {name: one.reason for name, one in run.catalogue.quarantined.items()},
             len(run.catalogue.videos),
             sum(video.segments for video in run.catalogue.videos.values()),
@@ -187,13 +156,28 @@ class _Update:
         self.pending = _Pending()
         self.failed: list[str] = []
 
-    def forget(self, listing: Listing) -> int:
-        """Forgets what is no longer there; how many files that are."""
-        before = len(self.catalogue.videos) + len(self.catalogue.quarantined)
-        for known in (self.catalogue.videos, self.catalogue.quarantined):
-            for name in known.keys() - listing.videos.keys():
-                del known[name]
-        return before - len(self.catalogue.videos) - len(self.catalogue.quarantined)
+    def forget(self, listing: Listing, everything: bool) -> tuple[int, int]:
+        """Forgets what is no longer there; how many files are kept unseen, and are forgotten.
+
+        Raises ValueError where most would be forgotten, as where a disk is not mounted.
+        """
+        known = self.catalogue.videos.keys() | self.catalogue.quarantined.keys()
+        gone = known - listing.videos.keys()
+        unseen = len(gone)
+        if not everything:
+            held = {os.fspath(above) for name in gone for above in PurePosixPath(name).parents}
+            listing.left |= {folder: EMPTY for folder in listing.empty if folder in held}
+            gone = {name for name in gone if not listing.hides(name)}
+            if 2 * len(gone) > len(known):
+                raise ValueError(
+                    f"{self.root}: {len(gone)} of the {len(known)} videos in {self.directory} are "
+                    f"not there now, such as {min(gone)}: is its disk mounted? Nothing was "
+                    "changed; if they are really gone, --forget forgets them"
+                )
+        for name in gone:
+            self.catalogue.videos.pop(name, None)
+            self.catalogue.quarantined.pop(name, None)
+        return unseen - len(gone), len(gone)
 
     def todo(self, listing: Listing) -> list[str]:
         """What is new or has changed."""
@@ -208,7 +192,8 @@ class _Update:
             return
         # Decoders of a run that was killed may still be at work: its folder is another one.
         spool = self.directory / f"{_SPOOL}{os.getpid()}"
-        spool.mkdir()
+        with files.writing(spool):
+            spool.mkdir()
         tasks = ((self.root / name, spool / str(number)) for number, name in enumerate(todo))
         settings = self.catalogue.settings
         read = functools.partial(read_segments, settings=settings)
@@ -220,7 +205,7 @@ class _Update:
             ):
                 name, frames = todo[number], spool / str(number)
                 if isinstance(result, workers.Failure):
-                    self._quarantine(name, listing.videos[name], result.reason)
+                    self._fail(name, listing, result.reason)
                 else:
                     self._embed(name, listing.videos[name], result, frames_of(frames, settings))
                 frames.unlink(missing_ok=True)
@@ -229,11 +214,16 @@ class _Update:
         finally:
             _clear_spool(self.directory)
 
-    def _quarantine(self, name: str, stamp: Stamp, reason: str) -> None:
-        reason = reason.removeprefix(f"{self.root / name}: ")
+    def _fail(self, name: str, listing: Listing, reason: str) -> None:
+        """Quarantines a file for what is in it; one that can't be read now is left for later."""
+        path, stamp = self.root / name, listing.videos[name]
+        self.failed.append(name)
+        if (problem := problem_of(path, stamp)) is not None:
+            listing.left[name] = problem
+            return
+        reason = reason.removeprefix(f"{path}: ")
         self.catalogue.quarantined[name] = Quarantined(stamp, reason)
         self.catalogue.videos.pop(name, None)
-        self.failed.append(name)
 
     def _embed(self, name: str, stamp: Stamp, segments: list[Segment], frames: np.ndarray) -> None:
         pending = self.pending

@@ -1,0 +1,115 @@
+"""The videos of a folder, and what is there but can't be used as a video now.
+
+Not seen is not deleted: what a folder that can't be read, or a link, may hide is told apart from
+what is gone.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from animclip_jax.video_index.catalogue import Stamp
+
+# By their names, for a folder of videos holds other files too.
+SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".divx", ".ts"),
+    *(".mts", ".m2ts", ".mpg", ".mpeg", ".m1v", ".m2v", ".vob", ".wmv", ".asf", ".flv", ".f4v"),
+    *(".swf", ".ogv", ".ogg", ".rm", ".rmvb", ".gif", ".h264", ".264", ".hevc", ".265", ".mjpeg"),
+    *(".mjpg", ".ivf", ".obu", ".dv", ".mxf", ".nut"),
+)
+LINKED_FOLDER = "a link to a folder; links to folders are not followed"
+EMPTY = "an empty folder, which held videos: is a disk not mounted?"
+
+
+@dataclass
+class Listing:
+    """Videos of a folder by their paths below it, in `/`.
+
+    others: how many files are no videos by their names. left: what can't be used now, by its path,
+    with the reason; of a folder, that is so of all below it. empty: folders with nothing in them.
+    """
+
+    videos: dict[str, Stamp] = field(default_factory=dict)
+    others: int = 0
+    left: dict[str, str] = field(default_factory=dict)
+    empty: list[str] = field(default_factory=list)
+
+    def hides(self, name: str) -> bool:
+        """Whether a video may be there without being seen."""
+        return name in self.left or any(
+            os.fspath(above) in self.left for above in PurePosixPath(name).parents
+        )
+
+
+def list_videos(root: Path, index: Path) -> Listing:
+    """Every video below a folder, but for hidden ones and what is in the index.
+
+    Raises OSError where the folder itself can't be read.
+    """
+    found = Listing()
+    real_root, real_index = os.path.realpath(root), os.path.realpath(index)
+
+    def unreadable(error: OSError) -> None:
+        if Path(error.filename) == root:
+            raise error
+        found.left[_below(root, error.filename)] = f"a folder that can't be read: {error.strerror}"
+
+    for folder, below, names in os.walk(root, onerror=unreadable):
+        if not below and not names and Path(folder) != root:
+            found.empty.append(_below(root, folder))
+        here, below[:] = sorted(below), []
+        for name in here:
+            path = os.path.join(folder, name)
+            if name.startswith(".") or os.path.realpath(path) == real_index:
+                continue
+            if os.path.islink(path):
+                found.left[_below(root, path)] = LINKED_FOLDER
+            else:
+                below.append(name)
+        for name in sorted(names):
+            if name.startswith(".") or Path(name).suffix.lower() not in SUFFIXES:
+                found.others += 1
+            else:
+                _look(found, root, real_root, os.path.join(folder, name))
+    return found
+
+
+def problem_of(path: Path, stamp: Stamp) -> str | None:
+    """Why a file can't be read now, or not as what it was; None where its content is to blame."""
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+            state = os.fstat(file.fileno())
+    except OSError as error:
+        return f"can't be read: {error.strerror}"
+    if Stamp(state.st_size, state.st_mtime_ns) != stamp:
+        return "changed while it was read"
+    return None
+
+
+def _look(found: Listing, root: Path, real_root: str, path: str) -> None:
+    """Adds what has the name of a video."""
+    name = _below(root, path)
+    try:
+        state = os.stat(path)
+    except OSError as error:
+        if os.path.islink(path):
+            itself = error.errno == errno.ELOOP
+            found.left[name] = "a link to itself" if itself else "a link to nothing"
+        elif not isinstance(error, FileNotFoundError):  # Deleted since its folder was listed.
+            found.left[name] = f"can't be looked at: {error.strerror}"
+        return
+    if not Path(os.path.realpath(path)).is_relative_to(real_root):
+        found.left[name] = "a link out of the folder"
+    elif not stat.S_ISREG(state.st_mode):
+        found.left[name] = "no file but a pipe, a socket or a device"
+    else:
+        found.videos[name] = Stamp(state.st_size, state.st_mtime_ns)
+
+
+def _below(root: Path, path: str) -> str:
+    return Path(path).relative_to(root).as_posix()
