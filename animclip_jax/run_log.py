@@ -1,5 +1,6 @@
 """What a run says while it goes: metrics.jsonl, TensorBoard scalars and a progress bar."""
 
+import contextlib
 import json
 import math
 import sys
@@ -41,11 +42,14 @@ class RunLog:
         workdir.mkdir(parents=True, exist_ok=True)
         self._total, self._first, self._quiet = total_steps, first_step, quiet
         self._last = _forget_after(workdir / METRICS, first_step)
-        # Imported here: it takes a second, and who only reads this module has no use for it.
-        from tensorboardX import SummaryWriter
-
-        self._lines = (workdir / METRICS).open("a", buffering=1, encoding="utf-8")
-        self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=first_step + 1)
+        self._workdir = workdir
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(files.writing(workdir / METRICS))
+            lines = (workdir / METRICS).open("a", buffering=1, encoding="utf-8")
+            self._lines = stack.enter_context(lines)
+            board = _Board(workdir / "tensorboard", first_step + 1)
+            self._board = stack.enter_context(contextlib.closing(board))
+            self._files = stack.pop_all()
         self._began = self._spoke = time.monotonic()
         self._spoke_at = first_step
         self._bar: tqdm | None = None
@@ -60,16 +64,16 @@ class RunLog:
             `clips_per_second`, `input_wait` and `mfu` (shares) are shown as well, where given.
 
         Raises:
-          ValueError: the step was logged before.
+          ValueError: the step was logged before. files.DiskError: the disk is full.
         """
         if step <= self._last:
             raise ValueError(f"step {step} comes after step {self._last}, which is logged already")
         self._last = step
         values = {name: float(value) for name, value in metrics.items()}
         finite = {name: v if math.isfinite(v) else None for name, v in values.items()}
-        self._lines.write(json.dumps({"step": step} | finite, allow_nan=False) + "\n")
-        for name, value in values.items():
-            self._board.add_scalar(name, value, step)
+        with files.writing(self._workdir / METRICS):
+            self._lines.write(json.dumps({"step": step} | finite, allow_nan=False) + "\n")
+            self._board.write(step, values)
         self._show(step, values)
 
     def note(self, text: str) -> None:
@@ -83,8 +87,7 @@ class RunLog:
         """Writes out what is buffered."""
         if self._bar is not None:
             self._bar.close()
-        self._lines.close()
-        self._board.close()
+        self._files.close()
 
     def __enter__(self) -> Self:
         return self
@@ -119,6 +122,38 @@ class RunLog:
         left = (now - self._began) / max(1, step - self._first) * (self._total - step)
         parts = [f"step {step}/{self._total}", *(f"{name} {text}" for name, text in shown.items())]
         self.note(", ".join([*parts, f"{tqdm.format_interval(left)} left"]))
+
+
+class _Board:
+    """TensorBoard's file of scalars, written at once.
+
+    tensorboardX's own SummaryWriter writes in a thread, which a full disk ends without a word; then
+    its queue fills up, and the run stands still.
+    """
+
+    def __init__(self, directory: Path, purge_step: int):
+        """What an earlier run wrote from `purge_step` on is not shown any more."""
+        # Imported here: it takes a second, and who only reads this module has no use for it.
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+        directory.mkdir(parents=True, exist_ok=True)
+        self._writer = EventsWriter(str(directory / "events"))
+        start = SessionLog(status=SessionLog.START)
+        self._writer.write_event(Event(wall_time=time.time(), step=purge_step, session_log=start))
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Adds the numbers of a step."""
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.summary import scalar
+
+        for name, value in values.items():
+            summary = scalar(name, value)
+            self._writer.write_event(Event(wall_time=time.time(), step=step, summary=summary))
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
 
 
 def _forget_after(path: Path, step: int) -> int:

@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -113,7 +114,9 @@ def test_on_a_terminal_a_bar_shows_step_loss_speed_and_time_left(tmp_path, monke
 
 def test_elsewhere_a_plain_line_now_and_then(tmp_path, monkeypatch, capsys):
     clock = iter(0.01 * i for i in range(10_000))
-    monkeypatch.setattr(run_log, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(
+        run_log, "time", SimpleNamespace(monotonic=lambda: next(clock), time=time.time)
+    )
     with RunLog(tmp_path, 1000, 0) as log:
         for step in range(1, 1001):
             log.log(step, {"loss": 0.5, "clips_per_second": 7.0})
@@ -125,7 +128,9 @@ def test_elsewhere_a_plain_line_now_and_then(tmp_path, monkeypatch, capsys):
 
 def test_elsewhere_ten_seconds_are_enough_for_a_line(tmp_path, monkeypatch, capsys):
     clock = iter(11.0 * i for i in range(10))
-    monkeypatch.setattr(run_log, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(
+        run_log, "time", SimpleNamespace(monotonic=lambda: next(clock), time=time.time)
+    )
     with RunLog(tmp_path, 1000, 0) as log:
         log.log(1, {"loss": 0.5})
     # One step took 11 seconds, 999 are left.
