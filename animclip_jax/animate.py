@@ -18,6 +18,7 @@ from animclip_jax.animation.components import Scenes
 from animclip_jax.animation.config import COMPONENTS, PRESETS, AnimationConfig, alone
 from animclip_jax.animation.render import render
 from animclip_jax.camera_path import draw_path
+from animclip_jax.signals import stoppable
 from input_pipeline import picture, video
 from input_pipeline.filming import Filmed, film_pictures
 
@@ -25,6 +26,7 @@ from input_pipeline.filming import Filmed, film_pictures
 CLIPS, SHEETS = (".gif", ".mp4"), (".png", ".jpg")
 
 
+@stoppable("animclip animate")
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, or 1 after saying on stderr what is wrong."""
     options = parse(argv)

@@ -22,6 +22,7 @@ from animclip_jax.setting_overrides import (
     nearest,
     overrides_in,
 )
+from animclip_jax.signals import stoppable
 
 # Every verb is a module beside this one with `main(argv: list[str] | None) -> int`.
 VERBS = {
@@ -42,6 +43,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 _HELP = {"-h", "--help", "-help", "--helpfull"}
 
 
+@stoppable("animclip")
 def main(argv: list[str] | None = None) -> int:
     """Runs one verb and returns its exit code; lists the verbs where none is given."""
     arguments = sys.argv[1:] if argv is None else argv

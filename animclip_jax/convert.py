@@ -12,11 +12,13 @@ from pathlib import Path
 
 from animclip_jax.files import require_new
 from animclip_jax.models.transformer import ACTIVATIONS
+from animclip_jax.signals import stoppable
 from animclip_jax.weights import folder, hub, positions, source
 
 WRITERS = {"animclip": folder.save, "hugging_face": folder.save_hugging_face}
 
 
+@stoppable("animclip convert")
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, or 1 after saying on stderr what is wrong."""
     parser = argparse.ArgumentParser(prog="animclip convert", description=__doc__)

@@ -32,6 +32,7 @@ from animclip_jax.retrieval.placement import local_rows
 from animclip_jax.retrieval.rerank import Captions, encode_captions
 from animclip_jax.retrieval.two_stage import Gallery, Ranked, Search
 from animclip_jax.revision import git_commit
+from animclip_jax.signals import stoppable
 from input_pipeline.batches import eval_batches
 from input_pipeline.sources import Examples, open_source
 from input_pipeline.tokenizer import Tokenizer
@@ -245,6 +246,7 @@ def _write(
     results.write(workdir / results.RESULTS, report)
 
 
+@stoppable("animclip evaluate")
 def main(argv: list[str] | None = None) -> int:
     """Evaluates the newest checkpoint of a run; --config.data.eval=... takes other videos."""
     folder = command_line.early_value(argv, "workdir")
@@ -287,6 +289,8 @@ def main(argv: list[str] | None = None) -> int:
         if theirs is not None:
             compared = comparison.compare(comparison.read(out / results.RESULTS), theirs)
             print(f"\n{comparison.table(compared)}")
+    except BrokenPipeError:
+        raise
     except (OSError, ValueError) as error:
         print(f"animclip evaluate: {error}", file=sys.stderr)
         return 1

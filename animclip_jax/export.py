@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import argparse
 import functools
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
 from animclip_jax import exported, manifest
@@ -21,6 +19,7 @@ from animclip_jax.exporting import example, functions, hugging_face, own, saved_
 from animclip_jax.exporting import source as sources
 from animclip_jax.exporting.source import Source
 from animclip_jax.files import new_folder, require_new
+from animclip_jax.signals import stoppable
 from animclip_jax.weights import folder
 
 
@@ -96,6 +95,7 @@ def export(source: Source, out: Path, kind: str, batch_size: int | None = None) 
     return source
 
 
+@stoppable("animclip export")
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, or 1 after saying on stderr what is wrong."""
     listed = "\n".join(f"  {name:<12} {form.what}" for name, form in formats().items())
@@ -117,7 +117,6 @@ def main(argv: list[str] | None = None) -> int:
         "--batch_size", type=int, help="the only one that a savedmodel takes (default any)"
     )
     options = parser.parse_args(argv)
-    before = signal.signal(signal.SIGTERM, _end)
     try:
         if options.batch_size is not None and options.format != saved_model.KIND:
             raise ValueError(f"--batch_size is for --format={saved_model.KIND}; leave it out")
@@ -129,18 +128,11 @@ def main(argv: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f"animclip export: {error}", file=sys.stderr)
         return 1
-    finally:
-        signal.signal(signal.SIGTERM, before)
     millions = sum(value.size for value in source.params.values()) / 1e6
     print(f"{options.out}: {millions:.1f} million parameters, computes what the model does")
     if left := source.origin.get("left_out"):
         print(f"left out, for this format has no place for it: {', '.join(left)}")
     return 0
-
-
-def _end(number: int, frame: FrameType | None) -> None:
-    """SIGTERM as an exception, so that nothing half-written stays."""
-    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from animclip_jax import exported
+from animclip_jax.signals import stoppable
 from animclip_jax.video_index.update import Effort, Summary, update
 from input_pipeline import quarantine
 from input_pipeline.segments import SegmentSettings
@@ -20,8 +21,9 @@ from input_pipeline.workers import Limits
 SHOWN = 5
 
 
+@stoppable("animclip index")
 def main(argv: list[str] | None = None) -> int:
-    """Returns 0, 1 after saying on stderr what is wrong, or 130 after Ctrl-C."""
+    """Returns 0, or 1 after saying on stderr what is wrong."""
     options = parse(argv)
     try:
         if not options.videos.is_dir():
@@ -38,9 +40,9 @@ def main(argv: list[str] | None = None) -> int:
     except (OSError, ValueError, RuntimeError) as error:
         print(f"animclip index: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("animclip index: stopped; the same command goes on from there", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        stop.add_note("run the same command again to resume")
+        raise
     print(report(options.out, done))
     if not model.reranks:
         print(f"{options.model} has no re-ranker: searches of this index are coarse only")

@@ -17,6 +17,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self.signal_name: str | None = None
+        self._agreed = False
 
     def __enter__(self) -> "Interruption":
         self.shared = jax.process_count() > 1
@@ -35,12 +36,20 @@ class Interruption:
         if self.shared:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    def stops_before(self, step: int) -> bool:
-        """Whether the run is to stop before that step; to be asked before every step."""
+    def stops_after(self, step: int) -> bool:
+        """Whether the run is to stop after that step; to be asked after every step, the last too.
+
+        Before the first step, `step` is the number of steps done already.
+        """
         if self.shared and multihost_utils.reached_preemption_sync_point(step):
             self.signal_name = self.signal_name or "SIGTERM"
-            return True
-        return not self.shared and self.signal_name is not None
+            self._agreed = True
+        return self.stopped
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal came in time to be obeyed; of several processes, by all of them."""
+        return self._agreed if self.shared else self.signal_name is not None
 
     @property
     def exit_code(self) -> int:

@@ -14,6 +14,7 @@ from animclip_jax.planning import program
 from animclip_jax.planning.chips import chip_of
 from animclip_jax.planning.estimate import GIB, Plan, plan
 from animclip_jax.planning.suggest import Settings, suggest
+from animclip_jax.signals import stoppable
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -33,6 +34,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.mark_flags_as_required(["config"], flag_values=values)
 
 
+@stoppable("animclip plan")
 def main(argv: list[str] | None = None) -> int:
     """Compiles the train step and prints what it costs; 0 where it fits, 3 where it does not."""
     values, extra = command_line.parse_flags(argv, "animclip plan", define_flags)
@@ -40,6 +42,8 @@ def main(argv: list[str] | None = None) -> int:
         if extra:
             raise ValueError(f"{' '.join(extra)}: see animclip plan --help")
         return _plan(values.config, values.topology, values.suggest, values.json)
+    except BrokenPipeError:
+        raise
     except (OSError, ValueError) as error:
         print(f"animclip plan: {error}", file=sys.stderr)
         return 1

@@ -11,6 +11,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from animclip_jax import bake, command_line
+from animclip_jax.signals import stoppable
 from input_pipeline import folder, prepare, prepare_videos, prepared, quarantine
 from input_pipeline.video_sets.collect import SETS, collect
 from input_pipeline.workers import Limits
@@ -26,8 +27,9 @@ TAKES = {
 }
 
 
+@stoppable("animclip prepare")
 def main(argv: list[str] | None = None) -> int:
-    """Returns 0, 1 after saying on stderr what is wrong, or 130 after Ctrl-C."""
+    """Returns 0, or 1 after saying on stderr what is wrong."""
     values, sources = command_line.parse_flags(argv, "animclip prepare", _define_flags)
     out = Path(values.out).expanduser()
     try:
@@ -37,13 +39,15 @@ def main(argv: list[str] | None = None) -> int:
             print(_bake(values, sources, out))
         else:
             print(_prepare(values, sources, out))
+    except BrokenPipeError:
+        raise
     except (OSError, ValueError, RuntimeError) as error:
         print(f"animclip prepare: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        resumes = "" if values.bake else "; the same command goes on from there"
-        print(f"animclip prepare: stopped{resumes}", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        if not values.bake:
+            stop.add_note("run the same command again to resume")
+        raise
     return 0
 
 

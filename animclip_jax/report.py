@@ -7,6 +7,7 @@ from pathlib import Path
 from animclip_jax import files, results
 from animclip_jax.reporting.arms import load_arm
 from animclip_jax.reporting.page import page
+from animclip_jax.signals import stoppable
 
 PAGE = "report.html"
 MAIN_ARM = "animated"  # where neither --main nor sweep.json says which
@@ -41,6 +42,7 @@ def report(workdir: Path, main_arm: str | None = None) -> dict:
     return found
 
 
+@stoppable("animclip report")
 def main(argv: list[str] | None = None) -> int:
     """Writes and prints the report of a folder; 1 if that is not possible."""
     parser = argparse.ArgumentParser(prog="animclip report", description=__doc__)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from animclip_jax import exported
+from animclip_jax.signals import stoppable
 from animclip_jax.video_index import catalogue
 from animclip_jax.video_index.query_picture import read_picture
 from animclip_jax.video_index.searcher import Answer, Hit, Index, Searcher
@@ -20,6 +21,7 @@ from animclip_jax.video_index.searcher import Answer, Hit, Index, Searcher
 COARSE_ONLY = "coarse search only: the model of this index has no re-ranker"
 
 
+@stoppable("animclip search")
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, or 1 after saying on stderr what is wrong."""
     options = parse(argv)

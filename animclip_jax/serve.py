@@ -15,13 +15,15 @@ import webbrowser
 from pathlib import Path
 
 from animclip_jax.search import COARSE_ONLY, open_searcher
+from animclip_jax.signals import stoppable
 
 TOKEN = "ANIMCLIP_TOKEN"
 MIN_TOKEN = 16
 
 
+@stoppable("animclip serve")
 def main(argv: list[str] | None = None) -> int:
-    """Serves until Ctrl-C or SIGTERM; returns 0, or 1 after saying on stderr what is wrong."""
+    """Serves until Ctrl-C or SIGTERM; returns 1 after saying on stderr what is wrong."""
     options = parse(argv)
     try:
         import uvicorn
@@ -64,11 +66,11 @@ def main(argv: list[str] | None = None) -> int:
                 timeout_graceful_shutdown=3,
             )
             uvicorn.Server(config).run(sockets=[listening])
+    except BrokenPipeError:
+        raise
     except (OSError, ValueError) as error:
         print(f"animclip serve: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("animclip serve: stopped", file=sys.stderr)
     return 0
 
 

@@ -39,6 +39,7 @@ from animclip_jax.optimizer import learning_rate, make_optimizer
 from animclip_jax.planning.chips import chip_of
 from animclip_jax.revision import git_commit
 from animclip_jax.run_log import RunLog
+from animclip_jax.signals import stoppable
 from animclip_jax.validation import Validation
 from animclip_jax.watch import Watch
 
@@ -114,10 +115,11 @@ def train(
         with Interruption() as interruption:
             state = run_steps(run, state, checkpoints, interruption)
     push(run)
-    if interruption.signal_name and int(state.step) < config.steps:
+    if interruption.stopped:
+        left = "goes on from there" if int(state.step) < config.steps else "evaluates it"
         say(
             f"{interruption.signal_name}: stopped after step {int(state.step)} of {config.steps}, "
-            f"saved in {workdir}. The same command goes on from there."
+            f"saved in {workdir}. The same command {left}."
         )
         return interruption.exit_code
     return finish(run, state, config_overrides, time.perf_counter() - began)
@@ -181,7 +183,7 @@ def run_steps(
                 watch.look()
                 checkpoints.save(now, state)
                 push(run)
-            if interruption.stops_before(now):
+            if interruption.stops_after(now):
                 break
             batch = watch.next_batch(batches)
             if now == 0 and is_first:
@@ -197,9 +199,11 @@ def run_steps(
             if now + 1 == first + BEFORE_TRACE + TRACED:
                 watch.look()
                 trace.close()
-        watch.look()
-        if int(state.step) == config.steps:
+        else:
+            watch.look()
             validate(run, watch, config.steps, state)
+            interruption.stops_after(config.steps)
+        watch.look()
     checkpoints.save(int(state.step), state)
     return state
 
@@ -254,7 +258,7 @@ def finish(
 ) -> int:
     """Evaluates what was trained, and leaves WORKDIR/finished."""
     config = run.config
-    lacking = None
+    report = lacking = None
     if jax.process_count() > 1:
         lacking = "that is for one process: animclip evaluate does it"
     else:
@@ -280,12 +284,13 @@ def finish(
             config_overrides=config_overrides,
             train_seconds=seconds,
         )
-        print(results.table(report))
     else:
         say(f"{run.workdir}: trained, not evaluated: {lacking}.")
     if jax.process_index() == 0:
         files.write_text(run.workdir / runs.FINISHED, f"{config.steps} steps\n")
     push(run)
+    if report is not None:
+        print(results.table(report))
     return 0
 
 
@@ -357,6 +362,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.mark_flags_as_required(["config", "workdir"], flag_values=values)
 
 
+@stoppable("animclip train", after_sigterm=0)
 def main(argv: list[str] | None = None) -> int:
     """Trains and evaluates one run, or with --sweep every arm of an experiment."""
     values, extra = command_line.parse_flags(argv, "animclip train", define_flags)
@@ -369,9 +375,14 @@ def main(argv: list[str] | None = None) -> int:
         distributed.initialize(values.coordinator, values.processes, values.process)
         with distributed.ending_together():
             return dispatch(values)
+    except BrokenPipeError:
+        raise
     except (OSError, ValueError) as error:
         print(f"animclip train: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt as stop:
+        stop.add_note("run the same command again to go on from the newest checkpoint")
+        raise
 
 
 def dispatch(values: flags.FlagValues) -> int:
