@@ -108,8 +108,8 @@ def _join(
 
     # JAX waits where no signal reaches Python, and aborts the process when it has waited enough.
     waiting = threading.Thread(target=connect, daemon=True)
-    waiting.start()
     try:
+        waiting.start()
         waiting.join(SECONDS_TO_COME)
     except KeyboardInterrupt as stop:
         _end(f"{who}: {signals.reason(stop)}", 0 if isinstance(stop, signals.Terminated) else 130)

@@ -12,9 +12,9 @@ from animclip_jax.interruption import Interruption
 def test_a_signal_is_remembered(number, code):
     before = signal.getsignal(number)
     with Interruption() as interruption:
-        assert interruption.signal_name is None and not interruption.stops_before(1)
+        assert interruption.signal_name is None and not interruption.stops_after(0)
         os.kill(os.getpid(), number)
-        assert interruption.signal_name == number.name and interruption.stops_before(2)
+        assert interruption.signal_name == number.name and interruption.stops_after(1)
         assert interruption.exit_code == code
     assert signal.getsignal(number) is before
 

@@ -129,7 +129,7 @@ def test_ctrl_c_says_how_to_go_on(
     monkeypatch.setattr(prepare_videos, "prepare_videos", Mock(side_effect=KeyboardInterrupt))
     videos = folder(tmp_path / "in", "a.mp4")
     assert prepare.main([f"folder:{videos}", "--out", str(tmp_path / "out")]) == 130
-    assert "stopped; the same command goes on from there" in capsys.readouterr().err
+    assert "stopped by Ctrl-C; run the same command again to resume" in capsys.readouterr().err
 
 
 def test_stores_are_written_to_a_disk(capsys: pytest.CaptureFixture[str]) -> None:
