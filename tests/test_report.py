@@ -400,12 +400,35 @@ def test_curves_choose_their_scale_and_leave_out_what_is_not_finite(tmp_path):
     assert "Left out, not finite: loss: 1" in (tmp_path / "run" / "report.html").read_text()
 
 
-@pytest.mark.parametrize("values", [[1.0], [0.0, 0.0], [-3.0, 7.0], [1e-9, 1e9], [5.0, 5.0]])
+@pytest.mark.parametrize("values", [[0.0, 0.0], [-3.0, 7.0], [1e-9, 1e9], [5.0, 5.0]])
 def test_curves_of_any_range_stay_in_the_picture(values):
     arm = report_words.Arm("", run_results(), {"loss": list(enumerate(values))}, [], None)
     chart = curves([arm], "loss")
     places = re.findall(r"(-?[\d.]+) (-?[\d.]+)(?=[L \"])", "".join(re.findall(r'd="M.*?"', chart)))
     assert places and all(0 <= float(x) <= 370 and 0 <= float(y) <= 280 for x, y in places)
+
+
+@pytest.mark.parametrize("value", [4.60517019, 0.0, 1234567.8, 3.2e-6, -2.5])
+def test_one_logged_step_is_a_dot_with_its_value(tmp_path, value):
+    write_run(tmp_path / "run", run_results())
+    line = json.dumps({"step": 3, "loss": value}) + "\n"
+    (tmp_path / "run" / "metrics.jsonl").write_text(line)
+    report.report(tmp_path / "run")
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "One step was logged." in page and "Faint: as logged" not in page
+    chart = curves([load_arm(tmp_path / "run", "", run_results())], "loss")
+    (across, down, radius) = re.search(r'<circle.* cx="(.*?)" cy="(.*?)" r="(.*?)"', chart).groups()
+    assert float(radius) >= 3 and 30 < float(down) < 234 and float(across) <= 370
+    assert f">{value:.4g}</text>" in chart
+
+
+@pytest.mark.parametrize("values", [[9.163421], [4.6052, 4.6051], [1e-10, 0.0], [123456.7, 1.5e5]])
+def test_the_labels_of_curves_are_whole(values):
+    arm = report_words.Arm("", run_results(), {"loss": list(enumerate(values))}, [], None)
+    chart = curves([arm], "loss")
+    labels = re.findall(r'<text x="([\d.]+)" y="[\d.]+" class="small end">([^<]*)<', chart)
+    ticks = [(float(x), text) for x, text in labels if "scale" not in text and float(x) < 200]
+    assert len(ticks) > 1 and all(7 * len(text) <= x for x, text in ticks), ticks
 
 
 def test_smoothing_keeps_a_constant_and_a_line():

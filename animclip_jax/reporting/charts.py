@@ -16,6 +16,7 @@ BARS_WIDTH, CURVES_WIDTH = 440, 370  # in units of which a letter is 13 high
 # Arms beyond these share colours and dashes with the first ones.
 NUM_STYLES = 6
 _POINTS = 300  # of a curve as logged, at most
+_LETTER = 7.0  # how wide a digit of a label is
 
 
 def style(number: int) -> str:
@@ -165,10 +166,14 @@ def curves(arms: Sequence[Arm], metric: str) -> Html:
     values = [value for points in series.values() for _, value in points]
     steps = [step for points in series.values() for step, _ in points]
     low, high = min(values), max(values)
+    if low == high:
+        # In the middle of a range that can be read, not at the edge of one of a thousandth.
+        low, high = low - (abs(low) / 10 or 0.5), high + (abs(high) / 10 or 0.5)
     logarithmic = low > 0 and high / low >= 8
     ticks = _log_ticks(low, high) if logarithmic else _ticks(low, high, 5)
     across = _ticks(0, max(1, *steps), 5)
-    left, right, top, bottom = 40, CURVES_WIDTH - 6, 30, 234
+    right, top, bottom = CURVES_WIDTH - 6, 30, 234
+    left = max(40, 10 + _LETTER * max(len(_short(tick)) for tick in ticks))
 
     def x(step: float) -> float:
         return left + (right - left) * step / across[-1]
@@ -184,6 +189,14 @@ def curves(arms: Sequence[Arm], metric: str) -> Html:
         grid.append(element("text", _short(tick), x=left - 6, y=y(tick) + 4, class_="small end"))
     faint, smooth = [], []
     for number, points in series.items():
+        if len(points) == 1:
+            ((step, value),) = points
+            dot = {"cx": x(step), "cy": y(value), "r": 3}
+            smooth.append(element("circle", class_=f"dot {style(number)}", **dot))
+            if len(series) == 1:
+                place = {"x": x(step) - 7, "y": y(value) - 6}
+                smooth.append(element("text", f"{value:.4g}", class_="value end", **place))
+            continue
         every = -(-len(points) // _POINTS)
         faint.append(_line(points[::every], x, y, f"raw {style(number)}"))
         smooth.append(_line(smoothed(points)[::every], x, y, f"smooth {style(number)}"))

@@ -230,7 +230,10 @@ def _training(arms: list[Arm]) -> Html:
         for name in metrics
         if (count := sum(value is None for _, value in arm.curves.get(name, [])))
     ]
-    notes = "Faint: as logged. Strong: mean over a tenth of the curve."
+    if max(len(arm.curves.get(name, [])) for arm in arms for name in metrics) > 1:
+        notes = "Faint: as logged. Strong: mean over a tenth of the curve."
+    else:
+        notes = "One step was logged."
     if lost:
         notes += f" Left out, not finite: {', '.join(lost)} of the logged values."
     return join(
