@@ -19,6 +19,7 @@ from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.weights import folder
 
+DRAWN_ONLY = "this model was trained on drawn scenes alone: what it finds in other videos is noise"
 # Of a video, for weights that were made for pictures.
 CONVERTED_FRAMES = 12
 # What stands where converted weights have no re-ranker: nearly nothing, and all of it zero.
@@ -39,6 +40,12 @@ class Exported(NamedTuple):
     reranks: bool
     manifest: dict[str, Any]
     fingerprint: str
+
+    @property
+    def drawn_only(self) -> bool:
+        """Whether it has seen the embedded world alone, by its manifest."""
+        seen = self.manifest.get("origin", {}).get("trained_on", [])
+        return bool(seen) and all(one.startswith("drawn:") for one in seen)
 
 
 def load(directory: Path, devices: Sequence[jax.Device] | None = None) -> Exported:

@@ -1,7 +1,8 @@
 """`animclip index DIR --model MODEL --out INDEX`: makes a folder of videos searchable.
 
 The same command again brings the index up to date: it reads new and changed files alone. MODEL is a
-folder of `animclip export`; one of `animclip convert` searches without re-ranking.
+published model by its name, such as openai/clip-vit-base-patch32, or a folder of `animclip export`;
+the first, and a folder of `animclip convert`, search without re-ranking.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import sys
 from pathlib import Path
 
 from animclip_jax import exported
+from animclip_jax.exported import DRAWN_ONLY
 from animclip_jax.signals import stoppable
 from animclip_jax.video_index.update import Effort, Summary, update
+from animclip_jax.weights import published
 from input_pipeline import quarantine
 from input_pipeline.segments import SegmentSettings
 from input_pipeline.workers import Limits
@@ -28,14 +31,15 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if not options.videos.is_dir():
             raise NotADirectoryError(f"{options.videos}: no folder of videos")
-        model = exported.load(options.model)
+        path = published.find(options.model)
+        model = exported.load(path)
         clip = model.config.clip
         settings = SegmentSettings(
             model.config.num_frames, clip.image_size, options.window, options.shots
         )
         limits = Limits(options.time_limit, options.memory_limit)
         effort = Effort(options.batch_size, options.processes, limits, options.retry)
-        where = options.out, options.videos, model, options.model
+        where = options.out, options.videos, model, path
         done = update(*where, settings, effort, forget=options.forget)
     except (OSError, ValueError, RuntimeError) as error:
         print(f"animclip index: {error}", file=sys.stderr)
@@ -46,6 +50,8 @@ def main(argv: list[str] | None = None) -> int:
     print(report(options.out, done))
     if not model.reranks:
         print(f"{options.model} has no re-ranker: searches of this index are coarse only")
+    if model.drawn_only:
+        print(DRAWN_ONLY)
     return 0
 
 
@@ -54,7 +60,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     defaults = Effort()
     parser = argparse.ArgumentParser(prog="animclip index", description=__doc__)
     parser.add_argument("videos", type=Path, help="the folder; folders below it are searched too")
-    parser.add_argument("--model", type=Path, required=True, help="a folder of animclip export")
+    parser.add_argument(
+        "--model", required=True, help="a folder of animclip export, or a published model's name"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the index, a folder")
     parser.add_argument(
         *("--window", "-w"), type=float, default=10.0, help="seconds of a segment, at most (10)"

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from animclip_jax import exported
+from animclip_jax.exported import DRAWN_ONLY
 from animclip_jax.signals import stoppable
 from animclip_jax.video_index import catalogue
 from animclip_jax.video_index.query_picture import read_picture
 from animclip_jax.video_index.searcher import Answer, Hit, Index, Searcher
+from animclip_jax.weights import published
 
 COARSE_ONLY = "coarse search only: the model of this index has no re-ranker"
 
@@ -45,8 +47,8 @@ def main(argv: list[str] | None = None) -> int:
     if options.json:
         print(json.dumps(as_json(answer, shown, searcher), indent=1))
         return 0
-    if not searcher.reranks:
-        print(COARSE_ONLY)
+    if told := note(searcher):
+        print(told)
     print(table(shown, searcher.index))
     return 0
 
@@ -64,7 +66,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--rerank_k", type=int, default=50, help="how many the re-ranker puts in order (50)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--model", type=Path, help="where the index's model is, if it has moved")
+    parser.add_argument("--model", help="where the index's model is, if it has moved")
     options = parser.parse_args(argv)
     if sum(bool(given) for given in (options.text, options.image, options.video)) != 1:
         parser.error("wanted one of a sentence, --image=FILE and --video=FILE")
@@ -73,7 +75,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def open_searcher(index: Path, model: Path | None, num_candidates: int) -> Searcher:
+def open_searcher(index: Path, model: str | None, num_candidates: int) -> Searcher:
     """An index with its model.
 
     Args:
@@ -81,7 +83,7 @@ def open_searcher(index: Path, model: Path | None, num_candidates: int) -> Searc
     Raises:
       FileNotFoundError, ValueError: one of them can't be read, or they don't belong together.
     """
-    where = Path(catalogue.read(index).model_path) if model is None else model
+    where = Path(catalogue.read(index).model_path) if model is None else published.find(model)
     if not where.is_dir():
         raise FileNotFoundError(
             f"{where}: no such folder, the model that {index} was made with; --model says where it "
@@ -90,11 +92,19 @@ def open_searcher(index: Path, model: Path | None, num_candidates: int) -> Searc
     return Searcher(exported.load(where), Index(index), num_candidates)
 
 
+def note(searcher: Searcher) -> str | None:
+    """What the model can't do, for whoever reads its answers."""
+    notes = [] if searcher.reranks else [COARSE_ONLY]
+    notes += [DRAWN_ONLY] if searcher.model.drawn_only else []
+    return "; ".join(notes) or None
+
+
 def as_json(answer: Answer, shown: list[Hit], searcher: Searcher) -> dict[str, Any]:
     """What --json prints."""
     return {
         "stage": "coarse" if shown[0].fused is None else "reranked",
         "reranks": searcher.reranks,
+        "note": note(searcher),
         "milliseconds": {stage: 1000 * seconds for stage, seconds in answer.seconds.items()},
         "results": [describe(hit, searcher.index) for hit in shown],
     }

@@ -14,7 +14,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from animclip_jax.search import COARSE_ONLY, open_searcher
+from animclip_jax.search import note, open_searcher
 from animclip_jax.signals import stoppable
 
 TOKEN = "ANIMCLIP_TOKEN"
@@ -43,8 +43,8 @@ def main(argv: list[str] | None = None) -> int:
             url = _url(options.host, listening.getsockname()[1])
             index = searcher.index
             print(f"{url}  {index.num_videos} videos in {len(index)} segments; Ctrl-C stops")
-            if not searcher.reranks:
-                print(COARSE_ONLY)
+            if told := note(searcher):
+                print(told)
             sys.stdout.flush()
             if options.open:
                 webbrowser.open(f"{url}/?token={options.token}" if options.token else url)
@@ -89,7 +89,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--allowed_host", action="append", default=[], help="a name this server is known by"
     )
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
-    parser.add_argument("--model", type=Path, help="where the index's model is, if it has moved")
+    parser.add_argument("--model", help="where the index's model is, if it has moved")
     parser.add_argument(
         "--rerank_k", type=int, default=50, help="how many the re-ranker puts in order (50)"
     )

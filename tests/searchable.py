@@ -19,13 +19,16 @@ EFFORT = Effort(batch_size=4, processes=2, limits=Limits(seconds=60))
 RED, GREEN, BLUE, GREY = (220, 30, 30), (30, 190, 40), (30, 50, 220), (128, 128, 128)
 
 
-def write_model(directory: Path, seed: int = 0) -> Path:
-    """A model of random weights that re-ranks, as animclip export writes it."""
+def write_model(directory: Path, seed: int = 0, origin: dict | None = None) -> Path:
+    """A model of random weights that re-ranks, as animclip export writes it.
+
+    origin: what its manifest says of where the weights are from.
+    """
     model = Retriever(CONFIG, rngs=nnx.Rngs(seed))
     model.reranker.head_out.kernel[...] = 9 * jax.random.normal(jax.random.key(seed), (24, 1))
     directory.mkdir(parents=True)
     folder.write(directory, _parameters(model), CONFIG)
-    manifest.write(directory, folder.KIND, {})
+    manifest.write(directory, folder.KIND, {"origin": origin} if origin else {})
     return directory
 
 

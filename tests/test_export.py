@@ -1,6 +1,7 @@
 """`animclip export`: from runs and folders into every format, verified, whole or not at all."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
-from animclip_jax import convert, export, manifest, runs, settings
+from animclip_jax import convert, export, exported, manifest, runs, settings
 from animclip_jax.checkpoint import Checkpoints
 from animclip_jax.exporting import functions
+from animclip_jax.exporting import source as sources
 from animclip_jax.step import TrainState
 from animclip_jax.weights import folder
 from configs import quickstart
@@ -47,7 +49,8 @@ def test_a_run_becomes_a_folder_and_that_any_format(run, tmp_path, capsys):
         np.testing.assert_array_equal(params[name], value)
     again = [str(tmp_path / "first"), "--out", str(tmp_path / "again"), "--format=stablehlo"]
     assert export.main(again) == 0
-    assert manifest.check(tmp_path / "again", "stablehlo")["origin"] == {"steps": 5}
+    origin = manifest.check(tmp_path / "again", "stablehlo")["origin"]
+    assert origin == {"steps": 5, "trained_on": [runs.read_config(run).data.train]}
     assert (tmp_path / "again" / folder.TENSORS).read_bytes() == (
         tmp_path / "first" / folder.TENSORS
     ).read_bytes()
@@ -74,6 +77,26 @@ def test_a_manifest_says_what_is_needed_to_use_it(kind, tmp_path):
             path.read_bytes()
         ), f"{path} names a folder of this machine"
         assert path.stat().st_mode & 0o444 == 0o444 or os.umask(os.umask(0)) & 0o444
+
+
+def test_a_model_of_the_drawn_world_alone_says_so_wherever_it_is_used(run, tmp_path):
+    """Also when it is exported again, or trained on; not when it has seen anything else."""
+    out = tmp_path / "demo"
+    assert export.main([str(run), "--out", str(out)]) == 0
+    assert exported.load(out).drawn_only
+    drawn = runs.read_config(run).data.train
+    for name, changes, seen in (
+        ("again", {"init_from": str(out)}, [drawn]),
+        ("on", {"init_from": str(run), "data.train": "folder:photos"}, [drawn, "folder:photos"]),
+        ("back", {"init_from": str(tmp_path / "on")}, [drawn, "folder:photos"]),
+        ("clip", {"init_from": "weights/b32"}, ["b32", drawn]),
+        ("round", {"init_from": str(tmp_path / "round")}, [drawn]),
+    ):
+        workdir = tmp_path / name
+        runs.claim(workdir, runs.changed(runs.read_config(run), changes))
+        shutil.copytree(run / "checkpoints", workdir / "checkpoints")
+        found = sources.read(workdir).origin["trained_on"]
+        assert found == seen, name
 
 
 def test_what_a_format_has_no_place_for_is_said(tmp_path, capsys):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from animclip_jax import index
+from animclip_jax import index, search
+from animclip_jax.weights import folder, hub
 from tests import searchable
 from tests.test_architecture import BLOCKED
 
@@ -21,10 +22,10 @@ WITHOUT_TENSORFLOW = BLOCKED.partition("failed = {}")[0] + (
 )
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess:
+def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, "-c", WITHOUT_TENSORFLOW, *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
         capture_output=True,
         text=True,
     )
@@ -54,11 +55,54 @@ def test_converted_weights_say_that_they_search_coarsely(tmp_path, capsys):
     assert not list(tmp_path.glob("index/shards/*/code*")), "no codes that nothing would read"
 
 
+def test_a_published_model_is_taken_by_its_name(tmp_path, monkeypatch, capsys):
+    """Downloaded from what stands in for the Hub once, converted, and found again without it."""
+    name = "openai/clip-vit-base-patch32"
+    params, config = folder.load(searchable.write_converted(tmp_path / "clip"))
+    folder.save_hugging_face(tmp_path / "hub", params, config)
+    downloads = []
+
+    def download(repository):
+        downloads.append(repository)
+        return tmp_path / "hub"
+
+    monkeypatch.setattr(hub, "download", download)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    videos = searchable.write_videos(tmp_path / "videos")
+    command = [str(videos), f"--model={name}", f"--out={tmp_path / 'index'}"]
+    for _ in range(2):
+        assert index.main(command) == 0
+        assert f"{name} has no re-ranker" in capsys.readouterr().out
+    assert downloads == [name]
+    (kept,) = (tmp_path / "home" / ".cache" / "animclip" / "weights").glob("[!.]*")
+    assert (kept / "config.json").read_bytes() == (tmp_path / "clip" / "config.json").read_bytes()
+    assert search.main([str(tmp_path / "index"), "a block", f"--model={name}"]) == 0
+    assert search.main([str(tmp_path / "index"), "a block"]) == 0
+
+
+def test_without_a_network_a_published_model_is_refused_in_words(tmp_path):
+    (tmp_path / "videos").mkdir()
+    made = run(
+        *("index", tmp_path / "videos", "--model=openai/clip-vit-base-patch32"),
+        *("--out", tmp_path / "index"),
+        HF_ENDPOINT="http://127.0.0.1:9",  # Nobody listens there.
+        HOME=str(tmp_path),
+        HF_HOME=str(tmp_path),
+    )
+    assert made.returncode == 1
+    assert "animclip index: openai/clip-vit-base-patch32" in made.stderr
+    assert "can't be downloaded" in made.stderr and "Traceback" not in made.stderr
+    assert "Without a network" in made.stderr and "animclip convert" in made.stderr
+    assert not (tmp_path / "index").exists()
+    assert not list(tmp_path.glob(".cache/animclip/weights/[!.]*"))
+
+
 @pytest.mark.parametrize(
     "arguments, told",
     [
         (["none", "--model=MODEL", "--out=out"], "none: no folder of videos"),
         (["videos", "--model=none", "--out=out"], "none"),
+        (["videos", "--model=a/b", "--out=out"], "a/b: no such folder, and no published model"),
         (["videos", "--model=MODEL", "--out=out", "--window=1"], "wanted 2 to 600 seconds"),
         (["videos", "--model=MODEL", "--out=videos"], "videos: holds something else"),
     ],

@@ -1,12 +1,14 @@
 """`animclip search` as a person runs it."""
 
 import json
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from animclip_jax import index, search
-from tests import searchable
+from animclip_jax.serving import app, guard
+from tests import asked, searchable
 
 
 @pytest.fixture
@@ -59,6 +61,22 @@ def test_coarse_only_weights_say_so(tmp_path, capsys):
     assert "--model says where it is now" in capsys.readouterr().err
     where = f"--model={tmp_path / 'moved'}"
     assert search.main([str(tmp_path / "index"), "a block", where]) == 0
+
+
+def test_a_model_that_has_seen_drawn_scenes_alone_says_so(tmp_path, capsys):
+    origin = {"steps": 5, "trained_on": ["drawn:train"]}
+    model = searchable.write_model(tmp_path / "model", origin=origin)
+    videos = searchable.write_videos(tmp_path / "videos")
+    where = str(tmp_path / "index")
+    assert index.main([str(videos), f"--model={model}", f"--out={where}"]) == 0
+    assert "trained on drawn scenes alone" in capsys.readouterr().out
+    assert search.main([where, "a block"]) == 0
+    assert capsys.readouterr().out.startswith("this model was trained on drawn scenes alone")
+    assert search.main([where, "a block", "--json"]) == 0
+    assert "drawn scenes alone" in json.loads(capsys.readouterr().out)["note"]
+    guarded = guard.Guard(app.make_app(search.open_searcher(Path(where), None, 50)))
+    for path in ("/api/index", "/api/search?q=a+block"):
+        assert "drawn scenes alone" in asked.ask(guarded, path).json["note"]
 
 
 def test_mistakes_are_told_in_a_line(ask, indexed, tmp_path):

@@ -41,8 +41,33 @@ def read(directory: Path) -> Source:
     config = settings.retriever(runs.read_config(directory))
     mesh = sharding.make_mesh(sharding.MeshConfig(data=1, fsdp=1), jax.local_devices()[:1])
     steps, tree = load_params(directory, mesh)
+    origin = {"steps": steps, "trained_on": _trained_on(directory)}
     params = traverse_util.flatten_dict(jax.device_get(tree), sep="/")
-    return Source(params, config, config.num_frames, {"steps": steps})
+    return Source(params, config, config.num_frames, origin)
+
+
+def _trained_on(directory: Path) -> list[str]:
+    """The sources that a run has seen, and those before it by its `init_from`."""
+    found: set[str] = set()
+    visited: set[Path] = set()
+    while directory not in visited:
+        visited.add(directory)
+        if (directory / folder.TENSORS).is_file() or not (directory / runs.CONFIG).is_file():
+            return sorted(found | set(_seen_by(directory)))
+        config = runs.read_config(directory)
+        found.add(config.data.train)
+        if not config.init_from:
+            break
+        directory = Path(config.init_from).expanduser()
+    return sorted(found)
+
+
+def _seen_by(directory: Path) -> list[str]:
+    """What the parameters of a folder have seen; what that is not known of is one source."""
+    if (directory / manifest.MANIFEST).is_file():
+        origin = manifest.read(directory, folder.KIND)["origin"]
+        return origin.get("trained_on", [directory.name])
+    return [directory.name]
 
 
 def dual_encoders(source: Source) -> Source:

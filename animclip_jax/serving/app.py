@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from animclip_jax.search import COARSE_ONLY, describe
+from animclip_jax.search import describe, note
 from animclip_jax.serving.api_page import api_page
 from animclip_jax.serving.guard import refused
 from animclip_jax.serving.playable import plays
@@ -87,7 +87,7 @@ class _Service:
             "videos": self.index.num_videos,
             "segments": len(self.index),
             "reranks": self.searcher.reranks,
-            "note": None if self.searcher.reranks else COARSE_ONLY,
+            "note": note(self.searcher),
         }
         return JSONResponse(told)
 
@@ -170,7 +170,7 @@ class _Service:
         reranked = answer.hits[0].fused is not None
         told = {
             "stage": "reranked" if reranked else "coarse",
-            "note": None if self.searcher.reranks else COARSE_ONLY,
+            "note": note(self.searcher),
             "count": count,
             "candidates": len(answer.hits),
             "milliseconds": {stage: 1000 * spent for stage, spent in answer.seconds.items()},

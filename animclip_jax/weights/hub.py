@@ -60,7 +60,7 @@ def download(repository: str, revision: str | None = None) -> Path:
         reason = " ".join(str(error).split())
         raise OSError(
             f"{repository} at {revision}: can't be downloaded: {type(error).__name__}: {reason}\n"
-            f"Without a network, put its {folder.CONFIG} and {folder.TENSORS} into a folder and "
-            "convert that"
+            f"Without a network, put its {folder.CONFIG} and {folder.TENSORS} into a folder, and "
+            "convert that by animclip convert"
         ) from error
     return Path(paths[0]).parent
