@@ -10,7 +10,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 from jax.sharding import Mesh
 
-from animclip_jax import sharding
+from animclip_jax import files, sharding
 from animclip_jax.models import parameters
 from animclip_jax.step import TrainState
 
@@ -42,18 +42,24 @@ class Checkpoints:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.manager.close()
+        with self._writing():
+            self.manager.close()
 
     def latest(self) -> int | None:
         """Steps done in the newest complete checkpoint; None if there is none."""
         return self.manager.latest_step()
 
     def save(self, step: int, state: TrainState) -> None:
-        """Starts writing the state after `step` steps, unless that is saved already."""
+        """Starts writing the state after `step` steps, unless that is saved already.
+
+        Raises files.DiskError where the disk had no room for this one, or for the one before; what
+        was saved before those is whole.
+        """
         if step != self.latest():
             saves = {name: ocp.args.StandardSave(item) for name, item in _items(state).items()}
             made_of = ocp.args.JsonSave(self.made_of)
-            self.manager.save(step, args=ocp.args.Composite(**saves, **{MADE_OF: made_of}))
+            with self._writing():
+                self.manager.save(step, args=ocp.args.Composite(**saves, **{MADE_OF: made_of}))
 
     def read_made_of(self, step: int) -> dict[str, Any]:
         """What the checkpoint of that step was made of. Raises ValueError: it can't be read."""
@@ -88,6 +94,10 @@ class Checkpoints:
             if metadata is None:
                 raise ValueError(f"{name} does not say which arrays it has")
             return metadata.tree
+
+    def _writing(self) -> contextlib.AbstractContextManager[None]:
+        """Names a disk that is full, of which TensorStore tells in a ValueError."""
+        return files.writing(self.directory, ValueError)
 
     @contextlib.contextmanager
     def _reading(self, step: int) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """Frames side by side in one picture, and the samples of animated clips that a run keeps."""
 
+import io
 import math
 from pathlib import Path
 
@@ -69,8 +70,10 @@ def grid(clips: dict[str, np.ndarray]) -> np.ndarray:
 def write_picture(path: Path, picture: Image.Image) -> None:
     """Writes a PNG or JPEG, whole or not at all. Raises files.DiskError."""
     kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
-    with files.replacing(path) as temporary:
-        picture.save(temporary, kind, quality=85)
+    # Into memory first: Pillow takes no notice of a file that a full disk cuts short.
+    encoded = io.BytesIO()
+    picture.save(encoded, kind, quality=85)
+    files.write_bytes(path, encoded.getvalue())
 
 
 def write_samples(

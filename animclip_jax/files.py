@@ -196,7 +196,11 @@ def new_folder(directory: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         with writing(directory):
             temporary.mkdir()
-        yield temporary
+        try:
+            yield temporary
+        except DiskError as error:
+            error.filename = error.filename.replace(str(temporary), str(directory))
+            raise
         require_new(directory)
         with writing(directory):
             sync(temporary)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ METRICS = "metrics.jsonl"
 # Where there is no terminal, a line is printed after this many seconds or this share of the run.
 LINE_SECONDS = 10.0
 LINE_SHARE = 0.1
+# TensorBoard sees numbers after so many seconds, for each time waits for the disk.
+FLUSH_SECONDS = 10.0
 
 
 class RunLog:
@@ -125,7 +128,7 @@ class RunLog:
 
 
 class _Board:
-    """TensorBoard's file of scalars, written at once.
+    """TensorBoard's file of scalars, written by the thread that logs.
 
     tensorboardX's own SummaryWriter writes in a thread, which a full disk ends without a word; then
     its queue fills up, and the run stands still.
@@ -134,13 +137,19 @@ class _Board:
     def __init__(self, directory: Path, purge_step: int):
         """What an earlier run wrote from `purge_step` on is not shown any more."""
         # Imported here: it takes a second, and who only reads this module has no use for it.
-        from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto.event_pb2 import Event, SessionLog
+        from tensorboardX.record_writer import RecordWriter
 
         directory.mkdir(parents=True, exist_ok=True)
-        self._writer = EventsWriter(str(directory / "events"))
+        name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}"
+        self._flushed = 0.0
+        self._records = RecordWriter(str(directory / name))
         start = SessionLog(status=SessionLog.START)
-        self._writer.write_event(Event(wall_time=time.time(), step=purge_step, session_log=start))
+        for event in (
+            Event(wall_time=time.time(), file_version="brain.Event:2"),
+            Event(wall_time=time.time(), step=purge_step, session_log=start),
+        ):
+            self._records.write(event.SerializeToString())
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Adds the numbers of a step."""
@@ -148,12 +157,14 @@ class _Board:
         from tensorboardX.summary import scalar
 
         for name, value in values.items():
-            summary = scalar(name, value)
-            self._writer.write_event(Event(wall_time=time.time(), step=step, summary=summary))
-        self._writer.flush()
+            event = Event(wall_time=time.time(), step=step, summary=scalar(name, value))
+            self._records.write(event.SerializeToString())
+        if time.time() - self._flushed > FLUSH_SECONDS:
+            self._records.flush()
+            self._flushed = time.time()
 
     def close(self) -> None:
-        self._writer.close()
+        self._records.close()
 
 
 def _forget_after(path: Path, step: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from animclip_jax import manifest
+from animclip_jax import files, manifest
 from animclip_jax.exported import whole_config
 from animclip_jax.exporting.functions import PLATFORMS, Loaded, Named, make, without_paths
 from animclip_jax.exporting.source import Source
@@ -49,7 +49,8 @@ def write(directory: Path, source: Source, batch_size: int | None) -> None:
             signatures[name] = tf.function(
                 functools.partial(_call, converted, module.parameters), autograph=False
             ).get_concrete_function(**_specs(tf, function.inputs))
-        tf.saved_model.save(module, str(directory), signatures=signatures)
+        with files.writing(directory, tf.errors.OpError):
+            tf.saved_model.save(module, str(directory), signatures=signatures)
 
 
 def load(directory: Path) -> Loaded:

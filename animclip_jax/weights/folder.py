@@ -144,7 +144,8 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
 def write_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
     """Writes a safetensors file that whoever may read its folder may read."""
     # transformers reads files that say "pt" there, which means the layout of the names alone.
-    safetensors.numpy.save_file(dict(tensors), path, metadata={"format": "pt"})
+    with files.writing(path, safetensors.SafetensorError):
+        safetensors.numpy.save_file(dict(tensors), path, metadata={"format": "pt"})
     # It was written for its owner's eyes alone, whatever the umask.
     path.chmod(path.parent.stat().st_mode & 0o666)
 
