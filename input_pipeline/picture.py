@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import GifImagePlugin, Image, ImageOps, UnidentifiedImageError
 
 # What TensorFlow decodes, by Pillow's names (MPO: a JPEG with further pictures behind it).
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP")
@@ -18,6 +19,9 @@ MAX_ASPECT = 100
 # More than that many pixels take; a longer file is not read.
 MAX_BYTES = 3 * MAX_PIXELS
 
+# Pillow's names of grey PNGs of 2 and 4 bits, whose levels it spreads over 0 to 255, but not the
+# level that means transparent.
+_GREY_LEVELS = {"L;2": 85, "L;4": 17}
 _ORIENTATION = 0x0112  # EXIF's tag
 
 
@@ -75,21 +79,58 @@ def check(file: Path | io.BytesIO) -> Header:
 def pixels(encoded: bytes) -> np.ndarray:
     """The picture as it is shown, uint8 [H, W, 3]. Raises ValueError as `check` does."""
     try:
-        with Image.open(io.BytesIO(encoded)) as image:
+        with opened(encoded) as image:
             _header(image)
-            image.load()
-            return np.asarray(ImageOps.exif_transpose(to_rgb(image)))
+            return shown(image)
     except Exception as error:
         raise _unusable(error) from error
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """RGB of any picture, without its alpha; of 16 bits the upper eight, as TensorFlow does."""
+def opened(encoded: bytes, formats: Sequence[str] | None = None) -> Image.Image:
+    """The picture, not decoded yet, of any format or of those by Pillow's names."""
+    image = Image.open(io.BytesIO(encoded), formats=formats)
+    if image.format == "PNG" and "transparency" in image.info:
+        image.info["transparency"] *= _GREY_LEVELS.get(image.tile[0].args, 1)
+    return image
+
+
+def shown(image: Image.Image) -> np.ndarray:
+    """An opened picture's pixels as it is shown, upright and on a white ground: uint8 [H, W, 3]."""
+    image.load()
+    return np.asarray(ImageOps.exif_transpose(on_white(image)))
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """RGB of a loaded picture, on a white ground where it is transparent.
+
+    Of 16 bits the upper eight are taken, as TensorFlow does.
+    """
+    info = image.info
     if image.mode.startswith("I"):
-        grey = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
-        grey.info = image.info
-        return grey.convert("RGB")
-    return image.convert("RGB")
+        image = _eight_bits(image)
+    if image.has_transparency_data:
+        clear = image.convert("RGBA")
+        image = Image.new("RGB", image.size, "white")
+        image.paste(clear, mask=clear)
+    elif isinstance(image, GifImagePlugin.GifImageFile):
+        # A first frame that is smaller than the picture.
+        frame = image.convert("RGB").crop(image.dispose_extent)
+        whole = Image.new("RGB", image.size, "white")
+        whole.paste(frame, image.dispose_extent)
+        image = whole
+    else:
+        image = image.convert("RGB")
+    image.info = info
+    return image
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    levels = np.asarray(image).astype(np.uint32)
+    grey = Image.fromarray((levels >> 8).astype(np.uint8))
+    if "transparency" not in image.info:
+        return grey
+    alpha = np.where(levels == image.info["transparency"], np.uint8(0), np.uint8(255))
+    return Image.merge("LA", (grey, Image.fromarray(alpha)))
 
 
 def _header(image: Image.Image) -> Header:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from animclip_jax import files
 from input_pipeline.container import Film, clock_of, decode, opened, packet_timing
+from input_pipeline.picture import on_white
 from input_pipeline.timing import Timing, positions_in_time, timing
 
 # Width of a pixel over its height, or the reverse: 2.2 is about the widest of film.
@@ -172,7 +173,7 @@ def _picture(frame: av.VideoFrame, film: Film, short_side: int | None) -> np.nda
     if short_side is not None and short_side < min(width, height):
         shrink = Fraction(short_side, min(width, height))
         width, height = round(width * shrink), round(height * shrink)
-    pixels = _resized(frame.to_ndarray(format="rgb24"), width, height)
+    pixels = _resized(_rgb(frame), width, height)
     # Not `frame.rotation`: that is an angle, which of a mirrored picture says half.
     mark: Any = frame.side_data.get("DISPLAYMATRIX")
     return np.ascontiguousarray(pixels if mark is None else _upright(pixels, bytes(mark)))
@@ -191,6 +192,13 @@ def _upright(pixels: np.ndarray, mark: bytes) -> np.ndarray:
     else:
         across, down = a, d
     return pixels[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
+
+
+def _rgb(frame: av.VideoFrame) -> np.ndarray:
+    """uint8 [H, W, 3], on a white ground where the frame is transparent."""
+    if not frame.format.has_palette and not any(part.is_alpha for part in frame.format.components):
+        return frame.to_ndarray(format="rgb24")
+    return np.asarray(on_white(Image.fromarray(frame.to_ndarray(format="rgba"))))
 
 
 def _resized(pixels: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from input_pipeline.picture import check_size, reason
+from input_pipeline.picture import check_size, opened, reason, shown
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 MAX_PIXELS = 50_000_000
 
 
 def read_picture(data: bytes) -> np.ndarray:
-    """Decodes a picture, upright: uint8 [H, W, 3], RGB; of an animation the first frame.
+    """Decodes a picture, upright and on white: uint8 [H, W, 3], RGB; of an animation frame 1.
 
     Raises ValueError where it is none of FORMATS, broken, larger than MAX_PIXELS, or a strip.
     """
@@ -23,9 +22,9 @@ def read_picture(data: bytes) -> np.ndarray:
         with warnings.catch_warnings():
             # Of Pillow's own limit, which is higher, and of odd metadata.
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            image = opened(data, FORMATS)
             check_size(image, MAX_PIXELS)
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            return shown(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         wanted = ", ".join(FORMATS)
         raise ValueError(f"can't be read as a picture ({wanted}): {reason(error)}") from error

@@ -15,6 +15,7 @@ from PIL import Image
 from animclip_jax.animation.config import AnimationConfig
 from input_pipeline import batches, decoding, picture, sources
 from input_pipeline.tokenizer import Tokenizer
+from tests.input_pipeline import transparent
 
 
 def gradient(height: int, width: int) -> np.ndarray:
@@ -93,7 +94,44 @@ def test_training_sees_the_pixels_that_evaluation_sees(tmp_path: Path, read: str
     np.testing.assert_array_equal(batch["canvas"][0, :side, :side], middle)
 
 
-def test_only_this_module_decodes_pictures_by_tensorflow() -> None:
+TRANSPARENT = transparent.pictures()
+
+
+@pytest.mark.parametrize("name", TRANSPARENT)
+def test_what_is_transparent_shows_a_white_ground(name: str) -> None:
+    encoded, wanted = TRANSPARENT[name]
+    size = tf.constant(wanted.shape[:2])
+    for y, x, height, width in ((0, 0, *wanted.shape[:2]), (3, 5, 17, 20), (23, 35, 1, 1)):
+        region = tf.constant([y, x, height, width], tf.int32)
+        made = decoding.decode_region(tf.constant(encoded), region, size).numpy()
+        np.testing.assert_array_equal(made, wanted[y : y + height, x : x + width])
+
+
+def test_training_and_evaluation_see_what_is_transparent_alike(tmp_path: Path) -> None:
+    lines = []
+    for number, (encoded, _) in enumerate(TRANSPARENT.values()):
+        (tmp_path / f"{number}.png").write_bytes(encoded)
+        lines.append(json.dumps({"image": f"{number}.png", "captions": ["a picture"]}))
+    (tmp_path / "captions.jsonl").write_text("\n".join(lines))
+    examples = sources.open_source(f"folder:{tmp_path}", cache_dir=str(tmp_path / "cache"))
+    total, size = len(TRANSPARENT), 24
+    assert len(examples.ids) == total
+    seen = next(iter(batches.train_batches(
+        examples, AnimationConfig(preset="repeat"), Tokenizer(8, 1000),
+        batch_size=total, seed=0, start_step=0, canvas_size=size,
+    )))  # fmt: skip
+    evaluated = next(iter(batches.eval_batches(
+        examples, num_frames=1, image_size=size, batch_size=total
+    )))  # fmt: skip
+    assert sorted(seen["index"]) == list(range(total)), "each once, none replaced"
+    for canvas, index in zip(seen["canvas"], seen["index"], strict=True):
+        encoded, wanted = list(TRANSPARENT.values())[index]
+        left = (wanted.shape[1] - size) // 2
+        np.testing.assert_array_equal(canvas, wanted[:, left : left + size])
+        np.testing.assert_array_equal(evaluated["frames"][index, 0], canvas)
+
+
+def test_only_two_modules_decode_pictures_by_tensorflow() -> None:
     root = Path(decoding.__file__).parents[1]
     decoders = re.compile(r"\b(decode_(and_crop_)?(jpeg|image|png|gif|webp|bmp)|Decode[A-Z]\w+)\(")
     found = [
@@ -102,7 +140,7 @@ def test_only_this_module_decodes_pictures_by_tensorflow() -> None:
         for path in (root / package).rglob("*.py")
         if decoders.search(path.read_text())
     ]
-    assert found == ["decoding.py"]
+    assert sorted(found) == ["decoding.py", "gif.py"]
 
 
 @pytest.mark.parametrize(

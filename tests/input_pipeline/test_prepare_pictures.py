@@ -17,6 +17,7 @@ from input_pipeline.partial import Encoded
 from input_pipeline.prepare import Effort
 from input_pipeline.prepare_pictures import PictureSettings, encode_picture, prepare_pictures
 from input_pipeline.sources import open_source
+from tests.input_pipeline import transparent
 from tests.input_pipeline.shard_files import encoded
 
 
@@ -66,6 +67,13 @@ def test_pictures_come_out_upright_and_without_exif() -> None:
     assert shown[:300, :, 0].min() > 230 and shown[340:, :, 0].max() < 20
     with Image.open(io.BytesIO(made.frames[0])) as image:
         assert not image.getexif()
+
+
+@pytest.mark.parametrize("name", ["png", "palette", "webp", "gif"])
+def test_what_is_transparent_is_kept_on_white(name: str) -> None:
+    picture, wanted = transparent.pictures()[name]
+    opaque = transparent.save(Image.fromarray(wanted), "PNG")
+    assert shrunk(picture).frames == shrunk(opaque).frames
 
 
 def folder_of(directory: Path, pictures: list[bytes]) -> str:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from animclip_jax.video_index import query_picture
 from animclip_jax.video_index.query_picture import FORMATS, read_picture
+from tests.input_pipeline import transparent
 
 
 def encoded(image: Image.Image, kind: str, **options) -> bytes:
@@ -36,6 +37,15 @@ def test_what_a_phone_turned_is_turned_back():
 def test_transparent_and_grey_ones_are_read():
     for mode in ("RGBA", "L", "P", "LA"):
         assert read_picture(encoded(Image.new(mode, (5, 4)), "PNG")).shape == (4, 5, 3)
+
+
+TRANSPARENT = transparent.pictures()
+
+
+@pytest.mark.parametrize("name", TRANSPARENT)
+def test_what_is_transparent_shows_a_white_ground(name):
+    data, wanted = TRANSPARENT[name]
+    np.testing.assert_array_equal(read_picture(data), wanted)
 
 
 @pytest.mark.parametrize(
