@@ -129,6 +129,29 @@ def test_a_clip_plays_from_its_moment(page):
     page.wait_for_function(f"{again} return now > 16 && now < 20; }}")
 
 
+def test_a_seek_that_does_not_land_is_not_tried_again(browser, server):
+    def later(route):
+        answer = route.fetch()
+        found = answer.json()
+        for one in found["results"]:
+            one["start"], one["end"] = one["start"] + 100, one["end"] + 100
+        route.fulfill(response=answer, json=found)
+
+    page = browser.new_page()
+    page.route("**/api/search*", later)
+    page.goto(f"{server.url}/?q=a+white+block")
+    page.evaluate("""() => {
+      window.seeks = 0;
+      document.addEventListener("seeking", () => { seeks += 1; }, true);
+    }""")
+    # The answer says that it is from 100 seconds on; the file ends after two.
+    page.locator(".card", has_text="red.mp4").hover()
+    page.wait_for_function("() => document.querySelector('.card video')?.ended")
+    page.wait_for_timeout(1500)
+    assert page.evaluate("() => seeks") == 1
+    page.close()
+
+
 def test_the_keyboard_is_enough(page):
     page.keyboard.press("Escape")
     page.keyboard.press("/")

@@ -11,6 +11,8 @@ const results = document.getElementById("results");
 const template = document.getElementById("card");
 // A pointer that only passes starts nothing.
 const HOVER_MILLISECONDS = 150;
+// A seek may land on the frame before.
+const SEEK_SECONDS = 1;
 // Letters of a name that are always shown.
 const TAIL = 12;
 
@@ -195,17 +197,30 @@ function play(button, one) {
   player.addEventListener("error", () => failed(screen, player));
   if (!isPicture) {
     Object.assign(player, { muted: true, playsInline: true });
-    const begin = () => {
-      player.currentTime = one.start;
-      player.play().catch(() => {}); // It was stopped meanwhile.
-    };
-    player.addEventListener("loadedmetadata", begin);
-    player.addEventListener("ended", begin);
-    player.addEventListener("timeupdate", () => { if (player.currentTime >= one.end) begin(); });
+    playFrom(player, one.start, one.end);
   }
   player.src = `/video/${one.segment}`;
   screen.insertBefore(player, screen.querySelector(".moment"));
   playing = { button, player };
+}
+
+// Plays from start to end, again and again: until a seek does not land there, as in a file whose
+// clock is another one. It would not land the next time either.
+function playFrom(player, start, end) {
+  let hasLanded = true;
+  const begin = () => {
+    if (!hasLanded) return;
+    player.currentTime = start;
+    player.play().catch(() => {}); // It was stopped meanwhile.
+  };
+  player.addEventListener("loadedmetadata", begin);
+  player.addEventListener("ended", begin);
+  player.addEventListener("seeked", () => {
+    hasLanded = player.currentTime >= start - SEEK_SECONDS && player.currentTime < end;
+  });
+  player.addEventListener("timeupdate", () => {
+    if (player.currentTime >= end && !player.seeking) begin();
+  });
 }
 
 function failed(screen, player) {

@@ -16,7 +16,9 @@ from animclip_jax import files
 from input_pipeline.segments import SegmentSettings
 
 CATALOGUE, LOCK = "catalogue.json", "lock"
-FORMAT, VERSION = "animclip-index", 1
+# Version 1 counted times from a video's first frame, not as players do, read mirrored films as
+# turned ones, and took covers for films.
+FORMAT, VERSION = "animclip-index", 2
 
 
 class Stamp(NamedTuple):
@@ -77,6 +79,8 @@ def read(directory: Path) -> Catalogue:
     document: dict[str, Any] = files.read_object(path, advice)
     try:
         found = document.pop("format"), document.pop("version")
+        if found == (FORMAT, 1):
+            raise ValueError("version 1 has wrong times and pictures of some videos")
         if found != (FORMAT, VERSION):
             raise ValueError(
                 f"format {found[0]!r} version {found[1]!r}, wanted {FORMAT!r} {VERSION}"

@@ -32,8 +32,9 @@ def test_is_read_back(tmp_path):
     [
         (lambda text: text[:-9], "not JSON"),
         (lambda text: "[1]", "found list, wanted a JSON object"),
-        (lambda text: text.replace("animclip-index", "other"), "format 'other' version 1"),
-        (lambda text: json.dumps(json.loads(text) | {"version": 2}), "wanted 'animclip-index' 1"),
+        (lambda text: text.replace("animclip-index", "other"), "format 'other' version 2"),
+        (lambda text: json.dumps(json.loads(text) | {"version": 3}), "wanted 'animclip-index' 2"),
+        (lambda text: json.dumps(json.loads(text) | {"version": 1}), "wrong times and pictures"),
         (lambda text: json.dumps(json.loads(text) | {"more": 2}), "no catalogue of an index"),
         (lambda text: text.replace('"window"', '"windows"'), "no catalogue of an index"),
     ],
