@@ -47,12 +47,15 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Film]:
     Raises:
       FileNotFoundError: there is no such file.
       ValueError: it can't be read, or the block's work on it failed; with the file and the reason.
+      MemoryError: reading it takes too much.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such file")
     try:
         with _open(path) as file:
             yield Film(file, _stream(file))
+    except MemoryError:  # FFmpeg's too: the limit, whoever set it, has words of its own.
+        raise
     except (av.FFmpegError, OSError, ValueError, IndexError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise ValueError(f"{path}: can't be decoded as a video: {reason}") from error
@@ -91,6 +94,8 @@ def decode(film: Film) -> Iterator[av.VideoFrame]:
         for frame in film.file.decode(film.stream):
             count += 1
             yield frame
+    except (MemoryError, OSError):  # Of this machine, not of the film.
+        raise
     except av.FFmpegError as error:
         total = film.stream.frames or _count(film)
         of = f" of {total}" if total > count else ""

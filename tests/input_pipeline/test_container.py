@@ -153,6 +153,19 @@ def test_a_film_without_a_frame_is_called_so(tmp_path: Path) -> None:
     )
 
 
+def test_a_limit_of_memory_is_not_the_films_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = films.write_film(tmp_path / "clip.mp4", TENTHS)
+
+    def picture(*_: object) -> np.ndarray:
+        raise av.error.MemoryError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(video, "_picture", picture)
+    with pytest.raises(MemoryError):
+        video.read_frames(path, 4)
+
+
 def test_odd_videos_have_a_reason_that_people_understand(shared_data: Path) -> None:
     for name, wanted in (
         ("decord_corrupted.mp4", "breaks after 28 of 50 frames"),

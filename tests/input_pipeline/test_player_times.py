@@ -1,5 +1,5 @@
-"""When a player shows a segment. What is wanted is what Chromium's currentTime says of these files,
-tried by hand, and mpv's clock where Chromium can't play them.
+"""When a player shows a segment. What is wanted is what Chromium 150's currentTime says of these
+files, tried by hand, and the ffmpeg command's clock where Chromium can't play them.
 """
 
 from __future__ import annotations
