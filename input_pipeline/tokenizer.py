@@ -13,12 +13,13 @@ import numpy as np
 CLIP_VOCAB_SIZE = 49408
 START, END = CLIP_VOCAB_SIZE - 2, CLIP_VOCAB_SIZE - 1
 
-_MARKS = {"<|startoftext|>": START, "<|endoftext|>": END}
-_MARK = re.compile("(" + "|".join(map(re.escape, _MARKS)) + ")")
-
 
 class Tokenizer:
-    """OpenAI CLIP's tokenizer.
+    """OpenAI CLIP's tokenizer, with one difference: no text can become a start or end token.
+
+    "<|endoftext|>" inside a caption is split into its characters like any other text. OpenAI's
+    makes it the end token, and the towers read a caption up to its first end token, so that two
+    captions with the same beginning would get one embedding.
 
     A smaller `vocab_size` (tiny models) folds the ids: the start token becomes vocab_size - 2, the
     end token vocab_size - 1, so that the end token stays the greatest id, and every other id is
@@ -48,23 +49,12 @@ class Tokenizer:
         texts = [clean(caption) for caption in captions]
         encoded = self._encoder.tokenize_batch(texts, context_length=self.context_length)
         tokens = encoded.astype(np.int32)
-        for row, text in zip(tokens, texts, strict=True):
-            if "<|" in text and _MARK.search(text.lower()):
-                row[:] = self._encode_marked(text.lower())
         if self.vocab_size < CLIP_VOCAB_SIZE:
             words = self.vocab_size - 2
             folded = np.where(tokens >= words, tokens % words, tokens)
             folded = np.where(tokens == START, words, folded)
             tokens = np.where(tokens == END, words + 1, folded).astype(np.int32)
         return tokens
-
-    def _encode_marked(self, text: str) -> np.ndarray:
-        """Tokens of a text that spells out marks, which CLIP's own tokenizer takes as marks."""
-        ids = [START]
-        for part in _MARK.split(text):
-            ids += [_MARKS[part]] if part in _MARKS else self._encoder.encode(part)
-        ids = [*ids[: self.context_length - 1], END]
-        return np.pad(ids, (0, self.context_length - len(ids)))
 
 
 def clean(caption: str) -> str:
