@@ -20,13 +20,15 @@ from input_pipeline import picture, prepare, prepare_videos, quarantine
 
 CAPTIONS = "captions.jsonl"
 CHECKED = "checked.jsonl"
+# What a line calls its captions: a list of texts, or a text.
+_CAPTIONS = ("captions", "caption")
 
 
 @dataclass(frozen=True)
 class Item:
-    """A line of captions.jsonl: a file, by its path inside the folder, its captions, and the rest.
+    """What captions.jsonl has of a file, in one line or several: its path, its captions, the rest.
 
-    fields: the line's other values that a filter can choose by.
+    fields: the other values that a filter can choose by, as far as the file's lines agree on them.
     """
 
     file: str
@@ -38,8 +40,9 @@ class Item:
 class Listing:
     """What captions.jsonl says.
 
-    items: all lines that can be used; selected: those that the filter keeps; bad: (line or file,
-    reason) of the others.
+    items: all files, with the captions of all their lines; selected: those of which the filter
+    keeps a line, with the captions of the lines it keeps; bad: (line or file, reason) of what can't
+    be used.
     """
 
     directory: Path
@@ -64,8 +67,9 @@ class Picture(NamedTuple):
 def read_listing(location: str) -> Listing:
     """Reads and checks the captions of `DIR` or `DIR@FIELD=VALUE`; opens no picture or video.
 
-    A line that is no JSON object or names no file, a file outside DIR or listed before, or no
-    caption, is left out and noted in `bad`.
+    The lines of one file are put together, so that a file may have a line for each caption. A line
+    that is no JSON object or names no file, a file outside DIR, or no caption, is left out and
+    noted in `bad`.
 
     Raises FileNotFoundError without DIR or its captions.jsonl, and ValueError where pictures and
     videos are mixed, a line has no FIELD, or nothing is left.
@@ -78,14 +82,14 @@ def read_listing(location: str) -> Listing:
     if not path.is_file():
         raise FileNotFoundError(
             f"{path}: no such file; a folder needs one, a JSON object a line: "
-            '{"image" or "video": path inside the folder, "captions": [text, ...]}'
+            '{"image" or "video": path inside the folder, "captions": [text, ...]}, or a line for '
+            'each "caption"'
         )
     content = path.read_bytes()
-    items: list[Item] = []
-    selected: list[Item] = []
+    items: dict[str, Item] = {}
+    selected: dict[str, Item] = {}
     bad: list[tuple[str, str]] = []
     kinds: set[str] = set()
-    first_lines: dict[str, int] = {}
     for number, line in enumerate(content.decode("utf-8", "replace").split("\n"), 1):
         if not line.strip():
             continue
@@ -98,21 +102,31 @@ def read_listing(location: str) -> Listing:
         kinds.add(kind)
         if len(kinds) > 1:
             raise ValueError(f"{where}: pictures and videos in one folder, wanted one kind")
-        if item.file in first_lines:
-            reason = f"{item.file!r} is in line {first_lines[item.file]} already: that line counts"
-            bad.append((f"{CAPTIONS} line {number}", reason))
-            continue
-        first_lines[item.file] = number
-        items.append(item)
+        _put_together(items, item)
         if field is None or matches(values, field, value, where):
-            selected.append(item)
+            _put_together(selected, item)
     if not selected:
         kept = "" if field is None else f" with {field} = {value}"
         first = f"; {bad[0][0]}: {bad[0][1]}" if bad else ""
         raise ValueError(f"{path}: no line{kept} among {len(items)}, wanted 1 or more{first}")
     is_video = kinds == {"video"}
     digest = _digest(directory, content, is_video)
-    return Listing(directory, is_video, items, selected, bad, digest)
+    return Listing(directory, is_video, [*items.values()], [*selected.values()], bad, digest)
+
+
+def _put_together(items: dict[str, Item], line: Item) -> None:
+    """Adds a line to what the lines before have said of its file, "a.jpg" or "./a.jpg"."""
+    name = os.path.normpath(line.file)
+    if name not in items:
+        items[name] = line
+        return
+    first = items[name]
+    agreed = {
+        name: value
+        for name, value in first.fields.items()
+        if name in line.fields and line.fields[name] == value
+    }
+    items[name] = Item(first.file, [*first.captions, *line.captions], agreed)
 
 
 def prepared_videos(listing: Listing, cache_dir: str | os.PathLike[str]) -> Path:
@@ -143,13 +157,17 @@ def video_collection(listing: Listing) -> prepare_videos.Collection:
 def usable(
     listing: Listing, index: list[dict[str, Any]], cache_dir: str | os.PathLike[str]
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """The lines of a prepared store's index that the filter keeps, in order.
+    """The lines of a prepared store's index that the filter keeps, with its captions, in order.
 
     Also returns what can't be used, with the reason; prints how many that are, and raises
     ValueError where it is over half.
     """
     good = {line["id"]: line for line in index}
-    kept = [good[item.file] for item in listing.selected if item.file in good]
+    kept = [
+        good[item.file] | {"captions": item.captions}
+        for item in listing.selected
+        if item.file in good
+    ]
     return kept, _missing(listing, good, listing.cache(cache_dir) / "store" / quarantine.NAME)
 
 
@@ -237,8 +255,13 @@ def _read_line(line: str, directory: Path) -> tuple[str, Item, dict[str, Any]]:
     place = Path(os.path.realpath(directory / file)) if "\0" not in file else Path("/")
     if not place.is_relative_to(os.path.realpath(directory)):
         raise ValueError(f"{file!r} is outside {directory}, wanted a file inside it")
-    captions = values.get("captions")
-    if not isinstance(captions, list) or not captions:
+    captions = [
+        text
+        for name in _CAPTIONS
+        if name in values
+        for text in (values[name] if isinstance(values[name], list) else [values[name]])
+    ]
+    if not captions:
         raise ValueError(f'{file!r} has no "captions", wanted a list of 1 or more texts')
     if not all(isinstance(caption, str) for caption in captions):
         raise ValueError(f"captions {captions!r:.80}, wanted a list of texts")
@@ -250,7 +273,7 @@ def _read_line(line: str, directory: Path) -> tuple[str, Item, dict[str, Any]]:
     plain = {
         name: value
         for name, value in values.items()
-        if name not in (kinds[0], "captions") and isinstance(value, str | int | float | bool | None)
+        if name not in (kinds[0], *_CAPTIONS) and isinstance(value, str | int | float | bool | None)
     }
     return kinds[0], Item(file, captions, plain), values
 

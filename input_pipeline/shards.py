@@ -21,7 +21,7 @@ from tqdm import tqdm
 from animclip_jax.files import as_line, replacing
 from input_pipeline import picture, quarantine
 
-VERSION = 1
+VERSION = 2
 INDEX = "index.jsonl"
 
 
@@ -29,6 +29,7 @@ INDEX = "index.jsonl"
 class Entry:
     """A picture: its name, captions and header, and the `length` bytes at `offset` of a file.
 
+    id: its key in its file; with the file's name before it where another file has that key too.
     file: the number of its file among the pattern's.
     """
 
@@ -87,8 +88,9 @@ def indexed(
 ) -> Index:
     """The index of the files, made on first use, when all are read; no pixels are decoded.
 
-    `read` yields what stands in one file, or (what, reason) for what can't be read. Of an id
-    that comes again the first counts. Prints how many pictures are quarantined; raises ValueError
+    `read` yields what stands in one file, or (what, reason) for what can't be read. Of a key
+    that comes again in one file the first counts; in two files it is two pictures, since every
+    download counts its keys from zero. Prints how many pictures are quarantined; raises ValueError
     where that is over half.
     """
     directory = Path(cache_dir) / f"{source.partition(':')[0]}-{_digest(files)}"
@@ -111,23 +113,29 @@ def _write_index(
     files: list[str], read: Callable[[str], Iterator[Found | tuple[str, str]]], directory: Path
 ) -> None:
     bad: list[tuple[str, str]] = []
-    seen: set[str] = set()
+    names: set[str] = set()
     directory.mkdir(parents=True, exist_ok=True)
     with replacing(directory / INDEX) as temporary, temporary.open("wb") as index:
         for number, file in enumerate(tqdm(files, "indexing", unit="file", disable=None)):
+            used: dict[str, str] = {}
             for found in read(file):
+                key = found[0]
+                name = key if key not in names else f"{file} {key}"
                 try:
-                    entry = _entry(found, number, seen)
+                    if key in used:
+                        name = f"{used[key]} again"
+                        raise ValueError("its file has this name already: the first one counts")
+                    entry = _entry(found, name, number)
                 except ValueError as error:
-                    again = " again" if found[0] in seen else ""
-                    bad.append((found[0] + again, f"{file}: {error}"))
+                    bad.append((name, f"{file}: {error}"))
                 else:
-                    seen.add(entry.id)
                     index.write(as_line(asdict(entry)))
+                    used[key] = name
+                names.add(name)
         quarantine.add(directory / quarantine.NAME, bad)
 
 
-def _entry(found: Found | tuple[str, str], file: int, seen: set[str]) -> Entry:
+def _entry(found: Found | tuple[str, str], name: str, file: int) -> Entry:
     """Raises ValueError saying why what was found can't be used."""
     if not isinstance(found, Found):
         raise ValueError(found[1])
@@ -135,11 +143,9 @@ def _entry(found: Found | tuple[str, str], file: int, seen: set[str]) -> Entry:
     if not captions:
         raise ValueError("no caption, or an empty one")
     # Half of a surrogate pair is no text: a UnicodeEncodeError, which is a ValueError.
-    "".join([found.id, *captions]).encode()
-    if found.id in seen:
-        raise ValueError("another picture has this name already: that one counts")
+    "".join([name, *captions]).encode()
     header = picture.read_header(io.BytesIO(found.encoded))
-    return Entry(found.id, captions, file, found.offset, found.length, **header._asdict())
+    return Entry(name, captions, file, found.offset, found.length, **header._asdict())
 
 
 def _digest(files: list[str]) -> str:

@@ -8,6 +8,7 @@ the tar from its start: right, but slow.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
@@ -19,16 +20,26 @@ from input_pipeline import picture
 from input_pipeline.shards import Entry, Found
 
 PICTURES = ("jpg", "jpeg", "png", "webp", "gif")
+Parts = dict[str, tarfile.TarInfo]
 _READ_BYTES = 1024 * 1024
+_SPECIAL = re.compile(r"(^|/)__[^/]*__(/|$)")
 
 
 def read(file: str) -> Iterator[Found | tuple[str, str]]:
-    """What stands in one tar, in order; (where, reason) for what can't be used."""
+    """The samples of one tar, in the order in which their keys first come.
+
+    The members of a key may stand anywhere in the tar. Yields (where, reason) for what can't be
+    used.
+    """
     with tf.io.gfile.GFile(file, "rb") as stream:
         try:
             with tarfile.open(fileobj=stream, mode="r:") as tar:
-                yield from _samples(tar)
-        except (tarfile.TarError, EOFError, OSError, tf.errors.OpError) as error:
+                samples, error = _grouped(tar)
+                for key, parts in samples:
+                    yield _sample(tar, key, parts)
+        except (tarfile.TarError, EOFError, OSError, tf.errors.OpError) as raised:
+            error = raised
+        if error is not None:
             yield f"{file} from some point on", f"can't be read as a tar: {error}"
 
 
@@ -45,52 +56,74 @@ def fetch(files: list[str], entries: list[Entry]) -> Callable[[tf.Tensor], tf.Te
     return fetch
 
 
-def _samples(tar: tarfile.TarFile) -> Iterator[Found | tuple[str, str]]:
-    """Members of one key stand together, in any order."""
-    key: str | None = None
-    parts: dict[str, tarfile.TarInfo] = {}
-    for member in tar:
-        if not member.isfile():
-            continue
-        folder, slash, name = member.name.rpartition("/")
-        stem, _, extension = name.partition(".")
-        if folder + slash + stem != key:
-            if key is not None:
-                yield _sample(tar, key, parts)
-            key, parts = folder + slash + stem, {}
-        parts[extension.lower()] = member
-    if key is not None:
-        yield _sample(tar, key, parts)
+def _grouped(tar: tarfile.TarFile) -> tuple[list[tuple[str, Parts]], Exception | None]:
+    """(key, members by extension) of each sample, and what ended the tar before its end.
+
+    A member whose key and extension were there already begins another sample of that key. Passed
+    over are folders, and what no data set has as data: names that begin with a dot (as macOS adds
+    to every file), names without an extension, and webdataset's own `__NAME__`.
+    """
+    samples: list[tuple[str, Parts]] = []
+    by_key: dict[str, list[Parts]] = {}
+    last = ""
+    ended: Exception | None = None
+    try:
+        for member in tar:
+            folder, slash, name = member.name.rpartition("/")
+            stem, dot, extension = name.partition(".")
+            if member.isdir() or not stem or not dot or _SPECIAL.search(member.name):
+                continue
+            last, extension = folder + slash + stem, extension.lower()
+            known = by_key.setdefault(last, [])
+            parts = next((one for one in known if extension not in one), None)
+            if parts is None:
+                parts = {}
+                known.append(parts)
+                samples.append((last, parts))
+            parts[extension] = member
+    except (tarfile.TarError, EOFError, OSError, tf.errors.OpError) as error:
+        # The bytes of the last member need not be there: its sample goes with it.
+        ended = error
+        samples = [sample for sample in samples if sample[0] != last]
+    return samples, ended
 
 
-def _sample(
-    tar: tarfile.TarFile, key: str, parts: dict[str, tarfile.TarInfo]
-) -> Found | tuple[str, str]:
+def _sample(tar: tarfile.TarFile, key: str, parts: Parts) -> Found | tuple[str, str]:
     pictures = [part for part in PICTURES if part in parts]
     if len(pictures) != 1:
-        return key, f"{len(pictures)} pictures, wanted one; found {', '.join(sorted(parts))}"
+        reason = f"{len(pictures)} pictures, wanted one; found {', '.join(sorted(parts))}"
+        if any(part.rpartition(".")[2] in PICTURES for part in parts if "." in part):
+            reason += "; a key ends at the first dot of a name, so dots in keys must go"
+        return key, reason
     member = parts[pictures[0]]
     try:
+        captions: list[str] = []
         if "txt" in parts:
             captions = [_bytes(tar, parts["txt"]).decode("utf-8", "replace")]
-        else:
-            captions = _captions(_bytes(tar, parts["json"])) if "json" in parts else []
+        if "json" in parts and not "".join(captions).strip():
+            captions = _captions(_bytes(tar, parts["json"]))
         return Found(key, captions, _bytes(tar, member), member.offset_data, member.size)
     except ValueError as error:
         return key, str(error)
 
 
 def _captions(content: bytes) -> list[str]:
+    """The "caption" of a sample's json, a text or a list of texts."""
     try:
         metadata = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"its json can't be read: {error}") from error
     caption = metadata.get("caption") if isinstance(metadata, dict) else None
-    return [caption] if isinstance(caption, str) else []
+    several = caption if isinstance(caption, list) else [caption]
+    return [text for text in several if isinstance(text, str)]
 
 
 def _bytes(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     """Raises ValueError where that many bytes don't stand there as they are, or are too many."""
+    if member.issym() or member.islnk():
+        raise ValueError(f"{member.name} is a link to {member.linkname}, wanted the file itself")
+    if not member.isfile():
+        raise ValueError(f"{member.name} is a pipe or a device, wanted a file")
     if member.sparse is not None:
         raise ValueError(f"{member.name} has holes (a sparse member), wanted its bytes as they are")
     picture.check_length(member.size)

@@ -22,6 +22,10 @@ VIDEO_SUFFIXES = frozenset(
 )
 
 
+class _Twice(Exception):
+    """A name that comes twice in a JSON object."""
+
+
 class Download:
     """What lies below a directory. Raises FileNotFoundError where it isn't there."""
 
@@ -86,11 +90,16 @@ class Download:
         return rows
 
     def json(self, name: str) -> Any:
-        """Raises ValueError for what is no JSON."""
+        """Raises ValueError for what is no JSON, and where an object has a name twice."""
         try:
-            return json.loads(self._text(name))
-        except json.JSONDecodeError as error:
+            return json.loads(self._text(name), object_pairs_hook=_each_once)
+        except (json.JSONDecodeError, RecursionError) as error:
             raise ValueError(f"{self.path(name)}: not JSON ({error})") from error
+        except _Twice as error:
+            raise ValueError(
+                f"{self.path(name)}: found {error} twice in one object, wanted it once: a reader "
+                "would keep the last one only; put the two together"
+            ) from error
 
     def pickle(self, name: str) -> Any:
         """What a pickle of plain values holds, see `load_plain`."""
@@ -115,3 +124,11 @@ class Download:
                 f"{', '.join(str(path.relative_to(self.directory)) for path in paths[:3])}"
             )
         return paths[0]
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Twice(repr(next(name for name in names if names.count(name) > 1)))
+    return values

@@ -43,7 +43,9 @@ def read(download: Download) -> dict[str, dict[str, list[str]]]:
             raise ValueError(f"{where}: no such file of MSR-VTT: {error!r} is missing") from error
     if download.has(PAIRS):
         rows: list[dict[str, Any]] = download.rows(PAIRS, "video_id", "sentence")
-        pairs = {row["video_id"]: [row["sentence"]] for row in rows}
+        pairs: dict[str, list[str]] = {}
+        for row in rows:  # A video may have several captions, each a row.
+            pairs.setdefault(row["video_id"], []).append(row["sentence"])
         for protocol, file in TRAIN.items():
             if download.has(file):
                 listed = [row["video_id"] for row in download.rows(file, "video_id")]

@@ -58,7 +58,9 @@ def _captions(download: Download) -> dict[str, list[str]]:
 def _of_file(content: Any, where: str) -> dict[str, list[str]]:
     try:
         if isinstance(content, list):
-            found = {video["videoID"]: video["enCap"] for video in content}
+            found: dict[str, list[str]] = {}
+            for video in content:  # A video may have several entries.
+                found[video["videoID"]] = found.get(video["videoID"], []) + video["enCap"]
         else:
             found = {id: v["enCap"] if isinstance(v, dict) else v for id, v in content.items()}
     except (AttributeError, KeyError, TypeError) as error:

@@ -114,6 +114,28 @@ def test_what_can_be_seen_at_once_is_quarantined(
     assert "5 of 11 files can't be used" in capsys.readouterr().err
 
 
+def test_two_downloads_that_number_their_keys_alike_are_both_used(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = []
+    for number, name in enumerate(("cc12m", "cc3m")):
+        (tmp_path / name).mkdir()
+        mute = ("000000009", None if number == 0 else "seen", encoded(90 + number))
+        pictures = [(f"{n:09d}", f"{name} {n}", encoded(20 * n + number)) for n in range(4)]
+        write(kind, tmp_path / name / "00000", [*pictures, mute])
+        paths.append(f"{tmp_path}/{name}/00000.{FORMATS[kind][1]}")
+    examples = open_source(f"{kind}:{','.join(paths)}", str(tmp_path / "cache"))
+    assert len(set(examples.ids)) == len(examples.ids) == 9
+    assert examples.ids[:4] == [f"{n:09d}" for n in range(4)]
+    assert examples.ids[4:] == [f"{paths[1]} {n:09d}" for n in (0, 1, 2, 3, 9)]
+    wanted = [[f"{name} {n}"] for name in ("cc12m", "cc3m") for n in range(4)] + [["seen"]]
+    assert examples.captions == wanted
+    assert examples.fetch(tf.constant(6, tf.int64)).numpy()[0] == encoded(41)
+    # What can't be used of the one is not excused by its namesake in the other.
+    assert [*examples.missing] == ["000000009"] and examples.coverage["wanted"] == 10
+    assert "1 of 10 files can't be used" in capsys.readouterr().err
+
+
 def test_pictures_cut_short_are_stood_in_for(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

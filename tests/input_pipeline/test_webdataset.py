@@ -54,7 +54,67 @@ def test_links_and_folders_are_passed_over(tmp_path: Path) -> None:
         tar.addfile(link)
         tar.addfile(tarfile.TarInfo("1.txt"))
     ((key, reason),) = webdataset.read(str(tmp_path / "a.tar"))
-    assert key == "1" and "0 pictures" in reason
+    assert key == "1" and reason == "1.jpg is a link to /etc/passwd, wanted the file itself"
+
+
+def test_members_of_a_key_may_stand_apart(tmp_path: Path) -> None:
+    # As `tar --sort=name` and tars of folders by kind have them: pictures first, texts behind.
+    members = {f"{n}.jpg": encoded(n) for n in range(3)} | {"note.txt": b"of no picture"}
+    members |= {f"{n}.txt": b"picture %d" % n for n in (2, 0, 1)}
+    found = list(webdataset.read(tar_of(tmp_path / "a.tar", members)))
+    assert [item[:2] for item in found] == [
+        ("0", ["picture 0"]), ("1", ["picture 1"]), ("2", ["picture 2"]),
+        ("note", "0 pictures, wanted one; found txt"),
+    ]  # fmt: skip
+
+
+def test_hidden_members_are_no_data(tmp_path: Path) -> None:
+    hidden = ["._1.jpg", "._1.txt", "x/._2.png", ".DS_Store", "x/.hidden.txt", "README"]
+    special = ["__key__", "__info__", "__MACOSX__/x/1.jpg"]
+    members = dict.fromkeys([*hidden, *special], b"\0\5\x16\7") | {
+        "1.jpg": encoded(1), "1.txt": b"one", "x/2.png": encoded(2, kind="PNG"), "x/2.txt": b"two",
+    }  # fmt: skip
+    found = list(webdataset.read(tar_of(tmp_path / "a.tar", members)))
+    assert [item[:2] for item in found] == [("1", ["one"]), ("x/2", ["two"])]
+
+
+def test_a_sample_that_comes_again_is_another_one(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name, content in 2 * [("1.jpg", encoded(1)), ("1.txt", b"one")]:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    found = list(webdataset.read(str(tmp_path / "a.tar")))
+    assert [item[:2] for item in found] == [("1", ["one"])] * 2
+    assert found[0][3] < found[1][3]  # offsets: the first is the one that comes first
+
+
+def test_captions_of_a_json_may_be_several_or_stand_in_for_an_empty_text(tmp_path: Path) -> None:
+    members = {
+        "1.jpg": encoded(1), "1.json": b'{"caption": ["a", "b"]}',
+        "2.jpg": encoded(2), "2.txt": b" ", "2.json": b'{"caption": "c"}',
+    }  # fmt: skip
+    found = list(webdataset.read(tar_of(tmp_path / "a.tar", members)))
+    assert [item[1] for item in found] == [["a", "b"], ["c"]]
+
+
+def test_dots_in_keys_are_named_as_the_reason(tmp_path: Path) -> None:
+    members = {"photo.1.jpg": encoded(1), "photo.1.txt": b"x", "photo.2.jpg": encoded(2)}
+    ((key, reason),) = webdataset.read(tar_of(tmp_path / "a.tar", members))
+    assert key == "photo" and reason.endswith(
+        "a key ends at the first dot of a name, so dots in keys must go"
+    )
+
+
+def test_what_stands_apart_in_a_tar_that_is_cut_short_is_used(tmp_path: Path) -> None:
+    members = {"1.jpg": encoded(1), "2.jpg": encoded(2), "1.txt": b"one", "2.txt": b"x" * 3000}
+    path = Path(tar_of(tmp_path / "a.tar", members))
+    with tarfile.open(path) as tar:
+        start = tar.getmember("2.txt").offset_data
+    path.write_bytes(path.read_bytes()[: start + 1000])
+    sound, (where, reason) = webdataset.read(str(path))
+    assert sound[:2] == ("1", ["one"])
+    assert where == f"{path} from some point on" and "can't be read as a tar" in reason
 
 
 def hole(name: str, gibibytes: int, start: int) -> bytes:

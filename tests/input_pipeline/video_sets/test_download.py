@@ -76,3 +76,11 @@ def test_links_cannot_leave_the_folder(write, tmp_path: Path) -> None:
     assert download.video("v3") == directory / "v3.mp4"
     assert "no video file" in str(download.video("v4"))
     assert not download.has("secret.json")
+
+
+def test_an_object_with_a_name_twice_is_not_cut_to_the_last(write) -> None:
+    text = '{"vid1": ["a"], "vid2": ["b"], "vid1": ["c"]}'
+    with pytest.raises(
+        ValueError, match=r"x\.json: found 'vid1' twice in one object, wanted it once"
+    ):
+        Download(write({"x.json": text})).json("x.json")

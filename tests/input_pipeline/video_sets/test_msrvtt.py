@@ -55,6 +55,14 @@ def test_the_three_protocols(write) -> None:
     assert splits["1k-A-9k-test"]["video3"] == ["the test"]
 
 
+def test_each_row_of_the_test_list_is_a_query(write) -> None:
+    rows = "ret0,msr3,video3,the test\nret1,msr2,video2,x\nret2,msr3,video3,a second caption\n"
+    files = FILES | {"MSRVTT_JSFUSION_test.csv": f"key,vid_key,video_id,sentence\n{rows}"}
+    splits = msrvtt.read(Download(write(files | {"MSRVTT_train.9k.csv": "video_id\nvideo0\n"})))
+    wanted = {"video3": ["the test", "a second caption"], "video2": ["x"]}
+    assert splits["1k-A-9k-test"] == splits["1k-A-7k-test"] == wanted
+
+
 def test_the_release_holds_the_same(write) -> None:
     assert msrvtt.read(Download(write(RELEASE, "a"))) == {
         name: videos

@@ -28,6 +28,12 @@ def test_the_two_protocols(write, content: object) -> None:
     assert splits["test1k5-test"]["f"] == ["f runs", "x"]
 
 
+def test_a_video_may_have_several_entries_in_a_file(write) -> None:
+    content = [{"videoID": "e", "enCap": [text]} for text in ("1", "2")]
+    splits = vatex.read(Download(write(LISTS | {"vatex_data.json": content})))
+    assert splits["hgr-test"] == {"e": ["1", "2"], "f": []}
+
+
 def test_captions_of_several_files(write) -> None:
     files = {"vatex_a.json": {"a": ["1"], "c": ["2"]}, "vatex_b.json": {"e": ["3"], "a": ["1"]}}
     splits = vatex.read(Download(write(LISTS | files, "a")))
@@ -39,7 +45,10 @@ def test_captions_of_several_files(write) -> None:
         vatex.read(Download(write(LISTS | files, "b")))
 
 
-@pytest.mark.parametrize("content", [3, [1], [{"videoID": "a"}], {"a": "text"}, {"a": [1]}])
+@pytest.mark.parametrize(
+    "content",
+    [3, [1], [{"videoID": "a"}], [{"videoID": "a", "enCap": "text"}], {"a": "text"}, {"a": [1]}],
+)
 def test_what_is_wrong_is_named(write, content: object) -> None:
     with pytest.raises(ValueError, match="vatex_x.json: .*captions of"):
         vatex.read(Download(write(LISTS | {"vatex_x.json": content})))
