@@ -30,9 +30,9 @@ CLIPS, SHEETS = (".gif", ".mp4"), (".png", ".jpg")
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, or 1 after saying on stderr what is wrong."""
     options = parse(argv)
-    out = Path(options.out)
+    out, frames = Path(options.out), f"{options.num_frames} frames"
     try:
-        _check_out(out)
+        _check_out(out, options.fps)
         photos = [read_photo(Path(photo)) for photo in options.photo]
         configs = {name: _config(name, options, len(photos)) for name in _names(options, photos)}
         filmed = {
@@ -44,11 +44,13 @@ def main(argv: list[str] | None = None) -> int:
             contact_sheet.write_picture(out, make_sheet(photos, filmed, clips, options.show_path))
         else:
             shown = make_clip(photos, filmed, clips, options.show_path)
-            video.write_video(out, shown, options.fps)
+            count = video.write_video(out, shown, options.fps)
+            if count < options.num_frames:
+                frames = f"{count} of {options.num_frames} frames, equal ones held"
     except (OSError, ValueError) as error:
         print(f"animclip animate: {error}", file=sys.stderr)
         return 1
-    print(f"{out}: {options.num_frames} frames, {', '.join(clips)}, seed {options.seed}")
+    print(f"{out}: {frames}, {', '.join(clips)}, seed {options.seed}")
     return 0
 
 
@@ -132,12 +134,14 @@ def make_clip(
     return contact_sheet.grid(shown) if len(shown) > 1 else next(iter(shown.values()))
 
 
-def _check_out(out: Path) -> None:
+def _check_out(out: Path, fps: float) -> None:
     wanted = (*CLIPS, *SHEETS)
     if out.suffix.lower() not in wanted:
         raise ValueError(f"{out}: can't write {out.suffix!r}, wanted {', '.join(wanted)}")
     if not out.absolute().parent.is_dir():
         raise FileNotFoundError(f"{out}: there is no directory {out.absolute().parent}")
+    if out.suffix.lower() in CLIPS:
+        video.check_rate(out, fps)
 
 
 def _names(options: argparse.Namespace, photos: Sequence[np.ndarray]) -> list[str]:

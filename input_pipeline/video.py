@@ -20,6 +20,9 @@ from input_pipeline.timing import Timing, positions_in_time, timing
 
 # Width of a pixel over its height, or the reverse: 2.2 is about the widest of film.
 MAX_ASPECT = 4
+# Frames a second of a GIF. Browsers play a frame of under two hundredths of a second for ten; one
+# of over 655 seconds can't be stored.
+MIN_GIF_RATE, MAX_GIF_RATE = 0.01, 50
 
 
 def read_frames(
@@ -143,23 +146,36 @@ def _centre(length: int, short: int, size: int) -> _Part:
     return _Part(first, last, start - first, min(stop, length) - first)
 
 
-def write_video(path: str | os.PathLike[str], frames: np.ndarray, fps: float) -> None:
+def check_rate(path: str | os.PathLike[str], fps: float) -> None:
+    """Raises ValueError where a video of that name can't have so many frames a second."""
+    if not 0 < fps < math.inf:
+        raise ValueError(f"{path}: {fps} frames a second, wanted more than 0")
+    if Path(path).suffix.lower() == ".gif" and not MIN_GIF_RATE <= fps <= MAX_GIF_RATE:
+        raise ValueError(
+            f"{path}: {fps:g} frames a second, wanted {MIN_GIF_RATE} to {MAX_GIF_RATE} of a .gif, "
+            "of which browsers play faster ones at a tenth of their rate; an .mp4 has any rate"
+        )
+
+
+def write_video(path: str | os.PathLike[str], frames: np.ndarray, fps: float) -> int:
     """Writes frames uint8 [T, H, W, 3] as .mp4 (H.264, yuv420p) or an endless .gif, by the suffix.
 
     The file appears whole or not at all. An odd side of an .mp4 repeats its last row or column,
-    which yuv420p can't do without. Raises ValueError for another suffix or shape.
+    which yuv420p can't do without. Raises ValueError for another suffix, shape or rate.
+
+    Returns:
+      how many frames the file has: of a .gif, equal neighbours are one that is shown for longer.
     """
     path = Path(path)
     if frames.ndim != 4 or frames.shape[-1] != 3 or not len(frames) or frames.dtype != np.uint8:
         raise ValueError(f"{path}: frames {frames.dtype} {frames.shape}, wanted uint8 [T, H, W, 3]")
-    if not fps > 0:
-        raise ValueError(f"{path}: {fps} frames a second, wanted more than 0")
+    check_rate(path, fps)
     writers = {".mp4": _write_mp4, ".gif": _write_gif}
     write = writers.get(path.suffix.lower())
     if write is None:
         raise ValueError(f"{path}: can't write {path.suffix!r}, wanted {' or '.join(writers)}")
     with files.replacing(path) as temporary:
-        write(temporary, frames, fps)
+        return write(temporary, frames, fps)
 
 
 def _picture(frame: av.VideoFrame, film: Film, short_side: int | None) -> np.ndarray:
@@ -214,7 +230,7 @@ def _stack(frames: list[np.ndarray]) -> np.ndarray:
     return np.stack([_resized(frame, width, height) for frame in frames])
 
 
-def _write_mp4(path: Path, frames: np.ndarray, fps: float) -> None:
+def _write_mp4(path: Path, frames: np.ndarray, fps: float) -> int:
     odd = [(0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)]
     frames = np.pad(frames, odd, mode="edge")
     with av.open(os.fspath(path), "w", format="mp4") as container:
@@ -225,9 +241,15 @@ def _write_mp4(path: Path, frames: np.ndarray, fps: float) -> None:
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode(None))
+    return len(frames)
 
 
-def _write_gif(path: Path, frames: np.ndarray, fps: float) -> None:
+def _write_gif(path: Path, frames: np.ndarray, fps: float) -> int:
     first, *rest = (Image.fromarray(frame) for frame in frames)
-    duration = round(1000 / fps)
-    first.save(path, "GIF", save_all=True, append_images=rest, duration=duration, loop=0)
+    # GIFs count hundredths of a second. Each frame ends at the hundredth next to its true end, so
+    # that what is rounded off does not add up. Pillow is given milliseconds.
+    ends = np.round(np.arange(len(frames) + 1) * 100 / fps).astype(int)
+    durations = (10 * np.diff(ends)).tolist()
+    first.save(path, "GIF", save_all=True, append_images=rest, duration=durations, loop=0)
+    with Image.open(path) as image:
+        return getattr(image, "n_frames", 1)

@@ -35,6 +35,19 @@ def test_clips(photo: Path, tmp_path: Path, suffix: str) -> None:
     assert read_frames(out, 5).shape == (5, 32, 32, 3)
 
 
+@pytest.mark.parametrize(
+    ("preset", "said"), [("full", "5 frames,"), ("repeat", "1 of 5 frames, equal ones held,")]
+)
+def test_the_frames_that_a_gif_has_are_counted(
+    photo: Path, tmp_path: Path, preset: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "clip.gif"
+    assert animate.main([str(photo), "--out", str(out), "--preset", preset, *SMALL]) == 0
+    with Image.open(out) as image:
+        assert f"{out}: {said}" in capsys.readouterr().out
+        assert said.startswith(f"{getattr(image, 'n_frames', 1)} ")
+
+
 def test_contact_sheet(photo: Path, tmp_path: Path) -> None:
     out = tmp_path / "sheet.png"
     arguments = [str(photo), "--out", str(out), "--num_frames", "8", "--image_size", "32"]
@@ -149,6 +162,7 @@ def test_what_is_wrong_is_said(
         ([str(photo)] * 3 + ["--out", clip], "found 3 photos, wanted one, or two"),
         ([str(photo), "--out", clip, "--num_frames", "0"], "animation.num_frames: found 0"),
         ([str(photo), "--out", clip, "--fps", "0", *SMALL], "0.0 frames a second"),
+        ([str(photo), "--out", clip, "--fps", "60", *SMALL], "60 frames a second, wanted 0.01 to"),
     ]
     for arguments, message in cases:
         assert animate.main(arguments) == 1

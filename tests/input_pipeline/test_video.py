@@ -288,6 +288,35 @@ def test_odd_sides_are_written(tmp_path: Path) -> None:
     assert video.read_frames(tmp_path / "clip.mp4", 3).shape == (3, 48, 64, 3)
 
 
+@pytest.mark.parametrize("fps", [8, 12.5, 24, 30, 29.97, 50])
+def test_a_gif_keeps_the_time(tmp_path: Path, fps: float) -> None:
+    """Of 100 frames; each frame's time rounded alone is 4% too fast at 24 a second, 11% at 30."""
+    frames = np.arange(100, dtype=np.uint8)[:, None, None, None].repeat(3, axis=3)
+    assert video.write_video(tmp_path / "clip.gif", frames, fps) == 100
+    with av.open(str(tmp_path / "clip.gif")) as container:
+        times = [float(frame.time) for frame in container.decode(video=0)]
+    assert np.abs(np.array(times) - np.arange(100) / fps).max() <= 0.0051
+    assert np.diff(times).min() > 0.019, "what browsers play at the rate that it says"
+
+
+@pytest.mark.parametrize("fps", [50.1, 60, 1000, 0.001])
+def test_a_gif_of_a_rate_that_it_cannot_have_is_refused(tmp_path: Path, fps: float) -> None:
+    with pytest.raises(
+        ValueError, match="clip.gif: .* frames a second, wanted 0.01 to 50 of a .gif"
+    ):
+        video.write_video(tmp_path / "clip.gif", clip(3), fps)
+    assert not list(tmp_path.iterdir())
+
+
+def test_frames_are_counted_as_the_file_has_them(tmp_path: Path) -> None:
+    frames = clip(4)[[0, 0, 1, 1, 1, 2, 3]]
+    assert video.write_video(tmp_path / "clip.gif", frames, 8) == 4
+    with Image.open(tmp_path / "clip.gif") as image:
+        assert image.n_frames == 4
+    assert video.write_video(tmp_path / "clip.mp4", frames, 8) == 7
+    assert video.write_video(tmp_path / "one.gif", clip(1), 8) == 1
+
+
 def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(path: Path, *_: object) -> None:
         path.write_bytes(b"half")
@@ -306,6 +335,8 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
         video.write_video(tmp_path / "clip.mp4", clip(3)[0], 8)
     with pytest.raises(ValueError, match="0 frames a second"):
         video.write_video(tmp_path / "clip.mp4", clip(3), 0)
+    with pytest.raises(ValueError, match="inf frames a second"):
+        video.write_video(tmp_path / "clip.mp4", clip(3), float("inf"))
 
 
 def odd(data: Path, name: str) -> np.ndarray:
