@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from animclip_jax import files
+from input_pipeline.container import codec_of
 from input_pipeline.timing import Timing, positions
 from input_pipeline.video import fit, read_parts
 
@@ -69,6 +70,13 @@ class Piece(NamedTuple):
 
     first: int
     pictures: list[np.ndarray]
+
+
+def read_with_codec(
+    task: tuple[Path, Path], settings: SegmentSettings
+) -> tuple[list[Segment], str]:
+    """What `read_segments` does, and the codec of the video."""
+    return read_segments(task, settings), codec_of(task[0])
 
 
 def read_segments(task: tuple[Path, Path], settings: SegmentSettings) -> list[Segment]:

@@ -177,7 +177,7 @@ class _Service:
             "results": [
                 describe(hit, self.index)
                 | {"segment": hit.segment}
-                | _how_it_plays(self.index.names[hit.segment])
+                | _how_it_plays(self.index.names[hit.segment], self.index.codecs[hit.segment])
                 for hit in hits
             ],
         }
@@ -197,7 +197,7 @@ async def _body(request: Request) -> bytes:
     return bytes(data)
 
 
-def _how_it_plays(name: str, codec: str = "") -> dict[str, Any]:
+def _how_it_plays(name: str, codec: str) -> dict[str, Any]:
     return {"media_type": media_type(name), "codec": codec or None, "plays": plays(name, codec)}
 
 

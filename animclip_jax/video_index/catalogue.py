@@ -29,12 +29,16 @@ class Stamp(NamedTuple):
 
 
 class Video(NamedTuple):
-    """A video that is in the index: rows `first` to `first + segments` of a shard are its."""
+    """A video that is in the index: rows `first` to `first + segments` of a shard are its.
+
+    codec: by FFmpeg's name; "" in an index that was made before it was kept.
+    """
 
     stamp: Stamp
     shard: str
     first: int
     segments: int
+    codec: str = ""
 
 
 class Quarantined(NamedTuple):

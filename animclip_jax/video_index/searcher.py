@@ -48,7 +48,8 @@ class Answer(NamedTuple):
 class Index:
     """The segments of an index, by number: opened once, it stays as it was then.
 
-    embedding float32 [N, E], in memory. names: each segment's video, its path below `root` in `/`.
+    embedding float32 [N, E], in memory. names: each segment's video, its path below `root` in `/`;
+    codecs: that video's, "" where it is not known.
     """
 
     def __init__(self, directory: Path):
@@ -70,6 +71,7 @@ class Index:
         self.parts = {name: shards.read(directory, name, code_dtype) for name in catalogue.shards}
         videos = sorted(catalogue.videos.items())
         self.names = [name for name, video in videos for _ in range(video.segments)]
+        self.codecs = [video.codec for _, video in videos for _ in range(video.segments)]
         self.shard = [video.shard for _, video in videos for _ in range(video.segments)]
         rows = [np.arange(video.first, video.first + video.segments) for _, video in videos]
         self.row = np.concatenate(rows)

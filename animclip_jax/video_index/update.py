@@ -25,7 +25,7 @@ from animclip_jax.video_index import shards
 from animclip_jax.video_index.catalogue import Catalogue, Quarantined, Stamp, Video
 from animclip_jax.video_index.listing import EMPTY, Listing, list_videos, problem_of
 from input_pipeline import quarantine, workers
-from input_pipeline.segments import Segment, SegmentSettings, frames_of, read_segments
+from input_pipeline.segments import Segment, SegmentSettings, frames_of, read_with_codec
 
 # Kept together, whichever comes first.
 FLUSH_SECONDS, FLUSH_SEGMENTS = 30.0, 4096
@@ -136,7 +136,7 @@ def _found(directory: Path, wanted: Catalogue) -> Catalogue | None:
 class _Pending:
     """Videos that are read and not kept yet; the frames of `encoded` segments are not needed."""
 
-    videos: list[tuple[str, Stamp, list[Segment]]] = field(default_factory=list)
+    videos: list[tuple[str, Stamp, list[Segment], str]] = field(default_factory=list)
     frames: list[np.ndarray] = field(default_factory=list)
     features: list[VideoFeatures] = field(default_factory=list)
     segments: int = 0
@@ -196,7 +196,7 @@ class _Update:
             spool.mkdir()
         tasks = ((self.root / name, spool / str(number)) for number, name in enumerate(todo))
         settings = self.catalogue.settings
-        read = functools.partial(read_segments, settings=settings)
+        read = functools.partial(read_with_codec, settings=settings)
         processes = min(self.effort.processes or workers.cores(), len(todo))
         results = workers.run(read, tasks, processes, self.effort.limits)
         try:
@@ -207,7 +207,9 @@ class _Update:
                 if isinstance(result, workers.Failure):
                     self._fail(name, listing, result.reason)
                 else:
-                    self._embed(name, listing.videos[name], result, frames_of(frames, settings))
+                    segments, codec = result
+                    video = name, listing.videos[name], segments, codec
+                    self._embed(*video, frames_of(frames, settings))
                 frames.unlink(missing_ok=True)
                 self._keep(now=False)
             self._keep(now=True)
@@ -225,9 +227,11 @@ class _Update:
         self.catalogue.quarantined[name] = Quarantined(stamp, reason)
         self.catalogue.videos.pop(name, None)
 
-    def _embed(self, name: str, stamp: Stamp, segments: list[Segment], frames: np.ndarray) -> None:
+    def _embed(
+        self, name: str, stamp: Stamp, segments: list[Segment], codec: str, frames: np.ndarray
+    ) -> None:
         pending = self.pending
-        pending.videos.append((name, stamp, segments))
+        pending.videos.append((name, stamp, segments, codec))
         pending.segments += len(segments)
         for start in range(0, len(frames), self.batch_size):
             pending.frames += list(frames[start : start + self.batch_size])
@@ -257,8 +261,8 @@ class _Update:
             rows = _rows(pending, self.catalogue.reranks)
             shards.write(self.directory, shard, pending.segments, [rows])
             first = 0
-            for name, stamp, segments in pending.videos:
-                self.catalogue.videos[name] = Video(stamp, shard, first, len(segments))
+            for name, stamp, segments, codec in pending.videos:
+                self.catalogue.videos[name] = Video(stamp, shard, first, len(segments), codec)
                 self.catalogue.quarantined.pop(name, None)
                 first += len(segments)
         self.save()
@@ -295,7 +299,7 @@ class _Update:
 
 def _rows(pending: _Pending, reranks: bool) -> shards.Rows:
     features = jax.tree.map(lambda *parts: np.concatenate(parts), *pending.features)
-    segments = [one for _, _, several in pending.videos for one in several]
+    segments = [one for _, _, several, _ in pending.videos for one in several]
     times = np.array([(one.start, one.end) for one in segments])
     thumbnails = [one.thumbnail for one in segments]
     return shards.Rows(features.embedding, features.code if reranks else None, times, thumbnails)
