@@ -30,6 +30,8 @@ MAX_PIXELS = 67_108_864
 PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
 # What a cover is encoded by where no mark says that it is one. Films may be, too.
 STILLS = {"mjpeg", "png", "bmp", "gif", "tiff", "webp"}
+# Bytes of a packet of a transport stream. The upper bit of the fourth says that it is encrypted.
+TS_PACKET = 188
 ENCRYPTED = "encrypted: its frames can't be read without a key; wanted a copy without protection"
 
 
@@ -106,6 +108,8 @@ def decode(film: Film) -> Iterator[av.VideoFrame]:
         total = film.stream.frames or _count(film)
         of = f" of {total}" if total > count else ""
         raise ValueError(f"breaks after {count}{of} frames: damaged or cut short") from error
+    if not count and _is_scrambled(film):
+        raise ValueError(ENCRYPTED)
     if not count and film.stream.frames:
         raise ValueError(f"none of its {film.stream.frames} frames is in the file: cut short")
     if not count:
@@ -184,6 +188,16 @@ def _is_picture(stream: av.VideoStream, file: av.container.InputContainer) -> bo
     with _open(file.name) as again:
         packets = (packet for packet in again.demux(stream.index) if packet.size)
         return len([*itertools.islice(packets, 2)]) < 2
+
+
+def _is_scrambled(film: Film) -> bool:
+    """Whether a broadcast's packets are marked as encrypted, which hides its frames altogether."""
+    if film.file.format.name != "mpegts":
+        return False
+    with open(film.file.name, "rb") as file:
+        start = file.read(TS_PACKET * 1000)
+    marks = (start[place + 3] for place in range(0, len(start) - 3, TS_PACKET))
+    return any(mark & 0x80 for mark in marks)
 
 
 def _packets(film: Film) -> list[list[int | None]]:

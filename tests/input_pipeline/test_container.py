@@ -102,6 +102,21 @@ def test_an_encrypted_webm_is_called_so(tmp_path: Path) -> None:
     assert reason(path).startswith("encrypted: ")
 
 
+def test_an_encrypted_broadcast_is_called_so(tmp_path: Path) -> None:
+    path = films.write_film(tmp_path / "clip.ts", TENTHS, unit=films.TS)
+    data = bytearray(path.read_bytes())
+    for place in range(0, len(data), 188):
+        if (
+            int.from_bytes(data[place + 1 : place + 3], "big") & 0x1FFF == 256
+        ):  # The film's packets.
+            data[place + 3] |= 0x80
+            data[place + 4 : place + 188] = bytes(
+                byte ^ 0x5A for byte in data[place + 4 : place + 188]
+            )
+    path.write_bytes(bytes(data))
+    assert reason(path).startswith("encrypted: ")
+
+
 def test_an_empty_file_is_called_so(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     path.write_bytes(b"")
