@@ -246,6 +246,15 @@ def test_a_card_says_that_it_cannot_be_played_before_it_is_tried(page):
     assert "can't play it" in page.locator(".card").first.get_attribute("aria-label")
 
 
+def test_a_browser_that_plays_hevc_is_believed(page):
+    change(page, video="phone.MP4", media_type="video/mp4", codec="hevc", plays=False)
+    decodes = "() => { HTMLMediaElement.prototype.canPlayType = (type) => ANSWER; }"
+    for answer, count in (('type.includes("hvc1") ? "probably" : ""', 0), ('""', 8)):
+        page.evaluate(decodes.replace("ANSWER", answer))
+        search(page, f"a block {count}")
+        page.wait_for_function(f"() => document.querySelectorAll('.cannot').length === {count}")
+
+
 @pytest.mark.parametrize(
     "name",
     [f"{'holidays ' * 12}/{'beach ' * 9}take_0017.mp4", f"{'x' * 200}_take_0017.mp4"],

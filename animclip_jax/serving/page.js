@@ -13,6 +13,8 @@ const template = document.getElementById("card");
 const HOVER_MILLISECONDS = 150;
 // A seek may land on the frame before.
 const SEEK_SECONDS = 1;
+// Where a machine decodes HEVC in hardware, its browsers play it; the server can't know that.
+const HEVC = 'video/mp4; codecs="hvc1.1.6.L93.B0"';
 // Letters of a name that are always shown.
 const TAIL = 12;
 
@@ -155,7 +157,7 @@ function card(one, by) {
   const button = item.querySelector(".card");
   button.title = one.video;
   const words = [one.video, `${clock(one.start)} to ${clock(one.end)}`, ...scores];
-  if (!one.plays) {
+  if (!plays(one)) {
     const cannot = document.createElement("span");
     cannot.className = "failed cannot";
     const kind = [one.video.match(/[.][^./]*$/)?.[0] ?? "", one.codec ?? ""].filter(Boolean);
@@ -167,6 +169,11 @@ function card(one, by) {
   item.querySelector("img").src = `/thumbnail/${one.segment}`;
   listen(button, one);
   return item;
+}
+
+function plays(one) {
+  const couldBe = one.codec === "hevc" && /[.](mp4|m4v|mov|mkv)$/i.test(one.video);
+  return one.plays || (couldBe && document.createElement("video").canPlayType(HEVC) !== "");
 }
 
 function listen(button, one) {
