@@ -18,6 +18,7 @@ from animclip_jax.animation.components import Scenes
 from animclip_jax.animation.config import COMPONENTS, PRESETS, AnimationConfig, alone
 from animclip_jax.animation.render import render
 from animclip_jax.camera_path import draw_path
+from animclip_jax.options.animate import parse
 from animclip_jax.signals import stoppable
 from input_pipeline import picture, video
 from input_pipeline.filming import Filmed, film_pictures
@@ -30,10 +31,10 @@ CLIPS, SHEETS = (".gif", ".mp4"), (".png", ".jpg")
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, or 1 after saying on stderr what is wrong."""
     options = parse(argv)
-    out, frames = Path(options.out), f"{options.num_frames} frames"
+    out, frames = options.out, f"{options.num_frames} frames"
     try:
         _check_out(out, options.fps)
-        photos = [read_photo(Path(photo)) for photo in options.photo]
+        photos = [read_photo(photo) for photo in options.photo]
         configs = {name: _config(name, options, len(photos)) for name in _names(options, photos)}
         filmed = {
             name: film_pictures(photos, config, options.seed, 2 * config.image_size)
@@ -52,27 +53,6 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     print(f"{out}: {frames}, {', '.join(clips)}, seed {options.seed}")
     return 0
-
-
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    """The command's options."""
-    parser = argparse.ArgumentParser(prog="animclip animate", description=__doc__)
-    parser.add_argument("photo", nargs="+", help="a picture of any shape; two for two scenes")
-    parser.add_argument(
-        "--out", required=True, help="clip.gif, clip.mp4, or sheet.png or .jpg with all frames"
-    )
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--preset", default="full", choices=PRESETS, help="which components are on")
-    what.add_argument("--component", choices=COMPONENTS, help="that one alone")
-    what.add_argument("--grid", choices=("presets", "components"), help="all of them, side by side")
-    parser.add_argument("--num_frames", type=int, default=24)
-    parser.add_argument("--image_size", type=int, default=224, help="side of a frame in pixels")
-    parser.add_argument("--seed", type=int, default=0, help="another seed films another clip")
-    parser.add_argument("--fps", type=float, default=8.0)
-    parser.add_argument(
-        "--show-path", action="store_true", help="draw the camera's windows on the photo, too"
-    )
-    return parser.parse_args(argv)
 
 
 def read_photo(path: Path) -> np.ndarray:
@@ -138,8 +118,6 @@ def _check_out(out: Path, fps: float) -> None:
     wanted = (*CLIPS, *SHEETS)
     if out.suffix.lower() not in wanted:
         raise ValueError(f"{out}: can't write {out.suffix!r}, wanted {', '.join(wanted)}")
-    if not out.absolute().parent.is_dir():
-        raise FileNotFoundError(f"{out}: there is no directory {out.absolute().parent}")
     if out.suffix.lower() in CLIPS:
         video.check_rate(out, fps)
 

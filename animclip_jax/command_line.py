@@ -49,12 +49,15 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     if not arguments or arguments[0] in _HELP:
         verbs = "\n".join(f"  {verb:<10} {line}" for verb, line in VERBS.items())
-        print(f"usage: animclip VERB ...\n\n{verbs}\n\n`animclip VERB --help` tells the rest.")
+        print(f"usage: animclip VERB ...\n\n{verbs}\n\n`animclip VERB --help` lists its options.")
         return 0
     verb = arguments[0]
     if verb not in VERBS:
         print(f"animclip: no verb {verb!r}; {nearest(verb, VERBS)}", file=sys.stderr)
         return 2
+    if _HELP & set(arguments):
+        # Without the verb itself, which imports all that it works with.
+        importlib.import_module(f"animclip_jax.options.{verb}").parse(arguments[1:])
     return importlib.import_module(f"animclip_jax.{verb}").main(arguments[1:])
 
 

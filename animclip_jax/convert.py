@@ -6,12 +6,11 @@ open_clip's .safetensors), or a name on the Hugging Face Hub such as openai/clip
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 from animclip_jax.files import require_new
-from animclip_jax.models.transformer import ACTIVATIONS
+from animclip_jax.options.convert import parse
 from animclip_jax.signals import stoppable
 from animclip_jax.weights import folder, hub, positions, source
 
@@ -21,23 +20,10 @@ WRITERS = {"animclip": folder.save, "hugging_face": folder.save_hugging_face}
 @stoppable("animclip convert")
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, or 1 after saying on stderr what is wrong."""
-    parser = argparse.ArgumentParser(prog="animclip convert", description=__doc__)
-    parser.add_argument("source", help="a folder, a file, or OWNER/NAME on the Hugging Face Hub")
-    parser.add_argument("--out", required=True, type=Path, help="the folder to write, a new one")
-    parser.add_argument(
-        "--to", default="animclip", choices=WRITERS, help="the layout to write (default animclip)"
-    )
-    parser.add_argument(
-        "--image_size", type=int, help="resize the position embeddings for pictures of that side"
-    )
-    parser.add_argument(
-        "--activation", choices=ACTIVATIONS, help="of the MLPs, for a file that does not say it"
-    )
-    parser.add_argument("--revision", help="a commit on the Hub, for a name without a pinned one")
-    options = parser.parse_args(argv)
+    options = parse(argv)
     try:
         require_new(options.out)
-        path = Path(options.source).expanduser()
+        path = Path(options.source)
         if not path.exists() and hub.is_repository(options.source):
             path = hub.download(options.source, options.revision)
         elif options.revision:

@@ -10,17 +10,17 @@ from typing import Any
 
 import jax
 import numpy as np
-from absl import flags
 from etils import epath
 from jax.sharding import Mesh
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from animclip_jax import command_line, comparison, results, runs, settings, sharding
+from animclip_jax import command_line, comparison, results, settings, sharding
 from animclip_jax.checkpoint import load_params
 from animclip_jax.mirror import Mirror
 from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.retriever import VideoFeatures
+from animclip_jax.options.evaluate import parse
 from animclip_jax.protocols import describe, protocol_of
 from animclip_jax.rankings import sample_queries, write_rankings
 from animclip_jax.report import PAGE
@@ -249,22 +249,7 @@ def _write(
 @stoppable("animclip evaluate")
 def main(argv: list[str] | None = None) -> int:
     """Evaluates the newest checkpoint of a run; --config.data.eval=... takes other videos."""
-    folder = command_line.early_value(argv, "workdir")
-
-    def define_flags(values: flags.FlagValues) -> None:
-        flags.DEFINE_string("workdir", None, "folder of the run to evaluate", flag_values=values)
-        flags.DEFINE_string(
-            "out", None, "folder for results.json; the run's own if not given", flag_values=values
-        )
-        flags.DEFINE_string(
-            "against", None, "results.json of another run to compare with", flag_values=values
-        )
-        flags.mark_flags_as_required(["workdir"], flag_values=values)
-        if folder:
-            config = runs.read_config(epath.Path(folder))
-            config_flags.DEFINE_config_dict("config", config, flag_values=values)
-
-    values, _ = command_line.parse_flags(argv, "animclip evaluate", define_flags)
+    values = parse(argv)
     workdir, config = epath.Path(values.workdir), values.config
     settings.keep_compiled_programs(config)
     try:

@@ -7,7 +7,6 @@ read again and computes what the model does.
 
 from __future__ import annotations
 
-import argparse
 import functools
 import sys
 from collections.abc import Callable
@@ -19,18 +18,18 @@ from animclip_jax.exporting import example, functions, hugging_face, own, saved_
 from animclip_jax.exporting import source as sources
 from animclip_jax.exporting.source import Source
 from animclip_jax.files import new_folder, require_new
+from animclip_jax.options.export import parse
 from animclip_jax.signals import stoppable
 from animclip_jax.weights import folder
 
 
 class Format(NamedTuple):
-    """A format by what a person is told of it, and how it is written and read again.
+    """How a format is written and read again.
 
     takes_all: it holds whole models, not dual encoders alone. has_functions: what it holds has the
     functions of `functions.make`. packages: whose versions its manifest says besides.
     """
 
-    what: str
     write: Callable[[Path, Source], None]
     load: Callable[[Path], functions.Loaded]
     takes_all: bool = True
@@ -41,21 +40,18 @@ class Format(NamedTuple):
 def formats(batch_size: int | None = None) -> dict[str, Format]:
     """All formats by name; batch_size: the only one that a SavedModel takes, None for any."""
     return {
-        folder.KIND: Format("our folder, which index and convert read", own.write, own.load),
+        folder.KIND: Format(own.write, own.load),
         hugging_face.KIND: Format(
-            "dual encoders for transformers' CLIPModel",
             hugging_face.write,
             hugging_face.load,
             takes_all=False,
         ),
         stablehlo.KIND: Format(
-            "programs for JAX alone, on CPUs, GPUs and TPUs",
             stablehlo.write,
             stablehlo.load,
             has_functions=True,
         ),
         saved_model.KIND: Format(
-            "signatures for TensorFlow",
             functools.partial(saved_model.write, batch_size=batch_size),
             saved_model.load,
             has_functions=True,
@@ -98,30 +94,8 @@ def export(source: Source, out: Path, kind: str, batch_size: int | None = None) 
 @stoppable("animclip export")
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, or 1 after saying on stderr what is wrong."""
-    listed = "\n".join(f"  {name:<12} {form.what}" for name, form in formats().items())
-    parser = argparse.ArgumentParser(
-        prog="animclip export",
-        description=f"{__doc__}\nFORMAT:\n{listed}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("source", type=Path, help="the folder of a run or of a model")
-    parser.add_argument("--out", required=True, type=Path, help="the folder to write, a new one")
-    parser.add_argument(
-        "--format",
-        default=folder.KIND,
-        choices=formats(),
-        metavar="FORMAT",
-        help=f"one of the above (default {folder.KIND})",
-    )
-    parser.add_argument(
-        "--batch_size", type=int, help="the only one that a savedmodel takes (default any)"
-    )
-    options = parser.parse_args(argv)
+    options = parse(argv)
     try:
-        if options.batch_size is not None and options.format != saved_model.KIND:
-            raise ValueError(f"--batch_size is for --format={saved_model.KIND}; leave it out")
-        if options.batch_size is not None and options.batch_size < 1:
-            raise ValueError(f"--batch_size={options.batch_size}: wanted 1 or more")
         require_new(options.out)
         source = sources.read(options.source)
         source = export(source, options.out, options.format, options.batch_size)

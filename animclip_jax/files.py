@@ -70,6 +70,8 @@ def is_remote(path: os.PathLike[str] | str) -> bool:
 def replacing(path: Path) -> Iterator[Path]:
     """Gives the name of a hidden file beside `path`, which takes its place when the block ends.
 
+    Folders above it are made.
+
     All of it is on the disk by then, so that even after a power cut the file is the old or the new
     one. An exception leaves the old one, and nothing beside it.
 
@@ -78,6 +80,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
             _sync(temporary)

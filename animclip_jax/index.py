@@ -7,14 +7,16 @@ the first, and a folder of `animclip convert`, search without re-ranking.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 from animclip_jax import exported
 from animclip_jax.exported import DRAWN_ONLY
+from animclip_jax.options.index import parse
+from animclip_jax.search import on_a_terminal
 from animclip_jax.signals import stoppable
-from animclip_jax.video_index.update import Effort, Summary, update
+from animclip_jax.video_index.effort import Effort
+from animclip_jax.video_index.update import Summary, update
 from animclip_jax.weights import published
 from input_pipeline import quarantine
 from input_pipeline.segments import SegmentSettings
@@ -55,49 +57,6 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    """The command's options."""
-    defaults = Effort()
-    parser = argparse.ArgumentParser(prog="animclip index", description=__doc__)
-    parser.add_argument("videos", type=Path, help="the folder; folders below it are searched too")
-    parser.add_argument(
-        "--model", required=True, help="a folder of animclip export, or a published model's name"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="the index, a folder")
-    parser.add_argument(
-        *("--window", "-w"), type=float, default=10.0, help="seconds of a segment, at most (10)"
-    )
-    parser.add_argument(
-        *("--shots",),
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="cut where the shot changes, too",
-    )
-    parser.add_argument("--batch_size", type=_positive, default=defaults.batch_size)
-    parser.add_argument("--processes", type=_positive, help="that decode; without it all cores")
-    parser.add_argument(
-        "--time_limit", type=float, default=defaults.limits.seconds, help="seconds for a file"
-    )
-    parser.add_argument(
-        "--memory_limit", type=float, default=defaults.limits.gibibytes, help="GiB for a file"
-    )
-    parser.add_argument(
-        "--retry", action="store_true", help="read files again that could not be read before"
-    )
-    parser.add_argument(
-        "--forget",
-        action="store_true",
-        help="forget every video that is not seen now, even most of them or all",
-    )
-    return parser.parse_args(argv)
-
-
-def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{number}: wanted 1 or more")
-    return number
-
-
 def report(out: Path, done: Summary) -> str:
     """What an update did, for people."""
     lines = [
@@ -111,7 +70,7 @@ def report(out: Path, done: Summary) -> str:
         lines.append(f"{done.listing.others} files are no videos by their names")
     reasons: dict[str, list[str]] = {}
     for name, reason in sorted(done.listing.left.items()):
-        reasons.setdefault(reason, []).append(name)
+        reasons.setdefault(reason, []).append(on_a_terminal(name))
     for reason, names in reasons.items():
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         lines.append(f"left alone: {', '.join(names[:SHOWN])}{more}: {reason}")

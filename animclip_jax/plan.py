@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jax
-from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 
-from animclip_jax import command_line, files, runs
+from animclip_jax import files, runs
+from animclip_jax.options.plan import parse
 from animclip_jax.planning import program
 from animclip_jax.planning.chips import chip_of
 from animclip_jax.planning.estimate import GIB, Plan, plan
@@ -17,27 +17,10 @@ from animclip_jax.planning.suggest import Settings, suggest
 from animclip_jax.signals import stoppable
 
 
-def define_flags(values: flags.FlagValues) -> None:
-    """The command's flags."""
-    config_flags.DEFINE_config_file(
-        "config", None, "the experiment, such as configs/folders.py:vit_b32", flag_values=values
-    )
-    flags.DEFINE_string(
-        "topology", None, "such as v5e:16x16 or h100:8; without it the devices here",
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_bool(
-        "suggest", False, "try remat, microbatch and mesh for the least work that fits",
-        flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_string("json", None, "file to write the plan to", flag_values=values)
-    flags.mark_flags_as_required(["config"], flag_values=values)
-
-
 @stoppable("animclip plan")
 def main(argv: list[str] | None = None) -> int:
     """Compiles the train step and prints what it costs; 0 where it fits, 3 where it does not."""
-    values, extra = command_line.parse_flags(argv, "animclip plan", define_flags)
+    values, extra = parse(argv)
     try:
         if extra:
             raise ValueError(f"{' '.join(extra)}: see animclip plan --help")

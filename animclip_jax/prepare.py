@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from absl import flags
-from ml_collections import config_flags
 
-from animclip_jax import bake, command_line
+from animclip_jax import bake
+from animclip_jax.options.prepare import parse
 from animclip_jax.signals import stoppable
 from input_pipeline import folder, prepare, prepare_videos, prepared, quarantine
 from input_pipeline.video_sets.collect import SETS, collect
@@ -30,8 +30,8 @@ TAKES = {
 @stoppable("animclip prepare")
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, or 1 after saying on stderr what is wrong."""
-    values, sources = command_line.parse_flags(argv, "animclip prepare", _define_flags)
-    out = Path(values.out).expanduser()
+    values, sources = parse(argv)
+    out = Path(values.out)
     try:
         if "://" in values.out:
             raise ValueError(f"--out={values.out}: wanted a folder on a disk; copy it afterwards")
@@ -70,37 +70,6 @@ def read_source(source: str, splits: list[str]) -> prepare_videos.Collection:
     if len(listing.selected) < len(listing.items):
         raise ValueError(f"{source}: prepare all of {listing.directory}, choose by @ later")
     return folder.video_collection(listing)
-
-
-def _define_flags(values: flags.FlagValues) -> None:
-    effort, limits = prepare.Effort(), Limits()
-    texts: list[tuple[str, str | None, str]] = [
-        ("out", None, "the directory to write; afterwards folder:DIR is a source"),
-        ("cache_dir", "~/.cache/animclip", "where pictures are indexed or checked"),
-    ]
-    for name, default, help in texts:
-        flags.DEFINE_string(name, default, help, flag_values=values)
-    flags.DEFINE_multi_string(
-        "split", [], "of a video set, one split or protocol; again for more", flag_values=values
-    )
-    numbers: list[tuple[str, int | None, str]] = [
-        ("num_frames", prepare_videos.NUM_FRAMES, "frames that are kept of a video"),
-        ("short_side", None, "in pixels; without it 256 of videos, 320 of pictures"),
-        ("quality", prepare_videos.QUALITY, "of the JPEGs"),
-        ("processes", None, "how many; without it all cores"),
-    ]
-    for name, number, help in numbers:
-        flags.DEFINE_integer(name, number, help, 1, flag_values=values)
-    flags.DEFINE_float("max_bad", effort.max_bad, "share that may be bad", 0, 1, flag_values=values)
-    flags.DEFINE_float("time_limit", limits.seconds, "seconds for a file", 0, flag_values=values)
-    flags.DEFINE_float("memory_limit", limits.gibibytes, "GiB for a file", 0, flag_values=values)
-    flags.DEFINE_integer(
-        "bake", None, "write that many batches of --config, no store", 1, flag_values=values
-    )
-    config_flags.DEFINE_config_file(
-        "config", None, "the experiment whose batches are baked", flag_values=values
-    )
-    flags.mark_flags_as_required(["out"], flag_values=values)
 
 
 def _bake(values: flags.FlagValues, sources: list[str], out: Path) -> str:

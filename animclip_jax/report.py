@@ -1,16 +1,15 @@
 """`animclip report`: the results of a run or of a sweep of arms as one table and one page."""
 
-import argparse
 import sys
 from pathlib import Path
 
 from animclip_jax import files, results
+from animclip_jax.options.report import MAIN_ARM, parse
 from animclip_jax.reporting.arms import load_arm
 from animclip_jax.reporting.page import page
 from animclip_jax.signals import stoppable
 
 PAGE = "report.html"
-MAIN_ARM = "animated"  # where neither --main nor sweep.json says which
 
 
 def report(workdir: Path, main_arm: str | None = None) -> dict:
@@ -45,10 +44,7 @@ def report(workdir: Path, main_arm: str | None = None) -> dict:
 @stoppable("animclip report")
 def main(argv: list[str] | None = None) -> int:
     """Writes and prints the report of a folder; 1 if that is not possible."""
-    parser = argparse.ArgumentParser(prog="animclip report", description=__doc__)
-    parser.add_argument("workdir", type=Path, help="folder of a run, or of a sweep's arms")
-    parser.add_argument("--main", metavar="ARM", help=f"the sweep's main arm [{MAIN_ARM}]")
-    options = parser.parse_args(argv)
+    options = parse(argv)
     try:
         found = report(options.workdir, options.main)
     except (FileNotFoundError, ValueError) as error:

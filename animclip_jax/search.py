@@ -5,7 +5,6 @@ Instead of a sentence, --image=FILE and --video=FILE search for what looks alike
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 
 from animclip_jax import exported
 from animclip_jax.exported import DRAWN_ONLY
+from animclip_jax.options.search import parse
 from animclip_jax.signals import stoppable
 from animclip_jax.video_index import catalogue
 from animclip_jax.video_index.query_picture import read_picture
@@ -51,28 +51,6 @@ def main(argv: list[str] | None = None) -> int:
         print(told)
     print(table(shown, searcher.index))
     return 0
-
-
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    """The command's options."""
-    parser = argparse.ArgumentParser(prog="animclip search", description=__doc__)
-    parser.add_argument("index", type=Path, help="a folder that animclip index wrote")
-    parser.add_argument("text", nargs="?", help="a sentence")
-    parser.add_argument("--image", type=Path, help="search for what looks like this picture")
-    parser.add_argument("--video", type=Path, help="search for what looks like this video")
-    parser.add_argument("-n", type=int, default=10, help="how many to show (10)")
-    parser.add_argument("--coarse-only", action="store_true", help="do not re-rank")
-    parser.add_argument(
-        "--rerank_k", type=int, default=50, help="how many the re-ranker puts in order (50)"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--model", help="where the index's model is, if it has moved")
-    options = parser.parse_args(argv)
-    if sum(bool(given) for given in (options.text, options.image, options.video)) != 1:
-        parser.error("wanted one of a sentence, --image=FILE and --video=FILE")
-    if not 1 <= options.n <= options.rerank_k:
-        parser.error(f"-n {options.n}: wanted 1 to {options.rerank_k}, which --rerank_k raises")
-    return options
 
 
 def open_searcher(index: Path, model: str | None, num_candidates: int) -> Searcher:
@@ -129,6 +107,14 @@ def readable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "replace")
 
 
+def on_a_terminal(name: str) -> str:
+    """As `readable`, with control characters, which a terminal would obey, as their numbers."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in readable(name)
+    )
+
+
 def clock(seconds: float) -> str:
     """As in 1:02:03.4, the hours where there are any."""
     minutes, rest = divmod(round(seconds, 1), 60)
@@ -142,7 +128,7 @@ def table(hits: list[Hit], index: Index) -> str:
     lines = ["rank  before  reranked  coarse  moment" if reranked else "rank  coarse  moment"]
     for hit in hits:
         start, end = index.times[hit.segment]
-        moment = f"{readable(index.names[hit.segment])}  {clock(start)}-{clock(end)}"
+        moment = f"{on_a_terminal(index.names[hit.segment])}  {clock(start)}-{clock(end)}"
         fused = f"{hit.coarse_rank:6}  {hit.fused:8.3f}  " if reranked else ""
         lines.append(f"{hit.rank:4}  {fused}{hit.coarse:6.3f}  {moment}")
     return "\n".join(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import os
 import signal
 import sys
@@ -39,6 +40,7 @@ def stoppable(program: str, after_sigterm: int = 128 + signal.SIGTERM) -> Callab
     def decorate(main: Main) -> Main:
         @functools.wraps(main)
         def run(argv: list[str] | None = None) -> int:
+            _show_any_text()
             with _sigterm_raises():
                 try:
                     code = main(argv)
@@ -79,6 +81,13 @@ def _sigterm_raises() -> Iterator[None]:
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
+
+
+def _show_any_text() -> None:
+    """Letters that a terminal can't show are written as their numbers, instead of an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _forget_closed_pipes() -> None:

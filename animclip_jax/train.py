@@ -13,7 +13,7 @@ import jax
 from absl import flags
 from etils import epath
 from jax.sharding import Mesh
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 
 from animclip_jax import (
     command_line,
@@ -36,6 +36,7 @@ from animclip_jax.models.reranker import CAPTION_BUCKETS
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.models.video_code import stored_bytes
 from animclip_jax.optimizer import learning_rate, make_optimizer
+from animclip_jax.options.train import TRACED, parse
 from animclip_jax.planning.chips import chip_of
 from animclip_jax.revision import git_commit
 from animclip_jax.run_log import RunLog
@@ -46,8 +47,8 @@ from animclip_jax.watch import Watch
 if TYPE_CHECKING:
     from input_pipeline.sources import Examples
 
-# Steps of a trace, and those before it, in which programs are compiled and caches filled.
-TRACED, BEFORE_TRACE = 5, 5
+# Steps before a trace, in which programs are compiled and caches filled.
+BEFORE_TRACE = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -343,29 +344,10 @@ def list_sweep(workdir: epath.Path, arms: dict[str, dict[str, Any]]) -> None:
         print(f"{workdir / arm}: {done}: {changes or 'the configuration as it is'}")
 
 
-def define_flags(values: flags.FlagValues) -> None:
-    """The command's flags."""
-    config_flags.DEFINE_config_file(
-        "config", None, "the experiment, such as configs/quickstart.py", flag_values=values
-    )
-    string = functools.partial(flags.DEFINE_string, flag_values=values)
-    switch = functools.partial(flags.DEFINE_bool, flag_values=values)
-    number = functools.partial(flags.DEFINE_integer, lower_bound=0, flag_values=values)
-    string("workdir", None, "folder of this run")
-    switch("sweep", False, "run every arm of the config's sweep()")
-    switch("dry_run", False, "with --sweep: only print the runs")
-    switch("other_data", False, "go on although the training data has changed")
-    switch("profile", False, f"trace {TRACED} steps into WORKDIR/profile, for TensorBoard")
-    string("coordinator", None, "HOST:PORT of process 0, where several train one run")
-    number("processes", None, "how many they are")
-    number("process", None, "which of them this is, from 0")
-    flags.mark_flags_as_required(["config", "workdir"], flag_values=values)
-
-
 @stoppable("animclip train", after_sigterm=0)
 def main(argv: list[str] | None = None) -> int:
     """Trains and evaluates one run, or with --sweep every arm of an experiment."""
-    values, extra = command_line.parse_flags(argv, "animclip train", define_flags)
+    values, extra = parse(argv)
     try:
         if extra:
             raise ValueError(f"{' '.join(extra)}: see animclip train --help")

@@ -157,7 +157,6 @@ def test_what_is_wrong_is_said(
         ([str(tmp_path / "gone.jpg"), "--out", clip], "gone.jpg: no such file"),
         ([str(tmp_path / "text.jpg"), "--out", clip], "text.jpg: can't be decoded"),
         ([str(photo), "--out", "clip.avi"], "can't write '.avi', wanted .gif, .mp4, .png"),
-        ([str(photo), "--out", str(tmp_path / "no" / "clip.gif")], "there is no directory"),
         ([str(photo), "--out", clip, "--component", "scenes"], "found one photo, wanted two"),
         ([str(photo)] * 3 + ["--out", clip], "found 3 photos, wanted one, or two"),
         ([str(photo), "--out", clip, "--num_frames", "0"], "animation.num_frames: found 0"),
@@ -168,3 +167,10 @@ def test_what_is_wrong_is_said(
         assert animate.main(arguments) == 1
         assert message in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.png", "text.jpg"]
+
+
+def test_folders_above_the_clip_are_made(photo: Path, tmp_path: Path) -> None:
+    for name in ("clip.gif", "sheet.png"):
+        out = tmp_path / "new" / name.split(".")[0] / name
+        assert animate.main([str(photo), "--out", str(out), "--num_frames=2", *SMALL]) == 0
+        assert out.is_file()

@@ -23,6 +23,7 @@ from animclip_jax.models.retriever import VideoFeatures
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import shards
 from animclip_jax.video_index.catalogue import Catalogue, Quarantined, Stamp, Video
+from animclip_jax.video_index.effort import Effort
 from animclip_jax.video_index.listing import EMPTY, Listing, list_videos, problem_of
 from input_pipeline import quarantine, workers
 from input_pipeline.segments import Segment, SegmentSettings, frames_of, read_with_codec
@@ -32,19 +33,6 @@ FLUSH_SECONDS, FLUSH_SEGMENTS = 30.0, 4096
 # Shards beyond which, and share of their rows beyond which, an index is written anew as one shard.
 MAX_SHARDS, MAX_DEAD = 16, 0.25
 _SPOOL = "frames."
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How it is done: none of these changes what is indexed.
-
-    processes: None takes all cores. retry: reads quarantined files again.
-    """
-
-    batch_size: int = 16
-    processes: int | None = None
-    limits: workers.Limits = workers.Limits(seconds=1800.0)
-    retry: bool = False
 
 
 class Summary(NamedTuple):

@@ -1,0 +1,63 @@
+"""The types of values that options share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from absl import flags
+
+
+def path(text: str) -> Path:
+    """The path of a file or a folder; "~" is the home folder, also where the shell left it.
+
+    A shell expands it at the start of a word, and so not in --out=~/clips.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("no path, wanted that of a file or a folder")
+    return Path(text).expanduser()
+
+
+def file(text: str) -> Path:
+    """As `path`, of a file that is there."""
+    found = path(text)
+    if not found.is_file():
+        raise argparse.ArgumentTypeError(f"{found}: no such file")
+    return found
+
+
+def home(text: str) -> str:
+    """As `path`, for what may also be a name on the Hub or in a bucket, which stays as it is."""
+    return os.path.expanduser(text)
+
+
+def whole(text: str) -> int:
+    """A whole number, 1 or more."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, wanted a whole number, 1 or more")
+    return number
+
+
+class _Place(flags.ArgumentParser):
+    """A path for absl's flags: text, since it may be in a bucket, with "~" expanded."""
+
+    def parse(self, argument: str) -> str:
+        return home(argument)
+
+    def flag_type(self) -> str:
+        return "path"
+
+
+def define_path(values: flags.FlagValues) -> Callable[[str, str | None, str], None]:
+    """Defines flags of the type path, by name, default and help."""
+
+    def define(name: str, default: str | None, help: str) -> None:
+        flags.DEFINE(_Place(), name, default, help, values)
+
+    return define

@@ -1,0 +1,29 @@
+"""What `animclip plan` takes."""
+
+from absl import flags
+from ml_collections import config_flags
+
+from animclip_jax import command_line
+from animclip_jax.options import kinds
+
+
+def parse(argv: list[str] | None) -> tuple[flags.FlagValues, list[str]]:
+    """The command's flags, and what else stands on its line."""
+    return command_line.parse_flags(argv, "animclip plan", _define)
+
+
+def _define(values: flags.FlagValues) -> None:
+    """The command's flags."""
+    config_flags.DEFINE_config_file(
+        "config", None, "the experiment, such as configs/folders.py:vit_b32", flag_values=values
+    )
+    flags.DEFINE_string(
+        "topology", None, "such as v5e:16x16 or h100:8; without it the devices here",
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_bool(
+        "suggest", False, "try remat, microbatch and mesh for the least work that fits",
+        flag_values=values,
+    )  # fmt: skip
+    kinds.define_path(values)("json", None, "file to write the plan to")
+    flags.mark_flags_as_required(["config"], flag_values=values)

@@ -1,0 +1,36 @@
+"""What `animclip train` takes."""
+
+import functools
+
+from absl import flags
+from ml_collections import config_flags
+
+from animclip_jax import command_line
+from animclip_jax.options import kinds
+
+# Steps of a trace.
+TRACED = 5
+
+
+def parse(argv: list[str] | None) -> tuple[flags.FlagValues, list[str]]:
+    """The command's flags, and what else stands on its line."""
+    return command_line.parse_flags(argv, "animclip train", _define)
+
+
+def _define(values: flags.FlagValues) -> None:
+    """The command's flags."""
+    config_flags.DEFINE_config_file(
+        "config", None, "the experiment, such as configs/quickstart.py", flag_values=values
+    )
+    string = functools.partial(flags.DEFINE_string, flag_values=values)
+    switch = functools.partial(flags.DEFINE_bool, flag_values=values)
+    number = functools.partial(flags.DEFINE_integer, lower_bound=0, flag_values=values)
+    kinds.define_path(values)("workdir", None, "folder of this run")
+    switch("sweep", False, "run every arm of the config's sweep()")
+    switch("dry_run", False, "with --sweep: only print the runs")
+    switch("other_data", False, "go on although the training data has changed")
+    switch("profile", False, f"trace {TRACED} steps into WORKDIR/profile, for TensorBoard")
+    string("coordinator", None, "HOST:PORT of process 0, where several train one run")
+    number("processes", None, "how many they are")
+    number("process", None, "which of them this is, from 0")
+    flags.mark_flags_as_required(["config", "workdir"], flag_values=values)
