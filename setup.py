@@ -46,13 +46,15 @@ setup(
             for below in ("", ".*")
         ]
     ),
-    package_data={"": ["*.json", "*.css", "*.html", "*.js", "*.svg"]},
+    package_data={"": ["*.json", "*.css", "*.html", "*.js", "*.svg", "clip_merges.*"]},
     entry_points={"console_scripts": ["animclip = animclip_jax.command_line:main"]},
     install_requires=[
         "absl-py>=2.1",
         "av>=18,<20",
         "etils[epath]>=1.12",
         "filelock>=4,<5",
+        # jax.export reads and writes programs with it, and JAX does not declare it.
+        "flatbuffers>=24",
         "flax>=0.12.8,<0.13",
         "ftfy>=6.3,<7",
         "huggingface_hub>=1,<3",

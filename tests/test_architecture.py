@@ -23,6 +23,7 @@ NEED_TENSORFLOW = {f"animclip_jax.{verb}" for verb in ("evaluate", "animate", "p
 # The part of input_pipeline that a machine without TensorFlow uses.
 WITHOUT_TENSORFLOW = (
     "input_pipeline.baked",
+    "input_pipeline.clip_vocabulary",
     "input_pipeline.quarantine",
     "input_pipeline.segments",
     "input_pipeline.video",

@@ -6,20 +6,26 @@ import numpy as np
 import pytest
 
 from animclip_jax import convert
-from animclip_jax.weights import folder, source
+from animclip_jax.weights import folder, rules, source
+from tests.exporting import models
+from tests.exporting.models import WORDS
 from tests.weights import reference
 from tests.weights.reference import GOLDEN, GOLDEN_CLIP
 
 
-def test_openais_archive_becomes_ours_and_then_hugging_faces(tmp_path, capsys):
+def test_openais_archive_becomes_ours(tmp_path, capsys):
     assert convert.main([str(GOLDEN / "openai.pt"), "--out", str(tmp_path / "clip")]) == 0
     assert "in the layout of animclip, 24 pixels, patches of 8" in capsys.readouterr().out
-    params, config = folder.load(tmp_path / "clip")
-    assert config == GOLDEN_CLIP
+    assert folder.load(tmp_path / "clip")[1] == GOLDEN_CLIP
+
+
+def test_ours_becomes_hugging_faces(tmp_path):
+    params = models.source(WORDS.clip).params
+    folder.save(tmp_path / "clip", params, WORDS.clip)
     there = str(tmp_path / "hf")
     assert convert.main([str(tmp_path / "clip"), "--out", there, "--to", "hugging_face"]) == 0
     again, described = source.read(tmp_path / "hf")
-    assert described == GOLDEN_CLIP
+    assert described == WORDS.clip
     for name, value in params.items():
         np.testing.assert_array_equal(again[name], value)
 
@@ -42,6 +48,7 @@ def test_positions_are_resized_on_request_alone(tmp_path, capsys):
         (["SOURCE", "--out", "new", "--image_size", "30"], "30 is not a multiple of patch_size 8"),
         (["SOURCE", "--out", "new", "--activation", "gelu"], "says it itself"),
         (["SOURCE", "--out", "new", "--revision", "0" * 40], "is not on the Hub"),
+        (["SOURCE", "--out", "new", "--to", "hugging_face"], "vocab_size is 99: Hugging Face's"),
     ],
 )
 def test_wrong_requests_are_explained_and_leave_nothing(
@@ -65,8 +72,8 @@ def test_transformers_loads_what_we_write_and_computes_the_same(tmp_path):
     tensors = (GOLDEN / "model.safetensors").read_bytes()
     (tmp_path / "in/model.safetensors").write_bytes(tensors)
     assert convert.main([str(tmp_path / "in"), "--out", str(tmp_path / "ours")]) == 0
-    command = [str(tmp_path / "ours"), "--out", str(tmp_path / "hf"), "--to", "hugging_face"]
-    assert convert.main(command) == 0
+    (tmp_path / "hf").mkdir()
+    folder.write_hugging_face(tmp_path / "hf", *folder.load_clip(tmp_path / "ours"))
     model = transformers.CLIPModel.from_pretrained(tmp_path / "hf").eval()
     found = reference.outputs(model, *reference.inputs(GOLDEN_CLIP, 3))
     with np.load(GOLDEN / "heads.npz") as wanted:
@@ -84,10 +91,9 @@ def test_a_random_torchscript_clip_of_today(tmp_path):
     reference.save_script(module, *reference.inputs(GOLDEN_CLIP, 2), tmp_path / "clip.pt")
     wanted = {name: value.numpy() for name, value in model.state_dict().items()}
     for name, extra in (("clip.pt", []), ("state.pt", ["--activation", "quick_gelu"])):
-        out = tmp_path / f"{name}.hf"
-        command = [str(tmp_path / name), "--out", str(out), "--to", "hugging_face", *extra]
-        assert convert.main(command) == 0
-        found = folder.read_tensors(out / "model.safetensors")
+        out = tmp_path / f"{name}.ours"
+        assert convert.main([str(tmp_path / name), "--out", str(out), *extra]) == 0
+        found = rules.to_hugging_face(*folder.load_clip(out))
         assert set(found) == set(wanted)
         for key, value in wanted.items():
             np.testing.assert_array_equal(found[key], value, err_msg=key)

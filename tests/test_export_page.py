@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from animclip_jax import export
-from tests.exporting.models import batch_size, source
+from tests.exporting.models import batch_size, source_for
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "export.md").read_text()
@@ -56,7 +56,7 @@ def exports(tmp_path_factory) -> Path:
     """A folder for each format."""
     folder = tmp_path_factory.mktemp("exports")
     for kind, _ in PROGRAMS.values():
-        export.export(source(), folder / kind, kind, batch_size(kind))
+        export.export(source_for(kind), folder / kind, kind, batch_size(kind))
     return folder
 
 

@@ -1,15 +1,17 @@
-"""--format=hf: the dual encoders as a folder that `transformers.CLIPModel` reads."""
+"""--format=hf: the dual encoders as a folder that transformers and sentence-transformers read."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import jax
+import numpy as np
 
 from animclip_jax import exported, files, manifest
-from animclip_jax.exporting import functions
+from animclip_jax.exporting import functions, processor
 from animclip_jax.exporting.source import Source
-from animclip_jax.models.clip import PIXEL_MEAN, PIXEL_STD, ClipConfig
+from animclip_jax.models.clip import ClipConfig
 from animclip_jax.weights import folder
 from animclip_jax.weights import source as weights_source
 
@@ -17,25 +19,27 @@ KIND = "hf"
 
 
 def write(directory: Path, source: Source) -> None:
-    """Writes the model, and the preprocessing of pictures as `CLIPImageProcessor` reads it."""
+    """Writes the model, its tokenizer and processor.
+
+    Raises:
+      ValueError: its vocabulary is not CLIP's, which the tokenizer there can't express.
+    """
     assert isinstance(source.config, ClipConfig)
+    processor.require_vocabulary(source.config)
     folder.write_hugging_face(directory, source.params, source.config)
-    side = source.config.image_size
-    pictures = {
-        "image_processor_type": "CLIPImageProcessor",
-        "do_convert_rgb": True,
-        "do_resize": True,
-        "size": {"shortest_edge": side},
-        "resample": 3,  # Pillow's number of bicubic.
-        "do_center_crop": True,
-        "crop_size": {"height": side, "width": side},
-        "do_rescale": True,
-        "rescale_factor": 1 / 255,
-        "do_normalize": True,
-        "image_mean": PIXEL_MEAN,
-        "image_std": PIXEL_STD,
-    }
-    files.write_json(directory / weights_source.PIXELS, pictures, indent=2)
+    processor.write(directory, source.config)
+
+
+def save(directory: Path, params: Mapping[str, np.ndarray], config: ClipConfig) -> None:
+    """Writes the same files into a new folder, whole or not at all; raises as `write`.
+
+    Args:
+      params: of `Clip`, by slash-joined path.
+    """
+    processor.require_vocabulary(config)
+    with files.new_folder(directory) as temporary:
+        folder.write_hugging_face(temporary, params, config)
+        processor.write(temporary, config)
 
 
 def load(directory: Path) -> functions.Loaded:

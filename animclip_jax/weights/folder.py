@@ -44,14 +44,6 @@ def save(
         write(temporary, params, config)
 
 
-def save_hugging_face(
-    directory: Path, params: Mapping[str, np.ndarray], config: ClipConfig
-) -> None:
-    """Writes what `transformers.CLIPModel.from_pretrained` reads; otherwise as `save`."""
-    with files.new_folder(directory) as temporary:
-        write_hugging_face(temporary, params, config)
-
-
 def write(
     directory: Path, params: Mapping[str, np.ndarray], config: ClipConfig | RetrieverConfig
 ) -> None:

@@ -15,6 +15,10 @@ from tests.models.test_retriever import CONFIG, TEMPORAL
 ANY_BATCH = tuple(int(part) for part in jax.__version__.split(".")[:2]) < (0, 11)
 WHOLE = TEMPORAL
 CLIP = CONFIG.clip
+# The same model with CLIP's own vocabulary and captions, which Hugging Face's tokenizer needs.
+WORDS = dataclasses.replace(
+    WHOLE, clip=dataclasses.replace(CLIP, vocab_size=49408, context_length=77)
+)
 FRAMES = WHOLE.num_frames
 
 
@@ -26,6 +30,11 @@ def source(config: ClipConfig | RetrieverConfig = WHOLE, seed: int = 0) -> Sourc
         for name, shape in shapes.items()
     }
     return Source(params, config, FRAMES, {"steps": 7})
+
+
+def source_for(kind: str) -> Source:
+    """A whole model that a format can hold."""
+    return source(WORDS) if kind == "hf" else source()
 
 
 def batch_size(kind: str) -> int | None:
