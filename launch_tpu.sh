@@ -139,7 +139,12 @@ request_state() { ask tpus queued-resources describe "$name" --format='value(sta
 setting() {
   local value
   value=$(gcloud config get-value "$1" 2>/dev/null) || value=''
-  [ "$value" != '(unset)' ] && [ -n "$value" ] ||
+  [ "$value" != '(unset)' ] || value=''
+  if [ -z "$value" ] && [ -n "$dry_run" ]; then # also shows the commands where gcloud is not
+    value=$(tr '[:lower:]' '[:upper:]' <<<"$3")
+    say "$value stands for the $3: $2"
+  fi
+  [ -n "$value" ] ||
     refuse "no $3: give $2, or set it once by gcloud config set $1 VALUE"
   echo "$value"
 }
@@ -263,14 +268,20 @@ install() {
   local here archive
   say "packing the files of this checkout that git knows or does not ignore"
   here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-  archive=$(mktemp -d)/animclip-jax.tar.gz
-  git -C "$here" ls-files --cached --others --exclude-standard |
-    while IFS= read -r file; do [ ! -e "$here/$file" ] || echo "$file"; done |
-    COPYFILE_DISABLE=1 tar -czf "$archive" -C "$here" -T -
+  if [ -n "$dry_run" ]; then
+    archive=${TMPDIR:-/tmp}/animclip-jax.tar.gz
+    printf 'git -C %q ls-files --cached --others --exclude-standard | tar -czf %q -C %q -T -\n' \
+      "$here" "$archive" "$here" >&3
+  else
+    archive=$(mktemp -d)/animclip-jax.tar.gz
+    git -C "$here" ls-files --cached --others --exclude-standard |
+      while IFS= read -r file; do [ ! -e "$here/$file" ] || echo "$file"; done |
+      COPYFILE_DISABLE=1 tar -czf "$archive" -C "$here" -T -
+  fi
   say "installing on every worker (some minutes the first time)"
   retry tpus tpu-vm scp "$archive" "$name:animclip-jax.tar.gz" --worker=all ||
     die "could not copy the package to $name; the lines above say why"
-  rm -r "$(dirname "$archive")"
+  [ -n "$dry_run" ] || rm -r "$(dirname "$archive")"
   retry on_workers all "$INSTALL" ||
     die "the installation failed on a worker; the lines above say why"
 }

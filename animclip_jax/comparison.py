@@ -13,6 +13,8 @@ from animclip_jax import files, results
 from animclip_jax.retrieval import metrics
 
 RANKS = "ranks.npz"
+# Fields of results.json in words.
+SAID = {"queries": "set of videos and captions (a fingerprint)"}
 
 
 class Evaluated(NamedTuple):
@@ -74,11 +76,16 @@ def read_ranks(directory: Path, found: dict[str, Any]) -> dict[str, np.ndarray]:
 def refuse_unlike(ours: dict[str, Any], theirs: dict[str, Any], where: str) -> None:
     """Raises ValueError where two results don't answer the same queries in the same way."""
     for field in results.SAME_QUERIES:
-        if results.compared(ours, field) != results.compared(theirs, field):
-            raise ValueError(
-                f"{where}: field {field}: found {theirs[field]!r}, wanted {ours[field]!r}: only "
-                "evaluations of the same queries by the same protocol can be compared"
-            )
+        said, here, there = SAID.get(field, field), ours[field], theirs[field]
+        if results.compared(ours, field) == results.compared(theirs, field):
+            continue
+        if isinstance(here, dict) and isinstance(there, dict):
+            name = next(name for name in (*here, *there) if here.get(name) != there.get(name))
+            said, here, there = f"{said}'s {name}", here.get(name), there.get(name)
+        raise ValueError(
+            f"{where}: can't be compared, its {said} is {there!r}, here it is {here!r}: only "
+            "evaluations of the same queries by the same protocol can be"
+        )
 
 
 def compare(ours: Evaluated, theirs: Evaluated) -> dict[str, dict[str, dict[str, Any]]]:
@@ -102,12 +109,12 @@ def compare(ours: Evaluated, theirs: Evaluated) -> dict[str, dict[str, dict[str,
 
 
 def verdict(difference: dict[str, float], higher_is_better: bool) -> str:
-    """better, worse, the same, or not told apart."""
+    """better, worse, the same, or no significant difference."""
     lower, upper = difference["lower"], difference["upper"]
     if lower == upper == 0:
         return "the same"
     if lower <= 0 <= upper:
-        return "not told apart"
+        return "no significant difference"
     return "better" if (lower > 0) == higher_is_better else "worse"
 
 

@@ -18,6 +18,7 @@ from animclip_jax.signals import stoppable
 from animclip_jax.video_index.effort import Effort
 from animclip_jax.video_index.update import Summary, update
 from animclip_jax.weights import published
+from animclip_jax.words import count
 from input_pipeline import quarantine
 from input_pipeline.segments import SegmentSettings
 from input_pipeline.workers import Limits
@@ -60,14 +61,14 @@ def main(argv: list[str] | None = None) -> int:
 def report(out: Path, done: Summary) -> str:
     """What an update did, for people."""
     lines = [
-        f"{out}: {done.videos} videos in {done.segments} segments; this time "
+        f"{out}: {count(done.videos, 'video')} in {count(done.segments, 'segment')}; this time "
         f"{done.indexed} indexed, {done.unchanged} unchanged, {done.removed} removed"
     ]
     if done.quarantined:
         listed = out / quarantine.NAME
         lines.append(f"{len(done.quarantined)} can't be read, listed in {listed} with the reason")
     if done.listing.others:
-        lines.append(f"{done.listing.others} files are no videos by their names")
+        lines.append(f"by their names not videos: {count(done.listing.others, 'file')}")
     reasons: dict[str, list[str]] = {}
     for name, reason in sorted(done.listing.left.items()):
         reasons.setdefault(reason, []).append(on_a_terminal(name))
@@ -76,7 +77,8 @@ def report(out: Path, done: Summary) -> str:
         lines.append(f"left alone: {', '.join(names[:SHOWN])}{more}: {reason}")
     if done.kept:
         lines.append(
-            f"{done.kept} of the videos can't be seen now and are kept; --forget drops them"
+            f"{count(done.kept, 'video')} can't be seen now, but stay in the index; --forget drops "
+            "what can't be seen"
         )
     return "\n".join(lines)
 

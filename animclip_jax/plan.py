@@ -42,6 +42,11 @@ def _plan(config: ConfigDict, topology: str | None, wants_best: bool, file: str 
     else:
         devices = jax.devices()
     place = topology or "the devices here"
+    print(
+        f"compiling the train step for {place}; this takes up to some minutes",
+        file=sys.stderr,
+        flush=True,
+    )
     settings: Settings = {}
     if wants_best:
         best = suggest(config, devices, _print_tried)

@@ -58,6 +58,15 @@ class RunLog:
         self._bar: tqdm | None = None
         if not quiet and sys.stderr.isatty():
             self._bar = tqdm(total=total_steps, initial=first_step, unit="step", dynamic_ncols=True)
+            self._bar.set_description("compiling the step")
+        elif first_step < total_steps:
+            self.note("compiling the train step; this takes from seconds to some minutes")
+
+    def done(self, step: int) -> None:
+        """Moves the bar: so many steps are done, whether they are logged or not."""
+        if self._bar is not None:
+            self._bar.set_description(None, refresh=False)
+            self._bar.update(step - self._bar.n)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Records the numbers of a step.

@@ -27,7 +27,10 @@ def read_config(workdir: Path | epath.Path) -> ConfigDict:
     """
     path = workdir / CONFIG
     if not path.is_file():
-        raise FileNotFoundError(f"no {path}: --workdir must be the folder of one run of train")
+        if arms := sorted(there.parent.name for there in workdir.glob(f"*/{CONFIG}")):
+            listed = ", ".join(str(workdir / arm) for arm in arms)
+            raise FileNotFoundError(f"{workdir}: holds several runs, choose one: {listed}")
+        raise FileNotFoundError(f"no {path}: wanted the folder of one run of animclip train")
     return ConfigDict(_tuples(files.read_json(path, finite=False)))
 
 

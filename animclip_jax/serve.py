@@ -14,6 +14,7 @@ import webbrowser
 from animclip_jax.options.serve import parse
 from animclip_jax.search import note, open_searcher
 from animclip_jax.signals import stoppable
+from animclip_jax.words import count
 
 
 @stoppable("animclip serve")
@@ -28,7 +29,8 @@ def main(argv: list[str] | None = None) -> int:
         from animclip_jax.serving.guard import Guard, refused
     except ImportError as error:
         print(
-            f"animclip serve: {error}; pip install 'animclip-jax[app]' brings it", file=sys.stderr
+            f"animclip serve: {error}; pip install -e '.[app]' in the checkout brings it",
+            file=sys.stderr,
         )
         return 1
     try:
@@ -37,7 +39,8 @@ def main(argv: list[str] | None = None) -> int:
             searcher.warm_up()
             url = _url(options.host, listening.getsockname()[1])
             index = searcher.index
-            print(f"{url}  {index.num_videos} videos in {len(index)} segments; Ctrl-C stops")
+            videos = f"{count(index.num_videos, 'video')} in {count(len(index), 'segment')}"
+            print(f"{url}  {videos}; Ctrl-C stops")
             if told := note(searcher):
                 print(told)
             sys.stdout.flush()

@@ -73,6 +73,8 @@ class Watch:
         values = {name: float(value) for name, value in jax.device_get(metrics).items()}
         if not all(math.isfinite(values[name]) for name in DECISIVE):
             self._refuse(step, values, index)
+        if self.log is not None:
+            self.log.done(step)
         if self.log is None or not (step % self.every == 0 or step == self.last):
             return
         now = time.perf_counter()

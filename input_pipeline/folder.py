@@ -312,5 +312,5 @@ def _missing(listing: Listing, good: Container[str], path: Path) -> dict[str, st
             missing[item.file] = reasons[item.file]
     total = len(listing.selected) + len(listing.bad)
     advice = f"to try them again, remove {path.parent}"
-    quarantine.report(str(listing.directory), len(missing), total, path, advice)
+    quarantine.report(str(listing.directory), missing, total, path, advice)
     return missing

@@ -14,6 +14,8 @@ NAME = "quarantine.jsonl"
 ADVICE = "remove the folder it is in, to read those files again"
 # Beyond this the source itself is wrong, not some of its files.
 MAX_SHARE = 0.5
+# Reasons in a line of words.
+SHOWN = 3
 
 
 def lines(
@@ -53,20 +55,32 @@ def check_share(
     """Raises ValueError, with one of the reasons, where more than that share can't be used."""
     if len(bad) > most * total:
         file, reason = next(iter(bad.items()))
+        units = unit if total == 1 else f"{unit}s"
         raise ValueError(
-            f"{source}: {len(bad)} of {total} {unit}s can't be used, wanted {most:.0%} at most; "
+            f"{source}: {len(bad)} of {total} {units} can't be used, wanted {most:.0%} at most; "
             f"such as {file}: {reason}"
         )
 
 
-def report(name: str, num_bad: int, total: int, path: Path, advice: str) -> None:
-    """Prints how many of a source's files can't be used, where there are any, and what to do.
+def report(name: str, bad: Mapping[str, str], total: int, path: Path, advice: str) -> None:
+    """Prints how many of a source's files can't be used, where there are any, why, and what to do.
+
+    Args:
+      bad: the reason of each; the first SHOWN that differ are printed.
 
     Raises ValueError where that is over MAX_SHARE of them.
     """
-    if not num_bad:
+    if not bad:
         return
-    message = f"{name}: {num_bad} of {total} files can't be used, see {path}; {advice}"
-    if num_bad > MAX_SHARE * total:
+    reasons: dict[str, str] = {}
+    for file, reason in bad.items():
+        reasons.setdefault(reason, file)
+    shown = "; ".join(f"{file}: {reason}" for reason, file in list(reasons.items())[:SHOWN])
+    files = "file" if total == 1 else "files"
+    message = (
+        f"{name}: {len(bad)} of {total} {files} can't be used, such as {shown}; "
+        f"all are listed in {path}; {advice}"
+    )
+    if len(bad) > MAX_SHARE * total:
         raise ValueError(f"over half of the files are bad: {message}")
     print(message, file=sys.stderr)

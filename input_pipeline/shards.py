@@ -103,7 +103,7 @@ def indexed(
     # Without those that only a run found out to be broken: others stand in for them.
     missing = {id: why for id, why in quarantine.read(listed).items() if id not in there}
     advice = f"to index the files again, remove {directory}"
-    quarantine.report(source, len(missing), len(entries) + len(missing), listed, advice)
+    quarantine.report(source, missing, len(entries) + len(missing), listed, advice)
     if not entries:
         raise ValueError(f"{source}: no pictures with captions in {len(files)} files")
     return Index(entries, missing, listed)

@@ -42,7 +42,10 @@ def test_says_whether_a_difference_is_real(tmp_path, run, ranks):
     assert row.split()[4:6] == ["R@1", "+5.9"] and row.endswith("better")
     other = np.random.default_rng(0).permutation(ranks)
     noise = comparison.compare(theirs, evaluated(tmp_path / "c", run, other))
-    assert comparison.verdict(noise["text_to_video"]["coarse"]["R@1"], True) == "not told apart"
+    assert (
+        comparison.verdict(noise["text_to_video"]["coarse"]["R@1"], True)
+        == "no significant difference"
+    )
 
 
 def test_captions_of_a_video_are_drawn_together(tmp_path, run, ranks):
@@ -51,7 +54,10 @@ def test_captions_of_a_video_are_drawn_together(tmp_path, run, ranks):
     better[:64] = 1  # all the difference is in one video
     ours = evaluated(tmp_path / "a", run, better, owner)
     found = comparison.compare(ours, evaluated(tmp_path / "b", run, ranks, owner))
-    assert comparison.verdict(found["text_to_video"]["coarse"]["R@1"], True) == "not told apart"
+    assert (
+        comparison.verdict(found["text_to_video"]["coarse"]["R@1"], True)
+        == "no significant difference"
+    )
     assert comparison.verdict(found["video_to_text"]["coarse"]["R@1"], True) == "better"
 
 
@@ -68,7 +74,12 @@ def test_unlike_evaluations_are_refused(tmp_path, run, ranks, change):
     ours = evaluated(tmp_path / "a", run, ranks)
     theirs = evaluated(tmp_path / "b", run | change, ranks)
     (field,) = change
-    with pytest.raises(ValueError, match=rf"b/results\.json: field {field}: found .* wanted"):
+    said = {
+        "queries": "set of videos and captions .* is 'ffff', here it is",
+        "normalization": "normalization is 'dsl', here it is 'none'",
+        "protocol": "protocol's name is 'folder', here it is 'drawn'",
+    }
+    with pytest.raises(ValueError, match=rf"b/results\.json: can't be compared, its {said[field]}"):
         comparison.compare(ours, theirs)
 
 

@@ -101,7 +101,7 @@ def test_normalized_scores_are_marked(run, tmp_path, capsys):
         "--config.evaluation.query_bank=drawn:train:48",
     ]
     assert evaluate.main([*command, *bank, f"--against={run / 'results.json'}"]) == 1
-    assert "field normalization: found 'none', wanted 'qb_norm'" in capsys.readouterr().err
+    assert "its normalization is 'none', here it is 'qb_norm'" in capsys.readouterr().err
     assert "coarse QB-Norm" in results.table(results.read(tmp_path / "results.json"))
     for wrong in (bank[:1], bank[1:], [bank[0], "--config.evaluation.query_bank=drawn:val:12"]):
         assert evaluate.main([*command, *wrong]) == 1

@@ -319,6 +319,20 @@ def test_a_dry_run_prints_what_a_run_calls(cloud):
     assert {re.sub(r"/\S*tar.gz", "", call) for call in printed} == called
 
 
+def test_a_dry_run_needs_no_gcloud_and_packs_what_it_copies(cloud, tmp_path):
+    env = cloud.env | {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)}
+    command = [SCRIPT, "--name=run", "--type=v5litepod-16", "--dry-run", "--", "true"]
+    dry = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert dry.returncode == 0, dry.stderr
+    assert "# ZONE stands for the zone: --zone=ZONE" in dry.stdout
+    assert "--project=PROJECT --zone=ZONE" in dry.stdout
+    assert not list(tmp_path.glob("*.tar.gz"))
+    printed = recorded(cloud, dry.stdout)
+    archive = tmp_path / "animclip-jax.tar.gz"
+    assert any(str(archive) in call for call in printed)
+    assert archive.stat().st_size > 10_000
+
+
 def recorded(cloud: Cloud, lines: str) -> set[str]:
     """The calls that a shell makes of the printed lines."""
     note = f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n"

@@ -112,6 +112,16 @@ def test_on_a_terminal_a_bar_shows_step_loss_speed_and_time_left(tmp_path, monke
     assert "a checkpoint was saved\n" in shown
 
 
+def test_the_bar_says_that_it_compiles_and_moves_at_every_step(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", stderr := Terminal())
+    with RunLog(tmp_path, 3, 0) as log:
+        assert "compiling the step:   0%" in stderr.getvalue()
+        log.done(1)
+        log._bar.refresh()
+        assert "1/3" in stderr.getvalue().rsplit("\r", 1)[-1]
+        assert "compiling" not in stderr.getvalue().rsplit("\r", 1)[-1]
+
+
 def test_elsewhere_a_plain_line_now_and_then(tmp_path, monkeypatch, capsys):
     clock = iter(0.01 * i for i in range(10_000))
     monkeypatch.setattr(
@@ -122,7 +132,8 @@ def test_elsewhere_a_plain_line_now_and_then(tmp_path, monkeypatch, capsys):
             log.log(step, {"loss": 0.5, "clips_per_second": 7.0})
     shown = capsys.readouterr().err
     assert "\r" not in shown
-    assert len(shown.splitlines()) == 10
+    assert len(shown.splitlines()) == 11
+    assert shown.startswith("compiling the train step; this takes from seconds to some minutes\n")
     assert shown.splitlines()[-1] == "step 1000/1000, loss 0.5, clips/s 7, 00:00 left"
 
 
@@ -134,7 +145,7 @@ def test_elsewhere_ten_seconds_are_enough_for_a_line(tmp_path, monkeypatch, caps
     with RunLog(tmp_path, 1000, 0) as log:
         log.log(1, {"loss": 0.5})
     # One step took 11 seconds, 999 are left.
-    assert capsys.readouterr().err == "step 1/1000, loss 0.5, 3:03:09 left\n"
+    assert capsys.readouterr().err.splitlines()[1:] == ["step 1/1000, loss 0.5, 3:03:09 left"]
 
 
 def test_quiet_prints_nothing(tmp_path, capsys):

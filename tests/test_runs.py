@@ -52,3 +52,12 @@ def test_a_changed_copy_follows_its_values_and_leaves_the_first_alone():
 def test_a_change_of_a_setting_that_is_not_there_is_refused():
     with pytest.raises((AttributeError, KeyError, ValueError)):
         runs.changed(config().lock(), {"animation.presett": "still"})
+
+
+def test_a_folder_of_several_runs_lists_them(tmp_path):
+    for arm in ("still", "animated"):
+        runs.claim(tmp_path / "sweep" / arm, config())
+    with pytest.raises(FileNotFoundError) as error:
+        runs.read_config(tmp_path / "sweep")
+    listed = f"{tmp_path}/sweep/animated, {tmp_path}/sweep/still"
+    assert str(error.value) == f"{tmp_path}/sweep: holds several runs, choose one: {listed}"

@@ -11,19 +11,11 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from animclip_jax import runs, settings, sharding, step
+from animclip_jax import FOR_LIBTPU, runs, settings, sharding, step
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan, part_shapes
 from animclip_jax.optimizer import make_optimizer
 from animclip_jax.planning import gpus
-
-# Before libtpu loads: it asks no metadata server what machine this is, and lets a second one load.
-FOR_LIBTPU = {
-    "TPU_SKIP_MDS_QUERY": "1",
-    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
-    "TPU_ACCELERATOR_TYPE": "v5litepod-1",
-    "TPU_WORKER_HOSTNAMES": "localhost",
-}
 
 
 def described_devices(topology: str) -> Sequence[jax.Device]:
@@ -51,7 +43,7 @@ def tpu_devices(topology: str) -> Sequence[jax.Device]:
     except ModuleNotFoundError:
         raise ValueError(
             f"--topology={topology}: there is no libtpu, the compiler for TPUs: pip install "
-            "'animclip-jax[tpu]'"
+            "-e '.[tpu]' in the checkout"
         ) from None
     try:
         described = topologies.get_topology_desc(platform="tpu", topology_name=topology)

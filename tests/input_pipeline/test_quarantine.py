@@ -60,12 +60,18 @@ def test_processes_that_share_a_cache_lose_no_line(tmp_path: Path) -> None:
 
 def test_shares_are_told_and_limited(capsys: pytest.CaptureFixture[str]) -> None:
     path = Path("q.jsonl")
-    quarantine.report("set", 0, 4, path, "do this")
+    quarantine.report("set", {}, 4, path, "do this")
     assert capsys.readouterr().err == ""
-    quarantine.report("set", 2, 4, path, "do this")
-    assert capsys.readouterr().err == "set: 2 of 4 files can't be used, see q.jsonl; do this\n"
+    bad = {"a": "cut", "b": "empty"}
+    quarantine.report("set", bad, 4, path, "do this")
+    assert capsys.readouterr().err == (
+        "set: 2 of 4 files can't be used, such as a: cut; b: empty; all are listed in q.jsonl; "
+        "do this\n"
+    )
+    quarantine.report("set", {f"{n}": "cut" for n in range(10)} | bad, 40, path, "do this")
+    assert "such as 0: cut; b: empty; all" in capsys.readouterr().err, "each reason once"
     with pytest.raises(ValueError, match="over half of the files are bad: set: 3 of 4"):
-        quarantine.report("set", 3, 4, path, "do this")
+        quarantine.report("set", bad | {"c": "cut"}, 4, path, "do this")
     quarantine.check_share("set", {"a": "cut"}, 4, 0.25)
     with pytest.raises(ValueError, match="set: 1 of 4 clips can't .* 24% at most; such as a: cut"):
         quarantine.check_share("set", {"a": "cut"}, 4, 0.24, "clip")
