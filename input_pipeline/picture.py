@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,11 +85,11 @@ def pixels(encoded: bytes) -> np.ndarray:
         raise _unusable(error) from error
 
 
-def opened(encoded: bytes, formats: Sequence[str] | None = None) -> Image.Image:
+def opened(encoded: bytes, formats: tuple[str, ...] | None = None) -> Image.Image:
     """The picture, not decoded yet, of any format or of those by Pillow's names."""
     image = Image.open(io.BytesIO(encoded), formats=formats)
     if image.format == "PNG" and "transparency" in image.info:
-        image.info["transparency"] *= _GREY_LEVELS.get(image.tile[0].args, 1)
+        image.info["transparency"] *= _GREY_LEVELS.get(str(image.tile[0].args), 1)
     return image
 
 

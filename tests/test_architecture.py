@@ -24,6 +24,7 @@ NEED_TENSORFLOW = {f"animclip_jax.{verb}" for verb in ("evaluate", "animate", "p
 WITHOUT_TENSORFLOW = (
     "input_pipeline.baked",
     "input_pipeline.clip_vocabulary",
+    "input_pipeline.picture",
     "input_pipeline.quarantine",
     "input_pipeline.segments",
     "input_pipeline.video",
