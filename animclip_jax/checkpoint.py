@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +19,8 @@ DIRECTORY = "checkpoints"
 # Stored apart, so that searching with a model does not read its optimizer's state; and what the
 # run was made of, as JSON.
 PARAMS, REST, MADE_OF = "params", "training", "made_of"
+# Orbax's own: what a step says of itself, and the mark of a complete one in a bucket.
+METADATA, COMMITTED = "_CHECKPOINT_METADATA", "commit_success.txt"
 LISTED = 10  # arrays that do not fit, in a message
 LONGEST = 300  # characters of another library's message: TensorStore's tell all of its settings
 
@@ -26,14 +29,25 @@ class Checkpoints:
     """WORKDIR/checkpoints, a context manager: leaving it waits for what is still being written."""
 
     def __init__(
-        self, workdir: epath.PathLike, *, keep: int = 2, made_of: dict[str, Any] | None = None
+        self,
+        workdir: epath.PathLike,
+        *,
+        keep: int = 2,
+        made_of: dict[str, Any] | None = None,
+        create: bool = True,
     ):
-        """made_of: kept in each checkpoint: the configuration, and which data it saw."""
+        """Opens those of a run.
+
+        Args:
+          keep: how many of the newest are kept.
+          made_of: kept in each checkpoint: the configuration, and which data it saw.
+          create: make the folder; who only reads does not.
+        """
         self.directory = epath.Path(workdir).absolute() / DIRECTORY
         self.made_of = made_of or {}
         self.manager = ocp.CheckpointManager(
             self.directory,
-            options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True),
+            options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=create),
             item_handlers={name: ocp.StandardCheckpointHandler() for name in (PARAMS, REST)}
             | {MADE_OF: ocp.JsonCheckpointHandler()},
         )
@@ -46,8 +60,27 @@ class Checkpoints:
             self.manager.close()
 
     def latest(self) -> int | None:
-        """Steps done in the newest complete checkpoint; None if there is none."""
+        """Steps done in the newest complete checkpoint; None if there is none.
+
+        Raises:
+          ValueError: there is a newer one that looks complete, and that Orbax does not see.
+        """
+        if unseen := self._unseen():
+            self.manager.reload()  # it may have been finished this moment
+            unseen = self._unseen()
+        if unseen:
+            raise ValueError(_explain(unseen[0], self.directory))
         return self.manager.latest_step()
+
+    def _unseen(self) -> list[epath.Path]:
+        """Complete steps beyond the newest one that Orbax sees."""
+        newest = self.manager.latest_step()
+        there = (*self.directory.glob("*"), *self.directory.glob(f"{DIRECTORY}/*"))
+        return [
+            path
+            for path in there
+            if _is_committed(path) and int(path.name) > (-1 if newest is None else newest)
+        ]
 
     def save(self, step: int, state: TrainState) -> None:
         """Starts writing the state after `step` steps, unless that is saved already.
@@ -55,7 +88,7 @@ class Checkpoints:
         Raises files.DiskError where the disk had no room for this one, or for the one before; what
         was saved before those is whole.
         """
-        if step != self.latest():
+        if step != self.manager.latest_step():
             saves = {name: ocp.args.StandardSave(item) for name, item in _items(state).items()}
             made_of = ocp.args.JsonSave(self.made_of)
             with self._writing():
@@ -106,6 +139,11 @@ class Checkpoints:
             yield
         # Orbax lets through whatever it meets, KeyErrors and bare Exceptions among it.
         except Exception as error:
+            if not (self.directory / str(step)).exists():
+                raise ValueError(
+                    f"{self.directory / str(step)} is gone: the run goes on meanwhile, and keeps "
+                    "its newest checkpoints alone. Run the same command again"
+                ) from error
             why = f"{type(error).__name__}: {error}".splitlines()[0][:LONGEST]
             others = ", ".join(str(other) for other in self.manager.all_steps() if other != step)
             then = f"goes on from that of step {others}" if others else "begins anew"
@@ -147,6 +185,27 @@ class Checkpoints:
             return self.manager.restore(step, args=only)[PARAMS]
 
 
+def _is_committed(path: epath.Path) -> bool:
+    """Whether all of a step was written there, by what Orbax noted when it was."""
+    metadata = path / METADATA
+    if not path.name.isdecimal() or not metadata.is_file():
+        return False
+    try:
+        return bool(json.loads(metadata.read_text()).get("commit_timestamp_nsecs"))
+    except ValueError:
+        return False  # cut short
+
+
+def _explain(unseen: epath.Path, directory: epath.Path) -> str:
+    if unseen.parent != directory:
+        return f"{unseen}: a checkpoint in the wrong folder; move all in {unseen.parent} one up"
+    return (
+        f"{unseen}: a checkpoint without {COMMITTED}, which a bucket's have, and those that older "
+        "versions of Orbax wrote to a disk have not. If it was copied whole from a disk, write an "
+        f"empty file {unseen / COMMITTED}; else copy it again, or delete it"
+    )
+
+
 def _items(state: TrainState) -> dict[str, Any]:
     """The parameters that searching wants, averaged where they are, and the rest."""
     if state.average is None:
@@ -161,13 +220,19 @@ def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
     return {name(path): tuple(leaf.shape) for path, leaf in leaves}
 
 
+def newest(workdir: epath.PathLike) -> int | None:
+    """Steps done in a run's newest checkpoint; None if there is none. Raises as `latest`."""
+    with Checkpoints(workdir, create=False) as checkpoints:
+        return checkpoints.latest()
+
+
 def load_params(workdir: epath.PathLike, mesh: Mesh) -> tuple[int, dict]:
     """The newest checkpoint's number of steps and parameters, placed on the mesh.
 
     Raises:
       FileNotFoundError: the run has saved none yet.
     """
-    with Checkpoints(workdir) as checkpoints:
+    with Checkpoints(workdir, create=False) as checkpoints:
         if (steps := checkpoints.latest()) is None:
             raise FileNotFoundError(
                 f"no checkpoint in {checkpoints.directory}: train the run first"

@@ -27,7 +27,7 @@ SECONDS_TO_READ = 5
 class Processes(NamedTuple):
     """How many processes are to train one run, which of them this is, and who says so."""
 
-    count: int
+    total: int
     number: int
     said_by: str
 
@@ -52,7 +52,7 @@ def initialize(coordinator: str | None, processes: int | None, process: int | No
         _join(named, coordinator, processes, process)
     elif found := _launched():
         # Which one, and where the others are, JAX reads from the same variables.
-        _join(found, None, found.count, None)
+        _join(found, None, found.total, None)
     elif _on_a_tpu():
         _join(None, None, None, None)
 
@@ -64,7 +64,7 @@ def _launched() -> Processes | None:
     if job := _several("SLURM_NTASKS", "SLURM_PROCID"):
         # The shell of an interactive job and a batch script are one process of it.
         print(
-            f"animclip: SLURM_NTASKS is {job.count}, but this command runs once: it trains alone. "
+            f"animclip: SLURM_NTASKS is {job.total}, but this command runs once: it trains alone. "
             "For one process a task start it by srun",
             file=sys.stderr,
             flush=True,
@@ -90,7 +90,7 @@ def _join(
 ) -> None:
     who = "this process"
     if known is not None:
-        who = f"process {known.number} of {known.count} ({known.said_by})"
+        who = f"process {known.number} of {known.total} ({known.said_by})"
         print(f"animclip: {who} waits for the others", file=sys.stderr, flush=True)
     failed: list[Exception] = []
 

@@ -15,9 +15,9 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from animclip_jax import command_line, comparison, results, settings, sharding
+from animclip_jax import command_line, comparison, results, runs, settings, sharding
 from animclip_jax.checkpoint import load_params
-from animclip_jax.mirror import Mirror
+from animclip_jax.mirror import Mirror, local_folder
 from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.retriever import VideoFeatures
 from animclip_jax.options.evaluate import parse
@@ -84,12 +84,26 @@ def _frames(
     )
 
 
-def _query_bank(encoder: Encoder, config: ConfigDict) -> np.ndarray | None:
-    """Embeddings of QB-Norm's bank of captions.
+def open_sources(config: ConfigDict) -> dict[str, Examples]:
+    """What an evaluation reads, opened, by the settings' names; the query bank where there is one.
 
     Raises:
-      ValueError: it has none, it would have none to do, or it is what is searched.
+      ValueError, FileNotFoundError: one can't be opened, or not be searched as is configured.
     """
+    name, _ = protocol_of(config.evaluation.protocol, config.data.eval)
+    _check_normalization(config)
+    sources = {"data.eval": config.data.eval, "evaluation.query_bank": config.evaluation.query_bank}
+    found = {
+        setting: open_source(source, config.data.cache_dir)
+        for setting, source in sources.items()
+        if source
+    }
+    _setting(config, found["data.eval"], name)
+    return found
+
+
+def _check_normalization(config: ConfigDict) -> None:
+    """Raises ValueError for QB-Norm without a bank, a bank without it, or one that is searched."""
     kind, source = config.evaluation.normalization, config.evaluation.query_bank
     if kind not in KINDS:
         raise ValueError(f"evaluation.normalization {kind!r}: wanted one of {', '.join(KINDS)}")
@@ -98,10 +112,6 @@ def _query_bank(encoder: Encoder, config: ConfigDict) -> np.ndarray | None:
             f"evaluation.normalization={kind} with evaluation.query_bank={source!r}: qb_norm needs "
             "a bank of training captions, such as folder:STORE@split=1k-A-9k-train, and only that"
         )
-    if not source:
-        return None
-    captions = open_source(source, config.data.cache_dir).captions
-    return _embed_captions(encoder, [one for item in captions for one in item], config).embedding
 
 
 def evaluate(
@@ -126,11 +136,15 @@ def evaluate(
       ValueError: the protocol does not search that source, or an item can't be used.
     """
     name, protocol = protocol_of(config.evaluation.protocol, config.data.eval)
-    examples = open_source(config.data.eval, config.data.cache_dir)
+    sources = open_sources(config)
+    examples = sources["data.eval"]
     setting = _setting(config, examples, name)
     graphdef = graph_definition(settings.retriever(config))
     encoder = Encoder(sharding.batch_sharding(mesh), graphdef, params)
-    bank = _query_bank(encoder, config)
+    bank = None
+    if (captions := sources.get("evaluation.query_bank")) is not None:
+        queries = [one for item in captions.captions for one in item]
+        bank = _embed_captions(encoder, queries, config).embedding
     began = time.perf_counter()
     gallery = embed(encoder, examples, config)
     seconds = {"train": train_seconds, "embed": time.perf_counter() - began}
@@ -246,30 +260,39 @@ def _write(
     results.write(workdir / results.RESULTS, report)
 
 
+def _evaluate_newest(
+    workdir: epath.Path, out: Path, config: ConfigDict, overrides: dict[str, Any]
+) -> dict[str, Any]:
+    """Evaluates a run's newest checkpoint; writes the results, and their page, into `out`."""
+    mesh = sharding.make_mesh(settings.mesh(config))
+    steps, params = load_params(workdir, mesh)
+    report = evaluate(
+        config,
+        mesh,
+        params,
+        out,
+        steps=steps,
+        config_overrides=overrides,
+        train_seconds=0.0,
+    )
+    write_page(out)
+    return report
+
+
 @stoppable("animclip evaluate")
 def main(argv: list[str] | None = None) -> int:
     """Evaluates the newest checkpoint of a run; --config.data.eval=... takes other videos."""
     values = parse(argv)
     workdir, config = epath.Path(values.workdir), values.config
-    settings.keep_compiled_programs(config)
     try:
-        mesh = sharding.make_mesh(settings.mesh(config))
-        steps, params = load_params(workdir, mesh)
-        kept = Mirror(values.out or workdir, config.data.cache_dir)
-        out = kept.local
+        settings.keep_compiled_programs(config)
         theirs = comparison.read(Path(values.against)) if values.against else None
-        out.mkdir(parents=True, exist_ok=True)
-        report = evaluate(
-            config,
-            mesh,
-            params,
-            out,
-            steps=steps,
-            config_overrides=command_line.overrides(values),
-            train_seconds=0.0,
-        )
-        write_page(out)
-        kept.push()
+        folder_to_write = epath.Path(values.out or workdir)
+        with runs.alone(local_folder(folder_to_write, config.data.cache_dir)):
+            kept = Mirror(folder_to_write, config.data.cache_dir)
+            out = kept.local
+            report = _evaluate_newest(workdir, out, config, command_line.overrides(values))
+            kept.push()
         print(results.table(report))
         if theirs is not None:
             compared = comparison.compare(comparison.read(out / results.RESULTS), theirs)

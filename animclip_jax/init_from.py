@@ -52,21 +52,27 @@ def take(params: dict, source: epath.Path, shardings: Any) -> tuple[dict, str]:
     return traverse_util.unflatten_dict(own, sep="/"), report
 
 
+def require(source: epath.Path) -> None:
+    """Raises FileNotFoundError where there is nothing that `take` could read."""
+    if not (source / DIRECTORY).is_dir() and not (source / folder.TENSORS).is_file():
+        raise FileNotFoundError(
+            f"init_from={source}: found neither {source / DIRECTORY} with a checkpoint nor "
+            f"{source / folder.TENSORS}; wanted the folder of a run, or one written by animclip "
+            "convert or animclip export"
+        )
+
+
 def _read(source: epath.Path, shardings: Any) -> Flat:
-    if (source / DIRECTORY).is_dir():
-        with Checkpoints(source) as checkpoints:
-            if (newest := checkpoints.latest()) is not None:
-                found = checkpoints.restore_params(newest, shardings)
-                return traverse_util.flatten_dict(found, sep="/")
-    elif (source / folder.TENSORS).is_file():
+    require(source)
+    if not (source / DIRECTORY).is_dir():
         found, config = _load(source)
         inside = "clip/" if isinstance(config, ClipConfig) else ""
         return {inside + name: value for name, value in found.items()}
-    raise FileNotFoundError(
-        f"init_from={source}: found neither {source / DIRECTORY} with a checkpoint nor "
-        f"{source / folder.TENSORS}; wanted the folder of a run, or one written by animclip "
-        "convert or animclip export"
-    )
+    with Checkpoints(source, create=False) as checkpoints:
+        if (newest := checkpoints.latest()) is None:
+            raise FileNotFoundError(f"init_from={source}: no checkpoint in {source / DIRECTORY}")
+        found = checkpoints.restore_params(newest, shardings)
+        return traverse_util.flatten_dict(found, sep="/")
 
 
 def _load(source: epath.Path) -> tuple[dict[str, np.ndarray], ClipConfig | RetrieverConfig]:

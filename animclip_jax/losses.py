@@ -30,6 +30,14 @@ class LossConfig:
             if (given := getattr(self, name)) not in possible:
                 raise ValueError(f"loss.{name} {given!r}: wanted one of {', '.join(possible)}")
 
+    def check_batch(self, size: int) -> None:
+        """Raises ValueError where a batch of that size has too few negatives."""
+        if self.matching_weight and not 0 < self.hard_negatives < size:
+            raise ValueError(
+                f"loss.hard_negatives is {self.hard_negatives}: wanted 1 to {size - 1}, the batch "
+                "less one"
+            )
+
 
 def same_pair(tokens: jax.Array, index: jax.Array) -> jax.Array:
     """Which pairs of a batch are no negatives: the same caption or the same source item.
@@ -133,8 +141,7 @@ def matching(
       ValueError: a batch has not that many negatives.
     """
     B, H = len(logits), config.hard_negatives
-    if not 0 < H < B:
-        raise ValueError(f"loss.hard_negatives is {H}: wanted 1 to {B - 1}, the batch less one")
+    config.check_batch(B)
     negatives = jnp.where(same, -jnp.inf, jax.lax.stop_gradient(logits))
     # The largest of logits + Gumbel noise are a draw from their softmax, without replacement.
     noise = jax.random.gumbel(key, (2, B, B))

@@ -15,18 +15,24 @@ from animclip_jax.files import is_remote, write_bytes
 FETCHED = ("config.json", "metrics.jsonl", "results.json", "finished")
 
 
+def local_folder(workdir: epath.PathLike, cache_dir: str) -> Path:
+    """The folder itself, or the local one that stands for a folder in a bucket."""
+    if not is_remote(workdir):
+        return Path(str(workdir))
+    name = hashlib.sha256(str(workdir).encode()).hexdigest()[:16]
+    return Path(cache_dir).expanduser() / "runs" / name
+
+
 class Mirror:
     """`local` stands for `remote`; where the run's folder is local, both are that folder."""
 
     def __init__(self, workdir: epath.PathLike, cache_dir: str):
         """Fetches what is there of the run; cache_dir: where local copies are kept."""
         self.remote = epath.Path(workdir)
-        self.local = Path(str(workdir))
+        self.local = local_folder(workdir, cache_dir)
         self.pushed: dict[Path, tuple[int, int]] = {}
         if not is_remote(workdir):
             return
-        name = hashlib.sha256(str(workdir).encode()).hexdigest()[:16]
-        self.local = Path(cache_dir).expanduser() / "runs" / name
         self.local.mkdir(parents=True, exist_ok=True)
         for name in FETCHED:
             if (self.remote / name).exists():

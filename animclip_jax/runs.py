@@ -1,5 +1,6 @@
-"""A run's folder: whose it is, by its configuration, and whether it is finished."""
+"""A run's folder: which configuration it belongs to, who has it now, whether it is finished."""
 
+import contextlib
 import copy
 import json
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ CONFIG = "config.json"
 FINISHED = "finished"
 # What a run may go on with another value of: where and how fast it is computed, not what.
 NEUTRAL = ("mesh", "microbatch", "model.remat", "checkpoint", "log_every", "data.cache_dir")
+# What may stand elsewhere than before, where it holds the same.
+SOURCES = ("data.train", "data.eval", "validation.source", "evaluation.query_bank")
+LOCK = ".lock"
 
 
 def read_config(workdir: Path | epath.Path) -> ConfigDict:
@@ -34,37 +38,73 @@ def read_config(workdir: Path | epath.Path) -> ConfigDict:
     return ConfigDict(_tuples(files.read_json(path, finite=False)))
 
 
-def claim(workdir: Path, config: ConfigDict) -> None:
-    """Makes the folder this configuration's, or finds that it is already.
+@contextlib.contextmanager
+def alone(workdir: Path) -> Iterator[None]:
+    """Has a run's folder for this process alone: nobody else trains or evaluates there meanwhile.
+
+    Leaves no trace where nothing was written.
 
     Raises:
-      ValueError: it belongs to a run with another configuration; says what differs. What is
-        NEUTRAL may differ.
+      BlockingIOError: another process has it.
     """
-    wanted = json.loads(config.to_json())
-    there = (workdir / CONFIG).is_file()
-    if there and (found := differences(files.read_json(workdir / CONFIG, finite=False), wanted)):
+    made = not workdir.exists()
+    taken = (
+        f"{workdir}: another process trains or evaluates there now. Wait until it has ended, or "
+        "choose another folder: --workdir of animclip train, --out of animclip evaluate"
+    )
+    with files.locked(workdir / LOCK, taken):
+        try:
+            yield
+        finally:
+            # Whoever opened it meanwhile finds that its name is gone, and makes another one.
+            (workdir / LOCK).unlink(missing_ok=True)
+            if made:
+                with contextlib.suppress(OSError):
+                    workdir.rmdir()
+
+
+def require_same(workdir: Path, config: ConfigDict, besides: tuple[str, ...] = ()) -> None:
+    """Raises ValueError where the folder's run has another configuration; says what differs.
+
+    Args:
+      besides: settings that may differ, too; what is NEUTRAL always may.
+    """
+    if not (workdir / CONFIG).is_file():
+        return
+    there = files.read_json(workdir / CONFIG, finite=False)
+    if found := differences(there, json.loads(config.to_json()), besides):
         listed = "\n".join(f"  {line}" for line in found)
         raise ValueError(
             f"{workdir} holds a run with another configuration:\n{listed}\n"
             "Choose another --workdir, or delete this one."
         )
+
+
+def claim(workdir: Path, config: ConfigDict) -> None:
+    """Makes the folder this configuration's."""
     workdir.mkdir(parents=True, exist_ok=True)
-    files.write_text(workdir / CONFIG, json.dumps(wanted, indent=1) + "\n")
+    # As Python writes it: a setting may be infinite.
+    text = json.dumps(json.loads(config.to_json()), indent=1)
+    files.write_text(workdir / CONFIG, text + "\n")
 
 
-def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    """Settings in which two configurations differ, a line each; what is NEUTRAL may."""
+def differences(
+    found: dict[str, Any], wanted: dict[str, Any], besides: tuple[str, ...] = ()
+) -> list[str]:
+    """Settings in which two configurations differ, a line each; NEUTRAL and `besides` may."""
     return sorted(
         line
         for name, line in _differences(found, wanted)
-        if not any(name == neutral or name.startswith(f"{neutral}.") for neutral in NEUTRAL)
+        if not any(name == free or name.startswith(f"{free}.") for free in NEUTRAL + besides)
     )
 
 
 def is_finished(workdir: Path) -> bool:
-    """Whether the run was trained and evaluated to its end."""
-    return (workdir / RESULTS).is_file()
+    """Whether the run was trained to its last step, and evaluated.
+
+    Results alone may be those of an earlier step: `animclip evaluate` writes them, too.
+    """
+    return (workdir / FINISHED).is_file() and (workdir / RESULTS).is_file()
 
 
 def changed(config: ConfigDict, changes: dict[str, Any]) -> ConfigDict:
@@ -72,6 +112,14 @@ def changed(config: ConfigDict, changes: dict[str, Any]) -> ConfigDict:
     config = copy.deepcopy(config)
     config.update_from_flattened_dict(changes)
     return config
+
+
+def flat(config: Any, name: str = "") -> dict[str, Any]:
+    """The settings of a configuration by their whole names, "a.b"."""
+    if not isinstance(config, dict):
+        return {name: config}
+    parts = (flat(below, f"{name}.{key}" if name else key) for key, below in config.items())
+    return {key: value for part in parts for key, value in part.items()}
 
 
 def _tuples(value: Any) -> Any:

@@ -2,12 +2,14 @@
 
 import dataclasses
 import os
+import tempfile
 from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
 from ml_collections import ConfigDict
 
+from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.losses import LossConfig
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.parameters import graph_definition
@@ -21,7 +23,21 @@ T = TypeVar("T")
 
 
 def keep_compiled_programs(config: ConfigDict) -> None:
-    """Compiled programs are kept in data.cache_dir, unless JAX's own variable names a place."""
+    """Compiled programs are kept in data.cache_dir, unless JAX's own variable names a place.
+
+    Raises:
+      ValueError: data.cache_dir can't be written.
+    """
+    cache = Path(config.data.cache_dir).expanduser()
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"data.cache_dir is {config.data.cache_dir}, and {cache} can't be written: "
+            f"{error.strerror}. Choose another folder by --config.data.cache_dir=FOLDER"
+        ) from error
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         directory = Path(config.data.cache_dir).expanduser() / "compiled"
         jax.config.update("jax_compilation_cache_dir", str(directory))
@@ -62,6 +78,14 @@ def loss(config: ConfigDict) -> LossConfig:
 def mesh(config: ConfigDict) -> MeshConfig:
     """The mesh's configuration."""
     return _fields(MeshConfig, config.mesh)
+
+
+def check(config: ConfigDict) -> None:
+    """Raises ValueError where a setting is wrong, or does not fit another one."""
+    retriever(config)
+    optimizer(config)
+    loss(config).check_batch(config.batch_size)
+    AnimationConfig.from_dict(config.animation.to_dict())
 
 
 def train_step(config: ConfigDict, params: dict) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from animclip_jax import (
+    beginning,
     command_line,
     distributed,
     files,
@@ -25,12 +26,13 @@ from animclip_jax import (
     settings,
     sharding,
     step,
+    sweep,
     throughput,
     training_data,
 )
 from animclip_jax.checkpoint import Checkpoints
 from animclip_jax.interruption import Interruption
-from animclip_jax.mirror import Mirror
+from animclip_jax.mirror import Mirror, local_folder
 from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.reranker import CAPTION_BUCKETS
 from animclip_jax.models.retriever import RetrieverConfig
@@ -64,14 +66,18 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What stays the same from a run's first step to its last. Baked batches have no examples."""
+    """What stays the same from a run's first step to its last."""
 
     config: ConfigDict
     mirror: Mirror
     options: Options
     mesh: Mesh
-    examples: "Examples | None"
-    validation: Validation | None
+    sources: beginning.Sources
+
+    @property
+    def examples(self) -> "Examples | None":
+        """What it is trained on; None of baked batches."""
+        return self.sources.examples
 
     @property
     def workdir(self) -> Path:
@@ -94,36 +100,53 @@ def train(
       ValueError: the folder belongs to a run with another configuration, the data has changed, or
         a step was not finite.
     """
-    mirror = Mirror(workdir, config.data.cache_dir)
-    if jax.process_index() == 0:
-        runs.claim(mirror.local, config)
-    git_commit()  # the one that starts the run, not the one there when it ends
-    mesh = sharding.make_mesh(settings.mesh(config))
-    examples = training_data.open_examples(config)
-    made_of = {
-        "config": json.loads(config.to_json()),
-        "data": training_data.fingerprint(config, examples),
-    }
-    began = time.perf_counter()
-    with contextlib.ExitStack() as closing:
-        keep = config.checkpoint.keep
-        checkpoints = closing.enter_context(Checkpoints(workdir, keep=keep, made_of=made_of))
-        validation = None
-        if config.validation.every:
-            validation = closing.enter_context(Validation(config, mirror, mesh, dict(made_of)))
-        run = Run(config, mirror, options, mesh, examples, validation)
-        state = begin(run, checkpoints)
-        with Interruption() as interruption:
-            state = run_steps(run, state, checkpoints, interruption)
-    push(run)
-    if interruption.stopped:
+    settings.check(config)
+    folder = local_folder(workdir, config.data.cache_dir)
+    with runs.alone(folder) if jax.process_index() == 0 else contextlib.nullcontext():
+        mirror = Mirror(workdir, config.data.cache_dir)
+        if jax.process_index() == 0:
+            beginning.check_folder(mirror, config)
+        git_commit()  # the one that starts the run, not the one there when it ends
+        mesh = sharding.make_mesh(settings.mesh(config))
+        run = Run(config, mirror, options, mesh, beginning.open_sources(config))
+        began = time.perf_counter()
+        state, validation, interruption = advance(run)
+        push(run)
+        if not interruption.stopped:
+            seconds = time.perf_counter() - began
+            return finish(run, state, validation, config_overrides, seconds)
         left = "goes on from there" if int(state.step) < config.steps else "evaluates it"
         say(
             f"{interruption.signal_name}: stopped after step {int(state.step)} of {config.steps}, "
             f"saved in {workdir}. The same command {left}."
         )
         return interruption.exit_code
-    return finish(run, state, config_overrides, time.perf_counter() - began)
+
+
+def advance(run: Run) -> tuple[step.TrainState, Validation | None, Interruption]:
+    """Trains as far as nothing interrupts it; what it ended with is saved."""
+    config, digests = run.config, run.sources.digests
+    made_of = {
+        "config": json.loads(config.to_json()),
+        "data": digests["data.train"],
+        "sources": digests,
+    }
+    with contextlib.ExitStack() as closing:
+        keep = config.checkpoint.keep
+        checkpoints = closing.enter_context(
+            Checkpoints(run.mirror.remote, keep=keep, made_of=made_of)
+        )
+        validation = None
+        if config.validation.every:
+            validation = closing.enter_context(
+                Validation(config, run.mirror, run.mesh, dict(made_of))
+            )
+        state = begin(run, checkpoints)
+        if jax.process_index() == 0:
+            runs.claim(run.workdir, config)
+        with Interruption() as interruption:
+            state = run_steps(run, state, checkpoints, validation, interruption)
+    return state, validation, interruption
 
 
 def begin(run: Run, checkpoints: Checkpoints) -> step.TrainState:
@@ -137,12 +160,9 @@ def begin(run: Run, checkpoints: Checkpoints) -> step.TrainState:
         average=optimizer.average_decay > 0,
     )
     if (saved := checkpoints.latest()) is not None:
-        found = checkpoints.read_made_of(saved).get("data")
-        if found != checkpoints.made_of["data"] and not run.options.other_data:
-            raise ValueError(
-                f"{run.workdir} was trained on other items or captions than {config.data.train} "
-                "now holds: bring those back, choose another --workdir, or go on with --other_data"
-            )
+        if not run.options.other_data:
+            made_of = checkpoints.read_made_of(saved)
+            beginning.check_sources(run.mirror.remote, made_of, config, run.sources.digests)
         state = checkpoints.restore(saved, state)
     elif config.init_from:
         place = functools.partial(sharding.state_sharding, run.mesh)
@@ -158,7 +178,11 @@ def begin(run: Run, checkpoints: Checkpoints) -> step.TrainState:
 
 
 def run_steps(
-    run: Run, state: step.TrainState, checkpoints: Checkpoints, interruption: Interruption
+    run: Run,
+    state: step.TrainState,
+    checkpoints: Checkpoints,
+    validation: Validation | None,
+    interruption: Interruption,
 ) -> step.TrainState:
     """The loop, to the last step or an interruption; the state it ends with is saved.
 
@@ -179,7 +203,7 @@ def run_steps(
         watch = make_watch(run, first, log)
         for now in range(first, config.steps):
             if now > first:
-                validate(run, watch, now, state)
+                validate(run, validation, watch, now, state)
             if now > first and now % config.checkpoint.every == 0:
                 watch.look()
                 checkpoints.save(now, state)
@@ -202,7 +226,7 @@ def run_steps(
                 trace.close()
         else:
             watch.look()
-            validate(run, watch, config.steps, state)
+            validate(run, validation, watch, config.steps, state)
             interruption.stops_after(config.steps)
         watch.look()
     checkpoints.save(int(state.step), state)
@@ -224,12 +248,14 @@ def make_watch(run: Run, first: int, log: RunLog | None) -> Watch:
     )
 
 
-def validate(run: Run, watch: Watch, now: int, state: step.TrainState) -> None:
+def validate(
+    run: Run, validation: Validation | None, watch: Watch, now: int, state: step.TrainState
+) -> None:
     """Where it is time to, or the run is at its end."""
     is_time = run.config.validation.every and now % run.config.validation.every == 0
-    if run.validation is not None and (is_time or now == run.config.steps):
+    if validation is not None and (is_time or now == run.config.steps):
         watch.look()
-        say(run.validation.look(now, state))
+        say(validation.look(now, state))
 
 
 def peak_seconds(run: Run, state: step.TrainState, fed: dict[str, Any]) -> float | None:
@@ -255,27 +281,20 @@ def reranking_cost(config: RetrieverConfig) -> str:
 
 
 def finish(
-    run: Run, state: step.TrainState, config_overrides: dict[str, Any], seconds: float
+    run: Run,
+    state: step.TrainState,
+    validation: Validation | None,
+    config_overrides: dict[str, Any],
+    seconds: float,
 ) -> int:
     """Evaluates what was trained, and leaves WORKDIR/finished."""
-    config = run.config
-    report = lacking = None
-    if jax.process_count() > 1:
-        lacking = "that is for one process: animclip evaluate does it"
-    else:
-        try:
-            from animclip_jax.evaluate import evaluate
-        except ModuleNotFoundError as error:
-            if error.name != "tensorflow":
-                raise
-            lacking = (
-                f"there is no TensorFlow here to read {config.data.eval}. The same command "
-                "evaluates where there is"
-            )
-    if lacking is None:
+    config, report = run.config, None
+    if run.sources.lacking is None:
+        from animclip_jax.evaluate import evaluate
+
         steps, params = config.steps, state.best_params
-        if run.validation is not None:
-            steps, params = run.validation.restore_best()
+        if validation is not None:
+            steps, params = validation.restore_best()
         report = evaluate(
             config,
             run.mesh,
@@ -286,7 +305,7 @@ def finish(
             train_seconds=seconds,
         )
     else:
-        say(f"{run.workdir}: trained, not evaluated: {lacking}.")
+        say(f"{run.workdir}: trained, not evaluated: {run.sources.lacking}.")
     if jax.process_index() == 0:
         files.write_text(run.workdir / runs.FINISHED, f"{config.steps} steps\n")
     push(run)
@@ -305,43 +324,6 @@ def say(text: str) -> None:
     """Prints a line on stderr, once for all processes."""
     if jax.process_index() == 0:
         print(text, file=sys.stderr, flush=True)
-
-
-def train_sweep(
-    config: ConfigDict,
-    workdir: epath.Path,
-    arms: dict[str, dict[str, Any]],
-    overrides: dict[str, Any],
-    options: Options,
-) -> int:
-    """Trains every arm in WORKDIR/ARM, one after the other; finished ones are not run again.
-
-    An arm whose `init_from` is the name of another begins with that one's weights.
-    """
-    workdir.mkdir(parents=True, exist_ok=True)
-    sweep = {"main": next(iter(arms)), "arms": list(arms)}
-    if jax.process_index() == 0:
-        files.write_json(workdir / results.SWEEP, sweep)
-    for arm, changes in arms.items():
-        if changes.get("init_from") in arms:
-            changes = changes | {"init_from": str(workdir / changes["init_from"])}
-        print(f"\n{arm}: {changes or 'the configuration as it is'}", flush=True)
-        arm_config = runs.changed(config, changes)
-        if runs.is_finished(workdir / arm):
-            runs.claim(Mirror(workdir / arm, config.data.cache_dir).local, arm_config)
-            print(f"finished already, in {workdir / arm}")
-            continue
-        code = train(arm_config, workdir / arm, overrides | changes, options)
-        if not runs.is_finished(workdir / arm):
-            return code
-    return 0
-
-
-def list_sweep(workdir: epath.Path, arms: dict[str, dict[str, Any]]) -> None:
-    """Prints the runs of a sweep, and which of them are finished."""
-    for arm, changes in arms.items():
-        done = "finished" if runs.is_finished(workdir / arm) else "to run"
-        print(f"{workdir / arm}: {done}: {changes or 'the configuration as it is'}")
 
 
 @stoppable("animclip train", after_sigterm=0)
@@ -377,9 +359,13 @@ def dispatch(values: flags.FlagValues) -> int:
     if not hasattr(module, "sweep"):
         raise ValueError("--sweep: this configuration has no sweep(), run it without")
     if values.dry_run:
-        list_sweep(workdir, module.sweep())
+        sweep.list_arms(workdir, module.sweep())
         return 0
-    return train_sweep(values.config, workdir, module.sweep(), overrides, options)
+
+    def train_arm(config: ConfigDict, folder: epath.Path, changes: dict[str, Any]) -> int:
+        return train(config, folder, overrides | changes, options)
+
+    return sweep.train_arms(values.config, workdir, module.sweep(), train_arm)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,11 @@ def fingerprint(config: ConfigDict, examples: "Examples | None") -> str:
     if examples is None:
         folder = Path(config.data.train.removeprefix(baked.KIND)).expanduser()
         return hashlib.sha256((folder / baked.SUMMARY).read_bytes()).hexdigest()
+    return digest(examples)
+
+
+def digest(examples: "Examples") -> str:
+    """Of a source's ids and captions, in their order."""
     found = hashlib.sha256()
     for name, captions in zip(examples.ids, examples.captions, strict=True):
         found.update(json.dumps([name, captions]).encode())

@@ -15,6 +15,20 @@ FOLDER = "best"
 SCORE = "R@1"
 
 
+def configured(config: ConfigDict) -> ConfigDict:
+    """A run's configuration as it searches the videos that its best step is chosen by.
+
+    Raises:
+      ValueError: those are the videos of the test.
+    """
+    if config.validation.source == config.data.eval:
+        raise ValueError(
+            f"validation.source is data.eval, {config.data.eval}: a step that is chosen on the "
+            "test makes its score worthless; name other videos, or set validation.every=0"
+        )
+    return runs.changed(config, {"data.eval": config.validation.source})
+
+
 class Validation:
     """Every so many steps searches config.validation.source, and keeps the best state so far.
 
@@ -24,12 +38,7 @@ class Validation:
 
     def __init__(self, config: ConfigDict, mirror: Mirror, mesh: Mesh, made_of: dict[str, Any]):
         """Raises ValueError where the videos to choose by are those of the test."""
-        if config.validation.source == config.data.eval:
-            raise ValueError(
-                f"validation.source is data.eval, {config.data.eval}: a step that is chosen on the "
-                "test makes its score worthless; name other videos, or set validation.every=0"
-            )
-        self.config = runs.changed(config, {"data.eval": config.validation.source})
+        self.config = configured(config)
         self.workdir, self.mesh = mirror.local / FOLDER, mesh
         self.directory = mirror.remote / FOLDER
         self.checkpoints = Checkpoints(self.directory, keep=1, made_of=made_of)
@@ -71,7 +80,7 @@ class Validation:
 
     def restore_best(self) -> tuple[int, dict]:
         """The best state's number of steps, and its parameters."""
-        with Checkpoints(self.directory) as checkpoints:
+        with Checkpoints(self.directory, create=False) as checkpoints:
             step = checkpoints.latest()
             assert step is not None  # the last step was looked at
             place = functools.partial(sharding.state_sharding, self.mesh)

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from orbax.checkpoint._src.path import gcs_utils
 
-from animclip_jax import sharding
+from animclip_jax import checkpoint, sharding
 from animclip_jax.checkpoint import Checkpoints
 from animclip_jax.step import TrainState
 
@@ -133,3 +134,85 @@ def test_searching_reads_the_average_where_there_is_one(tmp_path):
         params = checkpoints.restore_params(4, lambda x: sharding.state_sharding(mesh, x))
     jax.tree.map(np.testing.assert_array_equal, found, averaged)
     jax.tree.map(np.testing.assert_array_equal, params, average)
+
+
+@pytest.fixture
+def bucket(tmp_path, monkeypatch):
+    """A folder that Orbax takes for one in a bucket, and a run that was trained on a disk."""
+    monkeypatch.setattr(gcs_utils, "is_gcs_path", lambda path: "/bucket" in str(path))
+    with Checkpoints(tmp_path / "disk") as checkpoints:
+        for number in (2, 4):
+            checkpoints.save(number, state())
+    return tmp_path / "bucket"
+
+
+def as_orbax_0_12_0_wrote_it(disk):
+    """Without the marks of complete checkpoints that a bucket's have."""
+    for mark in disk.rglob("commit_success.txt"):
+        mark.unlink()
+
+
+def test_a_run_of_a_disk_goes_on_in_a_bucket_and_back(tmp_path, bucket):
+    shutil.copytree(tmp_path / "disk", bucket)
+    assert checkpoint.newest(bucket) == 4
+    with Checkpoints(bucket) as checkpoints:
+        checkpoints.save(6, state())
+    shutil.copytree(bucket, tmp_path / "disk again")
+    assert checkpoint.newest(tmp_path / "disk again") == 6
+
+
+def test_a_copy_that_a_bucket_takes_for_incomplete_is_not_begun_anew(tmp_path, bucket):
+    as_orbax_0_12_0_wrote_it(tmp_path / "disk")
+    assert checkpoint.newest(tmp_path / "disk") == 4
+    shutil.copytree(tmp_path / "disk", bucket)
+    said = r"bucket/checkpoints/[24]: a checkpoint without commit_success.txt, .*an empty file "
+    with Checkpoints(bucket) as checkpoints, pytest.raises(ValueError, match=said):
+        checkpoints.latest()
+    for number in (2, 4):  # what the message says
+        (bucket / "checkpoints" / str(number) / "commit_success.txt").touch()
+    with Checkpoints(bucket) as checkpoints:
+        assert checkpoints.latest() == 4
+        found = checkpoints.restore(4, jax.tree.map(jnp.zeros_like, state()))
+    jax.tree.map(np.testing.assert_array_equal, found, state())
+
+
+def test_newer_steps_without_the_mark_are_not_replaced(tmp_path, bucket):
+    shutil.copytree(tmp_path / "disk", bucket)
+    as_orbax_0_12_0_wrote_it(bucket / "checkpoints" / "4")
+    with pytest.raises(ValueError, match="checkpoints/4: a checkpoint without"):
+        checkpoint.newest(bucket)
+    shutil.rmtree(bucket / "checkpoints" / "4")
+    assert checkpoint.newest(bucket) == 2
+
+
+@pytest.mark.parametrize("metadata", ['{"commit_timestamp_nsecs": null}', "", "{"])
+def test_what_a_kill_left_in_a_bucket_is_passed_over(tmp_path, bucket, metadata):
+    shutil.copytree(tmp_path / "disk", bucket)
+    torn = bucket / "checkpoints" / "4"
+    (torn / "commit_success.txt").unlink()
+    (torn / "_CHECKPOINT_METADATA").write_text(metadata)
+    assert checkpoint.newest(bucket) == 2
+
+
+def test_checkpoints_that_were_copied_into_themselves_are_found(tmp_path):
+    with Checkpoints(tmp_path / "run") as checkpoints:
+        checkpoints.save(4, state())
+    copied = tmp_path / "copy" / "checkpoints"
+    shutil.copytree(tmp_path / "run" / "checkpoints", copied / "checkpoints")
+    with pytest.raises(ValueError, match="in the wrong folder; move all in .* one up"):
+        checkpoint.newest(tmp_path / "copy")
+
+
+def test_who_reads_makes_no_folder(tmp_path):
+    assert checkpoint.newest(tmp_path / "run") is None
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_step_that_the_training_removed_meanwhile_is_not_called_damaged(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(4, state())
+    with Checkpoints(tmp_path, create=False) as checkpoints:
+        assert checkpoints.latest() == 4
+        shutil.rmtree(tmp_path / "checkpoints" / "4")
+        with pytest.raises(ValueError, match=r"4 is gone: the run goes on.* again$"):
+            checkpoints.restore(4, state())

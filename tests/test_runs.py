@@ -14,20 +14,46 @@ def config(**changes) -> ConfigDict:
 
 
 def test_a_folder_belongs_to_one_configuration(tmp_path):
+    runs.require_same(tmp_path / "a", config())  # nobody's yet
     runs.claim(tmp_path / "a", config())
-    runs.claim(tmp_path / "a", config())
+    runs.require_same(tmp_path / "a", config())
     with pytest.raises(ValueError, match=r"steps: there 10, here 20") as error:
-        runs.claim(tmp_path / "a", config(steps=20))
+        runs.require_same(tmp_path / "a", config(steps=20))
     assert "animation.half: there 5, here 10" in str(error.value)
     assert runs.read_config(tmp_path / "a").steps == 10
 
 
 def test_where_and_how_fast_it_is_computed_may_change(tmp_path):
     runs.claim(tmp_path, config(mesh={"fsdp": 1}, microbatch=0, microbatches=1))
-    runs.claim(tmp_path, config(mesh={"fsdp": 8}, microbatch=4, microbatches=1))
-    assert runs.read_config(tmp_path).mesh.fsdp == 8
+    runs.require_same(tmp_path, config(mesh={"fsdp": 8}, microbatch=4, microbatches=1))
+    other = config(mesh={"fsdp": 8}, microbatch=4, microbatches=2)
     with pytest.raises(ValueError, match="microbatches: there 1, here 2"):
-        runs.claim(tmp_path, config(mesh={"fsdp": 8}, microbatch=4, microbatches=2))
+        runs.require_same(tmp_path, other)
+    runs.require_same(tmp_path, other, besides=("microbatches",))
+
+
+def test_a_runs_folder_is_for_one_at_a_time(tmp_path):
+    run = tmp_path / "run"
+    with runs.alone(run):
+        with pytest.raises(BlockingIOError, match="run: another process trains"), runs.alone(run):
+            pass
+        (run / "metrics.jsonl").touch()
+    with runs.alone(run):
+        pass
+    assert [path.name for path in run.iterdir()] == ["metrics.jsonl"]
+
+
+def test_a_folder_that_nothing_was_written_to_is_not_left(tmp_path):
+    with pytest.raises(FileNotFoundError), runs.alone(tmp_path / "run"):
+        raise FileNotFoundError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_results_of_an_earlier_step_do_not_finish_a_run(tmp_path):
+    (tmp_path / "results.json").touch()
+    assert not runs.is_finished(tmp_path)
+    (tmp_path / "finished").touch()
+    assert runs.is_finished(tmp_path)
 
 
 def test_a_configuration_comes_back_as_it_was(tmp_path):
@@ -61,3 +87,9 @@ def test_a_folder_of_several_runs_lists_them(tmp_path):
         runs.read_config(tmp_path / "sweep")
     listed = f"{tmp_path}/sweep/animated, {tmp_path}/sweep/still"
     assert str(error.value) == f"{tmp_path}/sweep: holds several runs, choose one: {listed}"
+
+
+def test_a_setting_may_be_infinite(tmp_path):
+    runs.claim(tmp_path, config(limit=float("inf")))
+    runs.require_same(tmp_path, config(limit=float("inf")))
+    assert runs.read_config(tmp_path).limit == float("inf")

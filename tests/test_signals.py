@@ -26,7 +26,8 @@ def test_a_signal_ends_every_verb_in_one_line(verb, number, name, code, capsys, 
         os.kill(os.getpid(), number)
 
     # Every verb begins with one or the other.
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", hit)
+    for reader in ("parse_args", "parse_intermixed_args"):
+        monkeypatch.setattr(argparse.ArgumentParser, reader, hit)
     monkeypatch.setattr(command_line, "parse_flags", hit)
     # A training that is preempted is no failure: who started it starts it again.
     assert main([]) == (0 if (verb, name) == ("train", "SIGTERM") else code)

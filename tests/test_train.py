@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from animclip_jax import results, train, training_data
+from animclip_jax import evaluate, results, runs, train, training_data, watch
+from tests.input_pipeline.shard_files import encoded
 
 STEPS = 8
 SHRUNK = [
@@ -177,7 +179,7 @@ def test_other_data_is_refused_unless_told(flags, tmp_path, capsys, monkeypatch)
     assert train.main(run) == 0
     monkeypatch.setattr(training_data, "fingerprint", lambda *_: "second")
     assert train.main(run) == 1
-    assert "was trained on other items or captions" in capsys.readouterr().err
+    assert "began with other items or captions" in capsys.readouterr().err
     assert train.main([*run, "--other_data"]) == 0
 
 
@@ -227,6 +229,7 @@ def test_an_arm_begins_with_the_weights_of_another(tmp_path, monkeypatch):
         begun[workdir.name] = config.init_from, overrides.get("init_from")
         workdir.mkdir()
         (workdir / "results.json").touch()
+        (workdir / "finished").touch()
         return 0
 
     monkeypatch.setattr(train, "train", fake)
@@ -237,7 +240,132 @@ def test_an_arm_begins_with_the_weights_of_another(tmp_path, monkeypatch):
     assert begun["none+1000"] == ("", None)
 
 
-def test_a_source_that_is_not_there_is_named(flags, tmp_path, capsys):
-    wrong = [*flags, "--config.data.train=folder:/nowhere/at/all", f"--workdir={tmp_path / 'x'}"]
-    assert train.main(wrong) == 1
-    assert "/nowhere/at/all" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["data.train=folder:/nowhere/at/all"], "/nowhere/at/all"),
+        (["data.eval=folder:/nowhere/at/all"], "/nowhere/at/all"),
+        (["evaluation.protocol=msvd"], "protocol msvd: found the source 'drawn:val:12'"),
+        (["evaluation.normalization=qb_norm"], "qb_norm needs a bank"),
+        (
+            ["validation.every=2", "validation.source=folder:/nowhere/at/all"],
+            "/nowhere/at/all",
+        ),
+        (["init_from=/nowhere/at/all"], "init_from=/nowhere/at/all: found neither"),
+        (["loss.hard_negatives=8"], "loss.hard_negatives is 8: wanted 1 to 7"),
+        (["animation.preset=fool"], "fool"),
+    ],
+)
+def test_a_typo_is_found_before_the_first_step_and_leaves_no_folder(
+    flags, tmp_path, capsys, monkeypatch, wrong, said
+):
+    monkeypatch.setattr(train, "run_steps", lambda *_: pytest.fail("the first step was begun"))
+    changed = [f"--config.{change}" for change in wrong]
+    assert train.main([*flags, *changed, f"--workdir={tmp_path / 'run'}"]) == 1
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_without_a_checkpoint_is_no_run(flags, straight, tmp_path, capsys, monkeypatch):
+    class Begun(Exception):
+        pass
+
+    def begin(*_):
+        raise Begun
+
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(straight / "config.json", run)
+    monkeypatch.setattr(train, "run_steps", begin)
+    other = [*flags, "--config.seed=5", f"--workdir={run}"]
+    with pytest.raises(Begun):
+        train.main(other)
+    assert runs.read_config(run).seed == 5
+    # A best step or results without one are somebody's work.
+    shutil.copy(straight / "results.json", run)
+    assert train.main([*flags, f"--workdir={run}"]) == 1
+    assert "seed: there 5, here 0" in capsys.readouterr().err
+
+
+def test_nobody_else_trains_or_evaluates_in_a_folder_meanwhile(flags, straight, tmp_path, capsys):
+    before = (straight / "results.json").read_bytes()
+    with runs.alone(straight):
+        assert train.main([*flags, f"--workdir={straight}"]) == 1
+        assert evaluate.main([f"--workdir={straight}"]) == 1
+        said = capsys.readouterr().err
+        assert said.count("another process trains or evaluates there now") == 2
+        assert (straight / "results.json").read_bytes() == before
+        assert evaluate.main([f"--workdir={straight}", f"--out={tmp_path / 'out'}"]) == 0
+    assert (tmp_path / "out" / "results.json").is_file()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_a_signal_in_the_last_step_or_in_the_evaluation_is_obeyed(
+    flags, tmp_path, capsys, monkeypatch, number, code
+):
+    run = [*flags, "--config.steps=2", f"--workdir={tmp_path / 'run'}"]
+    started = watch.Watch.started
+
+    def hit(self, step, *rest):
+        started(self, step, *rest)
+        if step == 2:
+            os.kill(os.getpid(), number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(watch.Watch, "started", hit)
+        assert train.main(run) == code
+    said = capsys.readouterr().err
+    assert f"{number.name}: stopped after step 2 of 2, saved in " in said
+    assert "The same command evaluates it." in said
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluate, "embed", lambda *_: os.kill(os.getpid(), number))
+        assert train.main(run) == code
+    name = {signal.SIGINT: "Ctrl-C"}.get(number, number.name)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "stopped" in line]
+    assert line.startswith(f"animclip train: stopped by {name}; run the same command again")
+    assert not (tmp_path / "run" / "finished").exists()
+    assert train.main(run) == 0
+    assert (tmp_path / "run" / "finished").exists()
+
+
+def test_a_home_that_cannot_be_written_is_answered_by_the_setting(tmp_path, capsys):
+    (tmp_path / "home").touch()
+    cache = f"--config.data.cache_dir={tmp_path / 'home' / '.cache'}"
+    assert train.main([*SHRUNK, cache, f"--workdir={tmp_path / 'run'}"]) == 1
+    said = capsys.readouterr().err
+    assert "data.cache_dir is " in said and "can't be written: Not a directory" in said
+    assert "--config.data.cache_dir=FOLDER" in said
+
+
+def test_a_sweep_leaves_other_runs_and_sweeps_alone(flags, straight, tmp_path, capsys):
+    sweep = [*flags, "--sweep"]
+    assert train.main([*sweep, f"--workdir={straight}"]) == 1
+    assert "holds a single run" in capsys.readouterr().err
+    other = tmp_path / "other"
+    (other / "moving").mkdir(parents=True)
+    (other / "sweep.json").write_text('{"main": "moving", "arms": ["moving"]}')
+    assert train.main([*sweep, f"--workdir={other}"]) == 1
+    assert "holds another sweep, with the arm 'moving'" in capsys.readouterr().err
+    assert "animated" not in (other / "sweep.json").read_text()
+
+
+@pytest.mark.slow
+def test_a_folder_that_was_moved_ends_its_run(tmp_path, capsys):
+    pictures = tmp_path / "before"
+    pictures.mkdir()
+    with (pictures / "captions.jsonl").open("w") as listing:
+        for number in range(8):
+            (pictures / f"{number}.jpg").write_bytes(encoded(number, (80, 60)))
+            line = {"image": f"{number}.jpg", "captions": [f"picture {number}"]}
+            listing.write(json.dumps(line) + "\n")
+    cache = f"--config.data.cache_dir={tmp_path / 'cache'}"
+    run = [*SHRUNK, cache, "--config.steps=2", f"--workdir={tmp_path / 'run'}"]
+    assert train.main([*run, f"--config.data.train=folder:{pictures}"]) == 0
+    shutil.move(pictures, tmp_path / "after")
+    assert train.main([*run, f"--config.data.train=folder:{tmp_path / 'after'}"]) == 0
+    assert runs.read_config(tmp_path / "run").data.train == f"folder:{tmp_path / 'after'}"
+    (tmp_path / "after" / "captions.jsonl").write_text(
+        (tmp_path / "after" / "captions.jsonl").read_text().replace("picture 3", "another")
+    )
+    assert train.main([*run, f"--config.data.train=folder:{tmp_path / 'after'}"]) == 1
+    assert "began with other items or captions" in capsys.readouterr().err
