@@ -9,17 +9,20 @@ import numpy as np
 
 from animclip_jax import files
 from animclip_jax.models.clip import ClipConfig
-from animclip_jax.weights import architecture, folder, rules, torch_archive
+from animclip_jax.weights import architecture, folder, names, rules, torch_archive
 from animclip_jax.weights.rules import Layout
 
 OPEN_CLIP_CONFIG, OPEN_CLIP_TENSORS = "open_clip_config.json", "open_clip_model.safetensors"
+OPEN_CLIP_TORCH = "open_clip_pytorch_model.bin"
 PIXELS = "preprocessor_config.json"
 TORCH_TENSORS = "pytorch_model.bin"
-TORCH_SUFFIXES = (".pt", ".pth", ".bin")
+# Beside shards: which file holds which tensor.
+INDEX_SUFFIX = ".index.json"
+TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 
 
 def read(path: Path, activation: str | None = None) -> tuple[dict[str, np.ndarray], ClipConfig]:
-    """Reads a folder (ours, Hugging Face's, open_clip's) or a file (.pt, .safetensors).
+    """Reads a folder (ours, Hugging Face's, open_clip's) or a file (.pt, .safetensors, an index).
 
     Args:
       activation: quick_gelu or gelu, for a file that does not say it.
@@ -34,14 +37,9 @@ def read(path: Path, activation: str | None = None) -> tuple[dict[str, np.ndarra
         return _read_folder(path, activation)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file or folder")
-    if path.suffix in TORCH_SUFFIXES:
-        tensors, is_script = torch_archive.read(path)
-        # OpenAI published TorchScript archives, and trained all its models with quick_gelu.
-        known = "quick_gelu" if is_script else None
-    elif path.suffix == ".safetensors":
-        tensors, known = folder.read_tensors(path), None
-    else:
-        raise ValueError(f"{path}: can't read {path.suffix!r}, wanted .safetensors or .pt")
+    tensors, is_script = _read_file(path)
+    # OpenAI published TorchScript archives, and trained all its models with quick_gelu.
+    known = "quick_gelu" if is_script else None
     beside = path.parent / OPEN_CLIP_CONFIG
     if any(key.startswith(("text_model.", "vision_model.")) for key in tensors):
         return _hugging_face(tensors, path.parent, path, activation)
@@ -54,20 +52,54 @@ def _read_folder(path: Path, activation: str | None) -> tuple[dict[str, np.ndarr
         if files.read_object(config).get("format") == folder.FORMAT:
             _refuse_activation(activation, config)
             return folder.load_clip(path)
-        for name, reader in (
-            (folder.TENSORS, folder.read_tensors),
-            (TORCH_TENSORS, lambda file: torch_archive.read(file).tensors),
-        ):
-            if (path / name).is_file():
-                return _hugging_face(reader(path / name), path, path / name, activation)
-    if (path / OPEN_CLIP_CONFIG).is_file() and (path / OPEN_CLIP_TENSORS).is_file():
-        tensors = folder.read_tensors(path / OPEN_CLIP_TENSORS)
-        document = path / OPEN_CLIP_CONFIG
-        return _openai(tensors, document, path / OPEN_CLIP_TENSORS, None, activation)
+        for name in (folder.TENSORS, TORCH_TENSORS):
+            for file in (path / name, path / f"{name}{INDEX_SUFFIX}"):
+                if file.is_file():
+                    return _hugging_face(_read_file(file).tensors, path, file, activation)
+    document = path / OPEN_CLIP_CONFIG
+    for name in (OPEN_CLIP_TENSORS, OPEN_CLIP_TORCH):
+        if document.is_file() and (path / name).is_file():
+            tensors = _read_file(path / name).tensors
+            return _openai(tensors, document, path / name, None, activation)
     raise FileNotFoundError(
-        f"{path}: neither {folder.CONFIG} with {folder.TENSORS} nor {OPEN_CLIP_CONFIG} with "
-        f"{OPEN_CLIP_TENSORS} in it"
+        f"{path}: neither {folder.CONFIG} with {folder.TENSORS} or {TORCH_TENSORS}, or their "
+        f"shards with {INDEX_SUFFIX}, nor {OPEN_CLIP_CONFIG} with {OPEN_CLIP_TENSORS} or "
+        f"{OPEN_CLIP_TORCH} in it"
     )
+
+
+def _read_file(path: Path) -> torch_archive.Archive:
+    """The tensors of one file, or of the shards that an index names, without a wrapper's names."""
+    if path.name.endswith(INDEX_SUFFIX):
+        tensors, is_script = _read_shards(path), False
+    elif path.suffix in TORCH_SUFFIXES:
+        tensors, is_script = torch_archive.read(path)
+    elif path.suffix == ".safetensors":
+        tensors, is_script = folder.read_tensors(path), False
+    else:
+        raise ValueError(f"{path}: can't read {path.suffix!r}, wanted .safetensors or .pt")
+    return torch_archive.Archive(names.unwrap(tensors, str(path)), is_script)
+
+
+def _read_shards(index: Path) -> dict[str, np.ndarray]:
+    """All tensors that an index names, out of the files beside it."""
+    places = files.read_object(index).get("weight_map")
+    if not isinstance(places, dict) or not all(
+        isinstance(file, str) and Path(file).name == file for file in places.values()
+    ):
+        raise ValueError(f"{index}: no weight_map from names of tensors to files beside it")
+    found: dict[str, np.ndarray] = {}
+    for file in sorted(set(places.values())):
+        shard = index.with_name(file)
+        if not shard.is_file():
+            raise FileNotFoundError(f"{shard}: no such file, and {index.name} names it")
+        torch = shard.suffix in TORCH_SUFFIXES
+        tensors = torch_archive.read(shard).tensors if torch else folder.read_tensors(shard)
+        wanted = [name for name, place in places.items() if place == file]
+        if missing := [name for name in wanted if name not in tensors]:
+            raise ValueError(f"{shard}: lacks {', '.join(missing)}, which {index.name} names")
+        found |= {name: tensors[name] for name in wanted}
+    return found
 
 
 def _hugging_face(

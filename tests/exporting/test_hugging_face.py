@@ -35,7 +35,7 @@ POOLS = (
     "🎬🎥🐕👩‍👩‍👧🏽🇩🇪½²³ⅣⅫ①",
     "\u0301\u0308ﬁﬂİıſ\u200d\ufeff\u00ad",
 )
-WORDS_OF_ALL = ("it's", "I'LL", "don't", "</w>", "<|endoftext|>", "a<|startoftext|>b", "...")
+WORDS_OF_ALL = ("it's", "I'LL", "don't", "</w>", "<|pad|>", "...")
 
 
 def by_export(out: Path) -> None:

@@ -96,8 +96,109 @@ def test_other_pixel_statistics_are_refused(hugging_face, open_clip):
 def test_what_is_neither_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="no: no such file or folder"):
         source.read(tmp_path / "no")
-    with pytest.raises(FileNotFoundError, match="neither config.json with model.safetensors nor"):
+    with pytest.raises(FileNotFoundError, match="neither config.json with model.safetensors or"):
         source.read(tmp_path)
     (tmp_path / "a.npz").touch()
     with pytest.raises(ValueError, match="can't read '.npz', wanted .safetensors or .pt"):
         source.read(tmp_path / "a.npz")
+
+
+def clip_tensors() -> dict[str, np.ndarray]:
+    """OpenAI's names, weights alone."""
+    tensors = torch_archive.read(GOLDEN / "openai.pt").tensors
+    return {name: value for name, value in tensors.items() if value.dtype != np.int64}
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["module.", "_orig_mod.", "clip.", "module._orig_mod.", "state_dict.module.", "model."],
+)
+def test_a_training_checkpoint_is_the_model_inside_it(tmp_path, prefix):
+    tensors = {f"{prefix}{name}": value for name, value in clip_tensors().items()}
+    if prefix != "_orig_mod.":
+        # Of the optimizer, or of a model around CLIP.
+        tensors["optimizer.state.0.exp_avg"] = np.zeros(3, np.float32)
+    safetensors.numpy.save_file(tensors, tmp_path / "epoch_9.safetensors")
+    params, config = source.read(tmp_path / "epoch_9.safetensors", "quick_gelu")
+    assert config == GOLDEN_CLIP
+    assert_golden(params)
+
+
+def test_a_checkpoint_of_two_models_is_refused(tmp_path):
+    tensors = {
+        f"{prefix}{name}": value
+        for prefix in ("state_dict.", "state_dict_ema.")
+        for name, value in clip_tensors().items()
+    }
+    safetensors.numpy.save_file(tensors, tmp_path / "a.safetensors")
+    with pytest.raises(ValueError, match="2 CLIPs in it, at state_dict, state_dict_ema"):
+        source.read(tmp_path / "a.safetensors", "quick_gelu")
+
+
+def sharded(directory: Path, tensors: dict[str, np.ndarray]) -> dict[str, str]:
+    """Replaces model.safetensors by two shards and their index."""
+    (directory / "model.safetensors").unlink()
+    every, places = sorted(tensors), {}
+    for number, part in enumerate((every[::2], every[1::2]), 1):
+        file = f"model-{number:05}-of-00002.safetensors"
+        safetensors.numpy.save_file({name: tensors[name] for name in part}, directory / file)
+        places |= dict.fromkeys(part, file)
+    index = {"metadata": {}, "weight_map": places}
+    (directory / "model.safetensors.index.json").write_text(json.dumps(index))
+    return places
+
+
+def test_a_folder_of_shards(hugging_face):
+    sharded(hugging_face, folder.read_tensors(hugging_face / "model.safetensors"))
+    for path in (hugging_face, hugging_face / "model.safetensors.index.json"):
+        params, config = source.read(path)
+        assert config == GOLDEN_CLIP
+        assert_golden(params)
+
+
+def test_shards_that_do_not_hold_what_the_index_names(hugging_face):
+    tensors = folder.read_tensors(hugging_face / "model.safetensors")
+    places = sharded(hugging_face, tensors)
+    index = hugging_face / "model.safetensors.index.json"
+    for wrong in ({"weight_map": {"a": "../b.safetensors"}}, {"weight_map": [1]}, {}):
+        index.write_text(json.dumps(wrong))
+        with pytest.raises(ValueError, match="index.json: no weight_map from names"):
+            source.read(hugging_face)
+    more = places | {"absent": places[sorted(tensors)[0]]}
+    index.write_text(json.dumps({"weight_map": more}))
+    with pytest.raises(ValueError, match="00001-of-00002.safetensors: lacks absent, which"):
+        source.read(hugging_face)
+    (hugging_face / "model-00002-of-00002.safetensors").unlink()
+    index.write_text(json.dumps({"weight_map": places}))
+    with pytest.raises(FileNotFoundError, match="00002-of-00002.*: no such file, and"):
+        source.read(hugging_face)
+
+
+def test_open_clips_folder_with_a_pickle(open_clip):
+    (open_clip / "open_clip_model.safetensors").unlink()
+    archive = (GOLDEN / "openai.pt").read_bytes()
+    (open_clip / "open_clip_pytorch_model.bin").write_bytes(archive)
+    params, config = source.read(open_clip)
+    assert config == dataclasses.replace(GOLDEN_CLIP, activation="gelu")
+    assert_golden(params)
+
+
+def test_real_checkpoints_of_torch(tmp_path, hugging_face):
+    """As a training writes them: the optimizer beside the state dict, tensors in shards of .bin."""
+    torch = pytest.importorskip("torch", reason="needs the extra `parity`")
+    state = {name: torch.from_numpy(value) for name, value in clip_tensors().items()}
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.AdamW([weight])
+    weight.sum().backward()
+    optimizer.step()
+    wrapped = {f"module.{name}": value for name, value in state.items()}
+    checkpoint = {"epoch": 3, "name": "a", "state_dict": wrapped}
+    torch.save(checkpoint | {"optimizer": optimizer.state_dict()}, tmp_path / "epoch_3.pt")
+    assert_golden(source.read(tmp_path / "epoch_3.pt", "quick_gelu")[0])
+
+    tensors = folder.read_tensors(hugging_face / "model.safetensors")
+    (hugging_face / "model.safetensors").unlink()
+    torch.save({k: torch.from_numpy(v) for k, v in tensors.items()}, hugging_face / "one.bin")
+    index = {"weight_map": dict.fromkeys(tensors, "one.bin")}
+    (hugging_face / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    assert_golden(source.read(hugging_face)[0])
