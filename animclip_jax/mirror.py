@@ -10,6 +10,7 @@ from pathlib import Path
 from etils import epath
 
 from animclip_jax.files import is_remote, write_bytes
+from animclip_jax.runs import LOCK
 
 # What a run that goes on reads of its folder.
 FETCHED = ("config.json", "metrics.jsonl", "results.json", "finished")
@@ -45,6 +46,8 @@ class Mirror:
         if not is_remote(self.remote):
             return
         for path in sorted(self.local.rglob("*")):
+            if path == self.local / LOCK:
+                continue
             state = path.stat()
             now = (state.st_mtime_ns, state.st_size)
             if path.is_file() and self.pushed.get(path) != now:

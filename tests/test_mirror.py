@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from animclip_jax import mirror
+from animclip_jax import mirror, runs
 from animclip_jax.mirror import Mirror
 
 
@@ -35,6 +35,14 @@ def test_a_copy_of_a_run_that_is_gone_is_not_gone_on_with(bucket, tmp_path):
     first = Mirror(bucket, str(tmp_path))
     (first.local / "metrics.jsonl").write_text("1\n")
     assert not (Mirror(bucket, str(tmp_path)).local / "metrics.jsonl").exists()
+
+
+def test_a_lock_of_this_machine_is_not_copied_up(bucket, tmp_path):
+    with runs.alone(mirror.local_folder(bucket, str(tmp_path))):
+        here = Mirror(bucket, str(tmp_path))
+        (here.local / "metrics.jsonl").write_text("1\n")
+        here.push()
+    assert [path.name for path in bucket.iterdir()] == ["metrics.jsonl"]
 
 
 def test_a_local_folder_stands_for_itself(tmp_path):
