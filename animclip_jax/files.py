@@ -7,6 +7,7 @@ by itself, when it is closed.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import hashlib
@@ -167,6 +168,24 @@ def read_lines(path: Path | epath.Path, advice: str = "") -> list[dict[str, Any]
     return found
 
 
+def as_text(data: bytes, where: object, errors: str = "strict") -> str:
+    """The text of a file in UTF-8, without the byte order mark that some editors begin it with.
+
+    Args:
+      where: names the file. errors: as `bytes.decode` takes it.
+
+    Raises:
+      ValueError: it is UTF-16; or it is not UTF-8, where errors is "strict".
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError(f"{where}: is UTF-16, wanted UTF-8: save it anew as UTF-8")
+    try:
+        return data.decode("utf-8-sig", errors)
+    except UnicodeDecodeError as error:
+        found = f"{data[error.start]:#x}"
+        raise ValueError(f"{where}: not UTF-8, byte {error.start} is {found}") from None
+
+
 def require_new(directory: Path) -> None:
     """Raises FileExistsError where a folder would be written over."""
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
@@ -266,14 +285,15 @@ def _parse(data: bytes, where: str, advice: str, finite: bool = True) -> Any:
         raise ValueError(f"found {name}, wanted a finite number or null")
 
     try:
+        text = as_text(data, where)
+    except ValueError as error:
+        raise ValueError(f"{error}{_and(advice)}") from None
+    try:
         if not data.strip():
             raise ValueError("it is empty")
-        # A byte order mark, which some editors write, is no part of the text.
-        return json.loads(data.decode("utf-8-sig"), parse_constant=constant)
+        return json.loads(text, parse_constant=constant)
     except RecursionError:
         problem = "nested too deeply"
-    except UnicodeDecodeError as error:
-        problem = f"not UTF-8, byte {error.start} is {data[error.start]:#x}"
     except ValueError as error:
         problem = str(error)
     raise ValueError(f"{where}: not JSON: {problem}{_and(advice)}")

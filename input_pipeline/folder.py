@@ -90,7 +90,7 @@ def read_listing(location: str) -> Listing:
     selected: dict[str, Item] = {}
     bad: list[tuple[str, str]] = []
     kinds: set[str] = set()
-    for number, line in enumerate(content.decode("utf-8", "replace").split("\n"), 1):
+    for number, line in enumerate(files.as_text(content, path, "replace").split("\n"), 1):
         if not line.strip():
             continue
         where = f"{path} line {number}"

@@ -1,16 +1,19 @@
 """Words in what commands print, and where they are printed."""
 
+import codecs
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from animclip_jax import has_tpu, search
+from animclip_jax import files, has_tpu, search
 from animclip_jax.signals import stoppable
 from animclip_jax.words import count
+from input_pipeline import folder
 
 
 def test_one_thing_is_not_many() -> None:
@@ -52,3 +55,23 @@ def test_without_a_tpu_libtpu_is_told_not_to_look_for_one(tmp_path: Path) -> Non
         [sys.executable, "-c", code], env=kept, cwd=root, capture_output=True, text=True
     )
     assert run.stdout == "v5litepod-1\n", run.stderr
+
+
+LINE = '{"image": "a.jpg", "captions": ["a caf\u00e9"]}\n'
+
+
+def test_captions_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / folder.CAPTIONS).write_text(LINE, encoding="utf-8-sig")
+    listing = folder.read_listing(str(tmp_path))
+    assert [item.captions for item in listing.items] == [["a caf\u00e9"]] and not listing.bad
+
+
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
+def test_a_file_in_utf_16_is_called_so(tmp_path: Path, mark: bytes) -> None:
+    path = tmp_path / folder.CAPTIONS
+    coding = "utf-16-le" if mark == codecs.BOM_UTF16_LE else "utf-16-be"
+    path.write_bytes(mark + LINE.encode(coding))
+    wanted = rf"^{re.escape(str(path))}.*: is UTF-16, wanted UTF-8: save it anew as UTF-8$"
+    for read in (lambda: folder.read_listing(str(tmp_path)), lambda: files.read_lines(path)):
+        with pytest.raises(ValueError, match=wanted):
+            read()

@@ -28,8 +28,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--model", type=kinds.home, help="where the index's model is, if it has moved"
     )
     options = parser.parse_intermixed_args(argv)
-    if options.text is not None and not options.text.strip():
-        parser.error("the sentence is blank: say what the video shows")
+    if options.text is not None:
+        options.text = options.text.strip()
+        if not options.text:
+            parser.error("the sentence is blank: say what the video shows")
     if sum(bool(given) for given in (options.text, options.image, options.video)) != 1:
         parser.error("wanted one of a sentence, --image=FILE and --video=FILE")
     if not 1 <= options.n <= options.rerank_k:

@@ -14,6 +14,7 @@ import os
 from pathlib import Path
 from typing import IO, Any
 
+from animclip_jax import files
 from input_pipeline.video_sets.pickles import load_plain
 
 # Their names without it are the videos' ids.
@@ -109,9 +110,10 @@ class Download:
     def _text(self, name: str) -> str:
         try:
             with self._open(name) as file:
-                return file.read().decode("utf-8-sig")
-        except (OSError, EOFError, UnicodeDecodeError) as error:
+                data = file.read()
+        except (OSError, EOFError) as error:
             raise ValueError(f"{self.path(name)}: can't be read: {error}") from error
+        return files.as_text(data, self.path(name))
 
     def _open(self, name: str) -> IO[bytes]:
         path = self.path(name)
