@@ -86,6 +86,8 @@ def export(source: Source, out: Path, kind: str, batch_size: int | None = None) 
         shown_arrays = {name: arrays[name] for name in sorted(shown)}
         folder.write_tensors(temporary / example.FILE, shown_arrays)
         contents = sources.describe(source) | ({"functions": made} if form.has_functions else {})
+        if kind == stablehlo.KIND:
+            contents |= stablehlo.needs()
         manifest.write(temporary, kind, contents, form.packages)
         example.check(form.load(temporary), arrays, config)
     return source

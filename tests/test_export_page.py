@@ -1,5 +1,6 @@
 """The programs of docs/export.md, out of the page itself, where nothing of ours can be imported."""
 
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from animclip_jax import export
 from tests.exporting.models import batch_size, source_for
@@ -98,6 +100,44 @@ def test_a_program_runs_without_ours(name, elsewhere, exports):
     code, said = run(name, exports / kind, elsewhere, OURS + others)
     assert code == 0, said
     assert "[[" in said, "it prints a matrix"
+
+
+def named_packages(name: str) -> list[str]:
+    """What the heading above a program says that it needs."""
+    heading = re.findall(r"^### [^\n]*, with ([^\n]*)$", PAGE[: PAGE.index(f"# {name}\n")], re.M)[
+        -1
+    ]
+    return re.split(", | and ", heading)
+
+
+def installed_with(packages: list[str]) -> set[str]:
+    """Distributions that pip brings for some, as their own metadata asks for them."""
+    found, left = set(), [name.lower() for name in packages]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            needs = map(Requirement, importlib.metadata.requires(name) or [])
+            left += [
+                re.sub(r"[-_.]+", "-", need.name).lower()
+                for need in needs
+                if need.marker is None or need.marker.evaluate({"extra": ""})
+            ]
+    return found
+
+
+@pytest.mark.slow
+def test_jaxs_program_runs_with_the_packages_that_its_heading_names(elsewhere, exports):
+    """Every other package that is installed here is blocked, as in an environment of its own."""
+    allowed = installed_with(named_packages("search_jax.py"))
+    blocked = {
+        module
+        for module, packages in importlib.metadata.packages_distributions().items()
+        if not allowed & {re.sub(r"[-_.]+", "-", package).lower() for package in packages}
+    }
+    assert {"flax", "safetensors", "tensorflow"} <= blocked
+    code, said = run("search_jax.py", exports / "stablehlo", elsewhere, (*OURS, *sorted(blocked)))
+    assert code == 0 and "[[" in said, said
 
 
 @pytest.mark.slow

@@ -84,6 +84,20 @@ def features(given: Named) -> tuple[TextFeatures, VideoFeatures]:
     return TextFeatures(*(given[name] for name in TEXT)), VideoFeatures(given[embedding], code)
 
 
+def require_tokens(tokens: np.ndarray, described: Mapping[str, Any]) -> None:
+    """Raises ValueError for captions that the model has no positions for, or that are no tokens.
+
+    Args:
+      described: what a manifest says of tokens.
+    """
+    longest = described["shape"][1]
+    if tokens.ndim != 2 or not 1 <= tokens.shape[1] <= longest:
+        raise ValueError(
+            f"tokens have shape {list(tokens.shape)}, wanted [captions, length], length at most "
+            f"{longest}, the model's context: cut longer captions and keep their end token"
+        )
+
+
 @contextlib.contextmanager
 def without_paths() -> Iterator[None]:
     """Programs written in this block say nothing of the files of Python that they come from."""

@@ -15,7 +15,14 @@ import numpy as np
 
 from animclip_jax import files, manifest
 from animclip_jax.exported import whole_config
-from animclip_jax.exporting.functions import PLATFORMS, Loaded, Named, make, without_paths
+from animclip_jax.exporting.functions import (
+    PLATFORMS,
+    Loaded,
+    Named,
+    make,
+    require_tokens,
+    without_paths,
+)
 from animclip_jax.exporting.source import Source
 
 KIND = "savedmodel"
@@ -59,10 +66,10 @@ def load(directory: Path) -> Loaded:
     Raises:
       FileNotFoundError, ValueError: a file is missing, has changed or can't be read; names it.
     """
-    manifest.check(directory, KIND)
+    document = manifest.check(directory, KIND)
     tf, _ = _import()
     return {
-        name: functools.partial(_run, signature)
+        name: functools.partial(_run, signature, document["tokens"])
         for name, signature in tf.saved_model.load(str(directory)).signatures.items()
     }
 
@@ -71,9 +78,11 @@ def _call(converted: Any, parameters: Named, **given: Any) -> Named:
     return converted(parameters, given)
 
 
-def _run(signature: Any, given: Named) -> Named:
+def _run(signature: Any, tokens: dict[str, Any], given: Named) -> Named:
     tf, _ = _import()
     _, inputs = signature.structured_input_signature
+    if "tokens" in inputs:
+        require_tokens(given["tokens"], tokens)
     try:
         found = signature(**{name: given[name] for name in inputs})
     except tf.errors.OpError as error:

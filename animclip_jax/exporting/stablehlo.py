@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.export
@@ -20,6 +21,33 @@ from animclip_jax.weights import folder
 
 KIND = "stablehlo"
 SUFFIX = ".jax_export"
+# In a manifest: the packages that are needed to run the programs, and from which version on.
+OLDEST = "oldest_reader"
+# Measured: what JAX 0.12 writes for any batch size runs in 0.11.2, not in 0.10.2, whose StableHLO
+# has no such check of sizes. What 0.10.2 writes runs in all three.
+_CHANGED, _FIRST_READER = (0, 11), "0.11.2"
+
+
+def needs() -> dict[str, dict[str, str]]:
+    """What a manifest says of who can run programs that this JAX writes."""
+    written_by = jax.__version_info__
+    first = _FIRST_READER if written_by >= _numbers(_FIRST_READER) else jax.__version__
+    return {OLDEST: {"jax": first if written_by >= _CHANGED else "0.10.2"}}
+
+
+def require_reader(document: dict[str, Any], directory: Path) -> None:
+    """Raises ValueError where this JAX can't run the programs of a manifest."""
+    oldest = document.get(OLDEST, {}).get("jax", "0")
+    if jax.__version_info__ < _numbers(oldest):
+        raise ValueError(
+            f"{directory}: its programs need JAX {oldest} or later, this is {jax.__version__} "
+            f"(they were written by {document['packages']['jax']}): install a later JAX, or export "
+            "the model again with this one"
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:3])
 
 
 def write(directory: Path, source: Source) -> None:
@@ -39,9 +67,12 @@ def load(directory: Path) -> functions.Loaded:
       FileNotFoundError, ValueError: a file is missing, has changed or can't be read; names it.
     """
     document = manifest.check(directory, KIND)
+    require_reader(document, directory)
     params = jax.device_put(folder.read_tensors(directory / folder.TENSORS))
 
     def call(program: jax.export.Exported, inputs: Named, given: Named) -> Named:
+        if "tokens" in inputs:
+            functions.require_tokens(given["tokens"], document["tokens"])
         found = jax.jit(program.call)(params, {name: given[name] for name in inputs})
         return {name: np.asarray(value) for name, value in found.items()}
 

@@ -7,7 +7,7 @@ import jax.export
 import numpy as np
 import pytest
 
-from animclip_jax import export
+from animclip_jax import export, manifest
 from animclip_jax.exporting import example, functions, stablehlo
 from animclip_jax.weights import folder
 from tests.exporting.models import WHOLE, bfloat16, source
@@ -44,8 +44,16 @@ def test_other_batch_sizes_and_lengths_give_the_same(written):
 
 
 def test_captions_beyond_the_context_are_refused(written):
-    with pytest.raises(ValueError, match="shapes"):
+    with pytest.raises(ValueError, match=r"tokens have shape \[1, 13\], wanted .* at most 12"):
         stablehlo.load(written)["encode_text"]({"tokens": np.ones((1, 13), np.int32)})
+
+
+def test_a_jax_that_is_too_old_is_told_at_once(written, monkeypatch):
+    oldest = manifest.check(written, "stablehlo")["oldest_reader"]["jax"]
+    assert oldest == ("0.10.2" if jax.__version_info__ < (0, 11) else "0.11.2")
+    monkeypatch.setattr(jax, "__version_info__", (0, 9, 1))
+    with pytest.raises(ValueError, match=f"need JAX {oldest} or later, .*export the model again"):
+        stablehlo.load(written)
 
 
 def test_programs_are_for_three_platforms_and_hold_no_parameters(written):
