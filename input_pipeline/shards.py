@@ -67,11 +67,16 @@ class Found(NamedTuple):
 def expand(pattern: str) -> list[str]:
     """The files that a pattern names, sorted: `*`, `?`, `[abc]`, `{a,b}`, `{0000..0012}`, commas.
 
+    A file on a disk that has the name as it is written goes before what the pattern stands for.
+
     Raises FileNotFoundError where a part of the pattern matches none.
     """
+    pattern = os.path.expanduser(pattern)
+    if os.path.isfile(pattern):
+        return [pattern]
     found: list[str] = []
-    for part in _braces(os.path.expanduser(pattern)):
-        matches = tf.io.gfile.glob(part)
+    for part in _braces(pattern):
+        matches = [part] if os.path.isfile(part) else tf.io.gfile.glob(part)
         if not matches:
             raise FileNotFoundError(f"{part}: no such file, from the pattern {pattern}")
         found += matches

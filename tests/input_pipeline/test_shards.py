@@ -311,3 +311,10 @@ def test_a_late_step_is_reached_as_fast_as_the_first(kind: str, tmp_path: Path) 
     late = min(timed(lambda: run(examples, 1, start_step=1_000_000)) for _ in range(2))
     # Reading past a million batches would take a thousand times as long.
     assert late < 5 * early + 1
+
+
+@pytest.mark.parametrize("name", ["[a].tar", "{b,c}.tar", "d,e.tar", "f:g.tar", "*.tar", "?.tar"])
+def test_a_file_that_is_called_like_a_pattern_is_that_file(tmp_path, name):
+    for other in ("a.tar", "b.tar", "d", name):
+        (tmp_path / other).touch()
+    assert shards.expand(f"{tmp_path}/{name}") == [f"{tmp_path}/{name}"]
