@@ -69,6 +69,7 @@ setup(
         "orbax-checkpoint>=0.12,<1",
         "pillow>=11",
         "safetensors>=0.5,<1",
+        "scipy>=1.15",
         "tensorboardX>=2.6.2,<3",
         f"tensorflow-cpu{TENSORFLOW}; {HAS_CPU_WHEEL}",
         f"tensorflow{TENSORFLOW}; {NO_CPU_WHEEL}",

@@ -120,7 +120,7 @@ def verdict(difference: dict[str, float], higher_is_better: bool) -> str:
 
 def table(compared: dict[str, dict[str, dict[str, Any]]]) -> str:
     """Differences in plain ASCII, at most 100 columns."""
-    lines = [f"{'ours - theirs':27} {'':10} {'difference':>10}   95% of resampled queries"]
+    lines = [f"{'ours - theirs':27} {'':10} {'difference':>10}   95% interval"]
     for direction, stages in compared.items():
         for stage, differences in stages.items():
             for measure in (*results.RECALLS, "MdR", "MnR"):

@@ -35,7 +35,7 @@ from animclip_jax.revision import git_commit
 from animclip_jax.signals import stoppable
 from input_pipeline.batches import eval_batches
 from input_pipeline.sources import Examples, open_source
-from input_pipeline.tokenizer import Tokenizer
+from input_pipeline.tokenizer import Tokenizer, clean
 
 
 def embed(encoder: Encoder, examples: Examples, config: ConfigDict) -> Gallery:
@@ -164,6 +164,7 @@ def evaluate(
         "config_overrides": config_overrides,
         **{direction: found["scores"] for direction, found in directions.items()},
         "chance": chance(gallery.owner, protocol.groups_once),
+        "shared_captions": shared_captions(gallery.captions, gallery.owner),
         "seconds": seconds | _total([found["seconds"] for found in directions.values()]),
     }
     if jax.process_index() == 0:
@@ -224,6 +225,17 @@ def chance(owner: np.ndarray, groups_once: bool) -> dict[str, dict[str, float]]:
     by_text = metrics.chance(np.ones(len(owner)), len(captions))
     by_video = by_text if groups_once else metrics.chance(captions, len(owner))
     return {"text_to_video": by_text, "video_to_text": by_video}
+
+
+def shared_captions(captions: list[str], owner: np.ndarray) -> dict[str, float]:
+    """How many captions another video has too, as CLIP reads them, and the R@1 they leave.
+
+    Args:
+      owner: int [Q], the video of each caption.
+    """
+    texts = [clean(caption).lower() for caption in captions]
+    count, greatest = metrics.greatest_recall(texts, owner)
+    return {"captions": count, "greatest_R@1": greatest}
 
 
 def fingerprint(gallery: Gallery) -> str:

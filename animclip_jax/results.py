@@ -245,6 +245,12 @@ def caveats(results: dict[str, Any]) -> list[str]:
             f"PART OF THE SET: {found:,} of {wanted:,} videos ({found / wanted:.1%}), not "
             "comparable to published numbers"
         )
+    shared = results.get("shared_captions", {"captions": 0})
+    if shared["captions"]:
+        said.append(
+            f"SHARED CAPTIONS: {shared['captions']:,} of {results['num_queries']:,} captions are "
+            f"another video's too: text -> video, R@1 can't pass {shared['greatest_R@1']:.1f}"
+        )
     if results["normalization"] == "dsl":
         said.append("DSL: scores look at all queries of the test, which no search engine has")
     if results["normalization"] == "qb_norm":

@@ -42,6 +42,11 @@ def test_evaluates_a_finished_run_again(run, tmp_path, capsys):
         assert last["ceiling"] == first[direction]["ceiling"]["R@1"]
     assert first["protocol"]["name"] == "drawn" and first["protocol"]["split"] == "val:12"
     assert first["coverage"] == {"wanted": 12, "found": 12}
+    limit = first["shared_captions"]
+    assert (
+        limit["captions"] <= 12
+        and limit["greatest_R@1"] >= first["text_to_video"]["ceiling"]["R@1"]
+    )
     for name in ("chance", "queries", "protocol"):
         assert first[name] == second[name]
     assert evaluate.main([*again, "--config.data.eval=drawn:val:6"]) == 0

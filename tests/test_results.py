@@ -248,3 +248,17 @@ def test_arms_that_take_other_numbers_of_frames_are_gathered(sweep, run):
     results.write(sweep / "still" / "results.json", run)
     with pytest.raises(ValueError, match="field protocol: found .*'val'"):
         results.gather(sweep, "animated")
+
+
+def test_the_limit_of_shared_captions_stands_beside_the_results(tmp_path, run):
+    assert "SHARED" not in results.table(
+        run | {"shared_captions": {"captions": 0, "greatest_R@1": 100.0}}
+    )
+    results.write(
+        tmp_path / "results.json",
+        run | {"shared_captions": {"captions": 37, "greatest_R@1": 92.82}},
+    )
+    table = results.table(results.read(tmp_path / "results.json"))
+    said = "37 of 512 captions are another video's too: text -> video, R@1 can't pass 92.8"
+    assert f"SHARED CAPTIONS: {said}" in table
+    assert max(map(len, table.splitlines())) <= 100

@@ -126,7 +126,7 @@ def _scores(results: dict[str, Any], arms: list[Arm]) -> Html:
             "div",
             element("h3", TITLES[direction]),
             _table(results, direction),
-            element("p", "R@1, with 95% intervals (videos drawn again)", class_="chart-title"),
+            element("p", "R@1, with 95% intervals (for other videos)", class_="chart-title"),
             bars(results, direction),
         )
         for direction in DIRECTIONS

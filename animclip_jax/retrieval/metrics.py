@@ -5,12 +5,19 @@ so that several captions a video (MSVD, VATEX, Flickr) are counted rightly in bo
 count against us: an item with the score of the right one stands before it.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from scipy.special import stdtrit
 
 RECALLS = (1, 5, 10, 50)
 RESAMPLES = 1000
+# The ends of a mean's interval lie where few samples do.
+MEAN_RESAMPLES = 4000
+# Samples of fewer clusters are too often alike to say how a mean strays.
+_ENOUGH_TO_RESAMPLE = 20
 
 
 def ranks(scores: np.ndarray, right: np.ndarray, group: np.ndarray | None = None) -> np.ndarray:
@@ -70,15 +77,21 @@ def summary(ranks: np.ndarray) -> dict[str, float]:
 
 
 def intervals(ranks: np.ndarray, cluster: np.ndarray) -> dict[str, list[float]]:
-    """95 % bootstrap intervals of `summary`'s numbers: [lower, upper] by name.
+    """95 % intervals of `summary`'s numbers: [lower, upper] by name.
+
+    Recalls take Wilson's interval for a share, which keeps its word near 0 and 100; MnR, whose
+    few great ranks make it lopsided, a bootstrap of Student's t; MdR the percentiles of a
+    bootstrap. How often each of them holds: benchmarks/intervals.py.
 
     Args:
       ranks: int [Q].
       cluster: int [Q]; queries of one cluster (the captions of a video) are drawn together, since
-        they succeed and fail together.
+        they succeed and fail together. Of a single cluster nothing is known: both ends are the
+        number itself.
     """
-    drawn = list(resampled([ranks], cluster))
-    return {name: _percentiles([one[0][name] for one in drawn]) for name in drawn[0][0]}
+    found = {f"R@{k}": _share_interval(ranks <= k, cluster) for k in RECALLS}
+    found["MdR"] = _percentiles(resampled_medians([ranks], cluster)[:, 0])
+    return found | {"MnR": _mean_interval(ranks, cluster)}
 
 
 def differences(
@@ -86,53 +99,127 @@ def differences(
 ) -> dict[str, dict[str, float]]:
     """Ours minus theirs on the same queries, paired: `difference`, `lower`, `upper` by name.
 
-    lower and upper enclose 95 % of the differences over bootstrap samples of the queries: where 0
-    lies between them, another draw of queries may well have the other one first.
+    lower and upper are a 95 % interval: where 0 lies between them, another draw of queries may
+    well have the other one first. They are Student's t over the clusters, which calls two equal
+    runs different once in 20 times, and for MdR percentiles of a bootstrap. Of a single cluster
+    nothing is known: they are infinite.
     """
-    drawn = list(resampled([ours, theirs], cluster))
-    observed = summary(ours), summary(theirs)
+    cluster = np.unique(cluster, return_inverse=True)[1]
+    one_by_one = {f"R@{k}": 100.0 * (ours <= k) - 100.0 * (theirs <= k) for k in RECALLS}
+    one_by_one["MnR"] = (ours - theirs).astype(float)
     report = {}
-    for name in observed[0]:
-        lower, upper = _percentiles([one[0][name] - one[1][name] for one in drawn])
-        difference = observed[0][name] - observed[1][name]
-        report[name] = {"difference": difference, "lower": lower, "upper": upper}
-    return report
+    for name, change in one_by_one.items():
+        mean = _clustered_mean(change, cluster)
+        reach = _t(mean.clusters) * mean.error if change.any() else 0.0
+        lower, upper = mean.value - reach, mean.value + reach
+        report[name] = {"difference": mean.value, "lower": lower, "upper": upper}
+    medians = resampled_medians([ours, theirs], cluster)
+    lower, upper = _percentiles(medians[:, 0] - medians[:, 1])
+    if not cluster.any() and (ours != theirs).any():
+        lower, upper = -np.inf, np.inf
+    difference = float(np.median(ours) - np.median(theirs))
+    return report | {"MdR": {"difference": difference, "lower": lower, "upper": upper}}
 
 
-def _percentiles(values: list[float]) -> list[float]:
+class _Mean(NamedTuple):
+    """A mean over queries and its standard error, which takes clusters, not queries, as drawn."""
+
+    value: float
+    error: float
+    clusters: int
+
+
+def _clustered_mean(values: np.ndarray, cluster: np.ndarray) -> _Mean:
+    sizes, sums = _by_cluster(values, cluster)
+    mean, count = sums.sum() / sizes.sum(), len(sizes)
+    if count == 1:
+        return _Mean(float(mean), np.inf, count)
+    spread = ((sums - mean * sizes) ** 2).sum() * count / (count - 1)
+    return _Mean(float(mean), float(np.sqrt(spread) / sizes.sum()), count)
+
+
+def _by_cluster(values: np.ndarray, cluster: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many queries each cluster has, and the sum of their values: float64 [C] each."""
+    cluster = np.unique(cluster, return_inverse=True)[1]
+    return np.bincount(cluster).astype(float), np.bincount(cluster, values.astype(float))
+
+
+def _t(clusters: int) -> float:
+    """Student's t that 95 % of such means stay within, either side."""
+    return float(stdtrit(max(clusters - 1, 1), 0.975))
+
+
+def _share_interval(hits: np.ndarray, cluster: np.ndarray) -> list[float]:
+    """Wilson's interval in percent, of as many queries as the clusters are worth."""
+    share, error, clusters = _clustered_mean(hits, cluster)
+    if clusters == 1:
+        return [100 * share, 100 * share]
+    worth = share * (1 - share) / error**2 if error > 0 else clusters
+    t = _t(clusters)
+    middle = share + t**2 / (2 * worth)
+    reach = t * np.sqrt(share * (1 - share) / worth + t**2 / (4 * worth**2))
+    lower, upper = (float(100 * (middle + by) / (1 + t**2 / worth)) for by in (-reach, reach))
+    # Rounding must not leave out the share itself, which is an end where all or none are hits.
+    return [max(0.0, min(lower, 100 * share)), min(100.0, max(upper, 100 * share))]
+
+
+def _mean_interval(ranks: np.ndarray, cluster: np.ndarray) -> list[float]:
+    """Of the mean, by how many of its own standard errors it strays in bootstrap samples."""
+    mean, error, clusters = _clustered_mean(ranks, cluster)
+    if clusters == 1 or error == 0:
+        return [mean, mean]
+    below = above = _t(clusters)
+    if clusters >= _ENOUGH_TO_RESAMPLE:
+        sizes, sums = _by_cluster(ranks, cluster)
+        drawn = np.stack([sizes, sums, sums**2, sums * sizes, sizes**2], axis=1)
+        total, drawn_sum, squares, products, sizes_squared = np.concatenate(
+            [block @ drawn for block in draws(clusters, MEAN_RESAMPLES)]
+        ).T
+        means = drawn_sum / total
+        spread = squares - 2 * means * products + means**2 * sizes_squared
+        errors = np.sqrt(np.maximum(spread, 0) * clusters / (clusters - 1)) / total
+        # A sample of equal clusters has an error of zero, but for rounding, and says nothing.
+        says = errors > 1e-6 * error
+        strayed = np.where(says, (means - mean) / np.where(says, errors, 1), 0)
+        below, above = np.percentile(strayed, [97.5, 2.5]) * [1, -1]
+    return [max(1.0, float(mean - below * error)), float(mean + above * error)]
+
+
+def _percentiles(values: np.ndarray) -> list[float]:
     return [float(value) for value in np.percentile(values, [2.5, 97.5])]
 
 
-def resampled(columns: list[np.ndarray], cluster: np.ndarray) -> Iterator[list[dict[str, float]]]:
-    """For each bootstrap sample of the queries, `summary` of each column of ranks on it.
+def resampled_medians(columns: list[np.ndarray], cluster: np.ndarray) -> np.ndarray:
+    """The median of each column on the same bootstrap samples of the queries.
 
     Args:
-      columns: int [Q] each, of the same queries. cluster: as `intervals` has it.
+      columns: int [Q] each, R of them, of the same queries. cluster: as `intervals` has it.
+
+    Returns:
+      float64 [B, R].
     """
     cluster = np.unique(cluster, return_inverse=True)[1]
     orders = [np.argsort(ranks) for ranks in columns]
     prepared = [(ranks[by], cluster[by]) for ranks, by in zip(columns, orders, strict=True)]
-    ends = [np.searchsorted(ranks, RECALLS, side="right") for ranks, _ in prepared]
-    for drawn in _draws(cluster.max() + 1):
-        sample = []
-        for (ranks, clusters), end in zip(prepared, ends, strict=True):
-            weight = drawn[clusters]
-            so_far = np.concatenate([[0], np.cumsum(weight)])
-            total = so_far[-1]
-            recalls = 100 * so_far[end] / total
-            report = {f"R@{k}": float(recall) for k, recall in zip(RECALLS, recalls, strict=True)}
+    medians = []
+    for block in draws(cluster.max() + 1, RESAMPLES):
+        found = []
+        for ranks, clusters in prepared:
+            so_far = np.cumsum(block[:, clusters], axis=1)
+            total = so_far[:, -1:]
             # The mean of the two middle ones where their number is even, as np.median has it.
-            middle = np.searchsorted(so_far[1:], [(total - 1) // 2, total // 2], side="right")
-            report["MdR"] = float(ranks[middle].mean())
-            report["MnR"] = float(weight @ ranks / total)
-            sample.append(report)
-        yield sample
+            lower, upper = (
+                ranks[(so_far <= half).sum(axis=1)] for half in ((total - 1) // 2, total // 2)
+            )
+            found.append((lower + upper) / 2)
+        medians.append(np.stack(found, axis=1))
+    return np.concatenate(medians)
 
 
 def resampled_recalls(
     columns: Sequence[np.ndarray], cluster: np.ndarray, most: Sequence[int]
 ) -> np.ndarray:
-    """R@k on the same bootstrap samples as `resampled`, at once for many runs.
+    """R@k on the same bootstrap samples as `resampled_medians`, at once for many runs.
 
     Args:
       columns: int [Q] each, R of them. cluster: as `intervals` has it. most: the K values of k.
@@ -144,15 +231,43 @@ def resampled_recalls(
     hits = np.stack(columns)[:, :, None] <= np.asarray(most)  # [R, Q, K]
     by_cluster = np.zeros((len(sizes), len(columns), len(most)))
     np.add.at(by_cluster, cluster, hits.swapaxes(0, 1))
-    drawn = np.stack(list(_draws(len(sizes))))
+    drawn = np.concatenate(list(draws(len(sizes), RESAMPLES)))
     return 100 * np.tensordot(drawn, by_cluster, 1) / (drawn @ sizes)[:, None, None]
 
 
-def _draws(count: int) -> Iterator[np.ndarray]:
-    """How often each of so many clusters is drawn, int [count] a bootstrap sample; always alike."""
+def draws(count: int, samples: int) -> Iterator[np.ndarray]:
+    """How often each of so many clusters is drawn in bootstrap samples, always alike.
+
+    Yields:
+      int64 [b, count], blocks of samples, so many of them in all.
+    """
     random = np.random.default_rng(0)
-    for _ in range(RESAMPLES):
-        yield np.bincount(random.integers(count, size=count), minlength=count)
+    block = max(1, 2**18 // count)
+    for start in range(0, samples, block):
+        here = min(block, samples - start)
+        drawn = random.integers(count, size=(here, count)) + count * np.arange(here)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=here * count).reshape(here, count)
+
+
+def greatest_recall(texts: Sequence[str], owner: np.ndarray) -> tuple[int, float]:
+    """What captions that several videos share leave to reach, from text to video.
+
+    Whatever looks at a caption alone answers equal captions equally, and at most one video can be
+    first: of a text that is a caption of several videos only the queries of one can be right.
+
+    Args:
+      texts: the Q captions. owner: int [Q], the video of each.
+
+    Returns:
+      how many of the queries have a text that another video has too, and the greatest R@1 that any
+      function of the caption can reach, in percent.
+    """
+    videos: dict[str, Counter[int]] = {}
+    for text, video in zip(texts, owner.tolist(), strict=True):
+        videos.setdefault(text, Counter())[video] += 1
+    shared = sum(count.total() for count in videos.values() if len(count) > 1)
+    right = sum(max(count.values()) for count in videos.values())
+    return shared, 100.0 * right / len(texts)
 
 
 def chance(right_counts: np.ndarray, num_items: int) -> dict[str, float]:
