@@ -88,7 +88,7 @@ def test_against_another_run(run, tmp_path, capsys):
     assert "ours - theirs" in printed and printed.count("the same") == 30
     other = "--config.data.eval=drawn:val:6"
     assert evaluate.main([*command, f"--against={run / 'results.json'}", other]) == 1
-    assert "field protocol: found" in capsys.readouterr().err
+    assert "its protocol's split is 'val:12', here it is 'val:6'" in capsys.readouterr().err
     assert evaluate.main([*command, f"--against={tmp_path / 'nowhere.json'}"]) == 1
     assert "nowhere.json" in capsys.readouterr().err
 
