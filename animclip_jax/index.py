@@ -77,7 +77,7 @@ def report(out: Path, done: Summary) -> str:
         lines.append(f"left alone: {', '.join(names[:SHOWN])}{more}: {reason}")
     if done.kept:
         lines.append(
-            f"{count(done.kept, 'video')} can't be seen now, but stay in the index; --forget drops "
+            f"{count(done.kept, 'video')} can't be seen now, kept in the index; --forget drops "
             "what can't be seen"
         )
     return "\n".join(lines)

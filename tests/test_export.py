@@ -164,8 +164,6 @@ def test_what_does_not_compute_the_same_is_no_export(kind, tmp_path, monkeypatch
     [
         (["MODEL", "--out", "FULL", "--format=hf"], "there already"),
         (["nothing", "--out", "new", "--format=hf"], "no nothing/config.json"),
-        (["MODEL", "--out", "new", "--format=stablehlo", "--batch_size=2"], "leave it out"),
-        (["MODEL", "--out", "new", "--format=savedmodel", "--batch_size=0"], "wanted 1 or more"),
     ],
 )
 def test_wrong_requests_are_explained_and_leave_nothing(
@@ -179,6 +177,20 @@ def test_wrong_requests_are_explained_and_leave_nothing(
     error = capsys.readouterr().err
     assert error.startswith("animclip export: ") and message in error
     assert sorted(path.name for path in tmp_path.iterdir()) == ["FULL", "MODEL"]
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--format=stablehlo", "--batch_size=2"], "leave it out"),
+        (["--format=savedmodel", "--batch_size=0"], "wanted a whole number, 1 or more"),
+    ],
+)
+def test_a_wrong_batch_size_is_explained(tmp_path, capsys, flags, message):
+    with pytest.raises(SystemExit) as end:
+        export.main(["MODEL", f"--out={tmp_path / 'new'}", *flags])
+    assert end.value.code == 2 and message in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
 
 
 def test_an_unfinished_run_without_a_checkpoint(tmp_path, capsys):

@@ -82,7 +82,7 @@ def test_what_is_below_a_folder_that_cannot_be_read_is_kept(home, again, monkeyp
     code, said = again()
     assert code == 0 and "0 removed" in said
     assert "left alone: below: a folder that can't be read: Permission denied" in said
-    assert "1 of the videos can't be seen now and are kept" in said
+    assert "1 video can't be seen now, kept in the index" in said
     assert "below/blue.gif" in known(home)
     assert "1 removed" in again("--forget")[1]
     assert "below/blue.gif" not in known(home)
@@ -136,7 +136,7 @@ def test_links_pipes_and_loops_are_named_and_stop_nothing(home, again, tmp_path)
         "left alone: c.mp4: a link to itself",
         "left alone: d.mp4: no file but a pipe, a socket or a device",
         "left alone: up: a link to a folder; links to folders are not followed",
-        "1 files are no videos by their names",
+        "by their names not videos: 1 file",
     ):
         assert line in said.splitlines()
     assert "barren" not in said, "it never held a video"
