@@ -58,9 +58,9 @@ def read_ranks(directory: Path, found: dict[str, Any]) -> dict[str, np.ndarray]:
     path = directory / RANKS
     if not path.is_file():
         raise FileNotFoundError(f"no {path}: evaluate that run again, it keeps each query's rank")
+    advice = "evaluate that run again"
+    ranks = files.read_arrays(path, advice)
     try:
-        with np.load(path) as arrays:
-            ranks = {name: arrays[name] for name in arrays.files}
         sizes = {"text_to_video": found["num_queries"], "video_to_text": found["num_videos"]}
         for direction, size in sizes.items():
             for stage in results.STAGES:

@@ -15,13 +15,19 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     from etils import epath
 
+Fields = Mapping[str, type]
+NONE: Fields = {}
+_KINDS = {str: "a text", int: "a whole number", list: "a list", dict: "a JSON object"}
+# An .npz may be larger unpacked than packed: by so many bytes, and so many times.
+MOST_UNPACKED, MOST_PACKED = 1 << 28, 100
 # What a disk of ours can't do, whatever is written, and what to do about it.
 _ROOM = "make room there, then run the same command again"
 _DISK = {
@@ -151,12 +157,23 @@ def read_json(path: Path | epath.Path, advice: str = "", finite: bool = True) ->
     return _parse(data, str(path), advice, finite)
 
 
-def read_object(path: Path | epath.Path, advice: str = "") -> dict[str, Any]:
-    """An object of a JSON file. Raises as `read_json`, and ValueError where it is no object."""
-    return _object(read_json(path, advice), str(path), advice)
+def read_object(
+    path: Path | epath.Path, advice: str = "", fields: Fields = NONE, finite: bool = True
+) -> dict[str, Any]:
+    """An object of a JSON file.
+
+    Args:
+      advice, finite: as `read_json`. fields: what it must have, by name, and of which type.
+
+    Raises:
+      FileNotFoundError, ValueError: as `read_json`; ValueError too where it is no such object.
+    """
+    return _object(read_json(path, advice, finite), str(path), advice, fields)
 
 
-def read_lines(path: Path | epath.Path, advice: str = "") -> list[dict[str, Any]]:
+def read_lines(
+    path: Path | epath.Path, advice: str = "", fields: Fields = NONE
+) -> list[dict[str, Any]]:
     """Objects of a file of JSON lines. Raises as `read_object`, with the number of the line."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
@@ -164,7 +181,7 @@ def read_lines(path: Path | epath.Path, advice: str = "") -> list[dict[str, Any]
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             where = f"{path} line {number}"
-            found.append(_object(_parse(line, where, advice), where, advice))
+            found.append(_object(_parse(line, where, advice), where, advice, fields))
     return found
 
 
@@ -184,6 +201,36 @@ def as_text(data: bytes, where: object, errors: str = "strict") -> str:
     except UnicodeDecodeError as error:
         found = f"{data[error.start]:#x}"
         raise ValueError(f"{where}: not UTF-8, byte {error.start} is {found}") from None
+
+
+def read_arrays(path: Path, advice: str = "") -> dict[str, np.ndarray]:
+    """The arrays of a NumPy .npz file by name.
+
+    Raises:
+      FileNotFoundError: there is no such file. ValueError: it is damaged, or far larger unpacked
+        than packed; names the file.
+    """
+    import zipfile
+    import zlib
+
+    import numpy as np
+
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    problem: object
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(file) as packed:
+            unpacked = sum(one.file_size for one in packed.infolist())
+            if unpacked > MOST_UNPACKED + MOST_PACKED * path.stat().st_size:
+                raise ValueError(f"{unpacked} bytes, unpacked")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                return dict(arrays)
+    except (ValueError, EOFError, OSError, NotImplementedError, MemoryError) as error:
+        problem = error
+    except (zipfile.BadZipFile, zlib.error, KeyError, RuntimeError, SyntaxError) as error:
+        problem = error
+    raise ValueError(f"{path}: can't be read: {problem}{_and(advice)}")
 
 
 def require_new(directory: Path) -> None:
@@ -299,10 +346,16 @@ def _parse(data: bytes, where: str, advice: str, finite: bool = True) -> Any:
     raise ValueError(f"{where}: not JSON: {problem}{_and(advice)}")
 
 
-def _object(value: Any, where: str, advice: str) -> dict[str, Any]:
+def _object(value: Any, where: str, advice: str, fields: Fields) -> dict[str, Any]:
     if not isinstance(value, dict):
         found = type(value).__name__
         raise ValueError(f"{where}: found {found}, wanted a JSON object{_and(advice)}")
+    for name, kind in fields.items():
+        if not isinstance(value.get(name), kind) or (kind is int and value[name] is True):
+            found = f"{value[name]!r:.80}" if name in value else "nothing"
+            raise ValueError(
+                f"{where}: found {found} as {name!r}, wanted {_KINDS[kind]}{_and(advice)}"
+            )
     return value
 
 

@@ -198,7 +198,7 @@ def _forget_after(path: Path, step: int) -> int:
 def _step_of(line: bytes) -> int | None:
     try:
         entry: Any = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     step = entry.get("step") if isinstance(entry, dict) else None
     return step if isinstance(step, int) else None

@@ -35,7 +35,7 @@ def read_config(workdir: Path | epath.Path) -> ConfigDict:
             listed = ", ".join(str(workdir / arm) for arm in arms)
             raise FileNotFoundError(f"{workdir}: holds several runs, choose one: {listed}")
         raise FileNotFoundError(f"no {path}: wanted the folder of one run of animclip train")
-    return ConfigDict(_tuples(files.read_json(path, finite=False)))
+    return ConfigDict(_tuples(files.read_object(path, finite=False)))
 
 
 @contextlib.contextmanager
@@ -71,7 +71,7 @@ def require_same(workdir: Path, config: ConfigDict, besides: tuple[str, ...] = (
     """
     if not (workdir / CONFIG).is_file():
         return
-    there = files.read_json(workdir / CONFIG, finite=False)
+    there = files.read_object(workdir / CONFIG, finite=False)
     if found := differences(there, json.loads(config.to_json()), besides):
         listed = "\n".join(f"  {line}" for line in found)
         raise ValueError(

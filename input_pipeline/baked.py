@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import sys
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -94,7 +93,7 @@ def _check(directory: Path, settings: dict[str, Any]) -> int:
             f"{path}: no such file, so {directory} holds no baked batches; they are written by "
             "animclip prepare --bake"
         )
-    summary = files.read_object(path, "bake it again")
+    summary = files.read_object(path, "bake it again", {"count": int, "settings": dict})
     if summary.get("version") != VERSION:
         found = summary.get("version")
         raise ValueError(f"{path}: version {found!r}, wanted {VERSION}: bake it again")
@@ -105,12 +104,11 @@ def _check(directory: Path, settings: dict[str, Any]) -> int:
                 f"{path}: baked with {name} {baked.get(name)!r}, but the run wants "
                 f"{settings.get(name)!r}: change the run's configuration, or bake again"
             )
-    missing = [n for n in range(summary["count"]) if not _file(directory, n).is_file()]
-    if missing or not summary["count"]:
-        raise FileNotFoundError(
-            f"{_file(directory, missing[0] if missing else 0)}: missing, of {summary['count']}"
-        )
-    return summary["count"]
+    count = max(1, summary["count"])
+    for number in range(count):
+        if not _file(directory, number).is_file():
+            raise FileNotFoundError(f"{_file(directory, number)}: missing, of {count}")
+    return count
 
 
 def _file(directory: Path, number: int) -> Path:
@@ -124,8 +122,7 @@ def _flat(batch: dict) -> dict[str, np.ndarray]:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: can't be read ({error}): bake it again") from error
+    batch = files.read_arrays(path, "bake it again")
+    if "index" not in batch:
+        raise ValueError(f"{path}: found {', '.join(batch)}, no index: bake it again")
+    return batch

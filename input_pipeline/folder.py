@@ -22,6 +22,7 @@ CAPTIONS = "captions.jsonl"
 CHECKED = "checked.jsonl"
 # What a line calls its captions: a list of texts, or a text.
 _CAPTIONS = ("captions", "caption")
+_HEADER = dict.fromkeys(picture.Header._fields, int)
 
 
 @dataclass(frozen=True)
@@ -182,8 +183,11 @@ def checked_pictures(
     cache = listing.cache(cache_dir)
     if not (cache / CHECKED).is_file():
         _check_pictures(listing, cache)
-    with (cache / CHECKED).open(encoding="utf-8") as lines:
-        headers = {line.pop("file"): picture.Header(**line) for line in map(json.loads, lines)}
+    advice = f"remove {cache}, and the pictures are checked again"
+    lines = files.read_lines(cache / CHECKED, advice, {"file": str, **_HEADER})
+    headers = {
+        line["file"]: picture.Header(**{name: line[name] for name in _HEADER}) for line in lines
+    }
     kept = [Picture(item, headers[item.file]) for item in listing.selected if item.file in headers]
     return kept, _missing(listing, headers, cache / quarantine.NAME)
 

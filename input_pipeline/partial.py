@@ -114,12 +114,13 @@ class Partial:
         whole = frames_end = 0
         for line in self._log:
             try:
-                item = json.loads(line) if line.endswith(b"\n") else None
-            except ValueError:
+                item = json.loads(line) if line.endswith(b"\n") else {}
+                id, end = item["id"], item["offset"] + sum(item["lengths"])
+            except (ValueError, RecursionError, KeyError, TypeError):
                 break
-            if item is None or (end := item["offset"] + sum(item["lengths"])) > written:
+            if end > written:
                 break
-            self._lines[item["id"]] = whole
+            self._lines[id] = whole
             whole, frames_end = whole + len(line), end
         self._log.truncate(whole)
         self._frames.truncate(frames_end)

@@ -35,7 +35,7 @@ def open_prepared(location: str) -> Prepared | None:
         return None
     index = store.read_index(directory)
     listed = directory / quarantine.NAME
-    bad = store.read_lines(listed) if listed.is_file() else []
+    bad = store.read_lines(listed, quarantine.FIELDS) if listed.is_file() else []
     if (directory / SPLITS).is_dir():
         index, bad = _split(directory, index, bad, field, value)
     elif field is not None:
@@ -77,7 +77,7 @@ def _split(
             f"of its splits: folder:{directory}@split=NAME with NAME {', '.join(names)}"
         )
     there = {line["id"]: line for line in index}
-    split = store.read_lines(directory / SPLITS / f"{value}.jsonl")
+    split = store.read_lines(directory / SPLITS / f"{value}.jsonl", {"id": str, "captions": list})
     asked = {line["id"] for line in split}
     kept = [there[line["id"]] | line for line in split if line["id"] in there]
     return kept, [line for line in bad if line["file"] in asked]

@@ -11,6 +11,7 @@ from typing import Any
 from animclip_jax import files
 
 NAME = "quarantine.jsonl"
+FIELDS = {"file": str, "reason": str}
 ADVICE = "remove the folder it is in, to read those files again"
 # Beyond this the source itself is wrong, not some of its files.
 MAX_SHARE = 0.5
@@ -38,7 +39,7 @@ def add(path: Path, problems: Iterable[tuple[str, str]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_name(f".{path.name}.lock")
     with files.locked(lock, f"{path}: waiting for the process that writes it", wait=True):
-        known = files.read_lines(path, ADVICE) if path.is_file() else []
+        known = files.read_lines(path, ADVICE, FIELDS) if path.is_file() else []
         there = {line["file"] for line in known}
         new = [line for line in lines(problems) if line["file"] not in there]
         files.write_lines(path, [*known, *new])
@@ -46,7 +47,7 @@ def add(path: Path, problems: Iterable[tuple[str, str]]) -> None:
 
 def read(path: Path) -> dict[str, str]:
     """The files that are quarantined, each with the reason."""
-    return {line["file"]: line["reason"] for line in files.read_lines(path, ADVICE)}
+    return {line["file"]: line["reason"] for line in files.read_lines(path, ADVICE, FIELDS)}
 
 
 def check_share(

@@ -11,14 +11,14 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
 import tensorflow as tf
 from tqdm import tqdm
 
-from animclip_jax.files import as_line, replacing
+from animclip_jax.files import as_line, read_lines, replacing
 from input_pipeline import picture, quarantine
 
 VERSION = 2
@@ -101,8 +101,7 @@ def indexed(
     directory = Path(cache_dir) / f"{source.partition(':')[0]}-{_digest(files)}"
     if not (directory / INDEX).is_file():
         _write_index(files, read, directory)
-    with (directory / INDEX).open(encoding="utf-8") as lines:
-        entries = [Entry(**json.loads(line)) for line in lines]
+    entries = _read_index(directory)
     listed = directory / quarantine.NAME
     there = {entry.id for entry in entries}
     # Without those that only a run found out to be broken: others stand in for them.
@@ -112,6 +111,14 @@ def indexed(
     if not entries:
         raise ValueError(f"{source}: no pictures with captions in {len(files)} files")
     return Index(entries, missing, listed)
+
+
+def _read_index(directory: Path) -> list[Entry]:
+    advice = f"remove {directory}, and the files are indexed again"
+    kinds = {"str": str, "int": int, "list[str]": list}
+    wanted = {field.name: kinds[str(field.type)] for field in fields(Entry)}
+    lines = read_lines(directory / INDEX, advice, wanted)
+    return [Entry(**{name: line[name] for name in wanted}) for line in lines]
 
 
 def _write_index(

@@ -29,6 +29,10 @@ VERSION = 1
 RECORDS, INDEX, SUMMARY = "examples.tfrecord", "index.jsonl", "store.json"
 AGAIN = "remove the directory and prepare it again"
 
+_SUMMARY = {"version": int, "source": str, "num_items": int}
+_SIZES = {"offset": int, "num_frames": int, "width": int, "height": int}
+_ITEM = {"id": str, "captions": list, **_SIZES}
+
 # A TFRecord: length (uint64), its CRC (uint32), the data, the data's CRC (uint32).
 _RECORD_OVERHEAD = 16
 # What one random read asks of the file system at a time. Larger buffers read the neighbours too.
@@ -128,14 +132,14 @@ class StoreWriter:
             files.write_json(self._temporary / SUMMARY, summary | self._details)
 
 
-def read_lines(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """Reads JSON lines. Raises ValueError naming the line that is no JSON object."""
-    return files.read_lines(epath.Path(path), AGAIN)
+def read_lines(path: str | os.PathLike[str], fields: files.Fields) -> list[dict[str, Any]]:
+    """Reads JSON lines. Raises ValueError naming the line that is no object with these fields."""
+    return files.read_lines(epath.Path(path), AGAIN, fields)
 
 
 def read_summary(directory: str | os.PathLike[str]) -> dict[str, Any]:
     """A store's summary: version, source, num_items, and the details it was written with."""
-    return files.read_object(epath.Path(directory) / SUMMARY, AGAIN)
+    return files.read_object(epath.Path(directory) / SUMMARY, AGAIN, _SUMMARY)
 
 
 def digest(directory: str | os.PathLike[str]) -> str:
@@ -164,7 +168,7 @@ def read_index(directory: str | os.PathLike[str]) -> list[dict[str, Any]]:
             f"{place / SUMMARY}: version {summary.get('version')!r}, wanted {VERSION}; "
             "remove the directory and prepare it again"
         )
-    items = read_lines(place / INDEX)
+    items = read_lines(place / INDEX, _ITEM)
     if len(items) != summary["num_items"]:
         raise ValueError(
             f"{place / INDEX}: {len(items)} items, but {SUMMARY} says {summary['num_items']}; "
@@ -208,7 +212,7 @@ def fetch_record(directory: str | os.PathLike[str]) -> Callable[[tf.Tensor], tf.
 def _check_length(path: epath.Path, items: list[dict[str, Any]]) -> None:
     """The file must end where its last record ends: a copy cut short is found before training."""
     wanted = 0
-    if items:
+    if items and items[-1]["offset"] >= 0:
         with path.open("rb") as records:
             records.seek(items[-1]["offset"])
             head = records.read(8)

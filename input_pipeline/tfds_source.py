@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 import tensorflow as tf
+from etils import epath
+
+from animclip_jax.files import read_object
 
 
 def files(location: str) -> list[str]:
@@ -20,7 +22,11 @@ def files(location: str) -> list[str]:
     name, _, split = location.partition(":")
     data_dir = os.environ.get("TFDS_DATA_DIR", str(Path.home() / "tensorflow_datasets"))
     directory = _prepared(name, data_dir)
-    info = json.loads(_text(f"{directory}/dataset_info.json"))
+    info = read_object(
+        epath.Path(directory) / "dataset_info.json",
+        f"prepare tfds:{name} again",
+        {"splits": list},
+    )
     if info.get("fileFormat", "tfrecord") != "tfrecord":
         raise ValueError(
             f"tfds:{location}: prepared as {info['fileFormat']} in {directory}, wanted tfrecord, "

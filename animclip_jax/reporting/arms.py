@@ -128,7 +128,7 @@ def _curves(path: Path) -> dict[str, list[tuple[int, float | None]]]:
         try:
             entry = json.loads(line)
             step = entry.pop("step")
-        except (ValueError, KeyError, AttributeError):
+        except (ValueError, KeyError, AttributeError, RecursionError):
             if number == len(lines):  # a kill may cut off the last line
                 break
             raise ValueError(

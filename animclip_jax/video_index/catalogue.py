@@ -7,18 +7,21 @@ takes the place of the one before, in one step: a kill at any moment leaves the 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from animclip_jax import files
+from animclip_jax.models.reranker import CODE_DTYPES
 from input_pipeline.segments import SegmentSettings
 
 CATALOGUE, LOCK = "catalogue.json", "lock"
 # Version 1 counted times from a video's first frame, not as players do, read mirrored films as
 # turned ones, and took covers for films.
 FORMAT, VERSION = "animclip-index", 2
+_KINDS = {"root": str, "model": str, "model_path": str, "reranks": bool}
 
 
 class Stamp(NamedTuple):
@@ -91,16 +94,30 @@ def read(directory: Path) -> Catalogue:
             )
         settings = SegmentSettings(**document.pop("settings"))
         videos = {
-            name: Video(Stamp(*stamp), *rest)
+            name: _checked(name, Video(Stamp(*stamp), *rest))
             for name, (stamp, *rest) in document.pop("videos").items()
         }
         quarantined = {
             name: Quarantined(Stamp(*stamp), reason)
             for name, (stamp, reason) in document.pop("quarantined").items()
         }
+        for name, kind in _KINDS.items():
+            if not isinstance(document[name], kind):
+                raise ValueError(f"{name} is {document[name]!r:.80}, wanted {kind.__name__}")
+        if document["code_dtype"] not in CODE_DTYPES:
+            raise ValueError(f"code_dtype is {document['code_dtype']!r:.80}, wanted {CODE_DTYPES}")
         return Catalogue(**document, settings=settings, videos=videos, quarantined=quarantined)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: no catalogue of an index: {error}; {advice}") from error
+
+
+def _checked(name: str, video: Video) -> Video:
+    """Raises ValueError where a video's place in a shard can be no place."""
+    numbers = (*video.stamp, video.first, video.segments)
+    right = all(type(one) is int for one in numbers) and video.first >= 0 and video.segments > 0
+    if not right or not re.fullmatch(r"\d{8}", str(video.shard)):
+        raise ValueError(f"{name}: no place in a shard: {list(video)}")
+    return video
 
 
 def write(directory: Path, catalogue: Catalogue) -> None:

@@ -67,8 +67,10 @@ class Index:
     def _open(self, directory: Path, catalogue: Catalogue) -> None:
         if not catalogue.videos:
             raise ValueError(f"{directory}: no video in this index")
-        code_dtype = catalogue.code_dtype if catalogue.reranks else None
-        self.parts = {name: shards.read(directory, name, code_dtype) for name in catalogue.shards}
+        self.directory = directory
+        self.parts = shards.read_all(directory, catalogue)
+        for name, part in self.parts.items():
+            shards.require_finite(directory, name, part._replace(code=None))
         videos = sorted(catalogue.videos.items())
         self.names = [name for name, video in videos for _ in range(video.segments)]
         self.codecs = [video.codec for _, video in videos for _ in range(video.segments)]
@@ -93,10 +95,15 @@ class Index:
         return self.parts[self.shard[segment]].thumbnails[int(self.row[segment])]
 
     def features(self, segments: np.ndarray) -> VideoFeatures:
-        """Features of some segments, codes as they are stored."""
-        taken = [
-            self.parts[self.shard[one]].take(self.row[one : one + 1]) for one in segments.tolist()
-        ]
+        """Features of some segments, codes as they are stored.
+
+        Raises ValueError, which names the file, where a code holds numbers that are not finite.
+        """
+        taken = []
+        for one in segments.tolist():
+            part = self.parts[self.shard[one]].take(self.row[one : one + 1])
+            shards.require_finite(self.directory, self.shard[one], part)
+            taken.append(part)
         codes = [one.code for one in taken if one.code is not None]
         code: PackedCode = jax.tree.map(lambda *some: np.concatenate(some), *codes)
         return VideoFeatures(self.embedding[segments], code)

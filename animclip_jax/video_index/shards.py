@@ -10,10 +10,11 @@ from typing import IO, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 
 from animclip_jax import files
 from animclip_jax.models.video_code import PackedCode
-from animclip_jax.video_index.catalogue import Catalogue
+from animclip_jax.video_index.catalogue import CATALOGUE, Catalogue
 
 SHARDS = "shards"
 _EMBEDDING, _VALUES, _SCALES = "embedding.npy", "code_values.npy", "code_scales.npy"
@@ -117,19 +118,86 @@ def _arrays(rows: Rows) -> dict[str, np.ndarray]:
 
 
 def read(directory: Path, name: str, code_dtype: str | None) -> Rows:
-    """A shard, memory-mapped; code_dtype None: without its codes. Raises FileNotFoundError."""
+    """A shard, memory-mapped; code_dtype None: without its codes.
+
+    Raises:
+      FileNotFoundError: a file is missing. ValueError: one is damaged; names it.
+    """
     folder = directory / SHARDS / name
-
-    def opened(file: str) -> np.ndarray:
-        return np.load(folder / file, mmap_mode="r")
-
+    times = _array(folder / _TIMES, np.float64, (None, 2))
+    rows = len(times)
+    embedding = _array(folder / _EMBEDDING, np.float32, (rows, None))
     code = None
     if code_dtype is not None:
-        scales = opened(_SCALES) if (folder / _SCALES).exists() else None
-        code = PackedCode(opened(_VALUES).view(jnp.dtype(code_dtype)), scales)
-    data = np.memmap(folder / _THUMBNAILS, np.uint8, "r")
-    thumbnails = _Thumbnails(data, opened(_ENDS))
-    return Rows(opened(_EMBEDDING), code, opened(_TIMES), thumbnails)
+        dtype = jnp.dtype(code_dtype)
+        packed = _array(folder / _VALUES, f"u{dtype.itemsize}", (rows, None, None))
+        scales = None
+        if dtype == jnp.int8:
+            scales = _array(folder / _SCALES, np.float16, (rows, packed.shape[1]))
+        code = PackedCode(packed.view(dtype), scales)
+    ends = _array(folder / _ENDS, np.int64, (rows,))
+    thumbnails = _Thumbnails(_mapped(folder / _THUMBNAILS), ends)
+    if (np.diff(ends, prepend=0) < 0).any() or ends[-1] != len(thumbnails.data):
+        raise damaged(folder / _ENDS, f"not the ends of {len(thumbnails.data)} bytes of pictures")
+    return Rows(embedding, code, times, thumbnails)
+
+
+def read_all(directory: Path, catalogue: Catalogue) -> dict[str, Rows]:
+    """The shards of a catalogue. Raises as `read`; ValueError where they lack a video's rows."""
+    code_dtype = catalogue.code_dtype if catalogue.reranks else None
+    found = {name: read(directory, name, code_dtype) for name in catalogue.shards}
+    for name, video in catalogue.videos.items():
+        rows = len(found[video.shard].times)
+        if video.first + video.segments > rows:
+            raise ValueError(
+                f"{directory / CATALOGUE}: {name}: rows {video.first} to "
+                f"{video.first + video.segments} of {rows} in shard {video.shard}; remove "
+                f"{directory} and index again"
+            )
+    return found
+
+
+def require_finite(directory: Path, name: str, rows: Rows) -> None:
+    """Raises ValueError, which names the file, where rows of a shard have Infinity or NaN."""
+    given = {_EMBEDDING: rows.embedding, _TIMES: rows.times}
+    if rows.code is not None:
+        values = np.asarray(rows.code.values).astype(np.float32)
+        scales = rows.code.scales
+        given |= {_VALUES: values} | ({} if scales is None else {_SCALES: np.asarray(scales)})
+    for file, array in given.items():
+        if not np.isfinite(array).all():
+            raise damaged(directory / SHARDS / name / file, "holds numbers that are not finite")
+
+
+def damaged(path: Path, problem: object) -> ValueError:
+    """What to raise of a file of a shard."""
+    return ValueError(f"{path}: {problem}; remove {path.parents[2]} and index again")
+
+
+def _array(path: Path, dtype: npt.DTypeLike, shape: tuple[int | None, ...]) -> np.ndarray:
+    """A file's array, memory-mapped. Of `shape` None stands for any number from 1."""
+    try:
+        array = np.load(path, mmap_mode="r")
+    except FileNotFoundError:
+        raise
+    # A header can say nearly anything.
+    except Exception as error:
+        raise damaged(path, f"can't be read as an array: {error}") from error
+    fits = len(array.shape) == len(shape) and all(
+        found == wanted if wanted is not None else found > 0
+        for found, wanted in zip(array.shape, shape, strict=True)
+    )
+    if array.dtype != np.dtype(dtype) or not fits or 0 in array.shape:
+        wanted = f"{np.dtype(dtype)} [{', '.join('any' if n is None else f'{n}' for n in shape)}]"
+        raise damaged(path, f"found {array.dtype} {list(array.shape)}, wanted {wanted}")
+    return array
+
+
+def _mapped(path: Path) -> np.ndarray:
+    try:
+        return np.memmap(path, np.uint8, "r")
+    except ValueError as error:
+        raise damaged(path, error) from error
 
 
 def next_name(directory: Path) -> str:

@@ -259,8 +259,7 @@ class _Update:
     def compact(self) -> None:
         """Writes many shards, or shards with many dead rows, anew as one."""
         names = self.catalogue.shards
-        code_dtype = self.catalogue.code_dtype if self.catalogue.reranks else None
-        read = {name: shards.read(self.directory, name, code_dtype) for name in names}
+        read = shards.read_all(self.directory, self.catalogue)
         rows = sum(len(one.embedding) for one in read.values())
         living = sum(video.segments for video in self.catalogue.videos.values())
         if len(names) > MAX_SHARDS or rows - living > MAX_DEAD * rows:

@@ -11,8 +11,9 @@ import gzip
 import io
 import json
 import os
+import zlib
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from animclip_jax import files
 from input_pipeline.video_sets.pickles import load_plain
@@ -21,6 +22,8 @@ from input_pipeline.video_sets.pickles import load_plain
 VIDEO_SUFFIXES = frozenset(
     (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".flv", ".mpg", ".mpeg", ".3gp", ".wmv")
 )
+# Ten times the largest annotation file of these sets.
+MAX_BYTES = 1 << 30
 
 
 class _Twice(Exception):
@@ -104,20 +107,22 @@ class Download:
 
     def pickle(self, name: str) -> Any:
         """What a pickle of plain values holds, see `load_plain`."""
-        with self._open(name) as file:
-            return load_plain(file, self.path(name))
+        return load_plain(io.BytesIO(self._bytes(name)), self.path(name))
 
     def _text(self, name: str) -> str:
-        try:
-            with self._open(name) as file:
-                data = file.read()
-        except (OSError, EOFError) as error:
-            raise ValueError(f"{self.path(name)}: can't be read: {error}") from error
-        return files.as_text(data, self.path(name))
+        return files.as_text(self._bytes(name), self.path(name))
 
-    def _open(self, name: str) -> IO[bytes]:
+    def _bytes(self, name: str) -> bytes:
+        """All of a file, unpacked; a small .gz may claim to be larger than the memory."""
         path = self.path(name)
-        return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore
+        try:
+            with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(f"{path}: can't be read: {error}") from error
+        if len(content) > MAX_BYTES:
+            raise ValueError(f"{path}: over {MAX_BYTES >> 20} MiB, unpacked: no annotation file")
+        return content
 
     def _only(self, name: str, paths: list[Path]) -> Path:
         if len(paths) > 1:
