@@ -132,7 +132,9 @@ class StoreWriter:
             files.write_json(self._temporary / SUMMARY, summary | self._details)
 
 
-def read_lines(path: str | os.PathLike[str], fields: files.Fields) -> list[dict[str, Any]]:
+def read_lines(
+    path: str | os.PathLike[str], fields: files.Fields = files.NONE
+) -> list[dict[str, Any]]:
     """Reads JSON lines. Raises ValueError naming the line that is no object with these fields."""
     return files.read_lines(epath.Path(path), AGAIN, fields)
 
