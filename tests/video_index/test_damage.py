@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from animclip_jax import index, search
+from animclip_jax.video_index.catalogue import Video
 from animclip_jax.video_index.searcher import Index
 
 
@@ -49,7 +50,7 @@ def video(**changes: object) -> Callable[[Path], None]:
 
     def change(document: dict) -> dict:
         (stamp, *place) = document["videos"]["red.mp4"]
-        names = ("shard", "first", "segments")
+        names = Video._fields[1:]
         place = [changes.get(name, value) for name, value in zip(names, place, strict=True)]
         document["videos"]["red.mp4"] = [stamp, *place]
         return document
