@@ -136,3 +136,14 @@ def test_a_writer_without_room_says_so_and_leaves_nothing_by_halves(tmp_path, wr
         if write is write_checkpoint:
             halves = {name for name in halves if "orbax-checkpoint-tmp" not in name}
         assert not halves
+
+
+def test_a_full_disk_blames_no_video_and_the_next_run_goes_on(
+    indexed, search_model, search_model_path, tmp_path
+):
+    """The frames of a video go from a process of its own to the disk, and find no room there."""
+    videos, out = indexed.parent / "videos", tmp_path / "index"
+    with room(20_000), pytest.raises(files.DiskError, match="frames.*can't be written: File too"):
+        searchable.index(videos, out, search_model, search_model_path)
+    assert not catalogues.read(out).quarantined
+    assert searchable.index(videos, out, search_model, search_model_path).videos == 5
