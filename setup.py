@@ -47,7 +47,7 @@ setup(
         ]
     ),
     package_data={"": ["*.json", "*.css", "*.html", "*.js", "*.svg", "clip_merges.*"]},
-    entry_points={"console_scripts": ["animclip = animclip_jax.command_line:main"]},
+    entry_points={"console_scripts": ["animclip = animclip_jax.cli.flags:main"]},
     install_requires=[
         "absl-py>=2.1",
         "av>=18,<20",

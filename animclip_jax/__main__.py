@@ -2,7 +2,7 @@
 
 import sys
 
-from animclip_jax.command_line import main
+from animclip_jax.cli.flags import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -13,15 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from animclip_jax import contact_sheet
+from animclip_jax.animation import contact_sheet
+from animclip_jax.animation.camera_path import draw_path
 from animclip_jax.animation.components import Scenes
 from animclip_jax.animation.config import COMPONENTS, PRESETS, AnimationConfig, alone
 from animclip_jax.animation.render import render
-from animclip_jax.camera_path import draw_path
+from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.animate import parse
-from animclip_jax.signals import stoppable
-from input_pipeline import picture, video
-from input_pipeline.filming import Filmed, film_pictures
+from input_pipeline.filming.canvas import Filmed, film_pictures
+from input_pipeline.media import picture, video
 
 # A sheet holds all frames side by side.
 CLIPS, SHEETS = (".gif", ".mp4"), (".png", ".jpg")

@@ -9,10 +9,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from animclip_jax.cli.signals import stoppable
 from animclip_jax.exporting import hugging_face
 from animclip_jax.files import require_new
 from animclip_jax.options.convert import parse
-from animclip_jax.signals import stoppable
 from animclip_jax.weights import folder, hub, positions, source
 
 WRITERS = {"animclip": folder.save, "hugging_face": hugging_face.save}

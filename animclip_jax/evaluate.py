@@ -15,26 +15,28 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from animclip_jax import command_line, comparison, results, runs, settings, sharding
-from animclip_jax.checkpoint import load_params
-from animclip_jax.mirror import Mirror, local_folder
+from animclip_jax import settings, sharding
+from animclip_jax.cli import flags
+from animclip_jax.cli.signals import stoppable
+from animclip_jax.evaluation import comparison, metrics, results
+from animclip_jax.evaluation.protocols import describe, protocol_of
+from animclip_jax.evaluation.rankings import sample_queries, write_rankings
+from animclip_jax.evaluation.two_stage import Gallery, Ranked, Search
 from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.retriever import VideoFeatures
 from animclip_jax.options.evaluate import parse
-from animclip_jax.protocols import describe, protocol_of
-from animclip_jax.rankings import sample_queries, write_rankings
 from animclip_jax.report import PAGE
 from animclip_jax.report import report as write_page
-from animclip_jax.retrieval import metrics
 from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.retrieval.normalization import KINDS
 from animclip_jax.retrieval.placement import local_rows
 from animclip_jax.retrieval.rerank import Captions, encode_captions
-from animclip_jax.retrieval.two_stage import Gallery, Ranked, Search
-from animclip_jax.revision import git_commit
-from animclip_jax.signals import stoppable
+from animclip_jax.runs import run_config
+from animclip_jax.runs.mirror import Mirror, local_folder
+from animclip_jax.runs.revision import git_commit
+from animclip_jax.training.checkpoint import load_params
 from input_pipeline.batches import eval_batches
-from input_pipeline.sources import Examples, open_source
+from input_pipeline.sources.opening import Examples, open_source
 from input_pipeline.tokenizer import Tokenizer, clean
 
 
@@ -300,10 +302,10 @@ def main(argv: list[str] | None = None) -> int:
         settings.keep_compiled_programs(config)
         theirs = comparison.read(Path(values.against)) if values.against else None
         folder_to_write = epath.Path(values.out or workdir)
-        with runs.alone(local_folder(folder_to_write, config.data.cache_dir)):
+        with run_config.alone(local_folder(folder_to_write, config.data.cache_dir)):
             kept = Mirror(folder_to_write, config.data.cache_dir)
             out = kept.local
-            report = _evaluate_newest(workdir, out, config, command_line.overrides(values))
+            report = _evaluate_newest(workdir, out, config, flags.overrides(values))
             kept.push()
         print(results.table(report))
         if theirs is not None:

@@ -13,14 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from animclip_jax import exported, manifest
+from animclip_jax import api
+from animclip_jax.cli.signals import stoppable
 from animclip_jax.exporting import example, functions, hugging_face, own, saved_model, stablehlo
 from animclip_jax.exporting import source as sources
 from animclip_jax.exporting.source import Source
 from animclip_jax.files import new_folder, require_new
 from animclip_jax.options.export import parse
-from animclip_jax.signals import stoppable
-from animclip_jax.weights import folder
+from animclip_jax.weights import folder, manifest
 
 
 class Format(NamedTuple):
@@ -73,8 +73,8 @@ def export(source: Source, out: Path, kind: str, batch_size: int | None = None) 
     form = formats(batch_size)[kind]
     if not form.takes_all:
         source = sources.dual_encoders(source)
-    config = exported.whole_config(source.config, source.num_frames)
-    params = exported.whole_params(source.params, source.config, source.num_frames)
+    config = api.whole_config(source.config, source.num_frames)
+    params = api.whole_params(source.params, source.config, source.num_frames)
     with new_folder(out) as temporary:
         arrays = example.inputs(config, batch_size or example.ITEMS)
         arrays |= example.outputs(params, config, arrays)

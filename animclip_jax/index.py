@@ -10,18 +10,18 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from animclip_jax import exported
-from animclip_jax.exported import DRAWN_ONLY
+from animclip_jax import api
+from animclip_jax.api import DRAWN_ONLY
+from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.index import parse
 from animclip_jax.search import on_a_terminal
-from animclip_jax.signals import stoppable
 from animclip_jax.video_index.effort import Effort
 from animclip_jax.video_index.update import Summary, update
 from animclip_jax.weights import published
 from animclip_jax.words import count
-from input_pipeline import quarantine
-from input_pipeline.segments import SegmentSettings
-from input_pipeline.workers import Limits
+from input_pipeline.media import quarantine
+from input_pipeline.media.segments import SegmentSettings
+from input_pipeline.media.workers import Limits
 
 # Names in a line of the report.
 SHOWN = 5
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
         if not options.videos.is_dir():
             raise NotADirectoryError(f"{options.videos}: no folder of videos")
         path = published.find(options.model)
-        model = exported.load(path)
+        model = api.load(path)
         clip = model.config.clip
         settings = SegmentSettings(
             model.config.num_frames, clip.image_size, options.window, options.shots

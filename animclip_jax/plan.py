@@ -8,13 +8,14 @@ from pathlib import Path
 import jax
 from ml_collections import ConfigDict
 
-from animclip_jax import files, runs
+from animclip_jax import files
+from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.plan import parse
 from animclip_jax.planning import program
-from animclip_jax.planning.chips import chip_of
 from animclip_jax.planning.estimate import GIB, Plan, plan
 from animclip_jax.planning.suggest import Settings, suggest
-from animclip_jax.signals import stoppable
+from animclip_jax.runs import run_config
+from animclip_jax.training.chips import chip_of
 
 
 @stoppable("animclip plan")
@@ -54,7 +55,7 @@ def _plan(config: ConfigDict, topology: str | None, wants_best: bool, file: str 
             print(f"Nothing that was tried fits {place}: a smaller batch_size, or more chips")
             return 3
         settings, found = best
-        config = runs.changed(config, settings)
+        config = run_config.changed(config, settings)
         print("\nThe least work that fits:", _as_flags(settings), end="\n\n")
     else:
         found = plan(config, devices)

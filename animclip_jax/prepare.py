@@ -9,12 +9,14 @@ from typing import Any
 
 from absl import flags
 
-from animclip_jax import bake
+from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.prepare import parse
-from animclip_jax.signals import stoppable
-from input_pipeline import folder, prepare, prepare_videos, prepared, quarantine
+from animclip_jax.training import bake
+from input_pipeline.media import quarantine
+from input_pipeline.media.workers import Limits
+from input_pipeline.sources import folder, prepared
+from input_pipeline.store import making, videos
 from input_pipeline.video_sets.collect import SETS, collect
-from input_pipeline.workers import Limits
 
 KINDS = ("folder", *SETS)
 PICTURE_KINDS = ("tfrecord", "webdataset", "tfds")
@@ -51,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def read_source(source: str, splits: list[str]) -> prepare_videos.Collection:
+def read_source(source: str, splits: list[str]) -> videos.Collection:
     """The videos that `folder:DIR`, `msrvtt:DIR`, `msvd:DIR` or `vatex:DIR` names.
 
     Raises FileNotFoundError or ValueError saying what is wrong where.
@@ -88,23 +90,23 @@ def _prepare(values: flags.FlagValues, sources: list[str], out: Path) -> str:
         raise ValueError(f"found {sources or 'no source'}, wanted one, kind:location")
     (source,) = sources
     limits = Limits(values.time_limit, values.memory_limit)
-    effort = prepare.Effort(values.processes, limits, values.max_bad)
+    effort = making.Effort(values.processes, limits, values.max_bad)
     sizes = {"quality": values.quality}
     if values.short_side is not None:
         sizes["short_side"] = values.short_side
     if not _holds_pictures(source):
         _check_flags(values, "videos")
-        kept = prepare_videos.FrameSettings(values.num_frames, **sizes)
+        kept = videos.FrameSettings(values.num_frames, **sizes)
         collection = read_source(source, values.split)
-        summary = prepare_videos.prepare_videos(collection, out, kept, effort)
+        summary = videos.prepare_videos(collection, out, kept, effort)
         return _report(out, summary, "videos")
-    from input_pipeline import prepare_pictures
-    from input_pipeline.sources import open_source
+    from input_pipeline.sources.opening import open_source
+    from input_pipeline.store import pictures
 
     _check_flags(values, "pictures")
     examples = open_source(source, values.cache_dir)
-    settings = prepare_pictures.PictureSettings(**sizes)
-    summary = prepare_pictures.prepare_pictures(examples, out, settings, effort)
+    settings = pictures.PictureSettings(**sizes)
+    summary = pictures.prepare_pictures(examples, out, settings, effort)
     return _report(out, summary, "pictures")
 
 
@@ -128,7 +130,7 @@ def _report(out: Path, summary: dict[str, Any], what: str) -> str:
     if summary["num_quarantined"]:
         path = out / quarantine.NAME
         lines.append(f"{summary['num_quarantined']} can't be used, listed in {path}")
-    splits = summary.get(prepare.SPLITS, {})
+    splits = summary.get(making.SPLITS, {})
     for name, counts in splits.items():
         lines.append(f"  {name}: {prepared.coverage(**counts)} {what}")
     if splits:

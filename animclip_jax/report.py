@@ -3,11 +3,12 @@
 import sys
 from pathlib import Path
 
-from animclip_jax import files, results
+from animclip_jax import files
+from animclip_jax.cli.signals import stoppable
+from animclip_jax.evaluation import results
 from animclip_jax.options.report import MAIN_ARM, parse
 from animclip_jax.reporting.arms import load_arm
 from animclip_jax.reporting.page import page
-from animclip_jax.signals import stoppable
 
 PAGE = "report.html"
 

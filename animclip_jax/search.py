@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from animclip_jax import exported
-from animclip_jax.exported import DRAWN_ONLY
+from animclip_jax import api
+from animclip_jax.api import DRAWN_ONLY
+from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.search import parse
-from animclip_jax.signals import stoppable
 from animclip_jax.video_index import catalogue
 from animclip_jax.video_index.query_picture import read_picture
 from animclip_jax.video_index.searcher import Answer, Hit, Index, Searcher
@@ -67,7 +67,7 @@ def open_searcher(index: Path, model: str | None, num_candidates: int) -> Search
             f"{where}: no such folder, the model that {index} was made with; --model says where it "
             "is now"
         )
-    return Searcher(exported.load(where), Index(index), num_candidates)
+    return Searcher(api.load(where), Index(index), num_candidates)
 
 
 def note(searcher: Searcher) -> str | None:

@@ -11,9 +11,9 @@ import socket
 import sys
 import webbrowser
 
+from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.serve import parse
 from animclip_jax.search import note, open_searcher
-from animclip_jax.signals import stoppable
 from animclip_jax.words import count
 
 

@@ -10,14 +10,14 @@ import jax
 from ml_collections import ConfigDict
 
 from animclip_jax.animation.config import AnimationConfig
-from animclip_jax.losses import LossConfig
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
 from animclip_jax.models.transformer import TransformerConfig
-from animclip_jax.optimizer import OptimizerConfig, is_frozen, make_optimizer
 from animclip_jax.sharding import MeshConfig
+from animclip_jax.training.losses import LossConfig
+from animclip_jax.training.optimizer import OptimizerConfig, is_frozen, make_optimizer
 
 T = TypeVar("T")
 

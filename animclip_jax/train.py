@@ -15,39 +15,29 @@ from etils import epath
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from animclip_jax import (
-    beginning,
-    command_line,
-    distributed,
-    files,
-    init_from,
-    results,
-    runs,
-    settings,
-    sharding,
-    step,
-    sweep,
-    throughput,
-    training_data,
-)
-from animclip_jax.checkpoint import Checkpoints
-from animclip_jax.interruption import Interruption
-from animclip_jax.mirror import Mirror, local_folder
+from animclip_jax import files, settings, sharding
+from animclip_jax.cli import flags as command_line
+from animclip_jax.cli.signals import stoppable
+from animclip_jax.evaluation import results
 from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.reranker import CAPTION_BUCKETS
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.models.video_code import stored_bytes
-from animclip_jax.optimizer import learning_rate, make_optimizer
 from animclip_jax.options.train import TRACED, parse
-from animclip_jax.planning.chips import chip_of
-from animclip_jax.revision import git_commit
-from animclip_jax.run_log import RunLog
-from animclip_jax.signals import stoppable
-from animclip_jax.validation import Validation
-from animclip_jax.watch import Watch
+from animclip_jax.runs import run_config
+from animclip_jax.runs.log import RunLog
+from animclip_jax.runs.mirror import Mirror, local_folder
+from animclip_jax.runs.revision import git_commit
+from animclip_jax.training import beginning, data, distributed, flops, init_from, step, sweep
+from animclip_jax.training.checkpoint import Checkpoints
+from animclip_jax.training.chips import chip_of
+from animclip_jax.training.interruption import Interruption
+from animclip_jax.training.optimizer import learning_rate, make_optimizer
+from animclip_jax.training.validation import Validation
+from animclip_jax.training.watch import Watch
 
 if TYPE_CHECKING:
-    from input_pipeline.sources import Examples
+    from input_pipeline.sources.opening import Examples
 
 # Steps before a trace, in which programs are compiled and caches filled.
 BEFORE_TRACE = 5
@@ -102,7 +92,7 @@ def train(
     """
     settings.check(config)
     folder = local_folder(workdir, config.data.cache_dir)
-    with runs.alone(folder) if jax.process_index() == 0 else contextlib.nullcontext():
+    with run_config.alone(folder) if jax.process_index() == 0 else contextlib.nullcontext():
         mirror = Mirror(workdir, config.data.cache_dir)
         if jax.process_index() == 0:
             beginning.check_folder(mirror, config)
@@ -143,7 +133,7 @@ def advance(run: Run) -> tuple[step.TrainState, Validation | None, Interruption]
             )
         state = begin(run, checkpoints)
         if jax.process_index() == 0:
-            runs.claim(run.workdir, config)
+            run_config.claim(run.workdir, config)
         with Interruption() as interruption:
             state = run_steps(run, state, checkpoints, validation, interruption)
     return state, validation, interruption
@@ -194,7 +184,7 @@ def run_steps(
     fixed = settings.train_step(config, state.params)
     advance = step.compile_train_step(run.mesh, state, **fixed)
     part = sharding.process_part(run.mesh)
-    batches = training_data.open_batches(config, run.examples, first, part)
+    batches = data.open_batches(config, run.examples, first, part)
     is_first = jax.process_index() == 0
     with (
         RunLog(run.workdir, config.steps, first) if is_first else contextlib.nullcontext() as log,
@@ -212,7 +202,7 @@ def run_steps(
                 break
             batch = watch.next_batch(batches)
             if now == 0 and is_first:
-                training_data.keep_samples(config, run.workdir, run.examples, batch)
+                data.keep_samples(config, run.workdir, run.examples, batch)
             if run.options.profile and now == first + BEFORE_TRACE:
                 trace.enter_context(jax.profiler.trace(str(run.workdir / "profile")))
             fed = sharding.put_batch(run.mesh, batch)
@@ -243,7 +233,7 @@ def make_watch(run: Run, first: int, log: RunLog | None) -> Watch:
         last=config.steps,
         every=config.log_every,
         batch_size=config.batch_size,
-        names=functools.partial(training_data.names, run.examples),
+        names=functools.partial(data.names, run.examples),
         learning_rate=learning_rate(settings.optimizer(config), config.steps),
     )
 
@@ -267,7 +257,7 @@ def peak_seconds(run: Run, state: step.TrainState, fed: dict[str, Any]) -> float
     fixed = settings.train_step(run.config, state.params)
     fixed |= {"graphdef": graph_definition(model), "microbatch": 0}
     one = functools.partial(step.train_step, mesh=run.mesh, **fixed)
-    return throughput.product_flops(one, state, fed) / (chip.flops * jax.device_count())
+    return flops.product_flops(one, state, fed) / (chip.flops * jax.device_count())
 
 
 def reranking_cost(config: RetrieverConfig) -> str:
@@ -276,7 +266,7 @@ def reranking_cost(config: RetrieverConfig) -> str:
     tokens = min(CAPTION_BUCKETS[0], config.clip.context_length)
     return (
         f"re-ranking: {kib:.1f} KiB a video as {config.reranker.code_dtype}, "
-        f"{throughput.pair_flops(config, tokens) / 1e9:.3g} GFLOP a pair of {tokens} caption tokens"
+        f"{flops.pair_flops(config, tokens) / 1e9:.3g} GFLOP a pair of {tokens} caption tokens"
     )
 
 
@@ -307,7 +297,7 @@ def finish(
     else:
         say(f"{run.workdir}: trained, not evaluated: {run.sources.lacking}.")
     if jax.process_index() == 0:
-        files.write_text(run.workdir / runs.FINISHED, f"{config.steps} steps\n")
+        files.write_text(run.workdir / run_config.FINISHED, f"{config.steps} steps\n")
     push(run)
     if report is not None:
         print(results.table(report))

@@ -22,7 +22,7 @@ from animclip_jax.animate import read_photo
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
 from animclip_jax.animation.render import render
-from input_pipeline.filming import film_pictures
+from input_pipeline.filming.canvas import film_pictures
 
 film = jax.jit(render, static_argnums=2)
 

@@ -15,16 +15,17 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from animclip_jax import evaluate, runs, settings, sharding
-from animclip_jax.checkpoint import load_params
+from animclip_jax import evaluate, settings, sharding
+from animclip_jax.evaluation import metrics
 from animclip_jax.models import parameters
 from animclip_jax.models.reranker import CODE_DTYPES
 from animclip_jax.models.video_code import pack
-from animclip_jax.retrieval import metrics
 from animclip_jax.retrieval.coarse import coarse_stage
 from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.retrieval.rerank import PairScorer
-from input_pipeline.sources import open_source
+from animclip_jax.runs import run_config
+from animclip_jax.training.checkpoint import load_params
+from input_pipeline.sources.opening import open_source
 
 REFERENCE = "bfloat16"
 
@@ -38,7 +39,7 @@ def changed_orderings(scores: np.ndarray, reference: np.ndarray) -> float:
 
 def measure(workdir: Path) -> list[dict[str, float | str]]:
     """A row for each dtype."""
-    config = runs.read_config(workdir)
+    config = run_config.read_config(workdir)
     config.reranker.code_dtype = "float32"
     settings.keep_compiled_programs(config)
     mesh = sharding.make_mesh(settings.mesh(config))

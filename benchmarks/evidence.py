@@ -34,8 +34,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from animclip_jax import comparison, results, runs
-from animclip_jax.retrieval import metrics
+from animclip_jax.evaluation import comparison, metrics, results
+from animclip_jax.runs import run_config
 from benchmarks import evidence_archive
 from benchmarks.evidence_plot import plot
 from benchmarks.evidence_rows import SIGNIFICANT, Difference, Row
@@ -93,7 +93,7 @@ def _check(arms: Arms) -> None:
             if run.results["seed"] != seed:
                 found = run.results["seed"]
                 raise ValueError(f"{run.path}: field seed: found {found}, wanted {seed}")
-            other = runs.differences(run.results["config"], of_arm[0].results["config"])
+            other = run_config.differences(run.results["config"], of_arm[0].results["config"])
             # An arm that began with another's weights took those of its own seed.
             if other := [line for line in other if not line.startswith(("seed: ", "init_from: "))]:
                 raise ValueError(
@@ -225,8 +225,10 @@ def table(rows: Sequence[Row], base: str) -> str:
 def k_table(arms: Arms) -> str:
     """R@1 of re-ranking K candidates, text to video, over K: a Markdown table."""
     sweeps = {
-        name: [{row["k"]: row for row in run.results["text_to_video"]["k_sweep"]} for run in runs]
-        for name, runs in arms.items()
+        name: [
+            {row["k"]: row for row in run.results["text_to_video"]["k_sweep"]} for run in run_config
+        ]
+        for name, run_config in arms.items()
     }
     sizes = sorted({k for of_arm in sweeps.values() for one in of_arm for k in one})
     lines = [

@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from animclip_jax import comparison, results
+from animclip_jax.evaluation import comparison, results
 
 ARCHIVES = Path(__file__).resolve().parents[1] / "docs" / "evidence" / "runs"
 KEPT = (results.RESULTS, comparison.RANKS)

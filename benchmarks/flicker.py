@@ -10,7 +10,7 @@ from PIL import Image
 from animclip_jax.animation.components import Zoom
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.render import render
-from input_pipeline.filming import film_pictures
+from input_pipeline.filming.canvas import film_pictures
 
 SIZE = 112
 CANVAS = 448

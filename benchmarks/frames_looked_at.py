@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from input_pipeline.prepare_videos import NUM_FRAMES
-from input_pipeline.timing import positions
+from input_pipeline.media.timing import positions
+from input_pipeline.store.videos import NUM_FRAMES
 
 FRAMES = 12
 RATES = (15.0, 24000 / 1001, 25.0, 30000 / 1001, 30.0)

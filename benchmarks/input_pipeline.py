@@ -32,8 +32,10 @@ from PIL import Image  # noqa: E402
 from animclip_jax.animation.config import AnimationConfig  # noqa: E402
 from animclip_jax.animation.render import render  # noqa: E402
 from benchmarks import flicker, input_peers  # noqa: E402
-from input_pipeline import batches, prepare_pictures, sources  # noqa: E402
-from input_pipeline.decoding import JPEG_TRANSFORM  # noqa: E402
+from input_pipeline import batches
+from input_pipeline.store import pictures as prepare_pictures
+from input_pipeline.sources import opening  # noqa: E402
+from input_pipeline.filming.decoding import JPEG_TRANSFORM  # noqa: E402
 from input_pipeline.tokenizer import Tokenizer  # noqa: E402
 
 NUM_FRAMES, IMAGE_SIZE, CANVAS_SIZE, BATCH = 12, 224, 448, 64
@@ -82,7 +84,7 @@ def main() -> int:
     return 0
 
 
-def make_photos(directory: Path) -> tuple[sources.Examples, sources.Examples]:
+def make_photos(directory: Path) -> tuple[opening.Examples, opening.Examples]:
     """The photos, raw and prepared."""
     random = np.random.default_rng(0)
     with (directory / "captions.jsonl").open("w") as lines:
@@ -97,10 +99,10 @@ def make_photos(directory: Path) -> tuple[sources.Examples, sources.Examples]:
             (directory / f"{number}.jpg").write_bytes(jpeg(cut))
             line = {"image": f"{number}.jpg", "captions": [f"photo {number} of a benchmark"]}
             lines.write(json.dumps(line) + "\n")
-    raw = sources.open_source(f"folder:{directory}", str(directory / "cache"))
+    raw = opening.open_source(f"folder:{directory}", str(directory / "cache"))
     prepare_pictures.prepare_pictures(raw, directory / "prepared")
     store = f"folder:{directory / 'prepared'}"
-    return raw, sources.open_source(store, str(directory / "cache"))
+    return raw, opening.open_source(store, str(directory / "cache"))
 
 
 def jpeg(image: Image.Image) -> bytes:
@@ -113,7 +115,7 @@ def jpeg(image: Image.Image) -> bytes:
     raise ValueError("a photo of 500 x 375 pixels takes over 120 kB at quality 51")
 
 
-def measure(examples: sources.Examples, seconds: float) -> dict[str, Cost]:
+def measure(examples: opening.Examples, seconds: float) -> dict[str, Cost]:
     """Each way's cost; the limit and ours, whose ratio counts, in turns, the best of each kept."""
     animation = AnimationConfig(preset="full", num_frames=NUM_FRAMES, image_size=IMAGE_SIZE)
     host = AnimationConfig(
@@ -144,7 +146,7 @@ def map_ones(film: Callable[[bytes], object], encoded: list[bytes]) -> Iterator[
         yield 1
 
 
-def decoding(examples: sources.Examples) -> Iterator[int]:
+def decoding(examples: opening.Examples) -> Iterator[int]:
     """Reads and decodes whole pictures in tf.data, and nothing else."""
     total = len(examples.ids)
 
@@ -159,14 +161,14 @@ def decoding(examples: sources.Examples) -> Iterator[int]:
 
 
 def training(
-    examples: sources.Examples, animation: AnimationConfig, batch: int = BATCH
+    examples: opening.Examples, animation: AnimationConfig, batch: int = BATCH
 ) -> Iterator[int]:
     """What the trainer asks for."""
     for _ in made(examples, animation, batch):
         yield batch
 
 
-def rendering(examples: sources.Examples, animation: AnimationConfig) -> Iterator[int]:
+def rendering(examples: opening.Examples, animation: AnimationConfig) -> Iterator[int]:
     """The same with the device's part done by the CPU."""
     film = jax.jit(render, static_argnums=2)
     for batch in made(examples, animation, 8):
@@ -175,7 +177,7 @@ def rendering(examples: sources.Examples, animation: AnimationConfig) -> Iterato
 
 
 def made(
-    examples: sources.Examples, animation: AnimationConfig, batch: int
+    examples: opening.Examples, animation: AnimationConfig, batch: int
 ) -> Iterator[dict[str, Any]]:
     """Batches for the trainer."""
     return batches.train_batches(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from animclip_jax.retrieval import metrics
+from animclip_jax.evaluation import metrics
 
 NAMES = ("R@1", "R@10", "MdR", "MnR")
 

@@ -26,7 +26,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from input_pipeline import decoding, picture, video
+from input_pipeline.filming import decoding
+from input_pipeline.media import picture, video
 
 # (width, height) of pictures and videos that people have.
 SIZES = (

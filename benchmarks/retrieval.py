@@ -29,6 +29,7 @@ import numpy as np
 from tqdm import tqdm
 
 from animclip_jax import sharding
+from animclip_jax.evaluation.two_stage import Gallery, Search
 from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
@@ -38,7 +39,6 @@ from animclip_jax.models.video_code import PackedCode
 from animclip_jax.retrieval.coarse import hold, top_k
 from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.retrieval.rerank import Captions, PairScorer
-from animclip_jax.retrieval.two_stage import Gallery, Search
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 QUICK_SIZES = SIZES[:3]

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from animclip_jax import evaluate, runs, settings, sharding
-from animclip_jax.checkpoint import load_params
+from animclip_jax import evaluate, settings, sharding
 from animclip_jax.models import parameters
 from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.retrieval.rerank import PairScorer
+from animclip_jax.runs import run_config
+from animclip_jax.training.checkpoint import load_params
 from input_pipeline.drawn.captions import holds, write
 from input_pipeline.drawn.scene import scene
-from input_pipeline.sources import open_source
+from input_pipeline.sources.opening import open_source
 
 
 def telling_captions(split: str, videos: int, per_video: int) -> list[tuple[int, int, int, str]]:
@@ -42,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workdir", type=Path, help="a finished run evaluated on drawn videos")
     workdir = parser.parse_args(argv).workdir
-    config = runs.read_config(workdir)
+    config = run_config.read_config(workdir)
     settings.keep_compiled_programs(config)
     mesh = sharding.make_mesh(settings.mesh(config))
     _, params = load_params(workdir, mesh)

@@ -32,11 +32,14 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
-from animclip_jax import results, settings, sharding, step, throughput
+from animclip_jax import settings, sharding
+from animclip_jax.evaluation import results
 from animclip_jax.models.presets import PRESETS
-from animclip_jax.optimizer import make_optimizer
 from animclip_jax.planning import estimate, program
-from animclip_jax.planning.chips import chip_of
+from animclip_jax.training import flops as throughput
+from animclip_jax.training import step
+from animclip_jax.training.chips import chip_of
+from animclip_jax.training.optimizer import make_optimizer
 from benchmarks.model import Row, interleaved, table
 from configs import common
 

@@ -17,16 +17,18 @@ import numpy as np
 import tensorflow as tf
 
 from animclip_jax.animation.config import AnimationConfig
-from input_pipeline import filming, orientation, packed_plan, picture, process_memory, scenes
-from input_pipeline.decoding import decode_region
+from input_pipeline import process_memory
 from input_pipeline.director import noise, shots, stream_key
 from input_pipeline.director.draws import COMPONENTS
-from input_pipeline.filming import Clip
-from input_pipeline.sources import Examples
-from input_pipeline.stand_ins import StandIns
-from input_pipeline.timing import positions
+from input_pipeline.filming import canvas, orientation, packed_plan, two_pictures
+from input_pipeline.filming.canvas import Clip
+from input_pipeline.filming.decoding import decode_region
+from input_pipeline.media import picture
+from input_pipeline.media.timing import positions
+from input_pipeline.media.video import fit
+from input_pipeline.sources.opening import Examples
+from input_pipeline.sources.stand_ins import StandIns
 from input_pipeline.tokenizer import Tokenizer
-from input_pipeline.video import fit
 
 tf.config.set_visible_devices([], "GPU")
 
@@ -93,7 +95,7 @@ def train_batches(
     the framing, and, while running, where over half of a batch or of the source can't be decoded.
     """
     if footage:
-        filming.check_footage(animation)
+        canvas.check_footage(animation)
     _check_sizes(examples, batch_size, group_size, process_index, process_count)
     part = batch_size // process_count
     rows = range(process_index * part, (process_index + 1) * part)
@@ -203,7 +205,7 @@ def _plan(recipe: _Recipe, table: np.ndarray) -> Callable[[tf.Tensor], Clip]:
     captions = tf.constant([caption for some in examples.captions for caption in some])
     ends = tf.constant(np.cumsum([0, *map(len, examples.captions)]), tf.int64)
     sizes, turns = tf.constant(examples.sizes), tf.constant(examples.orientations)
-    plan = filming.plan_batch(animation, recipe.canvas_size)
+    plan = canvas.plan_batch(animation, recipe.canvas_size)
 
     def caption_of(index: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
         first, end = tf.gather(ends, index), tf.gather(ends, index + 1)
@@ -221,7 +223,7 @@ def _plan(recipe: _Recipe, table: np.ndarray) -> Callable[[tf.Tensor], Clip]:
             then = tf.gather(tf.constant(table), _order(recipe, position, away))
             then_caption = caption_of(then, _draw(recipe, "second caption", step))
             two = shots.scenes(draws[:, COMPONENTS.index("scenes")], animation.scenes)
-            joined = scenes.join_captions(caption, then_caption)
+            joined = two_pictures.join_captions(caption, then_caption)
             caption = tf.where(two, joined, caption)
             both = tf.stack([index, tf.where(two, then, index)], axis=1)
         clips = {
@@ -295,8 +297,8 @@ def _read(recipe: _Recipe) -> Callable[[Clip, int, tf.Tensor], tf.Tensor]:
 def _film(recipe: _Recipe) -> Callable[[Clip], Clip]:
     """A function from a planned clip to what leaves the pipeline."""
     if recipe.footage:
-        return filming.show_footage(recipe.animation, _read(recipe))
-    return filming.film_clip(recipe.animation, recipe.canvas_size, _read(recipe))
+        return canvas.show_footage(recipe.animation, _read(recipe))
+    return canvas.film_clip(recipe.animation, recipe.canvas_size, _read(recipe))
 
 
 def _bad_clips(recipe: _Recipe, table: np.ndarray, step: int) -> dict[int, str]:

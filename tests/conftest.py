@@ -31,9 +31,9 @@ def search_model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def search_model(search_model_path: Path):
     """That model, as `exported.load` reads it."""
-    from animclip_jax import exported
+    from animclip_jax import api
 
-    return exported.load(search_model_path)
+    return api.load(search_model_path)
 
 
 @pytest.fixture(scope="session")

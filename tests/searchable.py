@@ -6,13 +6,13 @@ import jax
 import numpy as np
 from flax import nnx, traverse_util
 
-from animclip_jax import exported, manifest
+from animclip_jax import api
 from animclip_jax.models.retriever import Retriever
 from animclip_jax.video_index.update import Effort, Summary, update
-from animclip_jax.weights import folder
-from input_pipeline.segments import SegmentSettings
-from input_pipeline.video import write_video
-from input_pipeline.workers import Limits
+from animclip_jax.weights import folder, manifest
+from input_pipeline.media.segments import SegmentSettings
+from input_pipeline.media.video import write_video
+from input_pipeline.media.workers import Limits
 from tests.models.test_retriever import CONFIG
 
 EFFORT = Effort(batch_size=4, processes=2, limits=Limits(seconds=60))
@@ -44,11 +44,11 @@ def _parameters(model: nnx.Module) -> dict[str, np.ndarray]:
     return traverse_util.flatten_dict(tree, sep="/")
 
 
-def settings_of(model: exported.Exported) -> SegmentSettings:
+def settings_of(model: api.Exported) -> SegmentSettings:
     return SegmentSettings(model.config.num_frames, model.config.clip.image_size)
 
 
-def index(videos: Path, out: Path, model: exported.Exported, path: Path) -> Summary:
+def index(videos: Path, out: Path, model: api.Exported, path: Path) -> Summary:
     return update(out, videos, model, path, settings_of(model), EFFORT)
 
 

@@ -18,13 +18,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from animclip_jax import sharding, step
+from animclip_jax import sharding
 from animclip_jax.animation.plan import upright
 from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.models.transformer import TransformerConfig
+from animclip_jax.training import step
 
 BATCH, FRAMES, LENGTH, NEGATIVES = 16, 3, 12, 2
 # Sizes that nothing else shares: a shape says what it is.

@@ -11,9 +11,9 @@ from PIL import Image
 
 from animclip_jax import animate
 from animclip_jax.animation.config import COMPONENTS, PRESETS, AnimationConfig, alone
-from animclip_jax.contact_sheet import LABEL
-from input_pipeline.filming import film_pictures
-from input_pipeline.video import read_frames
+from animclip_jax.animation.contact_sheet import LABEL
+from input_pipeline.filming.canvas import film_pictures
+from input_pipeline.media.video import read_frames
 
 SMALL = ["--num_frames", "5", "--image_size", "32"]
 

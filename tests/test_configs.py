@@ -10,11 +10,14 @@ import pytest
 from flax import nnx
 
 import configs
-from animclip_jax import losses, protocols, runs, settings
+from animclip_jax import settings
 from animclip_jax.animation.config import AnimationConfig
+from animclip_jax.evaluation import protocols
 from animclip_jax.models import parameters
 from animclip_jax.models.presets import PRESETS
 from animclip_jax.models.retriever import Retriever, RetrieverConfig
+from animclip_jax.runs import run_config
+from animclip_jax.training import losses
 
 NAMES = [
     module.name.removeprefix("configs.")
@@ -26,7 +29,7 @@ NAMES = [
 def config_of(name, arm=None):
     """A configuration, or one arm of its sweep."""
     module = importlib.import_module(f"configs.{name}")
-    return runs.changed(module.get_config().lock(), module.sweep()[arm] if arm else {})
+    return run_config.changed(module.get_config().lock(), module.sweep()[arm] if arm else {})
 
 
 def arms(name):
@@ -79,7 +82,7 @@ def test_arms_of_a_sweep_are_different_folders_and_settings(name):
 def test_an_arm_with_a_setting_that_does_not_exist_is_refused():
     config = config_of("quickstart")
     with pytest.raises(KeyError, match="hard_negative"):
-        runs.changed(config, {"loss.hard_negative": 3})
+        run_config.changed(config, {"loss.hard_negative": 3})
 
 
 @pytest.mark.parametrize("name", NAMES)

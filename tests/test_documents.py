@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from animclip_jax import command_line, setting_overrides
+from animclip_jax.cli import flags, overrides
 from configs import common
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,7 +34,7 @@ def commands(path):
     before = r"(?:[^`\n]* -- |[^`\n]*\|\| )?(?:\.venv/bin/|\$\(BIN\)/)?"
     lines = re.findall(rf"^[ \t]*{before}animclip ([a-z]+ [^#`\n]*)", text, re.MULTILINE)
     found = [shlex.split(line) for line in lines]
-    return [words for words in found if "..." not in words and words[0] in command_line.VERBS]
+    return [words for words in found if "..." not in words and words[0] in flags.VERBS]
 
 
 def test_commands_are_found():
@@ -61,5 +61,5 @@ def test_commands_have_the_flags_they_are_given(path, tmp_path):
         except SystemExit:
             pytest.fail(shown)
         config = common.get_config().lock()
-        for override in setting_overrides.overrides_in("config", given):
-            setting_overrides.check_override(config, override)
+        for override in overrides.overrides_in("config", given):
+            overrides.check_override(config, override)

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from animclip_jax import comparison, evaluate, mirror, results, runs, train
+from animclip_jax import evaluate, train
+from animclip_jax.evaluation import comparison, results
+from animclip_jax.runs import mirror, run_config
 from configs import quickstart
 from tests.test_train import SHRUNK
 
@@ -246,7 +248,7 @@ def test_an_oracle_finds_everything_on_eight_devices(processes, devices):
 
 def test_the_shells_own_arguments_may_change_settings(tmp_path, monkeypatch, capsys):
     """As `python -m animclip_jax.evaluate` has it; the change is one of a wrong type."""
-    runs.claim(tmp_path / "run", quickstart.get_config())
+    run_config.claim(tmp_path / "run", quickstart.get_config())
     given = [f"--workdir={tmp_path / 'run'}", "--config.seed=many"]
     monkeypatch.setattr(sys, "argv", ["evaluate.py", *given])
     with pytest.raises(SystemExit):

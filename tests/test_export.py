@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
-from animclip_jax import convert, export, exported, manifest, runs, settings
-from animclip_jax.checkpoint import Checkpoints
+from animclip_jax import api, convert, export, settings
 from animclip_jax.exporting import functions
 from animclip_jax.exporting import source as sources
-from animclip_jax.step import TrainState
-from animclip_jax.weights import folder
+from animclip_jax.runs import run_config
+from animclip_jax.training.checkpoint import Checkpoints
+from animclip_jax.training.step import TrainState
+from animclip_jax.weights import folder, manifest
 from configs import quickstart
 from tests.exporting.models import CLIP, WORDS, batch_size, source, source_for
 from tests.weights.reference import GOLDEN
@@ -30,7 +31,7 @@ def run(tmp_path_factory) -> Path:
     config = quickstart.get_config()
     config.model.vision.layers = config.model.text.layers = 1
     workdir = tmp_path_factory.mktemp("runs") / "run"
-    runs.claim(workdir, config)
+    run_config.claim(workdir, config)
     params = source(settings.retriever(config)).params
     tree = traverse_util.unflatten_dict(params, sep="/")
     with Checkpoints(workdir) as checkpoints:
@@ -43,14 +44,14 @@ def test_a_run_becomes_a_folder_and_that_any_format(run, tmp_path, capsys):
     assert export.main(first) == 0
     assert "computes what the model does" in capsys.readouterr().out
     params, config = folder.load(tmp_path / "first")
-    wanted = source(settings.retriever(runs.read_config(run)))
+    wanted = source(settings.retriever(run_config.read_config(run)))
     assert config == wanted.config
     for name, value in wanted.params.items():
         np.testing.assert_array_equal(params[name], value)
     again = [str(tmp_path / "first"), "--out", str(tmp_path / "again"), "--format=stablehlo"]
     assert export.main(again) == 0
     origin = manifest.check(tmp_path / "again", "stablehlo")["origin"]
-    assert origin == {"steps": 5, "trained_on": [runs.read_config(run).data.train]}
+    assert origin == {"steps": 5, "trained_on": [run_config.read_config(run).data.train]}
     assert (tmp_path / "again" / folder.TENSORS).read_bytes() == (
         tmp_path / "first" / folder.TENSORS
     ).read_bytes()
@@ -85,8 +86,8 @@ def test_a_model_of_the_drawn_world_alone_says_so_wherever_it_is_used(run, tmp_p
     """Also when it is exported again, or trained on; not when it has seen anything else."""
     out = tmp_path / "demo"
     assert export.main([str(run), "--out", str(out)]) == 0
-    assert exported.load(out).drawn_only
-    drawn = runs.read_config(run).data.train
+    assert api.load(out).drawn_only
+    drawn = run_config.read_config(run).data.train
     for name, changes, seen in (
         ("again", {"init_from": str(out)}, [drawn]),
         ("on", {"init_from": str(run), "data.train": "folder:photos"}, [drawn, "folder:photos"]),
@@ -95,7 +96,7 @@ def test_a_model_of_the_drawn_world_alone_says_so_wherever_it_is_used(run, tmp_p
         ("round", {"init_from": str(tmp_path / "round")}, [drawn]),
     ):
         workdir = tmp_path / name
-        runs.claim(workdir, runs.changed(runs.read_config(run), changes))
+        run_config.claim(workdir, run_config.changed(run_config.read_config(run), changes))
         shutil.copytree(run / "checkpoints", workdir / "checkpoints")
         found = sources.read(workdir).origin["trained_on"]
         assert found == seen, name
@@ -194,7 +195,7 @@ def test_a_wrong_batch_size_is_explained(tmp_path, capsys, flags, message):
 
 
 def test_an_unfinished_run_without_a_checkpoint(tmp_path, capsys):
-    runs.claim(tmp_path / "run", quickstart.get_config())
+    run_config.claim(tmp_path / "run", quickstart.get_config())
     command = [str(tmp_path / "run"), "--out", str(tmp_path / "out"), "--format=hf"]
     assert export.main(command) == 1
     assert "no checkpoint in" in capsys.readouterr().err

@@ -8,15 +8,20 @@ import numpy as np
 import pytest
 from flax import nnx, traverse_util
 
-from animclip_jax import comparison, contact_sheet, files, rankings, run_log
-from animclip_jax.checkpoint import Checkpoints
+from animclip_jax import files
+from animclip_jax.animation import contact_sheet
+from animclip_jax.evaluation import comparison, rankings
 from animclip_jax.models.clip import Clip
 from animclip_jax.models.video_code import PackedCode
-from animclip_jax.step import TrainState
+from animclip_jax.runs import log as run_log
+from animclip_jax.training.checkpoint import Checkpoints
+from animclip_jax.training.step import TrainState
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import shards, update
 from animclip_jax.weights import folder
-from input_pipeline import baked, partial, quarantine, store, video
+from input_pipeline import baked
+from input_pipeline.media import quarantine, video
+from input_pipeline.store import partial, records
 from tests import searchable
 from tests.room import room
 
@@ -25,7 +30,7 @@ BIG = "x" * 20_000
 
 
 def write_store(out: Path) -> None:
-    with store.StoreWriter(out, "test") as writer:
+    with records.StoreWriter(out, "test") as writer:
         for number in range(9):
             writer.add(f"{number}", [NOISE.tobytes()], [BIG], 64, 64)
 

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 
 from animclip_jax import export
-from animclip_jax.command_line import VERBS
+from animclip_jax.cli.flags import VERBS
 from animclip_jax.convert import WRITERS
 from animclip_jax.models.transformer import ACTIVATIONS
 from animclip_jax.options import convert as convert_options
 from animclip_jax.options import export as export_options
 from animclip_jax.options import prepare as prepare_options
 from animclip_jax.options import search as search_options
-from input_pipeline import prepare, prepare_videos
+from input_pipeline.store import making
+from input_pipeline.store import videos as prepare_videos
 
 ROOT = Path(__file__).resolve().parents[1]
 # What each verb must be given, with every path that it takes as {}.
@@ -80,7 +81,7 @@ def test_every_path_of_every_verb_is_taken_as_it_is_written(
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_is_quick_and_loads_neither_jax_nor_tensorflow(verb: str) -> None:
     code = (
-        "import sys; from animclip_jax.command_line import main\n"
+        "import sys; from animclip_jax.cli.flags import main\n"
         f"try: main([{verb!r}, '--help'])\n"
         "except SystemExit: pass\n"
         "loaded = {'jax', 'tensorflow', 'flax', 'orbax', 'torch', 'av'} & set(sys.modules)\n"
@@ -118,7 +119,7 @@ def test_choices_are_those_that_there_are() -> None:
     videos = prepare_videos.FrameSettings()
     assert videos.num_frames == prepare_options.NUM_FRAMES
     assert videos.quality == prepare_options.QUALITY
-    assert prepare.Effort().max_bad == prepare_options.MAX_BAD
+    assert making.Effort().max_bad == prepare_options.MAX_BAD
     assert list(export_options.FORMATS) == list(export.formats())
     assert set(convert_options.LAYOUTS) == set(WRITERS)
     assert set(convert_options.ACTIVATIONS) == set(ACTIVATIONS)

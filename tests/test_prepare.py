@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from animclip_jax import prepare
-from input_pipeline import prepare_videos
-from input_pipeline.sources import open_source
-from input_pipeline.video import write_video
+from input_pipeline.media.video import write_video
+from input_pipeline.sources.opening import open_source
+from input_pipeline.store import videos as prepare_videos
 from tests.input_pipeline.shard_files import encoded, write_tar
 
 

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from animclip_jax import report, results
-from animclip_jax.comparison import write_ranks
-from animclip_jax.contact_sheet import strip, write_samples
+from animclip_jax import report
+from animclip_jax.animation.contact_sheet import strip, write_samples
+from animclip_jax.evaluation import results
+from animclip_jax.evaluation.comparison import write_ranks
 from animclip_jax.reporting import pictures as report_pictures
 from animclip_jax.reporting import words as report_words
 from animclip_jax.reporting.arms import load_arm

@@ -240,7 +240,7 @@ def test_a_token_is_asked_for(home):
 def test_coarse_weights_say_so(tmp_path):
     model = searchable.write_converted(tmp_path / "model")
     videos = searchable.write_videos(tmp_path / "videos")
-    from animclip_jax import exported
+    from animclip_jax import api as exported
 
     searchable.index(videos, tmp_path / "index", exported.load(model), model)
     with served(tmp_path / "index") as server:

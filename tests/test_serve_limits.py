@@ -9,7 +9,7 @@ import time
 import jsonschema
 import pytest
 
-from animclip_jax import exported
+from animclip_jax import api
 from animclip_jax.serving import app, guard
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index.searcher import Index, Searcher
@@ -142,7 +142,7 @@ def test_errors_of_ranges_are_told_like_others(impatient):
 
 @pytest.fixture
 def searcher(indexed, search_model_path):
-    return Searcher(exported.load(search_model_path), Index(indexed))
+    return Searcher(api.load(search_model_path), Index(indexed))
 
 
 @pytest.fixture

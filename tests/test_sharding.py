@@ -14,8 +14,9 @@ import numpy as np
 import optax
 import pytest
 
-from animclip_jax import sharding, step
+from animclip_jax import sharding
 from animclip_jax.planning import hlo, hlo_text
+from animclip_jax.training import step
 from tests.sharded_step import BATCH, CLIP, CONFIG, FRAMES, LENGTH, NEGATIVES, RERANKER
 
 ONE = "1,1,1,0,none"  # data, fsdp, tensor, microbatch, remat

@@ -12,7 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from animclip_jax import evaluate, results, runs, train, training_data, watch
+from animclip_jax import evaluate, train
+from animclip_jax.evaluation import results
+from animclip_jax.runs import run_config
+from animclip_jax.training import data, watch
 from tests.input_pipeline.shard_files import encoded
 
 STEPS = 8
@@ -73,7 +76,7 @@ def test_a_run_leaves_results_that_hold_together(straight):
 def test_a_run_leaves_pictures_to_look_at(straight):
     samples = json.loads((straight / "samples" / "samples.json").read_text())
     rankings = json.loads((straight / "rankings" / "rankings.json").read_text())
-    assert len(samples) == training_data.NUM_SAMPLES
+    assert len(samples) == data.NUM_SAMPLES
     assert sum(rankings["counts"].values()) == 36
     named = {item["id"] for query in rankings["queries"] for item in query["reranked"]}
     assert named <= set(rankings["strips"])
@@ -175,9 +178,9 @@ def test_a_step_is_not_chosen_on_the_test(flags, tmp_path, capsys):
 
 def test_other_data_is_refused_unless_told(flags, tmp_path, capsys, monkeypatch):
     run = [*flags, f"--workdir={tmp_path / 'run'}"]
-    monkeypatch.setattr(training_data, "fingerprint", lambda *_: "first")
+    monkeypatch.setattr(data, "fingerprint", lambda *_: "first")
     assert train.main(run) == 0
-    monkeypatch.setattr(training_data, "fingerprint", lambda *_: "second")
+    monkeypatch.setattr(data, "fingerprint", lambda *_: "second")
     assert train.main(run) == 1
     assert "began with other items or captions" in capsys.readouterr().err
     assert train.main([*run, "--other_data"]) == 0
@@ -280,7 +283,7 @@ def test_a_folder_without_a_checkpoint_is_no_run(flags, straight, tmp_path, caps
     other = [*flags, "--config.seed=5", f"--workdir={run}"]
     with pytest.raises(Begun):
         train.main(other)
-    assert runs.read_config(run).seed == 5
+    assert run_config.read_config(run).seed == 5
     # A best step or results without one are somebody's work.
     shutil.copy(straight / "results.json", run)
     assert train.main([*flags, f"--workdir={run}"]) == 1
@@ -289,7 +292,7 @@ def test_a_folder_without_a_checkpoint_is_no_run(flags, straight, tmp_path, caps
 
 def test_nobody_else_trains_or_evaluates_in_a_folder_meanwhile(flags, straight, tmp_path, capsys):
     before = (straight / "results.json").read_bytes()
-    with runs.alone(straight):
+    with run_config.alone(straight):
         assert train.main([*flags, f"--workdir={straight}"]) == 1
         assert evaluate.main([f"--workdir={straight}"]) == 1
         said = capsys.readouterr().err
@@ -363,7 +366,7 @@ def test_a_folder_that_was_moved_ends_its_run(tmp_path, capsys):
     assert train.main([*run, f"--config.data.train=folder:{pictures}"]) == 0
     shutil.move(pictures, tmp_path / "after")
     assert train.main([*run, f"--config.data.train=folder:{tmp_path / 'after'}"]) == 0
-    assert runs.read_config(tmp_path / "run").data.train == f"folder:{tmp_path / 'after'}"
+    assert run_config.read_config(tmp_path / "run").data.train == f"folder:{tmp_path / 'after'}"
     (tmp_path / "after" / "captions.jsonl").write_text(
         (tmp_path / "after" / "captions.jsonl").read_text().replace("picture 3", "another")
     )

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from animclip_jax import files, has_tpu, search
-from animclip_jax.signals import stoppable
+from animclip_jax.cli.signals import stoppable
 from animclip_jax.words import count
-from input_pipeline import folder
+from input_pipeline.sources import folder
 
 
 def test_one_thing_is_not_many() -> None:

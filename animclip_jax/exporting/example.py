@@ -8,16 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from animclip_jax.exported import make_encoder
+from animclip_jax.api import make_encoder
 from animclip_jax.exporting.functions import VIDEO, Loaded, Named, named_text, named_video
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.models.video_code import INT8_MAX, PackedCode, pack, unpack
 from input_pipeline.drawn import raster
 from input_pipeline.drawn.captions import captions
 from input_pipeline.drawn.scene import scene
-from input_pipeline.timing import positions
+from input_pipeline.media.timing import positions
+from input_pipeline.media.video import fit
 from input_pipeline.tokenizer import Tokenizer
-from input_pipeline.video import fit
 
 # Inputs and outputs in an export, for its readers to hold themselves against.
 FILE = "example.safetensors"

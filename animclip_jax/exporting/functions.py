@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx, traverse_util
 
-from animclip_jax.exported import whole_config, whole_params
+from animclip_jax.api import whole_config, whole_params
 from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.retriever import Retriever, RetrieverConfig, TextFeatures, VideoFeatures

@@ -8,11 +8,11 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from animclip_jax import exported, files, manifest
+from animclip_jax import api, files
 from animclip_jax.exporting import functions, processor
 from animclip_jax.exporting.source import Source
 from animclip_jax.models.clip import ClipConfig
-from animclip_jax.weights import folder
+from animclip_jax.weights import folder, manifest
 from animclip_jax.weights import source as weights_source
 
 KIND = "hf"
@@ -50,9 +50,9 @@ def load(directory: Path) -> functions.Loaded:
     """
     num_frames = manifest.check(directory, KIND)["frames"]["shape"][1]
     params, config = weights_source.read(directory)
-    encoder = exported.make_encoder(
-        exported.whole_params(params, config, num_frames),
-        exported.whole_config(config, num_frames),
+    encoder = api.make_encoder(
+        api.whole_params(params, config, num_frames),
+        api.whole_config(config, num_frames),
         jax.local_devices()[:1],
     )
     return functions.of_encoder(encoder, reranks=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jax
 
-from animclip_jax import exported
+from animclip_jax import api
 from animclip_jax.exporting import functions
 from animclip_jax.exporting.source import Source
 from animclip_jax.weights import folder
@@ -19,5 +19,5 @@ def write(directory: Path, source: Source) -> None:
 
 def load(directory: Path) -> functions.Loaded:
     """The model's functions; raises as `exported.load`."""
-    found = exported.load(directory, jax.local_devices()[:1])
+    found = api.load(directory, jax.local_devices()[:1])
     return functions.of_encoder(found.encoder, found.reranks)

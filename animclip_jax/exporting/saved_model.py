@@ -13,8 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from animclip_jax import files, manifest
-from animclip_jax.exported import whole_config
+from animclip_jax import files
+from animclip_jax.api import whole_config
 from animclip_jax.exporting.functions import (
     PLATFORMS,
     Loaded,
@@ -24,6 +24,7 @@ from animclip_jax.exporting.functions import (
     without_paths,
 )
 from animclip_jax.exporting.source import Source
+from animclip_jax.weights import manifest
 
 KIND = "savedmodel"
 

@@ -10,11 +10,12 @@ import jax
 import numpy as np
 from flax import traverse_util
 
-from animclip_jax import exported, manifest, runs, settings, sharding
-from animclip_jax.checkpoint import load_params
+from animclip_jax import api, settings, sharding
 from animclip_jax.models.clip import PIXEL_MEAN, PIXEL_STD, ClipConfig
 from animclip_jax.models.retriever import RetrieverConfig
-from animclip_jax.weights import folder
+from animclip_jax.runs import run_config
+from animclip_jax.training.checkpoint import load_params
+from animclip_jax.weights import folder, manifest
 
 
 class Source(NamedTuple):
@@ -37,8 +38,8 @@ def read(directory: Path) -> Source:
         origin = {}
         if (directory / manifest.MANIFEST).is_file():
             origin = manifest.read(directory, folder.KIND)["origin"]
-        return Source(params, config, exported.whole_config(config).num_frames, origin)
-    config = settings.retriever(runs.read_config(directory))
+        return Source(params, config, api.whole_config(config).num_frames, origin)
+    config = settings.retriever(run_config.read_config(directory))
     mesh = sharding.make_mesh(sharding.MeshConfig(data=1, fsdp=1), jax.local_devices()[:1])
     steps, tree = load_params(directory, mesh)
     origin = {"steps": steps, "trained_on": _trained_on(directory)}
@@ -52,9 +53,9 @@ def _trained_on(directory: Path) -> list[str]:
     visited: set[Path] = set()
     while directory not in visited:
         visited.add(directory)
-        if (directory / folder.TENSORS).is_file() or not (directory / runs.CONFIG).is_file():
+        if (directory / folder.TENSORS).is_file() or not (directory / run_config.CONFIG).is_file():
             return sorted(found | set(_seen_by(directory)))
-        config = runs.read_config(directory)
+        config = run_config.read_config(directory)
         found.add(config.data.train)
         if not config.init_from:
             break
@@ -83,7 +84,7 @@ def dual_encoders(source: Source) -> Source:
 
 def describe(source: Source) -> dict[str, Any]:
     """What a manifest says of the model, whatever the format."""
-    config = exported.whole_config(source.config, source.num_frames)
+    config = api.whole_config(source.config, source.num_frames)
     clip, whole = config.clip, isinstance(source.config, RetrieverConfig)
     return {
         "origin": source.origin,

@@ -13,11 +13,11 @@ import jax
 import jax.export
 import numpy as np
 
-from animclip_jax import files, manifest
+from animclip_jax import files
 from animclip_jax.exporting import functions
 from animclip_jax.exporting.functions import Named
 from animclip_jax.exporting.source import Source
-from animclip_jax.weights import folder
+from animclip_jax.weights import folder, manifest
 
 KIND = "stablehlo"
 SUFFIX = ".jax_export"

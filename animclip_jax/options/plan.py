@@ -3,7 +3,7 @@
 from absl import flags
 from ml_collections import config_flags
 
-from animclip_jax import command_line
+from animclip_jax.cli import flags as command_line
 from animclip_jax.options import kinds
 
 

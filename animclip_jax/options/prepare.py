@@ -3,11 +3,11 @@
 from absl import flags
 from ml_collections import config_flags
 
-from animclip_jax import command_line
+from animclip_jax.cli import flags as command_line
 from animclip_jax.options import kinds
-from input_pipeline.workers import Limits
+from input_pipeline.media.workers import Limits
 
-# As in input_pipeline.prepare_videos and input_pipeline.prepare, which load a video decoder.
+# As in input_pipeline.store.videos and input_pipeline.store.making, which load a video decoder.
 NUM_FRAMES, QUALITY, MAX_BAD = 16, 90, 0.5
 
 

@@ -5,7 +5,7 @@ import functools
 from absl import flags
 from ml_collections import config_flags
 
-from animclip_jax import command_line
+from animclip_jax.cli import flags as command_line
 from animclip_jax.options import kinds
 
 # Steps of a trace.

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from animclip_jax import settings, sharding
 from animclip_jax.planning import gpus, hlo, program
-from animclip_jax.planning.chips import chip_of
+from animclip_jax.training.chips import chip_of
 
 GIB = 2**30
 # The TPU compiler's words when a program does not fit, and when its temporaries alone do not.

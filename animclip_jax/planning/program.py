@@ -11,11 +11,13 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from animclip_jax import FOR_LIBTPU, runs, settings, sharding, step
+from animclip_jax import FOR_LIBTPU, settings, sharding
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan, part_shapes
-from animclip_jax.optimizer import make_optimizer
 from animclip_jax.planning import gpus
+from animclip_jax.runs import run_config
+from animclip_jax.training import step
+from animclip_jax.training.optimizer import make_optimizer
 
 
 def described_devices(topology: str) -> Sequence[jax.Device]:
@@ -93,7 +95,7 @@ def stored_bytes_a_clip(config: ConfigDict) -> int:
         return jax.vjp(encode, params)[1]
 
     def stored(clips: int) -> int:
-        batch = batch_shapes(runs.changed(config, {"batch_size": clips}))
+        batch = batch_shapes(run_config.changed(config, {"batch_size": clips}))
         return _bytes(jax.eval_shape(backward, params, batch))
 
     # Parameters are kept too, whatever the number of clips.

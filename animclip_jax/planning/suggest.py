@@ -7,10 +7,10 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from animclip_jax import runs
 from animclip_jax.models.transformer import REMAT_POLICIES
 from animclip_jax.planning import program
 from animclip_jax.planning.estimate import GIB, Plan, available_gib, plan
+from animclip_jax.runs import run_config
 
 # Forward passes that a step takes beyond its one, as parts of a whole step: a forward pass is a
 # third of it. "dots" computes again what is between matrix products, which is cheap.
@@ -49,7 +49,7 @@ def suggest(
     for settings in candidates(config, len(devices)):
         if available is not None and least(settings) > available:
             continue
-        found = plan(runs.changed(config, settings), devices)
+        found = plan(run_config.changed(config, settings), devices)
         report(settings, found)
         if found.fits is not False:
             return settings, found
@@ -64,7 +64,7 @@ def least_gib(config: ConfigDict, chips: int) -> Callable[[Settings], float]:
     """
     state = program.state_bytes(config) / GIB
     a_clip = {
-        remat: program.stored_bytes_a_clip(runs.changed(config, {"model.remat": remat})) / GIB
+        remat: program.stored_bytes_a_clip(run_config.changed(config, {"model.remat": remat})) / GIB
         for remat in REMAT_POLICIES
     }
 

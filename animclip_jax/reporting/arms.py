@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from animclip_jax import files
-from animclip_jax.comparison import RANKS, read_ranks
+from animclip_jax.evaluation.comparison import RANKS, read_ranks
 from animclip_jax.reporting.pictures import inside
-from animclip_jax.run_log import METRICS
+from animclip_jax.runs.log import METRICS
 
 T = TypeVar("T")
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from animclip_jax.evaluation.results import STAGES, arms_of
 from animclip_jax.reporting.arms import Arm
 from animclip_jax.reporting.html import Html, element
 from animclip_jax.reporting.words import percent
-from animclip_jax.results import STAGES, arms_of
 
 BARS_WIDTH, CURVES_WIDTH = 440, 370  # in units of which a letter is 13 high
 # Arms beyond these share colours and dashes with the first ones.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from animclip_jax.rankings import group_queries
+from animclip_jax.evaluation.rankings import group_queries
 from animclip_jax.reporting.arms import Arm, Query, Rankings, Sample
 from animclip_jax.reporting.charts import key
 from animclip_jax.reporting.html import Html, element, join

@@ -6,6 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+from animclip_jax.evaluation.results import (
+    DIRECTIONS,
+    MEASURES,
+    NORMALIZATIONS,
+    RECALLS,
+    STAGES,
+    arms_of,
+    best_scores,
+    caveats,
+    number,
+)
 from animclip_jax.reporting.arms import Arm
 from animclip_jax.reporting.charts import bars, curves, k_sweep, key, rank_changes
 from animclip_jax.reporting.gallery import (
@@ -17,17 +28,6 @@ from animclip_jax.reporting.gallery import (
 from animclip_jax.reporting.html import Html, element, join
 from animclip_jax.reporting.pictures import embed
 from animclip_jax.reporting.words import differences, findings, margin, summary
-from animclip_jax.results import (
-    DIRECTIONS,
-    MEASURES,
-    NORMALIZATIONS,
-    RECALLS,
-    STAGES,
-    arms_of,
-    best_scores,
-    caveats,
-    number,
-)
 
 STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 TITLES = {"text_to_video": "Text to video", "video_to_text": "Video to text"}

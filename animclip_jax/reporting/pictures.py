@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from animclip_jax.contact_sheet import GAP
+from animclip_jax.animation.contact_sheet import GAP
 
 # Side of a frame in pixels and JPEG quality, tried in this order until all pictures fit.
 LADDER = ((112, 80), (96, 75), (80, 70), (64, 65), (48, 60), (36, 50), (24, 40))

@@ -3,9 +3,9 @@
 import math
 from typing import Any, NamedTuple
 
+from animclip_jax.evaluation import metrics
+from animclip_jax.evaluation.results import number
 from animclip_jax.reporting.arms import Arm
-from animclip_jax.results import number
-from animclip_jax.retrieval import metrics
 
 
 class Finding(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from input_pipeline import workers
+from input_pipeline.media import workers
 
 
 @dataclass(frozen=True)

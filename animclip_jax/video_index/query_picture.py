@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 from PIL import Image
 
-from input_pipeline.picture import check_size, opened, reason, shown
+from input_pipeline.media.picture import check_size, opened, reason, shown
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 MAX_PIXELS = 50_000_000

@@ -9,16 +9,16 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from animclip_jax.exported import Exported
+from animclip_jax.api import Exported
 from animclip_jax.models.retriever import VideoFeatures
 from animclip_jax.models.video_code import PackedCode
 from animclip_jax.retrieval import coarse, rerank
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import shards
 from animclip_jax.video_index.catalogue import Catalogue
-from input_pipeline.segments import SHORT_SIDE
+from input_pipeline.media.segments import SHORT_SIDE
+from input_pipeline.media.video import fit, read_frames
 from input_pipeline.tokenizer import Tokenizer
-from input_pipeline.video import fit, read_frames
 
 # How often a reader looks again when a writer has just removed what the catalogue named.
 _ATTEMPTS = 5

@@ -18,15 +18,15 @@ import numpy as np
 from tqdm import tqdm
 
 from animclip_jax import files
-from animclip_jax.exported import Exported
+from animclip_jax.api import Exported
 from animclip_jax.models.retriever import VideoFeatures
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import shards
 from animclip_jax.video_index.catalogue import Catalogue, Quarantined, Stamp, Video
 from animclip_jax.video_index.effort import Effort
 from animclip_jax.video_index.listing import EMPTY, Listing, list_videos, problem_of
-from input_pipeline import quarantine, workers
-from input_pipeline.segments import Segment, SegmentSettings, frames_of, read_with_codec
+from input_pipeline.media import quarantine, workers
+from input_pipeline.media.segments import Segment, SegmentSettings, frames_of, read_with_codec
 
 # Kept together, whichever comes first.
 FLUSH_SECONDS, FLUSH_SEGMENTS = 30.0, 4096

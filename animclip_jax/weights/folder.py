@@ -16,13 +16,13 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from animclip_jax import files, manifest
+from animclip_jax import files
 from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
 from animclip_jax.models.transformer import TransformerConfig
-from animclip_jax.weights import architecture, rules
+from animclip_jax.weights import architecture, manifest, rules
 
 CONFIG, TENSORS = "config.json", "model.safetensors"
 FORMAT, VERSION = "animclip", 1

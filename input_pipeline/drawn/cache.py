@@ -13,7 +13,7 @@ from tqdm import tqdm
 from input_pipeline.drawn.captions import captions
 from input_pipeline.drawn.raster import still, video
 from input_pipeline.drawn.scene import SPLITS, WORLD_VERSION, scene
-from input_pipeline.workers import cores, hidden_main
+from input_pipeline.media.workers import cores, hidden_main
 
 DEFAULT_COUNTS = {"train": 8192, "val": 600, "test": 600, "finetune": 1024}
 CAPTIONS_STORED = {"train": 5, "val": 3, "test": 3, "finetune": 3}
@@ -41,7 +41,9 @@ def prepared(split: str, count: int | None, cache_dir: str | os.PathLike[str]) -
 
 
 def _write(directory: Path, split: str, count: int) -> None:
-    from input_pipeline.store import StoreWriter  # here, so that drawing needs no TensorFlow
+    from input_pipeline.store.records import (
+        StoreWriter,  # here, so that drawing needs no TensorFlow
+    )
 
     directory.parent.mkdir(parents=True, exist_ok=True)
     starts = range(0, count, CHUNK)

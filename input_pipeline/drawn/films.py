@@ -16,7 +16,7 @@ from tqdm import tqdm
 from input_pipeline.drawn.captions import captions
 from input_pipeline.drawn.raster import video
 from input_pipeline.drawn.scene import SPLITS, scene
-from input_pipeline.video import write_video
+from input_pipeline.media.video import write_video
 
 SIZE, FPS = 288, 4.0
 

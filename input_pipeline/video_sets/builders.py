@@ -15,7 +15,9 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from animclip_jax import files
-from input_pipeline import prepare, prepare_videos, quarantine, workers
+from input_pipeline.media import quarantine, workers
+from input_pipeline.store import making
+from input_pipeline.store import videos as prepare_videos
 from input_pipeline.video_sets.collect import collect
 
 VERSION = tfds.core.Version("1.0.0")
@@ -70,7 +72,7 @@ class _VideoSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # typ
         files.write_lines(listed, quarantine.lines(self._bad.items()))
 
     def _check_share(self) -> None:
-        most = prepare.Effort().max_bad
+        most = making.Effort().max_bad
         quarantine.check_share(self.name, self._bad, self._total, most, "video")
 
 

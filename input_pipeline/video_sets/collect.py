@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from types import ModuleType
 
-from input_pipeline.prepare_videos import Collection, Video
+from input_pipeline.store.videos import Collection, Video
 from input_pipeline.video_sets import msrvtt, msvd, vatex
 from input_pipeline.video_sets.download import Download
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from animclip_jax import comparison, results
+from animclip_jax.evaluation import comparison, results
 from benchmarks import evidence
-from tests.test_results import run as results_of_a_run
+from tests.evaluation.test_results import run as results_of_a_run
 
 run = results_of_a_run  # the fixture
 QUERIES = 512

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from animclip_jax import convert, export, exported, manifest
-from animclip_jax.weights import folder
+from animclip_jax import api, convert, export
+from animclip_jax.weights import folder, manifest
+from input_pipeline.media.video import fit
 from input_pipeline.tokenizer import Tokenizer, clean
-from input_pipeline.video import fit
 from tests.exporting.models import CLIP, FRAMES, WORDS, source
 
 CAPTIONS = ["a red card on a table", "a blue card on a table", "it's 23 dogs, running!"]
@@ -64,8 +64,8 @@ def picture() -> Image.Image:
 def ours() -> tuple[np.ndarray, np.ndarray]:
     """Our embeddings of CAPTIONS and, as a video that stands still, of the picture."""
     clip = WORDS.clip
-    encoder = exported.make_encoder(
-        exported.whole_params(dual(), clip, FRAMES), exported.whole_config(clip, FRAMES)
+    encoder = api.make_encoder(
+        api.whole_params(dual(), clip, FRAMES), api.whole_config(clip, FRAMES)
     )
     frames = np.stack([fit(np.asarray(picture()), clip.image_size)] * FRAMES)[None]
     text = encoder.encode_text(Tokenizer(clip.context_length)(CAPTIONS)).embedding

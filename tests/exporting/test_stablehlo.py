@@ -7,9 +7,9 @@ import jax.export
 import numpy as np
 import pytest
 
-from animclip_jax import export, manifest
+from animclip_jax import export
 from animclip_jax.exporting import example, functions, stablehlo
-from animclip_jax.weights import folder
+from animclip_jax.weights import folder, manifest
 from tests.exporting.models import WHOLE, bfloat16, source
 
 

@@ -17,9 +17,10 @@ from PIL import Image, ImageOps
 from animclip_jax.animation.components import Scenes
 from animclip_jax.animation.config import PRESETS, AnimationConfig
 from animclip_jax.animation.render import render
-from input_pipeline import batches, store
+from input_pipeline import batches
 from input_pipeline.director import direct, noise
-from input_pipeline.sources import Examples, open_source
+from input_pipeline.sources.opening import Examples, open_source
+from input_pipeline.store import records
 from input_pipeline.tokenizer import Tokenizer
 
 ANIMATION = AnimationConfig(num_frames=4, image_size=32)
@@ -354,14 +355,14 @@ def test_clips_of_two_scenes(examples: Examples) -> None:
 
 def videos(tmp_path: Path, lengths: list[int]) -> Examples:
     """A store of videos whose frame n is grey of level 10 x n."""
-    with store.StoreWriter(tmp_path / "videos", "test") as writer:
+    with records.StoreWriter(tmp_path / "videos", "test") as writer:
         for number, length in enumerate(lengths):
             frames = [encode(np.full((40, 60, 3), 10 * n, np.uint8), "RGB", "JPEG")
                       for n in range(length)]  # fmt: skip
             writer.add(f"v{number}", frames, ["x"], 60, 40)
-    index = store.read_index(tmp_path / "videos")
+    index = records.read_index(tmp_path / "videos")
     offsets = tf.constant([line["offset"] for line in index], tf.int64)
-    fetch = store.fetch_record(tmp_path / "videos")
+    fetch = records.fetch_record(tmp_path / "videos")
     ids, captions = [line["id"] for line in index], [line["captions"] for line in index]
     sizes, upright = np.full((len(ids), 2), (40, 60), np.int32), np.ones(len(ids), np.uint8)
     return Examples(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from input_pipeline import store
+from input_pipeline.store import records
 from tests.input_pipeline.fake_gcs import fake_gcs
 from tests.input_pipeline.shard_files import encoded, write_tar, write_tfrecord
 
@@ -47,7 +47,7 @@ def test_sources_at_gs_are_read_as_those_on_a_disk(tmp_path: Path) -> None:
     samples = [(f"k{n}", f"picture {n}", encoded(20 * n)) for n in range(6)]
     write_tar(tmp_path / "0.tar", samples)
     write_tfrecord(tmp_path / "0.tfrecord", samples)
-    with store.StoreWriter(tmp_path / "store", "test") as writer:
+    with records.StoreWriter(tmp_path / "store", "test") as writer:
         for key, caption, picture in samples:
             writer.add(key, [picture], [caption], 40, 30)
         lines = [{"id": key, "captions": [caption]} for key, caption, _ in samples]

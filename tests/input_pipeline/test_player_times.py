@@ -12,8 +12,8 @@ import av
 import numpy as np
 import pytest
 
-from input_pipeline import video
-from input_pipeline.segments import SegmentSettings, frames_of, read_segments
+from input_pipeline.media import video
+from input_pipeline.media.segments import SegmentSettings, frames_of, read_segments
 from tests import films
 
 SETTINGS = SegmentSettings(num_frames=4, image_size=32, shots=False)

@@ -93,7 +93,7 @@ def test_impossible_sizes_are_refused(arguments: dict[str, int]) -> None:
 
 def test_tensorflow_stays_out() -> None:
     program = (
-        "import sys, input_pipeline.tokenizer, input_pipeline.video; "
+        "import sys, input_pipeline.tokenizer, input_pipeline.media.video; "
         "assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=REPOSITORY)

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from input_pipeline import video
+from input_pipeline.media import video
 from tests.input_pipeline import transparent
 
 COLOUR = (10, 200, 30)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from animclip_jax import losses
 from animclip_jax.models.presets import PRESETS, RERANKERS
 from animclip_jax.models.reranker import (
     Reranker,
@@ -19,6 +18,7 @@ from animclip_jax.models.reranker import (
 )
 from animclip_jax.models.retriever import Retriever, RetrieverConfig
 from animclip_jax.models.tight import TightTransformer
+from animclip_jax.training import losses
 from tests.models.test_clip import SMALL
 from tests.models.test_retriever import CONFIG, RERANKER, captions, clips
 

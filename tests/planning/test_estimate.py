@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from animclip_jax.planning import estimate, hlo
-from animclip_jax.planning.chips import CHIPS
+from animclip_jax.training.chips import CHIPS
 
 MESH = SimpleNamespace(devices=np.empty((4, 8)), axis_names=("data", "fsdp"))
 

@@ -6,8 +6,8 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from animclip_jax.planning import estimate, gpus, hlo
-from animclip_jax.planning.chips import CHIPS
 from animclip_jax.planning.program import described_devices
+from animclip_jax.training.chips import CHIPS
 
 
 @pytest.mark.parametrize("topology", ["h100", "h100:0", "h100:9", "h100:2x4", "rtx:1", "h100:-1"])

@@ -13,7 +13,7 @@ from configs import quickstart
 def test_the_batch_is_that_of_the_pipeline(preset, render, tmp_path):
     from animclip_jax.animation.config import AnimationConfig
     from input_pipeline.batches import train_batches
-    from input_pipeline.sources import open_source
+    from input_pipeline.sources.opening import open_source
     from input_pipeline.tokenizer import Tokenizer
 
     config = quickstart.get_config()

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from animclip_jax.retrieval import coarse, metrics
+from animclip_jax.evaluation import metrics
+from animclip_jax.retrieval import coarse
 from animclip_jax.retrieval.coarse import coarse_stage, top_k
 
 

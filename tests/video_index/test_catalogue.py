@@ -6,7 +6,7 @@ import pytest
 
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index.catalogue import Catalogue, Quarantined, Stamp, Video
-from input_pipeline.segments import SegmentSettings
+from input_pipeline.media.segments import SegmentSettings
 
 SETTINGS = SegmentSettings(num_frames=4, image_size=32)
 

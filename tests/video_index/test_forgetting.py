@@ -9,7 +9,7 @@ import pytest
 from animclip_jax import index
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import update
-from input_pipeline import video
+from input_pipeline.media import video
 from tests import searchable
 from tests.searchable import EFFORT, RED, shot
 

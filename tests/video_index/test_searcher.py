@@ -6,7 +6,7 @@ import pytest
 from animclip_jax.models.retriever import TextFeatures
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index.searcher import Index, Searcher
-from input_pipeline import video
+from input_pipeline.media import video
 
 SENTENCE = "a white block travels"
 

@@ -17,8 +17,8 @@ import pytest
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import shards, update
 from animclip_jax.video_index.searcher import Index
-from input_pipeline import video, workers
-from input_pipeline.segments import SegmentSettings
+from input_pipeline.media import video, workers
+from input_pipeline.media.segments import SegmentSettings
 from tests import searchable
 from tests.searchable import EFFORT, RED, shot
 

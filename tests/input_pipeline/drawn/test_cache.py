@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from input_pipeline import store
 from input_pipeline.drawn import cache
 from input_pipeline.drawn.captions import captions
 from input_pipeline.drawn.raster import still, video
 from input_pipeline.drawn.scene import WORLD_VERSION, scene
+from input_pipeline.store import records
 
 
 def test_stills_and_videos_are_stored_as_drawn(tmp_path):
@@ -23,9 +23,9 @@ def test_stills_and_videos_are_stored_as_drawn(tmp_path):
     for split, count, told in (("train", 40, 5), ("test", 3, 3)):
         directory = cache.prepared(split, count, tmp_path)
         assert directory == tmp_path / f"drawn-v{WORLD_VERSION}-{split}-{count}"
-        items = store.read_index(directory)
+        items = records.read_index(directory)
         assert [item["id"] for item in items] == [f"drawn-{split}-{i:06d}" for i in range(count)]
-        fetch = store.fetch_record(directory)
+        fetch = records.fetch_record(directory)
         for index in (0, count - 1):
             at = scene(split, index)
             drawn = still(at)[None] if split == "train" else video(at)
@@ -55,12 +55,12 @@ def test_a_failing_worker_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_a_store_that_appears_meanwhile_is_used(tmp_path, monkeypatch):
-    class Late(store.StoreWriter):
+    class Late(records.StoreWriter):
         def __enter__(self):
             self.directory.mkdir()
             return super().__enter__()
 
-    monkeypatch.setattr(store, "StoreWriter", Late)
+    monkeypatch.setattr(records, "StoreWriter", Late)
     assert cache.prepared("test", 2, tmp_path).is_dir()
 
 
@@ -92,7 +92,7 @@ def test_two_processes_at_once_and_no_worker_runs_the_main_program(tmp_path):
     assert [process.returncode for process in running] == [0, 0]
     assert said == [str(directory)] * 2
     assert os.listdir(tmp_path / "cache") == ["drawn-v3-test-4"]
-    assert len(store.read_index(directory)) == 4
+    assert len(records.read_index(directory)) == 4
     assert (tmp_path / "runs").read_text().count("run") == 2
 
 

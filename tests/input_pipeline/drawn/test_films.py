@@ -5,7 +5,7 @@ import numpy as np
 from input_pipeline.drawn import films, raster
 from input_pipeline.drawn.captions import captions
 from input_pipeline.drawn.scene import scene
-from input_pipeline.video import read_frames
+from input_pipeline.media.video import read_frames
 
 
 def test_a_film_is_what_the_world_draws_and_is_drawn_once(tmp_path, monkeypatch):

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from input_pipeline import prepare_videos, store
-from input_pipeline.video import write_video
+from input_pipeline.media.video import write_video
+from input_pipeline.store import records
+from input_pipeline.store import videos as prepare_videos
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -65,7 +66,7 @@ def test_msvd_is_built_and_loaded(write, tmp_path: Path) -> None:
     assert decoded["frames"].shape == (16, 32, 48, 3)
     assert abs(int(decoded["frames"].mean()) - 120) < 4
     (path,) = tmp_path.glob("msvd/*/quarantine.jsonl")
-    bad = {line["file"]: line["reason"] for line in store.read_lines(path)}
+    bad = {line["file"]: line["reason"] for line in records.read_lines(path)}
     assert [*bad] == ["gone", "v1"] and "can't be decoded" in bad["v1"]
 
 

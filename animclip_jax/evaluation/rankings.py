@@ -1,0 +1,82 @@
+"""A fair sample of queries, with what was found before and after re-ranking, to look at."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from animclip_jax import files
+from animclip_jax.animation.contact_sheet import strip, write_picture
+
+if TYPE_CHECKING:
+    from animclip_jax.evaluation.two_stage import Ranked
+
+SAMPLES_PER_GROUP = 4
+SHOWN = 5
+
+
+def group_queries(coarse: np.ndarray, reranked: np.ndarray) -> dict[str, np.ndarray]:
+    """Query numbers by what re-ranking did to the rank of the right video."""
+    same = coarse == reranked
+    return {
+        "helped": np.flatnonzero(reranked < coarse),
+        "hurt": np.flatnonzero(reranked > coarse),
+        "right": np.flatnonzero(same & (coarse == 1)),
+        "missed": np.flatnonzero(same & (coarse > 1)),
+    }
+
+
+def sample_queries(
+    ranked: "Ranked", ids: list[str], captions: list[list[str]], seed: int
+) -> tuple[dict, set[int]]:
+    """Draws the same number of captions from each group of `group_queries`, by the seed alone.
+
+    Args:
+      ranked: captions looking for videos, in the order of `captions`.
+      ids: each video's. captions: each video's.
+
+    Returns:
+      the contents of rankings.json but for its strips, and the videos it names.
+    """
+    texts = [caption for item in captions for caption in item]
+    owner = np.repeat(np.arange(len(ids)), [len(item) for item in captions])
+    random = np.random.default_rng(seed)
+    groups = group_queries(ranked.coarse_ranks, ranked.reranked_ranks)
+    queries: list[dict] = []
+    shown: set[int] = set()
+    for name, members in groups.items():
+        for q in np.sort(random.permutation(members)[:SAMPLES_PER_GROUP]):
+            query = {
+                "caption": texts[q],
+                "target": ids[owner[q]],
+                "group": name,
+                "coarse_rank": int(ranked.coarse_ranks[q]),
+                "reranked_rank": int(ranked.reranked_ranks[q]),
+            }
+            shown.add(int(owner[q]))
+            for stage, scores in (("coarse", ranked.scores[q]), ("reranked", ranked.fused[q])):
+                best = np.argsort(-scores, kind="stable")[:SHOWN]
+                items = ranked.candidates[q, best].tolist()
+                shown.update(items)
+                query[stage] = [
+                    {"id": ids[item], "score": float(score)}
+                    for item, score in zip(items, scores[best], strict=True)
+                ]
+            queries.append(query)
+    counts = {name: len(members) for name, members in groups.items()}
+    return {"queries": queries, "counts": counts}, shown
+
+
+def write_rankings(workdir: Path, listing: dict, frames: dict[str, np.ndarray]) -> None:
+    """Writes WORKDIR/rankings/: rankings.json and a strip of frames a video.
+
+    Args:
+      listing: from `sample_queries`. frames: uint8 [T, H, W, 3] of each video that it names.
+    """
+    directory = workdir / "rankings"
+    directory.mkdir(parents=True, exist_ok=True)
+    strips = {}
+    for number, (video, pictures) in enumerate(frames.items()):
+        strips[video] = f"{number}.jpg"
+        write_picture(directory / strips[video], strip(pictures))
+    files.write_json(directory / "rankings.json", listing | {"strips": strips}, indent=1)

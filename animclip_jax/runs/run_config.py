@@ -1,0 +1,138 @@
+"""A run's folder: which configuration it belongs to, who has it now, whether it is finished."""
+
+import contextlib
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from etils import epath
+from ml_collections import ConfigDict
+
+from animclip_jax import files
+from animclip_jax.evaluation.results import RESULTS
+
+CONFIG = "config.json"
+# There when the last step is done and all that follows it.
+FINISHED = "finished"
+# What a run may go on with another value of: where and how fast it is computed, not what.
+NEUTRAL = ("mesh", "microbatch", "model.remat", "checkpoint", "log_every", "data.cache_dir")
+# What may stand elsewhere than before, where it holds the same.
+SOURCES = ("data.train", "data.eval", "validation.source", "evaluation.query_bank")
+LOCK = ".lock"
+
+
+def read_config(workdir: Path | epath.Path) -> ConfigDict:
+    """The configuration a run was made with.
+
+    Raises:
+      FileNotFoundError: the folder is no run. ValueError: the file is not JSON.
+    """
+    path = workdir / CONFIG
+    if not path.is_file():
+        if arms := sorted(there.parent.name for there in workdir.glob(f"*/{CONFIG}")):
+            listed = ", ".join(str(workdir / arm) for arm in arms)
+            raise FileNotFoundError(f"{workdir}: holds several runs, choose one: {listed}")
+        raise FileNotFoundError(f"no {path}: wanted the folder of one run of animclip train")
+    return ConfigDict(_tuples(files.read_object(path, finite=False)))
+
+
+@contextlib.contextmanager
+def alone(workdir: Path) -> Iterator[None]:
+    """Has a run's folder for this process alone: nobody else trains or evaluates there meanwhile.
+
+    Leaves no trace where nothing was written.
+
+    Raises:
+      BlockingIOError: another process has it.
+    """
+    made = not workdir.exists()
+    taken = (
+        f"{workdir}: another process trains or evaluates there now. Wait until it has ended, or "
+        "choose another folder: --workdir of animclip train, --out of animclip evaluate"
+    )
+    with files.locked(workdir / LOCK, taken):
+        try:
+            yield
+        finally:
+            # Whoever opened it meanwhile finds that its name is gone, and makes another one.
+            (workdir / LOCK).unlink(missing_ok=True)
+            if made:
+                with contextlib.suppress(OSError):
+                    workdir.rmdir()
+
+
+def require_same(workdir: Path, config: ConfigDict, besides: tuple[str, ...] = ()) -> None:
+    """Raises ValueError where the folder's run has another configuration; says what differs.
+
+    Args:
+      besides: settings that may differ, too; what is NEUTRAL always may.
+    """
+    if not (workdir / CONFIG).is_file():
+        return
+    there = files.read_object(workdir / CONFIG, finite=False)
+    if found := differences(there, json.loads(config.to_json()), besides):
+        listed = "\n".join(f"  {line}" for line in found)
+        raise ValueError(
+            f"{workdir} holds a run with another configuration:\n{listed}\n"
+            "Choose another --workdir, or delete this one."
+        )
+
+
+def claim(workdir: Path, config: ConfigDict) -> None:
+    """Makes the folder this configuration's."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    # As Python writes it: a setting may be infinite.
+    text = json.dumps(json.loads(config.to_json()), indent=1)
+    files.write_text(workdir / CONFIG, text + "\n")
+
+
+def differences(
+    found: dict[str, Any], wanted: dict[str, Any], besides: tuple[str, ...] = ()
+) -> list[str]:
+    """Settings in which two configurations differ, a line each; NEUTRAL and `besides` may."""
+    return sorted(
+        line
+        for name, line in _differences(found, wanted)
+        if not any(name == free or name.startswith(f"{free}.") for free in NEUTRAL + besides)
+    )
+
+
+def is_finished(workdir: Path) -> bool:
+    """Whether the run was trained to its last step, and evaluated.
+
+    Results alone may be those of an earlier step: `animclip evaluate` writes them, too.
+    """
+    return (workdir / FINISHED).is_file() and (workdir / RESULTS).is_file()
+
+
+def changed(config: ConfigDict, changes: dict[str, Any]) -> ConfigDict:
+    """A copy of a configuration with settings changed, "a.b" -> value; derived values follow."""
+    config = copy.deepcopy(config)
+    config.update_from_flattened_dict(changes)
+    return config
+
+
+def flat(config: Any, name: str = "") -> dict[str, Any]:
+    """The settings of a configuration by their whole names, "a.b"."""
+    if not isinstance(config, dict):
+        return {name: config}
+    parts = (flat(below, f"{name}.{key}" if name else key) for key, below in config.items())
+    return {key: value for part in parts for key, value in part.items()}
+
+
+def _tuples(value: Any) -> Any:
+    """JSON has lists where configurations have tuples."""
+    if isinstance(value, dict):
+        return {name: _tuples(inner) for name, inner in value.items()}
+    return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value
+
+
+def _differences(found: Any, wanted: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in found.keys() | wanted.keys():
+            below = f"{name}.{key}" if name else key
+            yield from _differences(found.get(key), wanted.get(key), below)
+    elif found != wanted:
+        yield name, f"{name}: there {found!r}, here {wanted!r}"

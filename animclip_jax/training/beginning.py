@@ -1,0 +1,113 @@
+"""What a run makes sure of before its first step: its folder and its sources."""
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+from etils import epath
+from ml_collections import ConfigDict
+
+from animclip_jax.evaluation.results import RESULTS
+from animclip_jax.runs import run_config
+from animclip_jax.runs.mirror import Mirror
+from animclip_jax.training import checkpoint, data, init_from, validation
+
+if TYPE_CHECKING:
+    from input_pipeline.sources.opening import Examples
+
+
+class Sources(NamedTuple):
+    """What a run reads, opened.
+
+    examples: to train on; None of baked batches. digests: of all sources, by their settings' names.
+    lacking: why the run is not evaluated here; None where it is.
+    """
+
+    examples: "Examples | None"
+    digests: dict[str, str]
+    lacking: str | None
+
+
+def open_sources(config: ConfigDict) -> Sources:
+    """Opens all sources of a run, so that a wrong one is found before the first step.
+
+    Raises:
+      ValueError, FileNotFoundError: one can't be opened, or does not fit how it is to be searched.
+    """
+    examples = data.open_examples(config)
+    digests = {"data.train": data.fingerprint(config, examples)}
+    lacking = _why_not_evaluated(config)
+    if config.validation.every:
+        digests["validation.source"] = _searched(validation.configured(config))["data.eval"]
+    if lacking is None:
+        digests |= _searched(config)
+    return Sources(examples, digests, lacking)
+
+
+def _why_not_evaluated(config: ConfigDict) -> str | None:
+    if jax.process_count() > 1:
+        return "that is for one process: animclip evaluate does it"
+    try:
+        import animclip_jax.evaluate  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name != "tensorflow":
+            raise
+        return (
+            f"there is no TensorFlow here to read {config.data.eval}. The same command evaluates "
+            "where there is"
+        )
+    return None
+
+
+def _searched(config: ConfigDict) -> dict[str, str]:
+    from animclip_jax.evaluate import open_sources
+
+    return {name: data.digest(found) for name, found in open_sources(config).items()}
+
+
+def check_folder(mirror: Mirror, config: ConfigDict) -> None:
+    """Finds that the folder is this configuration's, or nobody's: none has a checkpoint there.
+
+    Sources may have another name in a run that goes on: `check_sources` looks at what they hold.
+
+    Raises:
+      ValueError: it belongs to a run with another configuration.
+      FileNotFoundError: the weights to begin with are not there.
+    """
+    if checkpoint.newest(mirror.remote) is not None:
+        run_config.require_same(mirror.local, config, besides=run_config.SOURCES)
+        return
+    if (
+        checkpoint.newest(mirror.remote / validation.FOLDER) is not None
+        or (mirror.local / RESULTS).is_file()
+    ):
+        run_config.require_same(mirror.local, config)
+    # A run that goes on has taken its first weights.
+    if config.init_from:
+        init_from.require(epath.Path(config.init_from).expanduser())
+
+
+def check_sources(
+    workdir: epath.PathLike, made_of: dict[str, Any], config: ConfigDict, digests: dict[str, str]
+) -> None:
+    """Finds that a run goes on with what it began with, wherever that is now.
+
+    Args:
+      made_of: what the newest checkpoint was made of.
+      digests: of the sources as they are now; what is not opened here may be anything.
+
+    Raises:
+      ValueError: a source holds something else.
+    """
+    before = made_of.get("sources", {"data.train": made_of.get("data")})
+    named = run_config.flat(made_of.get("config", {}))
+    now = run_config.flat(json.loads(config.to_json()))
+    for name, digest in digests.items():
+        # Of what is not trained on, checkpoints of older versions know the name alone.
+        same = name not in before and name != "data.train" and named.get(name) == now[name]
+        if not same and before.get(name) != digest:
+            raise ValueError(
+                f"{workdir} began with other items or captions than {name}={now[name]} now holds "
+                f"(then {named.get(name)}): bring those back, choose another --workdir, or go on "
+                "with --other_data"
+            )

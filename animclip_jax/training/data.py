@@ -1,0 +1,97 @@
+"""What a run is trained on: its source, its batches, and pictures of the first of them."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from animclip_jax.animation.config import AnimationConfig
+from animclip_jax.animation.contact_sheet import write_samples
+from animclip_jax.animation.render import clips
+from animclip_jax.training import bake
+from input_pipeline import baked
+from input_pipeline.tokenizer import Tokenizer
+
+# Without TensorFlow baked batches can still be read, so what imports it is imported late.
+if TYPE_CHECKING:
+    from input_pipeline.sources.opening import Examples
+
+NUM_SAMPLES = 6
+
+
+def open_examples(config: ConfigDict) -> "Examples | None":
+    """The source to train on; None for baked batches, which take no TensorFlow."""
+    if config.data.train.startswith(baked.KIND):
+        return None
+    from input_pipeline.sources.opening import open_source
+
+    return open_source(config.data.train, config.data.cache_dir)
+
+
+def fingerprint(config: ConfigDict, examples: "Examples | None") -> str:
+    """Of the examples' ids and captions, in their order, or of a baked folder's description."""
+    if examples is None:
+        folder = Path(config.data.train.removeprefix(baked.KIND)).expanduser()
+        return hashlib.sha256((folder / baked.SUMMARY).read_bytes()).hexdigest()
+    return digest(examples)
+
+
+def digest(examples: "Examples") -> str:
+    """Of a source's ids and captions, in their order."""
+    found = hashlib.sha256()
+    for name, captions in zip(examples.ids, examples.captions, strict=True):
+        found.update(json.dumps([name, captions]).encode())
+    return found.hexdigest()
+
+
+def open_batches(
+    config: ConfigDict, examples: "Examples | None", start_step: int, part: tuple[int, int]
+) -> Iterator[dict[str, Any]]:
+    """A part of each batch, (which, of how many), from a step on."""
+    process = {"process_index": part[0], "process_count": part[1]}
+    if examples is None:
+        made_by = bake.settings(config)
+        return baked.baked_batches(config.data.train, made_by, start_step=start_step, **process)
+    from input_pipeline.batches import train_batches
+
+    return train_batches(
+        examples,
+        AnimationConfig.from_dict(config.animation.to_dict()),
+        Tokenizer(config.model.context_length, config.model.vocab_size),
+        canvas_size=config.data.canvas_size,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        start_step=start_step,
+        group_size=config.data.group_size,
+        footage=config.data.footage,
+        **process,
+    )
+
+
+def names(examples: "Examples | None", index: np.ndarray) -> list[str]:
+    """What the clips of a batch were made from."""
+    if examples is None:
+        return [f"baked example {i}" for i in index]
+    return [examples.ids[i] for i in index]
+
+
+def keep_samples(
+    config: ConfigDict, workdir: Path, examples: "Examples | None", batch: dict[str, Any]
+) -> None:
+    """Writes the first clips of a batch, as the model will see them, beside their pictures."""
+    few = jax.tree.map(lambda x: x[:NUM_SAMPLES], batch)
+    frames = np.asarray(clips(few, config.model.image_size) * 255 + 0.5)
+    if examples is None:
+        captions = names(examples, few["index"])
+        pictures = list(few["canvas"] if "canvas" in few else few["frames"][:, 0])
+    else:
+        from input_pipeline.batches import decode_pictures
+
+        captions = [examples.captions[i][0] for i in few["index"]]
+        pictures = decode_pictures(examples, few["index"])
+    write_samples(workdir, pictures, frames.astype(np.uint8), captions)

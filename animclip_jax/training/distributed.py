@@ -1,0 +1,176 @@
+"""Several processes as one run: how they find each other, and how they end together."""
+
+import contextlib
+import importlib.util
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import jax
+
+from animclip_jax.cli import signals
+
+# A process that says nothing for so long is given up, and the others end.
+HEARTBEAT_SECONDS = 30
+# How long processes wait for each other at the start.
+SECONDS_TO_COME = 300
+# What the first process that fails leaves for the others, and how long it waits for them to read.
+REASON = "animclip/reason"
+SECONDS_TO_READ = 5
+
+
+class Processes(NamedTuple):
+    """How many processes are to train one run, which of them this is, and who says so."""
+
+    total: int
+    number: int
+    said_by: str
+
+
+def initialize(coordinator: str | None, processes: int | None, process: int | None) -> None:
+    """Joins the processes of a TPU pod, of SLURM or Open MPI, or those that the arguments name.
+
+    A process that stands alone is left alone; several are announced on stderr before they wait for
+    each other. Where not all come, the process ends with a reason and exit code 1.
+
+    Args:
+      coordinator: HOST:PORT of process 0. processes: how many. process: which this one is.
+
+    Raises:
+      ValueError: of the three only some are given. OSError: they can't be joined.
+    """
+    given = [argument is not None for argument in (coordinator, processes, process)]
+    if any(given) and not all(given):
+        raise ValueError("--coordinator, --processes and --process: give all three, or none")
+    if processes is not None and process is not None:
+        named = Processes(processes, process, f"--processes, at {coordinator}")
+        _join(named, coordinator, processes, process)
+    elif found := _launched():
+        # Which one, and where the others are, JAX reads from the same variables.
+        _join(found, None, found.total, None)
+    elif _on_a_tpu():
+        _join(None, None, None, None)
+
+
+def _launched() -> Processes | None:
+    """Those of SLURM's step, or of Open MPI; None where this process stands alone."""
+    if step := _several("SLURM_STEP_NUM_TASKS", "SLURM_PROCID"):
+        return step
+    if job := _several("SLURM_NTASKS", "SLURM_PROCID"):
+        # The shell of an interactive job and a batch script are one process of it.
+        print(
+            f"animclip: SLURM_NTASKS is {job.total}, but this command runs once: it trains alone. "
+            "For one process a task start it by srun",
+            file=sys.stderr,
+            flush=True,
+        )
+    return _several("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK")
+
+
+def _several(count: str, number: str) -> Processes | None:
+    found = [os.environ.get(name, "") for name in (count, number)]
+    size, rank = (int(text) if text.isdecimal() else 0 for text in found)
+    return Processes(size, rank, count) if size > 1 else None
+
+
+def _on_a_tpu() -> bool:
+    """Whether this may be one of a pod's hosts; JAX asks the metadata server."""
+    has_tpu = Path("/dev/accel0").exists() or Path("/dev/vfio/0").exists()
+    wanted = os.environ.get("JAX_PLATFORMS", "tpu")
+    return has_tpu and "tpu" in wanted and importlib.util.find_spec("libtpu") is not None
+
+
+def _join(
+    known: Processes | None, coordinator: str | None, processes: int | None, process: int | None
+) -> None:
+    who = "this process"
+    if known is not None:
+        who = f"process {known.number} of {known.total} ({known.said_by})"
+        print(f"animclip: {who} waits for the others", file=sys.stderr, flush=True)
+    failed: list[Exception] = []
+
+    def connect() -> None:
+        try:
+            jax.distributed.initialize(
+                coordinator,
+                processes,
+                process,
+                heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+                initialization_timeout=10 * SECONDS_TO_COME,
+            )
+        except Exception as error:
+            failed.append(error)
+
+    # JAX waits where no signal reaches Python, and aborts the process when it has waited enough.
+    waiting = threading.Thread(target=connect, daemon=True)
+    try:
+        waiting.start()
+        waiting.join(SECONDS_TO_COME)
+    except KeyboardInterrupt as stop:
+        _end(f"{who}: {signals.reason(stop)}", 0 if isinstance(stop, signals.Terminated) else 130)
+    if waiting.is_alive():
+        _end(
+            f"{who}: not all of the others came within {SECONDS_TO_COME} seconds. Start the same "
+            "command in each of them (under SLURM by srun, not in the shell of srun --pty), and "
+            "look whether one has ended with an error, or can't reach the host of process 0"
+        )
+    if failed:
+        raise OSError(f"{who} can't join the others: {failed[0]}") from failed[0]
+
+
+@contextlib.contextmanager
+def ending_together() -> Iterator[None]:
+    """Within it, an error of one process ends all of them, each with that error's text.
+
+    The others may be waiting for the one that failed in the middle of a step, where no exception
+    reaches them: they end without unwinding, with exit code 1. So does the one that failed, because
+    leaving the run in order means waiting for the others.
+    """
+    # JAX has no public way to this key-value store.
+    from jax._src.distributed import global_state
+
+    client, done = global_state.client, threading.Event()
+    if client is None:
+        yield
+        return
+
+    def watch() -> None:
+        while not done.is_set():
+            with contextlib.suppress(jax.errors.JaxRuntimeError):
+                _end(client.blocking_key_value_get(REASON, 1000))
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    except BaseException as error:
+        # That of a broken connection is a consequence: whoever broke it says more.
+        if isinstance(error, jax.errors.JaxRuntimeError):
+            time.sleep(SECONDS_TO_READ)
+        text = f"process {jax.process_index()}: {_text(error)}"
+        with contextlib.suppress(jax.errors.JaxRuntimeError):
+            client.key_value_set(REASON, text)
+            time.sleep(SECONDS_TO_READ)
+        _end(text, 130 if isinstance(error, KeyboardInterrupt) else 1)
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _text(error: BaseException) -> str:
+    """What was wrong, in a line where that says it all."""
+    if isinstance(error, KeyboardInterrupt):
+        return signals.reason(error)
+    if isinstance(error, OSError | ValueError):
+        return str(error)
+    return "".join(traceback.format_exception(error))
+
+
+def _end(reason: str, code: int = 1) -> NoReturn:
+    print(f"animclip: {reason}", file=sys.stderr, flush=True)
+    os._exit(code)

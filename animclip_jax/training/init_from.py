@@ -1,0 +1,122 @@
+"""`--config.init_from`: a run begins with the weights of another run, or of converted ones."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+from flax import traverse_util
+
+from animclip_jax.files import is_remote
+from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.reranker import start_from_text_tower
+from animclip_jax.models.retriever import RetrieverConfig
+from animclip_jax.training.checkpoint import DIRECTORY, Checkpoints
+from animclip_jax.weights import folder
+
+Flat = dict[str, Any]
+
+
+def take(params: dict, source: epath.Path, shardings: Any) -> tuple[dict, str]:
+    """Parameters with those of the source in place of their own, where path and shape are equal.
+
+    Where the source brings the text tower and no re-ranker, as converted weights do, a re-ranker of
+    the tower's sizes begins as its last layers (`start_from_text_tower`).
+
+    Args:
+      params: freshly drawn, on their devices.
+      source: the folder of a run (its newest checkpoint is taken), or one that `animclip convert`
+        wrote, which holds the two towers, or `animclip export`, which holds all.
+      shardings: from a tree of shapes to where its arrays are to live.
+
+    Returns:
+      the parameters, and a report of what was taken and what was not, for a person.
+
+    Raises:
+      FileNotFoundError: the folder is neither. ValueError: nothing of it fits.
+    """
+    own = traverse_util.flatten_dict(params, sep="/")
+    found = _read(source, shardings)
+    taken = {name for name, value in own.items() if name in found and _fits(found[name], value)}
+    if not taken:
+        report = _report(source, own, found, taken, set())
+        raise ValueError(f"nothing of it fits this configuration's model\n{report}")
+    for name in taken:
+        own[name] = _place(found[name], own[name])
+    brings_reranker = any(name.startswith("reranker/") for name in found)
+    has_tower = all(name in taken for name in own if name.startswith("clip/text/transformer/"))
+    copied = _begin_reranker(own) if has_tower and not brings_reranker else set()
+    report = _report(source, own, found, taken, copied)
+    return traverse_util.unflatten_dict(own, sep="/"), report
+
+
+def require(source: epath.Path) -> None:
+    """Raises FileNotFoundError where there is nothing that `take` could read."""
+    if not (source / DIRECTORY).is_dir() and not (source / folder.TENSORS).is_file():
+        raise FileNotFoundError(
+            f"init_from={source}: found neither {source / DIRECTORY} with a checkpoint nor "
+            f"{source / folder.TENSORS}; wanted the folder of a run, or one written by animclip "
+            "convert or animclip export"
+        )
+
+
+def _read(source: epath.Path, shardings: Any) -> Flat:
+    require(source)
+    if not (source / DIRECTORY).is_dir():
+        found, config = _load(source)
+        inside = "clip/" if isinstance(config, ClipConfig) else ""
+        return {inside + name: value for name, value in found.items()}
+    with Checkpoints(source, create=False) as checkpoints:
+        if (newest := checkpoints.latest()) is None:
+            raise FileNotFoundError(f"init_from={source}: no checkpoint in {source / DIRECTORY}")
+        found = checkpoints.restore_params(newest, shardings)
+        return traverse_util.flatten_dict(found, sep="/")
+
+
+def _load(source: epath.Path) -> tuple[dict[str, np.ndarray], ClipConfig | RetrieverConfig]:
+    """Our folder of weights, from a bucket by a copy: the tensors are read from a local file."""
+    if not is_remote(source):
+        return folder.load(Path(source))
+    with tempfile.TemporaryDirectory() as copy:
+        for path in source.iterdir():
+            (Path(copy) / path.name).write_bytes(path.read_bytes())
+        return folder.load(Path(copy))
+
+
+def _fits(found: Any, own: Any) -> bool:
+    return tuple(found.shape) == tuple(own.shape)
+
+
+def _place(found: Any, own: jax.Array) -> jax.Array:
+    """The values found, where this run's own are; each process brings its devices' part."""
+    if isinstance(found, jax.Array):
+        return jax.device_put(found.astype(own.dtype), own.sharding)
+    found = found.astype(own.dtype)
+    return jax.make_array_from_callback(own.shape, own.sharding, lambda part: found[part])
+
+
+def _begin_reranker(own: Flat) -> set[str]:
+    """Copies what fits of the text tower's last layers into the re-ranker; the names of that."""
+    nested = start_from_text_tower(traverse_util.unflatten_dict(own, sep="/"))
+    begun = traverse_util.flatten_dict(nested, sep="/")
+    copied = {name for name in own if begun[name] is not own[name]}
+    own |= {name: _place(begun[name], own[name]) for name in copied}
+    return copied
+
+
+def _report(source: epath.Path, own: Flat, found: Flat, taken: set[str], copied: set[str]) -> str:
+    size, whole = (sum(own[name].size for name in names) / 1e6 for names in (taken, own))
+    lines = [
+        f"init_from={source}: took {len(taken)} of {len(own)} arrays, "
+        f"{size:.2f} of {whole:.2f} million parameters"
+    ]
+    for name in sorted(copied):
+        lines.append(f"  from the text tower: {name} {tuple(own[name].shape)}")
+    for name in sorted(own.keys() - taken - copied):
+        there = f"{tuple(found[name].shape)} there" if name in found else "not there"
+        lines.append(f"  begins anew: {name} {tuple(own[name].shape)}, {there}")
+    for name in sorted(found.keys() - own.keys()):
+        lines.append(f"  left behind: {name} {tuple(found[name].shape)}")
+    return "\n".join(lines)

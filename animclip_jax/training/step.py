@@ -1,0 +1,193 @@
+"""One training step as pure functions: the state, how it begins, how a batch moves it."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax.sharding import Mesh
+
+from animclip_jax import sharding
+from animclip_jax.animation.render import clips
+from animclip_jax.models import parameters
+from animclip_jax.models.retriever import Retriever, RetrieverConfig, TextFeatures, VideoFeatures
+from animclip_jax.models.transformer import Stack
+from animclip_jax.training import losses
+from animclip_jax.training.losses import LossConfig
+
+
+class TrainState(NamedTuple):
+    """step: int32 scalar, steps done; params: nested dict; opt_state: optax's.
+
+    average: the parameters' exponential moving average, like params; None where none is kept.
+    """
+
+    step: Any
+    params: Any
+    opt_state: Any
+    average: Any = None
+
+    @property
+    def best_params(self) -> Any:
+        """The parameters to search with: the average, where one is kept."""
+        return self.params if self.average is None else self.average
+
+
+def init_state(
+    mesh: Mesh,
+    config: RetrieverConfig,
+    optimizer: optax.GradientTransformation,
+    seed: int,
+    average: bool = False,
+) -> TrainState:
+    """The state before the first step, each array born where it is to live.
+
+    Args:
+      average: whether a moving average of the parameters is kept.
+    """
+    shardings = sharding.state_sharding(mesh, state_shapes(config, optimizer, average))
+    return jax.jit(lambda: _begin(config, optimizer, seed, average), out_shardings=shardings)()
+
+
+def state_shapes(
+    config: RetrieverConfig, optimizer: optax.GradientTransformation, average: bool = False
+) -> TrainState:
+    """The state as ShapeDtypeStructs; builds nothing."""
+    return jax.eval_shape(lambda: _begin(config, optimizer, 0, average))
+
+
+def _begin(
+    config: RetrieverConfig, optimizer: optax.GradientTransformation, seed: int, average: bool
+) -> TrainState:
+    params = parameters.draw(config, seed)
+    kept = params if average else None
+    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), kept)
+
+
+def merge(mesh: Mesh, graphdef: Any, params: dict, frozen: Any = None) -> Retriever:
+    """The model of sharded parameters, which gathers those of a layer when it comes to it.
+
+    frozen: like the parameters, True for those that no gradient is to be computed of.
+    """
+    if frozen is not None:
+        params = jax.tree.map(_stop_where, params, frozen)
+    if mesh.shape["fsdp"] == 1:
+        return nnx.merge(graphdef, params)
+    model = nnx.merge(graphdef, sharding.gather_unscanned(mesh, params))
+    for _, module in nnx.iter_modules(model):
+        if isinstance(module, Stack):
+            module.gather = functools.partial(sharding.gather, mesh)
+    return model
+
+
+def in_parts(mesh: Mesh, function: Callable[[Any], Any], rows: Any, size: int) -> Any:
+    """function(rows), computed `size` rows at a time, over all devices; 0: all at once.
+
+    In parts, nothing of a part is kept but its results: the backward pass computes it again, and
+    adds its gradients up.
+    """
+    if not size:
+        return function(rows)
+    parts = sharding.split(mesh, rows, size)
+    return sharding.join(mesh, jax.lax.map(jax.checkpoint(function, prevent_cse=False), parts))
+
+
+def encode(
+    model: Retriever, batch: dict[str, Any], mesh: Mesh, image_size: int, microbatch: int
+) -> tuple[TextFeatures, VideoFeatures]:
+    """Features of a batch, filmed and encoded `microbatch` clips at a time; 0: all at once.
+
+    That is gradient caching (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under
+    Memory Limited Setup"): one contrastive matrix of the whole batch, and the loss and gradients
+    that it has without parts.
+    """
+
+    film = functools.partial(clips, image_size=image_size)
+
+    def encoded(part: dict[str, Any]) -> tuple[TextFeatures, VideoFeatures]:
+        frames = sharding.on_each(mesh, film, part)
+        return model.encode_text(part["tokens"]), model.encode_video(frames)
+
+    return in_parts(mesh, encoded, batch, microbatch)
+
+
+def score_pairs(
+    model: Retriever,
+    text: tuple[TextFeatures, jax.Array],
+    video: tuple[VideoFeatures, jax.Array],
+    *,
+    mesh: Mesh,
+    microbatch: int,
+) -> jax.Array:
+    """As `losses.score_pairs`, of features that are spread over devices.
+
+    The pairs of `microbatch` clips are scored at a time; 0: all at once.
+    """
+    pairs = tuple(sharding.take_rows(mesh, *of) for of in (text, video))
+    pairs_a_clip = len(text[1]) // len(text[0].embedding)
+    return in_parts(
+        mesh, lambda pairs: model.beyond_coarse(*pairs), pairs, microbatch * pairs_a_clip
+    )
+
+
+def train_step(
+    state: TrainState,
+    batch: dict[str, Any],
+    *,
+    mesh: Mesh,
+    graphdef: Any,
+    optimizer: optax.GradientTransformation,
+    loss: LossConfig,
+    image_size: int,
+    seed: int,
+    microbatch: int = 0,
+    frozen: Any = None,
+    average_decay: float = 0.0,
+) -> tuple[TrainState, dict[str, jax.Array]]:
+    """Renders the batch's clips, and moves the parameters against the gradient of their loss.
+
+    Args:
+      batch: canvas uint8 [B, S, S, 3] and plan ShotPlan [B, ...], or frames uint8
+        [B, T, O, O, 3]; tokens int32 [B, L], index int32 [B]: the source item of each clip.
+      seed: of the run; the negatives that are drawn depend on (seed, step) alone.
+      microbatch: clips that encoders and re-ranker take at once, over all devices; 0: all.
+      frozen: like the parameters, True for those that no gradient is to be computed of.
+      average_decay: of the moving average in the state, where there is one.
+    """
+
+    def loss_fn(params: dict) -> tuple[jax.Array, dict[str, jax.Array]]:
+        model = merge(mesh, graphdef, params, frozen)
+        text, video = encode(model, batch, mesh, image_size, microbatch)
+        same = losses.same_pair(batch["tokens"], batch["index"])
+        key = jax.random.fold_in(jax.random.key(seed), state.step)
+        score = functools.partial(score_pairs, mesh=mesh, microbatch=microbatch)
+        return losses.feature_loss(model, text, video, same, key, loss, score)
+
+    gradients, metrics = jax.grad(loss_fn, has_aux=True)(state.params)
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    metrics["gradient_norm"] = optax.tree.norm(gradients)
+    average = state.average
+    if average is not None:
+        # Early on it follows the parameters closely, so that it forgets their random start.
+        decay = jnp.minimum(average_decay, (1 + state.step) / (10 + state.step))
+        average = optax.incremental_update(params, average, 1 - decay)
+    return TrainState(state.step + 1, params, opt_state, average), metrics
+
+
+def _stop_where(param: jax.Array, frozen: bool) -> jax.Array:
+    return jax.lax.stop_gradient(param) if frozen else param
+
+
+def compile_train_step(mesh: Mesh, state: TrainState, **fixed: Any) -> Any:
+    """`train_step` as a jitted function of (state, batch); the old state's memory is reused."""
+    shardings = sharding.state_sharding(mesh, state)
+    return jax.jit(
+        functools.partial(train_step, mesh=mesh, **fixed),
+        in_shardings=(shardings, sharding.batch_sharding(mesh)),
+        out_shardings=(shardings, sharding.replicated(mesh)),
+        donate_argnums=0,
+    )

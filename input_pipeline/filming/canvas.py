@@ -1,0 +1,252 @@
+"""How a clip is filmed in the pipeline: the part of the picture that it sees, and its plan.
+
+TensorFlow ops alone, so that all of it runs inside Dataset.map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from animclip_jax.animation.config import COMPONENTS, AnimationConfig
+from animclip_jax.animation.plan import ShotPlan
+from input_pipeline.director import direct, noise
+from input_pipeline.filming import packed_plan, two_pictures
+from input_pipeline.filming.rendering import render_clip
+
+# A clip on its way through the pipeline, or a batch of them: names -> tensors.
+Clip = dict[str, tf.Tensor]
+
+
+def plan_batch(animation: AnimationConfig, canvas_size: int) -> Callable[[Clip], Clip]:
+    """A function from a batch of clips to the same with plans in place of the noise.
+
+    Pictures are not needed yet, only their sizes: the many small ops cost as much for one clip. A
+    clip's region is found here too, but where there may be two pictures.
+    """
+
+    def plan(clips: Clip) -> Clip:
+        plan, picture = direct(clips["noise"], clips["size"], animation)
+        clips = {name: value for name, value in clips.items() if name != "noise"}
+        if animation.is_on("scenes"):
+            return clips | {"plan": packed_plan.pack(plan, picture)}
+        region = smallest_region(plan, clips["size"][:, 0])
+        placed = on_canvas(plan, region, canvas_size, canvas_size)
+        return clips | {"plan": packed_plan.pack(placed, picture), "region": region}
+
+    return plan
+
+
+def film_clip(
+    animation: AnimationConfig,
+    canvas_size: int,
+    read: Callable[[Clip, int, tf.Tensor], tf.Tensor],
+) -> Callable[[Clip], Clip]:
+    """A function from a planned clip to what leaves the pipeline.
+
+    That is the canvas, as much of it as holds the picture, and the packed plan, or where the host
+    renders frames uint8 [T, O, O, 3]; caption and index.
+    read: from a clip, a picture's number in it and a region to the region's pixels.
+    """
+
+    def film(clip: Clip) -> Clip:
+        packed = clip["plan"]
+        if "region" in clip:
+            canvas = fitted(read(clip, 0, clip["region"]), canvas_size, canvas_size)
+        else:
+            plan, picture = packed_plan.unpack(packed, animation)
+            canvas, plan = put_on_canvas(
+                lambda number, region: read(clip, number, region),
+                clip["size"],
+                plan,
+                picture,
+                canvas_size,
+                animation,
+            )
+            packed = packed_plan.pack(plan, picture)
+        kept = {"caption": clip["caption"], "index": clip["index"][0]}
+        if animation.render == "host":
+            plan, _ = packed_plan.unpack(packed, animation)
+            canvas = edge_repeated(canvas, canvas_size, canvas_size)
+            return kept | {"frames": render_clip(canvas, plan, animation.image_size)}
+        return kept | {"canvas": canvas, "plan": packed}
+
+    return film
+
+
+def check_footage(animation: AnimationConfig) -> None:
+    """Raises ValueError where an animation has more than a framing, which footage can't have."""
+    moving = [name for name in COMPONENTS if name != "framing" and animation.is_on(name)]
+    if moving:
+        raise ValueError(
+            f"data.footage shows a video's own frames, and animation.preset={animation.preset} has "
+            f"{', '.join(moving)}: wanted the preset still, for a part of the picture, or repeat, "
+            "for its middle"
+        )
+
+
+def show_footage(
+    animation: AnimationConfig, read: Callable[[Clip, int, tf.Tensor], tf.Tensor]
+) -> Callable[[Clip], Clip]:
+    """A function from a planned clip to frames uint8 [T, O, O, 3], caption and index.
+
+    read: from a clip, 0 and a region to the region's pixels uint8 [T, h, w, 3].
+    """
+    size = [animation.image_size] * 2
+
+    def show(clip: Clip) -> Clip:
+        frames = resized(read(clip, 0, clip["region"]), size)
+        return {"caption": clip["caption"], "index": clip["index"][0], "frames": frames}
+
+    return show
+
+
+class Filmed(NamedTuple):
+    """One clip, as NumPy arrays: canvas uint8 [S, S, 3], filled; plan, in fractions of it.
+
+    windows: the plan in pixels of the pictures. picture: int32 [V], the one that each window sees.
+    """
+
+    canvas: np.ndarray
+    plan: ShotPlan
+    windows: ShotPlan
+    picture: np.ndarray
+
+
+def film_pictures(
+    pictures: Sequence[np.ndarray], animation: AnimationConfig, seed: int, canvas_size: int
+) -> Filmed:
+    """Films decoded pictures uint8 [H, W, 3]: one, or two where the animation has scenes."""
+    draws = noise(seed, tf.constant(0, tf.int64), 1)
+    size = tf.constant([picture.shape[:2] for picture in pictures], tf.int32)
+    windows, picture = tf.nest.map_structure(
+        lambda part: part[0], direct(draws, size[None], animation)
+    )
+
+    def read(picture: int, region: tf.Tensor) -> tf.Tensor:
+        y, x, height, width = region.numpy()
+        return tf.constant(pictures[picture][y : y + height, x : x + width])
+
+    canvas, plan = put_on_canvas(read, size, windows, picture, canvas_size, animation)
+    filmed = Filmed(edge_repeated(canvas, canvas_size, canvas_size), plan, windows, picture)
+    return tf.nest.map_structure(lambda part: part.numpy(), filmed)
+
+
+def put_on_canvas(
+    read: Callable[[int, tf.Tensor], tf.Tensor],
+    size: tf.Tensor,
+    plan: ShotPlan,
+    picture: tf.Tensor,
+    canvas_size: int,
+    animation: AnimationConfig,
+) -> tuple[tf.Tensor, ShotPlan]:
+    """What a clip sees of a canvas uint8 [S, S, 3], and its plan in fractions of that.
+
+    One picture is at the canvas's top left, and only as much is given as it covers.
+
+    Args:
+      read: from a picture's number and a region to its pixels. size: int32 [P, 2], the pictures'.
+      plan: in pixels. picture: int32 [V], the one that each window sees.
+    """
+
+    def one() -> tuple[tf.Tensor, ShotPlan]:
+        region = smallest_region(plan, size[0])
+        canvas = fitted(read(0, region), canvas_size, canvas_size)
+        return canvas, on_canvas(plan, region, canvas_size, canvas_size)
+
+    def two() -> tuple[tf.Tensor, ShotPlan]:
+        halves, plans = [], []
+        for number, rows in enumerate(two_pictures.heights(canvas_size)):
+            seen = _windows_of(plan, picture == number)
+            region = smallest_region(seen, size[number])
+            pixels = fitted(read(number, region), rows, canvas_size)
+            halves.append(edge_repeated(pixels, rows, canvas_size))
+            plans.append(on_canvas(plan, region, rows, canvas_size))
+        both = two_pictures.plan_on_halves(plans[0], plans[1], picture, canvas_size)
+        return two_pictures.on_halves(halves[0], halves[1]), both
+
+    if not animation.is_on("scenes"):
+        return one()
+    return tf.cond(tf.reduce_any(picture == 1), two, one)
+
+
+def smallest_region(plan: ShotPlan, size: tf.Tensor) -> tf.Tensor:
+    """The whole pixels of a picture of `size` (height, width) [..., 2] that a plan's windows see.
+
+    plan: in pixels, boxes [..., V, 4]. Returns int32 [..., 4], (y, x, height, width).
+    """
+    beyond = 0.5 * tf.abs(plan.shear)  # the corners of a rolled window
+    low = tf.reduce_min(plan.boxes[..., :2] - beyond, axis=-2)
+    high = tf.reduce_max(plan.boxes[..., 2:] + beyond, axis=-2)
+    # The windows are inside the picture: the limits take away rounding only.
+    first = tf.maximum(tf.cast(tf.floor(low), tf.int32), 0)
+    last = tf.minimum(tf.cast(tf.math.ceil(high), tf.int32), size)
+    return tf.concat([first, last - first], axis=-1)
+
+
+def fitted(pixels: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """Pixels uint8 [h, w, 3] as they are put on a canvas of height x width.
+
+    As they are where they fit; a side that is longer is shrunk to the canvas's, anti-aliased.
+    """
+    size = tf.minimum(tf.shape(pixels)[:2], [height, width])
+    return tf.cond(
+        tf.reduce_any(tf.shape(pixels)[:2] > size),
+        lambda: _shrunk(pixels, size),
+        lambda: pixels,
+    )
+
+
+def edge_repeated(pixels: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """Pixels uint8 [h, w, 3] -> the canvas uint8 [height, width, 3], as the renderer fills it."""
+    rows = tf.minimum(tf.range(height), tf.shape(pixels)[0] - 1)
+    columns = tf.minimum(tf.range(width), tf.shape(pixels)[1] - 1)
+    return tf.gather(tf.gather(pixels, rows), columns, axis=1)
+
+
+def on_canvas(plan: ShotPlan, region: tf.Tensor, height: int, width: int) -> ShotPlan:
+    """A plan in pixels of the picture -> in fractions of the canvas that holds the region [..., 4].
+
+    height, width: the canvas's.
+    """
+    region = tf.cast(region, tf.float32)[..., None, :]
+    # A shorter side keeps its pixels, a longer one is shrunk to the canvas.
+    side = tf.maximum(region[..., 2:], tf.constant([height, width], tf.float32))
+    origin = tf.concat([region[..., :2]] * 2, axis=-1)
+    extent = tf.concat([side] * 2, axis=-1)
+    return plan._replace(
+        # The region holds the windows: the clip takes away rounding only.
+        boxes=tf.clip_by_value((plan.boxes - origin) / extent, 0.0, 1.0),
+        shear=plan.shear / side,
+        smear=plan.smear / extent,
+        extent=tf.minimum(region[..., 0, 2:] / tf.constant([height, width], tf.float32), 1.0),
+    )
+
+
+def _shrunk(pixels: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Pixels made of `size`, anti-aliased where they shrink much.
+
+    The renderer anti-aliases what it shrinks. Up to 1.5 pixels to one, two taps lose less (2 dB
+    more PSNR against the whole picture, benchmarks/canvas_loss.py), at a sixth of the cost.
+    """
+    return tf.cond(
+        tf.reduce_any(2 * tf.shape(pixels)[:2] > 3 * size),
+        lambda: resized(pixels, size),
+        lambda: resized(pixels, size, antialias=False),
+    )
+
+
+def resized(pixels: tf.Tensor, size: Sequence[int], antialias: bool = True) -> tf.Tensor:
+    """Pixels uint8 [..., h, w, 3] made of `size`, (height, width), by linear interpolation."""
+    found = tf.image.resize(pixels, size, antialias=antialias)
+    return tf.cast(tf.round(tf.clip_by_value(found, 0.0, 255.0)), tf.uint8)
+
+
+def _windows_of(plan: ShotPlan, kept: tf.Tensor) -> ShotPlan:
+    """The windows alone, of those that are kept, bool [V]."""
+    return plan._replace(
+        boxes=tf.boolean_mask(plan.boxes, kept), shear=tf.boolean_mask(plan.shear, kept)
+    )

@@ -1,0 +1,255 @@
+"""Video files -> frames and frames -> video files (PyAV, Pillow); no TensorFlow."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+from PIL import Image
+
+from animclip_jax import files
+from input_pipeline.media.container import Film, clock_of, decode, opened, packet_timing
+from input_pipeline.media.picture import on_white
+from input_pipeline.media.timing import Timing, positions_in_time, timing
+
+# Width of a pixel over its height, or the reverse: 2.2 is about the widest of film.
+MAX_ASPECT = 4
+# Frames a second of a GIF. Browsers play a frame of under two hundredths of a second for ten; one
+# of over 655 seconds can't be stored.
+MIN_GIF_RATE, MAX_GIF_RATE = 0.01, 50
+
+
+def read_frames(
+    path: str | os.PathLike[str], num_frames: int, short_side: int | None = None
+) -> np.ndarray:
+    """Frames evenly spaced in time: what is shown in the middle of each of num_frames equal parts.
+
+    A video of fewer frames repeats some. Rotation marks of phones and pixels that aren't square are
+    honoured; where short_side is given, frames whose short side is longer are shrunk to it.
+
+    Returns:
+      uint8 [num_frames, H, W, 3], RGB.
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: it can't be decoded to its end, holds no frame, or is in a format that could open
+        other files.
+    """
+    # Packets tell the times without decoding. Where the decoder makes other frames of them, the
+    # video is decoded again, with the true times.
+    times = packet_timing(path).times
+    while True:
+        needed = set(positions_in_time(num_frames, times).tolist())
+        frames: dict[int, np.ndarray] = {}
+        with opened(path) as film:
+            found = []
+            for number, frame in enumerate(decode(film)):
+                found.append(frame.pts)
+                if number in needed:
+                    frames[number] = _picture(frame, film, short_side)
+            times = timing(found, clock_of(film)).times
+        wanted = positions_in_time(num_frames, times).tolist()
+        if frames.keys() >= set(wanted):
+            return _stack([frames[n] for n in wanted])
+
+
+def read_parts(
+    path: str | os.PathLike[str], parts: Callable[[Timing], int], short_side: int
+) -> Iterator[tuple[Timing, list[int], Iterator[np.ndarray]]]:
+    """One frame for each of many equal parts of a video, without holding all of them.
+
+    Yields a way to read the video, and a second one where the first, once it was read to its end,
+    proved wrong: packets tell the times without decoding, but a decoder may make other frames of
+    them. What came of the first is to be thrown away then.
+
+    Args:
+      parts: into how many parts a video of that timing is divided.
+      short_side: frames whose short side is longer are shrunk to it.
+
+    Yields:
+      the timing, which frame is on screen in the middle of each part, and those frames, uint8
+      [H, W, 3].
+    Raises:
+      FileNotFoundError, ValueError: as `read_frames`, also while the frames are read.
+    """
+    guess = packet_timing(path)
+    while True:
+        wanted = positions_in_time(parts(guess), guess.times).tolist()
+        found: list[Timing] = []
+        yield guess, wanted, _at(path, wanted, short_side, found)
+        if found == [guess]:
+            return
+        (guess,) = found
+
+
+def _at(
+    path: str | os.PathLike[str], wanted: Sequence[int], short_side: int, found: list[Timing]
+) -> Iterator[np.ndarray]:
+    """The frames of those numbers, which never fall; `found` gets the timing of all frames."""
+    times = np.bincount(wanted)
+    stamps = []
+    with opened(path) as film:
+        for number, frame in enumerate(decode(film)):
+            stamps.append(frame.pts)
+            if number < len(times) and times[number]:
+                picture = _picture(frame, film, short_side)
+                for _ in range(times[number]):
+                    yield picture
+        found.append(timing(stamps, clock_of(film)))
+
+
+def fit(picture: np.ndarray, size: int) -> np.ndarray:
+    """OpenAI CLIP's preprocessing of a picture: bicubic resize of the short side, centre crop.
+
+    Only what the crop shows is resized, so that a long thin picture takes no memory. The whole
+    picture resized, across and then down, and cropped gives the same, except that one value in a
+    thousand may be rounded to the next grey level. (Pillow 13 resizes a picture over twice as tall
+    as wide down first, which differs by 1 to 3 grey levels where there is fine detail.)
+
+    Args:
+      picture: uint8 [H, W, 3], RGB.
+    Returns:
+      uint8 [size, size, 3].
+    """
+    height, width = picture.shape[:2]
+    short = min(height, width)
+    rows, columns = _centre(height, short, size), _centre(width, short, size)
+    image = Image.fromarray(picture[rows.first : rows.last, columns.first : columns.last])
+    box = (columns.start, rows.start, columns.stop, rows.stop)
+    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box))
+
+
+class _Part(NamedTuple):
+    """Of one side of a picture: the pixels that a filter reads, and in these what it shows."""
+
+    first: int
+    last: int
+    start: float
+    stop: float
+
+
+def _centre(length: int, short: int, size: int) -> _Part:
+    """What a centre crop of `size` pixels shows of a side, once `short` pixels have that size."""
+    resized = int(size * length / short)
+    left_out = round((resized - size) / 2.0)
+    scale = length / resized
+    start, stop = left_out * scale, (left_out + size) * scale
+    # The bicubic filter reaches two pixels of the coarser grid to each side.
+    reach = math.ceil(2 * max(scale, 1.0)) + 1
+    first = max(math.floor(start) - reach, 0)
+    last = min(math.ceil(stop) + reach, length)
+    return _Part(first, last, start - first, min(stop, length) - first)
+
+
+def check_rate(path: str | os.PathLike[str], fps: float) -> None:
+    """Raises ValueError where a video of that name can't have so many frames a second."""
+    if not 0 < fps < math.inf:
+        raise ValueError(f"{path}: {fps} frames a second, wanted more than 0")
+    if Path(path).suffix.lower() == ".gif" and not MIN_GIF_RATE <= fps <= MAX_GIF_RATE:
+        raise ValueError(
+            f"{path}: {fps:g} frames a second, wanted {MIN_GIF_RATE} to {MAX_GIF_RATE} of a .gif, "
+            "of which browsers play faster ones at a tenth of their rate; an .mp4 has any rate"
+        )
+
+
+def write_video(path: str | os.PathLike[str], frames: np.ndarray, fps: float) -> int:
+    """Writes frames uint8 [T, H, W, 3] as .mp4 (H.264, yuv420p) or an endless .gif, by the suffix.
+
+    The file appears whole or not at all. An odd side of an .mp4 repeats its last row or column,
+    which yuv420p can't do without. Raises ValueError for another suffix, shape or rate.
+
+    Returns:
+      how many frames the file has: of a .gif, equal neighbours are one that is shown for longer.
+    """
+    path = Path(path)
+    if frames.ndim != 4 or frames.shape[-1] != 3 or not len(frames) or frames.dtype != np.uint8:
+        raise ValueError(f"{path}: frames {frames.dtype} {frames.shape}, wanted uint8 [T, H, W, 3]")
+    check_rate(path, fps)
+    writers = {".mp4": _write_mp4, ".gif": _write_gif}
+    write = writers.get(path.suffix.lower())
+    if write is None:
+        raise ValueError(f"{path}: can't write {path.suffix!r}, wanted {' or '.join(writers)}")
+    with files.replacing(path) as temporary:
+        return write(temporary, frames, fps)
+
+
+def _picture(frame: av.VideoFrame, film: Film, short_side: int | None) -> np.ndarray:
+    """A frame of square pixels, upright: uint8 [H, W, 3]."""
+    aspect = film.stream.sample_aspect_ratio or Fraction(1)
+    if not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
+        aspect = Fraction(1)  # A broken mark.
+    # Longer, never shorter, so that nothing is lost.
+    width = round(frame.width * max(aspect, Fraction(1)))
+    height = round(frame.height / min(aspect, Fraction(1)))
+    if short_side is not None and short_side < min(width, height):
+        shrink = Fraction(short_side, min(width, height))
+        width, height = round(width * shrink), round(height * shrink)
+    pixels = _resized(_rgb(frame), width, height)
+    # Not `frame.rotation`: that is an angle, which of a mirrored picture says half.
+    mark: Any = frame.side_data.get("DISPLAYMATRIX")
+    return np.ascontiguousarray(pixels if mark is None else _upright(pixels, bytes(mark)))
+
+
+def _upright(pixels: np.ndarray, mark: bytes) -> np.ndarray:
+    """A picture [H, W, C] as its display matrix shows it: turned by quarters, mirrored, or both.
+
+    The nine numbers say where the picture's point (x, y) is shown: (a x + c y, b x + d y), and a
+    place that does not matter. An angle between two quarters counts as the nearer one.
+    """
+    a, b, _, c, d = np.frombuffer(mark, np.int32)[:5].tolist()
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        pixels = pixels.swapaxes(0, 1)
+        across, down = c, b
+    else:
+        across, down = a, d
+    return pixels[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
+
+
+def _rgb(frame: av.VideoFrame) -> np.ndarray:
+    """uint8 [H, W, 3], on a white ground where the frame is transparent."""
+    if not frame.format.has_palette and not any(part.is_alpha for part in frame.format.components):
+        return frame.to_ndarray(format="rgb24")
+    return np.asarray(on_white(Image.fromarray(frame.to_ndarray(format="rgba"))))
+
+
+def _resized(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    image = Image.fromarray(pixels)
+    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def _stack(frames: list[np.ndarray]) -> np.ndarray:
+    """Frames of one shape; a video that changes its size keeps the first frame's."""
+    height, width = frames[0].shape[:2]
+    return np.stack([_resized(frame, width, height) for frame in frames])
+
+
+def _write_mp4(path: Path, frames: np.ndarray, fps: float) -> int:
+    odd = [(0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)]
+    frames = np.pad(frames, odd, mode="edge")
+    with av.open(os.fspath(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": "18"}
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode(None))
+    return len(frames)
+
+
+def _write_gif(path: Path, frames: np.ndarray, fps: float) -> int:
+    first, *rest = (Image.fromarray(frame) for frame in frames)
+    # GIFs count hundredths of a second. Each frame ends at the hundredth next to its true end, so
+    # that what is rounded off does not add up. Pillow is given milliseconds.
+    ends = np.round(np.arange(len(frames) + 1) * 100 / fps).astype(int)
+    durations = (10 * np.diff(ends)).tolist()
+    first.save(path, "GIF", save_all=True, append_images=rest, duration=durations, loop=0)
+    with Image.open(path) as image:
+        return getattr(image, "n_frames", 1)

@@ -1,0 +1,319 @@
+"""A folder of pictures or videos with captions.jsonl beside them; bad files are quarantined."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Container
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from etils import epath
+from tqdm import tqdm
+
+from animclip_jax import files
+from input_pipeline.media import picture, quarantine
+from input_pipeline.store import making, videos
+
+CAPTIONS = "captions.jsonl"
+CHECKED = "checked.jsonl"
+# What a line calls its captions: a list of texts, or a text.
+_CAPTIONS = ("captions", "caption")
+_HEADER = dict.fromkeys(picture.Header._fields, int)
+
+
+@dataclass(frozen=True)
+class Item:
+    """What captions.jsonl has of a file, in one line or several: its path, its captions, the rest.
+
+    fields: the other values that a filter can choose by, as far as the file's lines agree on them.
+    """
+
+    file: str
+    captions: list[str]
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What captions.jsonl says.
+
+    items: all files, with the captions of all their lines; selected: those of which the filter
+    keeps a line, with the captions of the lines it keeps; bad: (line or file, reason) of what can't
+    be used.
+    """
+
+    directory: Path
+    is_video: bool
+    items: list[Item]
+    selected: list[Item]
+    bad: list[tuple[str, str]]
+    digest: str
+
+    def cache(self, cache_dir: str | os.PathLike[str]) -> Path:
+        """The folder's own place in cache_dir, another one whenever captions.jsonl changes."""
+        return Path(cache_dir) / f"folder-{self.directory.name}-{self.digest}"
+
+
+class Picture(NamedTuple):
+    """A picture that can be decoded."""
+
+    item: Item
+    header: picture.Header
+
+
+def read_listing(location: str) -> Listing:
+    """Reads and checks the captions of `DIR` or `DIR@FIELD=VALUE`; opens no picture or video.
+
+    The lines of one file are put together, so that a file may have a line for each caption. A line
+    that is no JSON object or names no file, a file outside DIR, or no caption, is left out and
+    noted in `bad`.
+
+    Raises FileNotFoundError without DIR or its captions.jsonl, and ValueError where pictures and
+    videos are mixed, a line has no FIELD, or nothing is left.
+    """
+    place, field, value = split_location(location)
+    if "://" in os.fspath(place):
+        raise FileNotFoundError(f"{place}: no prepared store; a folder must be on a disk")
+    directory = Path(place)
+    path = directory / CAPTIONS
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: no such file; a folder needs one, a JSON object a line: "
+            '{"image" or "video": path inside the folder, "captions": [text, ...]}, or a line for '
+            'each "caption"'
+        )
+    content = path.read_bytes()
+    items: dict[str, Item] = {}
+    selected: dict[str, Item] = {}
+    bad: list[tuple[str, str]] = []
+    kinds: set[str] = set()
+    for number, line in enumerate(files.as_text(content, path, "replace").split("\n"), 1):
+        if not line.strip():
+            continue
+        where = f"{path} line {number}"
+        try:
+            kind, item, values = _read_line(line, directory)
+        except ValueError as error:
+            bad.append((f"{CAPTIONS} line {number}", str(error)))
+            continue
+        kinds.add(kind)
+        if len(kinds) > 1:
+            raise ValueError(f"{where}: pictures and videos in one folder, wanted one kind")
+        _put_together(items, item)
+        if field is None or matches(values, field, value, where):
+            _put_together(selected, item)
+    if not selected:
+        kept = "" if field is None else f" with {field} = {value}"
+        first = f"; {bad[0][0]}: {bad[0][1]}" if bad else ""
+        raise ValueError(f"{path}: no line{kept} among {len(items)}, wanted 1 or more{first}")
+    is_video = kinds == {"video"}
+    digest = _digest(directory, content, is_video)
+    return Listing(directory, is_video, [*items.values()], [*selected.values()], bad, digest)
+
+
+def _put_together(items: dict[str, Item], line: Item) -> None:
+    """Adds a line to what the lines before have said of its file, "a.jpg" or "./a.jpg"."""
+    name = os.path.normpath(line.file)
+    if name not in items:
+        items[name] = line
+        return
+    first = items[name]
+    agreed = {
+        name: value
+        for name, value in first.fields.items()
+        if name in line.fields and line.fields[name] == value
+    }
+    items[name] = Item(first.file, [*first.captions, *line.captions], agreed)
+
+
+def prepared_videos(listing: Listing, cache_dir: str | os.PathLike[str]) -> Path:
+    """The store of the folder's videos, all of them, made on first use."""
+    directory = listing.cache(cache_dir) / "store"
+    if not directory.is_dir():
+        # How many may be bad is for `usable`, which knows those that are asked for.
+        videos.prepare_videos(
+            video_collection(listing), directory, effort=making.Effort(max_bad=1.0)
+        )
+    return directory
+
+
+def video_collection(listing: Listing) -> videos.Collection:
+    """All the videos of a folder, as what is to be prepared."""
+    return videos.Collection(
+        f"folder:{listing.directory}",
+        [
+            videos.Video(item.file, listing.directory / item.file, item.captions, item.fields)
+            for item in listing.items
+        ],
+        missing=dict(listing.bad),
+    )
+
+
+def usable(
+    listing: Listing, index: list[dict[str, Any]], cache_dir: str | os.PathLike[str]
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The lines of a prepared store's index that the filter keeps, with its captions, in order.
+
+    Also returns what can't be used, with the reason; prints how many that are, and raises
+    ValueError where it is over half.
+    """
+    good = {line["id"]: line for line in index}
+    kept = [
+        good[item.file] | {"captions": item.captions}
+        for item in listing.selected
+        if item.file in good
+    ]
+    return kept, _missing(listing, good, listing.cache(cache_dir) / "store" / quarantine.NAME)
+
+
+def checked_pictures(
+    listing: Listing, cache_dir: str | os.PathLike[str]
+) -> tuple[list[Picture], dict[str, str]]:
+    """The pictures that the filter keeps and that can be decoded, in order.
+
+    Also returns what can't be used, with the reason; prints how many that are, and raises
+    ValueError where it is over half. The whole folder is checked on first use.
+    """
+    cache = listing.cache(cache_dir)
+    if not (cache / CHECKED).is_file():
+        _check_pictures(listing, cache)
+    advice = f"remove {cache}, and the pictures are checked again"
+    lines = files.read_lines(cache / CHECKED, advice, {"file": str, **_HEADER})
+    headers = {
+        line["file"]: picture.Header(**{name: line[name] for name in _HEADER}) for line in lines
+    }
+    kept = [Picture(item, headers[item.file]) for item in listing.selected if item.file in headers]
+    return kept, _missing(listing, headers, cache / quarantine.NAME)
+
+
+def _check_pictures(listing: Listing, cache: Path) -> None:
+    """Writes the headers of the folder's pictures that can be decoded, and why others can't."""
+
+    def look(item: Item) -> picture.Header | str:
+        path = listing.directory / item.file
+        try:
+            if not path.is_file():
+                return "no such file"
+            picture.check_length(path.stat().st_size)
+            return picture.check(path)
+        except (ValueError, OSError) as error:  # Such as a name that is too long.
+            return str(error)
+
+    with ThreadPoolExecutor() as threads:
+        found = threads.map(look, listing.items)
+        total = len(listing.items)
+        looked = list(tqdm(found, f"checking {listing.directory}", total, disable=None))
+    good: list[dict[str, Any]] = []
+    bad = list(listing.bad)
+    for item, header in zip(listing.items, looked, strict=True):
+        if isinstance(header, str):
+            bad.append((item.file, header))
+        else:
+            good.append({"file": item.file} | header._asdict())
+    quarantine.add(cache / quarantine.NAME, bad)
+    # The last to be written: that it is there says that the check is done.
+    files.write_lines(cache / CHECKED, good)
+
+
+def split_location(location: str) -> tuple[epath.Path, str | None, str]:
+    """DIR or DIR@FIELD=VALUE -> DIR, which must be there, FIELD or None, VALUE."""
+    directory, at, condition = location.rpartition("@")
+    field: str | None = None
+    value = ""
+    if at and "=" in condition:
+        field, _, value = condition.partition("=")
+        if not field:
+            raise ValueError(f"folder:{location}: no field before =, wanted DIR@FIELD=VALUE")
+    elif Path(location).is_dir() or not at:
+        directory = location
+    else:
+        raise ValueError(f"folder:{location}: {condition!r} after @, wanted FIELD=VALUE")
+    # No epath.Path.absolute, which takes a bucket for a folder here.
+    path = epath.Path(directory).expanduser()
+    if "://" not in directory:
+        path = epath.Path(os.path.abspath(path))
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path}: no such directory, from the source folder:{location}")
+    return path, field, value
+
+
+def _read_line(line: str, directory: Path) -> tuple[str, Item, dict[str, Any]]:
+    """-> ("image" or "video", the item, all of the line's values)."""
+    try:
+        values = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"not JSON ({error}): {line[:80]!r}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"found {line[:80]!r}, wanted a JSON object")
+    kinds = [kind for kind in ("image", "video") if isinstance(values.get(kind), str)]
+    if len(kinds) != 1:
+        raise ValueError('wanted one of "image" and "video", the path of a file')
+    file = values[kinds[0]]
+    # Unlike Path.resolve, realpath bears links that lead to themselves.
+    place = Path(os.path.realpath(directory / file)) if "\0" not in file else Path("/")
+    if not place.is_relative_to(os.path.realpath(directory)):
+        raise ValueError(f"{file!r} is outside {directory}, wanted a file inside it")
+    captions = [
+        text
+        for name in _CAPTIONS
+        if name in values
+        for text in (values[name] if isinstance(values[name], list) else [values[name]])
+    ]
+    if not captions:
+        raise ValueError(f'{file!r} has no "captions", wanted a list of 1 or more texts')
+    if not all(isinstance(caption, str) for caption in captions):
+        raise ValueError(f"captions {captions!r:.80}, wanted a list of texts")
+    # JSON can hold half of a surrogate pair, which is no text: a UnicodeEncodeError, a ValueError.
+    "".join([file, *captions]).encode()
+    captions = [caption for caption in captions if caption.strip()]
+    if not captions:
+        raise ValueError(f"all captions of {file!r} are empty, wanted 1 or more that say something")
+    plain = {
+        name: value
+        for name, value in values.items()
+        if name not in (kinds[0], *_CAPTIONS) and isinstance(value, str | int | float | bool | None)
+    }
+    return kinds[0], Item(file, captions, plain), values
+
+
+def matches(values: dict[str, Any], field: str, value: str, where: str) -> bool:
+    """Whether a filter keeps a line's values; raises ValueError without FIELD among them."""
+    if field not in values:
+        raise ValueError(
+            f"{where}: no field {field!r} to choose by, found {', '.join(map(repr, values))}"
+        )
+    found = values[field]
+    if isinstance(found, str):
+        return found == value
+    try:
+        wanted = json.loads(value)
+    except json.JSONDecodeError:
+        return False
+    # In Python True equals 1.
+    return isinstance(found, bool) == isinstance(wanted, bool) and found == wanted
+
+
+def _digest(directory: Path, content: bytes, is_video: bool) -> str:
+    settings: list[Any] = [os.fspath(directory), is_video]
+    if is_video:
+        settings += dataclasses.astuple(videos.FrameSettings())
+    return hashlib.sha256(json.dumps(settings).encode() + b"\n" + content).hexdigest()[:16]
+
+
+def _missing(listing: Listing, good: Container[str], path: Path) -> dict[str, str]:
+    """What the filter keeps that is not `good`; `path` has the reasons."""
+    reasons = quarantine.read(path)
+    # What a line that can't be read would have been, the filter can't tell: it counts as kept.
+    missing = dict(listing.bad)
+    for item in listing.selected:
+        if item.file not in good:
+            missing[item.file] = reasons[item.file]
+    total = len(listing.selected) + len(listing.bad)
+    advice = f"to try them again, remove {path.parent}"
+    quarantine.report(str(listing.directory), missing, total, path, advice)
+    return missing

@@ -1,0 +1,173 @@
+"""One string names a source of captioned pictures or videos: `kind:location`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from etils import epath
+
+from input_pipeline.media import quarantine
+from input_pipeline.sources import folder, prepared, shards, tfds, tfrecord, webdataset
+from input_pipeline.store import records
+
+KINDS = (
+    "folder:DIR, folder:DIR@FIELD=VALUE, tfrecord:PATTERN, webdataset:PATTERN, tfds:NAME, "
+    "tfds:NAME:SPLIT, drawn:SPLIT, drawn:SPLIT:COUNT; baked:DIR is for training alone"
+)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """An opened source of N examples.
+
+    name: the source as it was written. ids: N names, each once. captions: one or more for each.
+    fetch: from an index (int64 scalar) to its encoded frames, tf.string [F], in TensorFlow ops
+    alone, so that it runs inside Dataset.map; F is 1 where is_video is False.
+    sizes: int32 [N, 2], (height, width) in pixels, as shown. orientations: uint8 [N], how that is
+    stored, EXIF's 1 to 8. quarantine: the file that lists what can't be used, if there is one.
+    missing: what belongs to the source and can't be used, with the reason.
+    """
+
+    name: str
+    ids: list[str]
+    captions: list[list[str]]
+    fetch: Callable[[tf.Tensor], tf.Tensor]
+    is_video: bool
+    sizes: np.ndarray
+    orientations: np.ndarray
+    quarantine: Path | None
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def coverage(self) -> dict[str, int]:
+        """How many items the source should have, "wanted", and how many of them are "found"."""
+        found = len(self.ids)
+        return {"wanted": found + len(self.missing), "found": found}
+
+
+def open_source(source: str, cache_dir: str) -> Examples:
+    """Opens a source; what has to be prepared or checked once is kept in cache_dir ("~" is home).
+
+    - `folder:DIR[@FIELD=VALUE]`: DIR/captions.jsonl, a JSON object a line: "image" or "video" (a
+      path inside DIR) and "captions"; @FIELD=VALUE keeps the lines whose FIELD is VALUE. Pictures
+      are read as they are; videos are decoded once, into cache_dir. DIR may also be a store that
+      `animclip prepare` wrote, here or at gs://; of a video set, @split=NAME says which split.
+    - `tfrecord:PATTERN`, `webdataset:PATTERN`: files as img2dataset writes them, named by `*`, `?`
+      and braces; an index of them is made once, in cache_dir.
+    - `tfds:NAME[:SPLIT]`: a prepared TensorFlow Datasets set of captioned pictures.
+    - `drawn:SPLIT[:COUNT]`: the embedded world, drawn once, into cache_dir.
+
+    Raises ValueError or FileNotFoundError saying what is wrong where.
+    """
+    if "://" in cache_dir:
+        raise ValueError(f"cache_dir {cache_dir}: wanted a folder on a disk")
+    cache_dir = os.path.expanduser(cache_dir)
+    kind, colon, location = source.partition(":")
+    if colon and location:
+        match kind:
+            case "folder":
+                return _open_folder(source, location, cache_dir)
+            case "tfrecord":
+                return _open_tfrecord(source, shards.expand(location), cache_dir)
+            case "webdataset":
+                return _open_webdataset(source, shards.expand(location), cache_dir)
+            case "tfds":
+                return _open_tfrecord(source, tfds.files(location), cache_dir)
+            case "drawn":
+                return _open_drawn(source, location, cache_dir)
+    raise ValueError(f"source {source!r}: no such kind of source, wanted one of {KINDS}")
+
+
+def _open_folder(source: str, location: str, cache_dir: str) -> Examples:
+    if (found := prepared.open_prepared(location)) is not None:
+        return _open_store(source, *found, cache_dir)
+    listing = folder.read_listing(location)
+    if listing.is_video:
+        directory = folder.prepared_videos(listing, cache_dir)
+        index, missing = folder.usable(listing, records.read_index(directory), cache_dir)
+        return _open_store(source, epath.Path(directory), index, missing, cache_dir)
+    pictures, missing = folder.checked_pictures(listing, cache_dir)
+    paths = tf.constant([str(listing.directory / picture.item.file) for picture in pictures])
+
+    def fetch(index: tf.Tensor) -> tf.Tensor:
+        return tf.io.read_file(paths[index])[None]
+
+    return Examples(
+        source,
+        [picture.item.file for picture in pictures],
+        [picture.item.captions for picture in pictures],
+        fetch,
+        is_video=False,
+        sizes=np.array([picture.header[:2] for picture in pictures], np.int32),
+        orientations=np.array([picture.header.orientation for picture in pictures], np.uint8),
+        quarantine=listing.cache(cache_dir) / quarantine.NAME,
+        missing=missing,
+    )
+
+
+def _open_tfrecord(source: str, files: list[str], cache_dir: str) -> Examples:
+    index = shards.indexed(source, files, tfrecord.read, cache_dir)
+    return _open_shards(source, index, tfrecord.fetch(files, index.entries))
+
+
+def _open_webdataset(source: str, files: list[str], cache_dir: str) -> Examples:
+    index = shards.indexed(source, files, webdataset.read, cache_dir)
+    return _open_shards(source, index, webdataset.fetch(files, index.entries))
+
+
+def _open_shards(
+    source: str, index: shards.Index, fetch: Callable[[tf.Tensor], tf.Tensor]
+) -> Examples:
+    entries = index.entries
+    return Examples(
+        source,
+        [entry.id for entry in entries],
+        [entry.captions for entry in entries],
+        fetch,
+        is_video=False,
+        sizes=np.array([(entry.height, entry.width) for entry in entries], np.int32),
+        orientations=np.array([entry.orientation for entry in entries], np.uint8),
+        quarantine=index.quarantine,
+        missing=index.missing,
+    )
+
+
+def _open_store(
+    source: str,
+    directory: epath.Path,
+    index: list[dict],
+    missing: Mapping[str, str],
+    cache_dir: str,
+) -> Examples:
+    offsets = tf.constant([line["offset"] for line in index], tf.int64)
+    fetch_record = records.fetch_record(directory)
+
+    def fetch(index: tf.Tensor) -> tf.Tensor:
+        return fetch_record(offsets[index])
+
+    return Examples(
+        source,
+        [line["id"] for line in index],
+        [line["captions"] for line in index],
+        fetch,
+        is_video=any(line["num_frames"] > 1 for line in index),
+        sizes=np.array([(line["height"], line["width"]) for line in index], np.int32),
+        orientations=np.ones(len(index), np.uint8),  # A store's pictures stand upright.
+        quarantine=Path(cache_dir) / f"store-{records.digest(directory)}" / quarantine.NAME,
+        missing=missing,
+    )
+
+
+def _open_drawn(source: str, location: str, cache_dir: str) -> Examples:
+    from input_pipeline.drawn import cache
+
+    split, colon, count = location.partition(":")
+    if colon and not (count.isdecimal() and int(count) > 0):
+        raise ValueError(f"source {source!r}: count {count!r}, wanted a whole number above 0")
+    directory = epath.Path(cache.prepared(split, int(count) if colon else None, cache_dir))
+    return _open_store(source, directory, records.read_index(directory), {}, cache_dir)

@@ -1,0 +1,89 @@
+"""Pictures into a store: each shrunk once, so that training decodes no more than it needs.
+
+They become upright RGB JPEGs with a short side of 320 pixels, shrunk with an anti-aliasing filter;
+smaller ones keep their size.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from input_pipeline.media import picture
+from input_pipeline.media.workers import Failure
+from input_pipeline.store import making
+from input_pipeline.store.partial import Encoded
+
+if TYPE_CHECKING:  # Worker processes do without TensorFlow.
+    from input_pipeline.sources.opening import Examples
+
+SHORT_SIDE, QUALITY = 320, 90
+
+
+@dataclass(frozen=True)
+class PictureSettings:
+    """What is kept of a picture: shrunk to a short side in pixels, as JPEG."""
+
+    short_side: int = SHORT_SIDE
+    quality: int = QUALITY
+
+    def __post_init__(self) -> None:
+        if self.short_side < 1 or not 1 <= self.quality <= 100:
+            raise ValueError(
+                f"short_side {self.short_side}, quality {self.quality}: wanted 1 or more, 1 to 100"
+            )
+
+
+def prepare_pictures(
+    examples: Examples,
+    directory: Path,
+    settings: PictureSettings = PictureSettings(),  # noqa: B008 (frozen)
+    effort: making.Effort = making.Effort(),  # noqa: B008 (frozen)
+) -> dict[str, Any]:
+    """Writes the store `directory` of all pictures that can be decoded, see `prepare_store`.
+
+    Raises ValueError where `examples` are videos.
+    """
+    if examples.is_video:
+        raise ValueError(f"{examples.name}: videos, wanted pictures")
+    items = map(making.Item, examples.ids, examples.captions)
+    work = making.Work(
+        examples.name,
+        "picture",
+        [*items],
+        functools.partial(_read, examples),
+        functools.partial(encode_picture, settings=settings),
+        {"pictures": asdict(settings)},
+        examples.missing,
+    )
+    return making.prepare_store(work, directory, effort)
+
+
+def encode_picture(encoded: bytes | Failure, settings: PictureSettings) -> Encoded:
+    """Shrinks a picture. Raises ValueError saying why it can't be used, or could not be read."""
+    if isinstance(encoded, Failure):
+        raise ValueError(encoded.reason)
+    image = Image.fromarray(picture.pixels(encoded))
+    scale = settings.short_side / min(image.size)
+    if scale < 1:
+        width, height = (max(settings.short_side, round(side * scale)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=settings.quality)
+    return Encoded([buffer.getvalue()], *image.size)
+
+
+def _read(examples: Examples, number: int) -> making.Original:
+    import tensorflow as tf
+
+    try:
+        (encoded,) = examples.fetch(tf.constant(number, tf.int64)).numpy()
+    except (tf.errors.NotFoundError, tf.errors.DataLossError) as error:
+        return making.Original(Failure(error.message), None)
+    return making.Original(encoded, hashlib.blake2b(encoded, digest_size=16).hexdigest())

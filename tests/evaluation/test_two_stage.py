@@ -1,0 +1,132 @@
+"""Both stages with an oracle for a model, in both directions."""
+
+import types
+
+import numpy as np
+import pytest
+
+from animclip_jax.evaluation import metrics, two_stage
+from animclip_jax.evaluation.two_stage import Gallery, Search
+from animclip_jax.models.retriever import TextFeatures, VideoFeatures
+from animclip_jax.retrieval.rerank import Captions
+
+OWNER = np.array([0, 0, 1, 2, 2, 2, 3, 4])
+
+
+class Oracle:
+    """Knows which caption belongs to which video; its fused scores are `sign` times the coarse."""
+
+    num_parts, logit_scale, compile_seconds = 1, 10.0, 0.0
+
+    def __init__(self, split, sign=1.0):
+        self.split, self.sign = split, sign
+
+    def hold(self, features):
+        return features
+
+    def fused_scores(self, text, video, rows, columns):
+        return self.sign * (text.embedding[rows] * video.embedding[columns]).sum(axis=1)
+
+
+def gallery(owner=OWNER) -> Gallery:
+    videos = np.eye(owner.max() + 1, dtype=np.float32)
+    texts = 0.9 * videos[owner] + 0.1 * np.roll(videos[owner], 1, axis=1)
+    features = TextFeatures(texts, np.zeros((len(owner), 2, 1)), np.ones((len(owner), 2), bool))
+    captions = Captions(texts, np.zeros(len(owner), int), np.arange(len(owner)), [features])
+    names = [f"v{n}" for n in range(len(videos))], [f"c{n}" for n in range(len(owner))]
+    return Gallery(VideoFeatures(videos, np.zeros((len(videos), 1, 1))), captions, owner, *names)
+
+
+@pytest.mark.parametrize("by_text", [True, False])
+@pytest.mark.parametrize("k", [3, 100])
+def test_an_oracle_finds_everything(split, by_text, k):
+    ranked, sweep, seconds = Search(Oracle(split), gallery())(by_text, k)
+    items = 5 if by_text else 8
+    assert ranked.fused.shape == (8 if by_text else 5, min(k, items))
+    for ranks in ranked[2:3] + ranked[4:]:
+        assert (ranks == 1).all()
+    assert set(seconds) == {"coarse", "rerank"}
+    assert all(one["R@1"] == one["ceiling"] == 100.0 for one in sweep)
+
+
+def test_a_reranker_that_is_always_wrong_puts_the_right_one_last_of_k(split):
+    told = []
+    ranked, sweep, _ = Search(Oracle(split, -1.0), gallery())(True, 3, told.append)
+    assert (ranked.coarse_ranks == 1).all()
+    assert (ranked.reranked_ranks == 3).all()
+    assert (ranked.ceiling_ranks == 1).all()
+    assert sum(told) == 8 * 3
+
+
+def test_one_reranking_gives_every_k(split):
+    random = np.random.default_rng(0)
+    videos = random.standard_normal((60, 8)).astype(np.float32)
+    some = gallery(np.arange(60))
+    texts = videos + random.standard_normal((60, 8)).astype(np.float32)
+    features = [some.text.features[0]._replace(embedding=texts)]
+    text = some.text._replace(embedding=texts, features=features)
+    some = some._replace(video=some.video._replace(embedding=videos), text=text)
+    ranked, sweep, _ = Search(Oracle(split, -1.0), some)(True, 50)
+    assert [one["k"] for one in sweep] == [5, 10, 20, 50]
+    assert sorted(one["milliseconds"] for one in sweep) == [one["milliseconds"] for one in sweep]
+    for one in sweep:
+        alone, (*_, last), _ = Search(Oracle(split, -1.0), some)(True, one["k"])
+        assert last["k"] == one["k"] and last["R@1"] == one["R@1"]
+        assert one["R@1"] == metrics.summary(alone.reranked_ranks)["R@1"]
+        assert one["ceiling"] == 100 * np.mean(ranked.coarse_ranks <= one["k"])
+
+
+def test_other_videos_captions_count_once_where_asked(split):
+    # Video 4's caption lies behind all three of video 2 and both of video 0.
+    some = gallery()
+    some.text.embedding[:] = 0.01
+    some.text.embedding[:, 4] = [0.9, 0.8, 0.0, 0.7, 0.6, 0.5, 0.0, 0.4]
+    by_caption = Search(Oracle(split), some)(False, 3)[0]
+    by_video = Search(Oracle(split), some, groups_once=True)(False, 3)[0]
+    assert by_caption.coarse_ranks[4] == by_caption.reranked_ranks[4] == 6
+    assert by_video.coarse_ranks[4] == by_video.reranked_ranks[4] == 3
+    by_text = Search(Oracle(split), some, groups_once=True)(True, 3)[0]
+    np.testing.assert_array_equal(
+        by_text.coarse_ranks, Search(Oracle(split), some)(True, 3)[0].coarse_ranks
+    )
+
+
+def test_what_is_not_finite_is_named(split, monkeypatch):
+    some = gallery()
+    some.video.embedding[3, 1] = np.nan
+    with pytest.raises(ValueError, match="video 'v3': its embedding is not finite"):
+        Search(Oracle(split), some)
+    some = gallery()
+    some.text.embedding[6, 0] = np.inf
+    with pytest.raises(ValueError, match="caption 'c6': its embedding is not finite"):
+        Search(Oracle(split), some)
+    search = Search(Oracle(split), gallery())
+    real = search.scorer
+
+    def damaged(rows, columns, progress):
+        found = real(rows, columns, progress)
+        found[(rows == 6) & (columns == 3)] = np.nan
+        return found
+
+    search.scorer = damaged
+    for by_text in (True, False):
+        with pytest.raises(ValueError, match="caption 'c6' and video 'v3' is nan"):
+            search(by_text, 5)
+
+
+def test_time_spent_compiling_is_not_in_the_sweep(split, monkeypatch):
+    oracle = Oracle(split)
+    clock = types.SimpleNamespace(now=0.0)
+    monkeypatch.setattr(two_stage.time, "perf_counter", lambda: clock.now)
+    search = Search(oracle, gallery())
+    real = search.scorer
+
+    def slow(rows, columns, progress):
+        oracle.compile_seconds += 7.0
+        clock.now += 7.0 + rows.size
+        return real(rows, columns, progress)
+
+    search.scorer = slow
+    _, sweep, seconds = search(False, 8)
+    assert [one["milliseconds"] for one in sweep] == [5000.0, 8000.0]
+    assert seconds["rerank"] == 2 * 7 + 5 * 8

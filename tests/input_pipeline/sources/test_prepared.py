@@ -1,0 +1,103 @@
+"""Tests of input_pipeline.sources.prepared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from input_pipeline.sources.opening import open_source
+from input_pipeline.sources.prepared import coverage, open_prepared
+from input_pipeline.store import records
+
+SPLITS = {
+    "hgr-test": [{"id": "c", "captions": ["as a test"]}, {"id": "gone", "captions": ["x"]}],
+    "hgr-train": [{"id": id, "captions": [f"of {id}", "x"]} for id in ("b", "a")],
+}
+
+
+BAD = [
+    {"file": "gone", "reason": "no file", "count": 1},
+    {"file": "of another split", "reason": "no file", "count": 1},
+]
+
+
+def write(directory: Path, splits: dict[str, list[dict]], bad: list[dict] | None = None) -> Path:
+    with records.StoreWriter(directory, "test") as writer:
+        for n, id in enumerate("abc"):
+            fields = {"pool": n > 0, "n": n, "kind": id}
+            writer.add(id, [id.encode()] * 2, [f"all of {id}"], 2, 2, fields)
+        for name, lines in splits.items():
+            writer.write_lines(f"splits/{name}.jsonl", lines)
+        if bad is not None:
+            writer.write_lines("quarantine.jsonl", bad)
+    return directory
+
+
+def test_a_store_is_a_source(tmp_path: Path) -> None:
+    directory = write(tmp_path / "s", {})
+    examples = open_source(f"folder:{directory}", str(tmp_path))
+    assert examples.ids == ["a", "b", "c"] and examples.is_video
+    assert examples.captions == [["all of a"], ["all of b"], ["all of c"]]
+    assert examples.fetch(1).numpy().tolist() == [b"b", b"b"]
+
+
+def test_a_filter_chooses_by_the_fields_that_were_kept(tmp_path: Path) -> None:
+    directory = write(tmp_path / "s", {})
+    for condition, ids in (("pool=true", ["b", "c"]), ("kind=b", ["b"]), ("n=2", ["c"])):
+        assert open_source(f"folder:{directory}@{condition}", str(tmp_path)).ids == ids
+    with pytest.raises(ValueError, match="s: a: no field 'split' to choose by"):
+        open_prepared(f"{directory}@split=train")
+    with pytest.raises(ValueError, match="nothing is kept of it"):
+        open_prepared(f"{directory}@n=7")
+
+
+def test_a_split_has_its_own_captions_and_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = write(tmp_path / "s", SPLITS, BAD)
+    examples = open_source(f"folder:{directory}@split=hgr-train", str(tmp_path))
+    assert examples.ids == ["b", "a"] and examples.captions == [["of b", "x"], ["of a", "x"]]
+    assert examples.fetch(0).numpy().tolist() == [b"b", b"b"]
+    assert capsys.readouterr().err == ""
+    examples = open_source(f"folder:{directory}@split=hgr-test", str(tmp_path))
+    assert examples.ids == ["c"] and examples.captions == [["as a test"]]
+    assert "@split=hgr-test: 1 of 2 (50.0%), see" in capsys.readouterr().err
+    assert examples.missing == {"gone": "no file"}
+    assert examples.coverage == {"wanted": 2, "found": 1}
+    train = open_source(f"folder:{directory}@split=hgr-train", str(tmp_path))
+    assert train.missing == {} and train.coverage == {"wanted": 2, "found": 2}
+    assert coverage(1500, 1380) == "1,380 of 1,500 (92.0%)" and coverage(0, 0) == "0 of 0 (0.0%)"
+
+
+def test_missing_items_are_chosen_by_their_fields(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [
+        {"file": "d", "reason": "cut", "count": 1, "fields": {"pool": True, "n": 7, "kind": "d"}},
+        {"file": "e", "reason": "cut", "count": 1, "fields": {"pool": False, "n": 8, "kind": "e"}},
+        {"file": "captions.jsonl line 9", "reason": "not JSON", "count": 1},
+    ]
+    directory = write(tmp_path / "s", {}, lines)
+    for condition, wanted, found in (("", 6, 3), ("@pool=true", 4, 2), ("@pool=false", 3, 1)):
+        examples = open_source(f"folder:{directory}{condition}", str(tmp_path))
+        assert examples.coverage == {"wanted": wanted, "found": found}
+        told = capsys.readouterr().err
+        assert f"{found} of {wanted} ({found / wanted:.1%}), see {directory}" in told
+
+
+def test_a_video_set_is_never_taken_as_a_whole(tmp_path: Path) -> None:
+    directory = write(tmp_path / "s", SPLITS)
+    for location in (f"{directory}", f"{directory}@split=test", f"{directory}@n=1"):
+        with pytest.raises(ValueError, match="wanted one of its splits.*hgr-test, hgr-train"):
+            open_prepared(location)
+
+
+def test_other_folders_are_not_stores(tmp_path: Path) -> None:
+    assert open_prepared(str(tmp_path)) is None
+    with pytest.raises(FileNotFoundError, match="no such directory"):
+        open_prepared(str(tmp_path / "gone"))
+    directory = write(tmp_path / "s", {})
+    (directory / records.INDEX).unlink()
+    with pytest.raises(FileNotFoundError, match="no whole store"):
+        open_prepared(str(directory))

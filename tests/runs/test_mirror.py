@@ -1,0 +1,54 @@
+"""A bucket's folder and the local one that stands for it; here a folder plays the bucket."""
+
+import os
+
+import pytest
+
+from animclip_jax.runs import mirror, run_config
+from animclip_jax.runs.mirror import Mirror
+
+
+@pytest.fixture
+def bucket(tmp_path, monkeypatch):
+    monkeypatch.setattr(mirror, "is_remote", lambda workdir: True)
+    return tmp_path / "bucket" / "run"
+
+
+def test_what_changed_is_copied_up_and_comes_back_elsewhere(bucket, tmp_path):
+    first = Mirror(bucket, str(tmp_path / "here"))
+    (first.local / "samples").mkdir()
+    (first.local / "samples" / "a.jpg").write_bytes(b"picture")
+    (first.local / "metrics.jsonl").write_text("1\n")
+    first.push()
+    assert (bucket / "samples" / "a.jpg").read_bytes() == b"picture"
+    with (first.local / "metrics.jsonl").open("a") as file:
+        file.write("2\n")
+    os.unlink(bucket / "samples" / "a.jpg")
+    first.push()
+    assert (bucket / "metrics.jsonl").read_text() == "1\n2\n"
+    assert not (bucket / "samples" / "a.jpg").exists()  # it had not changed
+    second = Mirror(bucket, str(tmp_path / "there"))
+    assert (second.local / "metrics.jsonl").read_text() == "1\n2\n"
+
+
+def test_a_copy_of_a_run_that_is_gone_is_not_gone_on_with(bucket, tmp_path):
+    first = Mirror(bucket, str(tmp_path))
+    (first.local / "metrics.jsonl").write_text("1\n")
+    assert not (Mirror(bucket, str(tmp_path)).local / "metrics.jsonl").exists()
+
+
+def test_a_lock_of_this_machine_is_not_copied_up(bucket, tmp_path):
+    with run_config.alone(mirror.local_folder(bucket, str(tmp_path))):
+        here = Mirror(bucket, str(tmp_path))
+        (here.local / "metrics.jsonl").write_text("1\n")
+        here.push()
+    assert [path.name for path in bucket.iterdir()] == ["metrics.jsonl"]
+
+
+def test_a_local_folder_stands_for_itself(tmp_path):
+    run = tmp_path / "run"
+    mirrored = Mirror(run, str(tmp_path / "cache"))
+    mirrored.push()
+    assert mirrored.local == run
+    assert not run.exists() and not (tmp_path / "cache").exists()
+    assert mirror.is_remote("gs://bucket/run") and not mirror.is_remote(run)

@@ -1,0 +1,98 @@
+"""Whose a folder is, and copies of configurations."""
+
+import pytest
+from ml_collections import ConfigDict
+
+from animclip_jax.runs import run_config
+
+
+def config(**changes) -> ConfigDict:
+    made = ConfigDict({"steps": 10, "animation": {"preset": "full", "range": (0.1, 0.5)}})
+    made.animation.half = made.get_ref("steps") // 2
+    made.update(changes)
+    return made
+
+
+def test_a_folder_belongs_to_one_configuration(tmp_path):
+    run_config.require_same(tmp_path / "a", config())  # nobody's yet
+    run_config.claim(tmp_path / "a", config())
+    run_config.require_same(tmp_path / "a", config())
+    with pytest.raises(ValueError, match=r"steps: there 10, here 20") as error:
+        run_config.require_same(tmp_path / "a", config(steps=20))
+    assert "animation.half: there 5, here 10" in str(error.value)
+    assert run_config.read_config(tmp_path / "a").steps == 10
+
+
+def test_where_and_how_fast_it_is_computed_may_change(tmp_path):
+    run_config.claim(tmp_path, config(mesh={"fsdp": 1}, microbatch=0, microbatches=1))
+    run_config.require_same(tmp_path, config(mesh={"fsdp": 8}, microbatch=4, microbatches=1))
+    other = config(mesh={"fsdp": 8}, microbatch=4, microbatches=2)
+    with pytest.raises(ValueError, match="microbatches: there 1, here 2"):
+        run_config.require_same(tmp_path, other)
+    run_config.require_same(tmp_path, other, besides=("microbatches",))
+
+
+def test_a_runs_folder_is_for_one_at_a_time(tmp_path):
+    run = tmp_path / "run"
+    with run_config.alone(run):
+        with (
+            pytest.raises(BlockingIOError, match="run: another process trains"),
+            run_config.alone(run),
+        ):
+            pass
+        (run / "metrics.jsonl").touch()
+    with run_config.alone(run):
+        pass
+    assert [path.name for path in run.iterdir()] == ["metrics.jsonl"]
+
+
+def test_a_folder_that_nothing_was_written_to_is_not_left(tmp_path):
+    with pytest.raises(FileNotFoundError), run_config.alone(tmp_path / "run"):
+        raise FileNotFoundError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_results_of_an_earlier_step_do_not_finish_a_run(tmp_path):
+    (tmp_path / "results.json").touch()
+    assert not run_config.is_finished(tmp_path)
+    (tmp_path / "finished").touch()
+    assert run_config.is_finished(tmp_path)
+
+
+def test_a_configuration_comes_back_as_it_was(tmp_path):
+    run_config.claim(tmp_path, config())
+    found = run_config.read_config(tmp_path)
+    assert found.to_dict() == config().to_dict()
+    assert isinstance(found.animation.range, tuple)
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="config.json"):
+        run_config.read_config(tmp_path / "nothing")
+
+
+def test_a_changed_copy_follows_its_values_and_leaves_the_first_alone():
+    first = config()
+    other = run_config.changed(first, {"steps": 30, "animation.preset": "still"})
+    assert (other.steps, other.animation.half, other.animation.preset) == (30, 15, "still")
+    assert (first.steps, first.animation.half, first.animation.preset) == (10, 5, "full")
+
+
+def test_a_change_of_a_setting_that_is_not_there_is_refused():
+    with pytest.raises((AttributeError, KeyError, ValueError)):
+        run_config.changed(config().lock(), {"animation.presett": "still"})
+
+
+def test_a_folder_of_several_runs_lists_them(tmp_path):
+    for arm in ("still", "animated"):
+        run_config.claim(tmp_path / "sweep" / arm, config())
+    with pytest.raises(FileNotFoundError) as error:
+        run_config.read_config(tmp_path / "sweep")
+    listed = f"{tmp_path}/sweep/animated, {tmp_path}/sweep/still"
+    assert str(error.value) == f"{tmp_path}/sweep: holds several runs, choose one: {listed}"
+
+
+def test_a_setting_may_be_infinite(tmp_path):
+    run_config.claim(tmp_path, config(limit=float("inf")))
+    run_config.require_same(tmp_path, config(limit=float("inf")))
+    assert run_config.read_config(tmp_path).limit == float("inf")

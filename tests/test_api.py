@@ -1,0 +1,120 @@
+"""A model's folder is read again: bit by bit, or refused with the file's name."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from animclip_jax import api, export
+from animclip_jax.exporting import example, functions
+from animclip_jax.weights import folder
+from tests.exporting.models import CLIP, WHOLE, source
+from tests.test_architecture import BLOCKED, ROOT
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("exported") / "whole"
+    export.export(source(), out, "safetensors")
+    return out
+
+
+def copy_of(directory: Path, out: Path) -> Path:
+    out.mkdir()
+    for path in directory.iterdir():
+        (out / path.name).write_bytes(path.read_bytes())
+    return out
+
+
+def test_a_whole_model_comes_back(whole):
+    found = api.load(whole)
+    assert found.reranks and found.config == WHOLE
+    assert found.manifest["origin"] == {"steps": 7}
+    for name, value in source().params.items():
+        held = found.encoder.params
+        for part in name.split("/"):
+            held = held[part]
+        np.testing.assert_array_equal(held, value)
+
+
+def test_its_example_is_what_it_computes(whole):
+    arrays = safetensors.numpy.load_file(whole / example.FILE)
+    loaded = api.load(whole)
+    for name, function in functions.of_encoder(loaded.encoder, loaded.reranks).items():
+        for output, value in function(arrays).items():
+            np.testing.assert_array_equal(value, arrays[output], err_msg=f"{name} {output}")
+
+
+def test_the_same_weights_have_the_same_fingerprint(whole, tmp_path):
+    export.export(source()._replace(origin={"steps": 8}), tmp_path / "again", "safetensors")
+    export.export(source(seed=1), tmp_path / "other", "safetensors")
+    prints = [api.load(at).fingerprint for at in (whole, tmp_path / "again")]
+    assert prints[0] == prints[1]
+    assert api.load(tmp_path / "other").fingerprint != prints[0]
+
+
+def test_converted_weights_search_coarsely(tmp_path):
+    given = source(CLIP)._replace(num_frames=api.CONVERTED_FRAMES)
+    folder.save(tmp_path / "clip", given.params, CLIP)
+    found = api.load(tmp_path / "clip")
+    assert not found.reranks and found.config.num_frames == api.CONVERTED_FRAMES
+    assert found.config.clip == CLIP
+    arrays = example.inputs(found.config, 2)
+    text = found.encoder.encode_text(arrays["tokens"])
+    video = found.encoder.encode_video(arrays["frames"], 2)
+    coarse = found.encoder.logit_scale * np.sum(text.embedding * video.embedding, axis=1)
+    assert np.ptp(coarse) > 0
+    fused = found.encoder.fused_scores(text, video, None, None)
+    np.testing.assert_allclose(fused, coarse, rtol=1e-5)
+    assert api.load(tmp_path / "clip").fingerprint == found.fingerprint
+    export.export(given, tmp_path / "again", "safetensors")
+    assert api.load(tmp_path / "again").fingerprint == found.fingerprint
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "example.safetensors"])
+def test_a_flipped_byte_and_a_missing_file_are_named(whole, tmp_path, name):
+    bad = copy_of(whole, tmp_path / "bad")
+    raw = bytearray((bad / name).read_bytes())
+    raw[len(raw) // 2] ^= 1
+    (bad / name).write_bytes(raw)
+    with pytest.raises(ValueError, match=f"{name}: changed since it was written"):
+        api.load(bad)
+    (bad / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"{name}: no such file"):
+        api.load(bad)
+
+
+def test_a_whole_model_without_its_manifest_is_refused(whole, tmp_path):
+    bad = copy_of(whole, tmp_path / "bad")
+    (bad / "manifest.json").unlink()
+    with pytest.raises(FileNotFoundError, match="manifest.json: no such file"):
+        api.load(bad)
+
+
+def test_another_version_is_refused(whole, tmp_path):
+    bad = copy_of(whole, tmp_path / "bad")
+    document = json.loads((bad / "manifest.json").read_text())
+    (bad / "manifest.json").write_text(json.dumps(document | {"version": 99}))
+    with pytest.raises(ValueError, match="manifest.json: .*version 99, wanted 'safetensors' 1"):
+        api.load(bad)
+
+
+def test_needs_no_tensorflow(whole):
+    load = f"""
+from pathlib import Path
+from animclip_jax import exported
+assert exported.load(Path({str(whole)!r})).reranks
+"""
+    blocker = BLOCKED.split("failed = {}")[0]
+    run = subprocess.run(
+        [sys.executable, "-c", blocker + load],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr

@@ -1,0 +1,100 @@
+"""Baked batches: the run they make is the run that their source makes, without TensorFlow."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from animclip_jax import prepare, train
+from animclip_jax.training import bake
+from configs import quickstart
+
+ROOT = Path(__file__).resolve().parents[2]
+CHANGES = {
+    "steps": 3, "batch_size": 8, "log_every": 1, "data.train": "drawn:train:16",
+    "data.eval": "drawn:val:6", "data.group_size": 1, "model.vision.layers": 1,
+    "model.text.layers": 1, "evaluation.rerank_k": 3,
+}  # fmt: skip
+
+# A machine that has no TensorFlow.
+WITHOUT = """
+import sys
+from importlib.machinery import PathFinder
+
+real = PathFinder.find_spec
+hidden = ("tensorflow", "tensorflow_datasets")
+
+def find_spec(name, *more):
+    return None if name.split(".")[0] in hidden else real(name, *more)
+
+PathFinder.find_spec = find_spec
+from animclip_jax import train
+sys.exit(train.main(sys.argv[1:]))
+"""
+
+
+def flags(workdir: Path, **changes: object) -> list[str]:
+    both = CHANGES | {name.replace("__", "."): value for name, value in changes.items()}
+    settings = [f"--config.{name}={value}" for name, value in both.items()]
+    return ["--config=configs/quickstart.py", *settings, f"--workdir={workdir}"]
+
+
+def losses(workdir: Path) -> list[float]:
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["loss"] for line in lines]
+
+
+@pytest.mark.slow
+def test_a_machine_without_tensorflow_trains_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    cache = tmp_path / "cache"
+    assert train.main(flags(tmp_path / "source", data__cache_dir=cache)) == 0
+    *settings, _ = flags(tmp_path / "run", data__cache_dir=cache)
+    assert prepare.main([*settings, "--bake=3", f"--out={tmp_path / 'baked'}"]) == 0
+    changes = {"data__train": f"baked:{tmp_path / 'baked'}", "data__cache_dir": cache}
+    arguments = flags(tmp_path / "run", **changes)
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT, *arguments],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert losses(tmp_path / "run") == losses(tmp_path / "source")
+    assert "trained, not evaluated: there is no TensorFlow here" in run.stderr
+    assert not (tmp_path / "run" / "results.json").exists()
+    # Where TensorFlow is, the same command has only to evaluate.
+    assert train.main(arguments) == 0
+    assert (tmp_path / "run" / "results.json").exists()
+
+
+def test_batches_of_another_configuration_are_refused(tmp_path: Path, capsys) -> None:
+    config = quickstart.get_config()
+    config.update_from_flattened_dict(CHANGES | {"data.cache_dir": str(tmp_path / "cache")})
+    bake.bake(config, tmp_path / "baked", 1)
+    changes = {"data__train": f"baked:{tmp_path / 'baked'}", "batch_size": 16}
+    assert train.main(flags(tmp_path / "run", **changes)) == 1
+    assert "baked with batch_size 8, but the run wants 16" in capsys.readouterr().err
+
+
+def test_baking_asks_for_what_it_lacks(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(ROOT)
+    asked = ["--bake", "2", "--config=configs/quickstart.py", f"--out={tmp_path}"]
+    assert prepare.main(["folder:somewhere", *asked]) == 1
+    assert "--bake takes its source from --config.data.train" in capsys.readouterr().err
+    assert prepare.main(asked) == 1
+    assert str(tmp_path) in capsys.readouterr().err
+    assert prepare.main([*asked, "--short_side=9"]) == 1
+    assert "--short_side: not for --bake, which take --out, --bake, --config" in (
+        capsys.readouterr().err
+    )
+    assert prepare.main([*asked[:2], asked[3]]) == 1
+    assert "--bake needs --config=FILE" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        prepare.main(asked[:3])

@@ -1,0 +1,66 @@
+"""Watch: one step late, at the steps that are to be logged; and what stops a run."""
+
+import pytest
+
+from animclip_jax.training.watch import NOT_FINITE, Watch
+
+
+class Log:
+    def __init__(self):
+        self.lines = []
+
+    def log(self, step, values):
+        self.lines.append((step, values))
+
+
+def watch(tmp_path, log, **changes):
+    given = {
+        "first": 0,
+        "last": 5,
+        "every": 2,
+        "batch_size": 8,
+        "names": lambda index: [f"picture {i}" for i in index],
+        "learning_rate": lambda step: 0.1 * step,
+    }
+    return Watch(tmp_path, log, **given | changes)
+
+
+def metrics(loss=1.0, gradient_norm=2.0):
+    return {"loss": loss, "gradient_norm": gradient_norm}
+
+
+def test_a_step_is_logged_when_the_next_is_under_way(tmp_path):
+    log = Log()
+    watched = watch(tmp_path, log)
+    for step in range(1, 6):
+        watched.started(step, metrics(loss=float(step)), [])
+        assert [line[0] for line in log.lines] == [n for n in (2, 4) if n < step]
+    watched.look()
+    assert [(step, values["loss"]) for step, values in log.lines] == [(2, 2.0), (4, 4.0), (5, 5.0)]
+    assert log.lines[0][1]["learning_rate"] == pytest.approx(0.1)
+
+
+def test_times_are_those_of_the_steps_since_the_last_line(tmp_path, monkeypatch):
+    clock = iter([10.0, 11.0, 14.0, 20.0])
+    monkeypatch.setattr("animclip_jax.training.watch.time.perf_counter", lambda: next(clock))
+    log = Log()
+    watched = watch(tmp_path, log)
+    watched.peak_seconds = 1.0
+    assert watched.next_batch(iter([{"a": 1}])) == {"a": 1}  # from 11 to 14
+    watched.started(1, metrics(), [])
+    watched.started(2, metrics(), [])
+    watched.look()  # at 20, begun at 10: two steps
+    ((_, values),) = log.lines
+    assert values["step_seconds"] == 5.0
+    assert values["clips_per_second"] == 8 / 5.0
+    assert values["input_wait"] == pytest.approx(0.3)
+    assert values["mfu"] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("wrong", [{"loss": float("nan")}, {"gradient_norm": float("inf")}])
+def test_what_is_not_finite_stops_the_run_and_names_the_batch(tmp_path, wrong):
+    watched = watch(tmp_path, None)
+    watched.started(3, metrics(**wrong), [4, 7])
+    with pytest.raises(ValueError, match=r"step 3 is not finite: .*picture 4, picture 7"):
+        watched.started(4, metrics(), [1])
+    assert "picture 7\n" in (tmp_path / NOT_FINITE).read_text()
