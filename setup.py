@@ -46,7 +46,9 @@ setup(
             for below in ("", ".*")
         ]
     ),
-    package_data={"": ["*.json", "*.css", "*.html", "*.js", "*.svg", "clip_merges.*"]},
+    package_data={
+        "": ["*.json", "*.css", "*.html", "templates/*.html", "*.js", "*.svg", "clip_merges.*"]
+    },
     entry_points={"console_scripts": ["animclip = animclip_jax.cli.flags:main"]},
     install_requires=[
         "absl-py>=2.1",
@@ -62,6 +64,7 @@ setup(
         "importlib_resources>=6",
         "instant-clip-tokenizer>=0.1.1,<0.2",
         "jax>=0.10,<0.13",
+        "Jinja2>=3.1.6,<4",
         "jsonschema>=4.23,<5",
         "ml_collections>=1.1,<2",
         "numpy>=2,<3",

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 from PIL import Image
 
 from animclip_jax import report
@@ -21,7 +22,7 @@ from animclip_jax.reporting import pictures as report_pictures
 from animclip_jax.reporting import words as report_words
 from animclip_jax.reporting.arms import load_arm
 from animclip_jax.reporting.charts import curves, k_sweep, rank_changes, smoothed
-from animclip_jax.reporting.html import Html, element
+from animclip_jax.reporting.svg import element
 
 HOSTILE = """</h4><script>alert("1")</script> & 'x' "><img src=x onerror=alert(2)>"""
 # Of the right video before and after re-ranking, three of each group of queries.
@@ -116,7 +117,8 @@ def sweep(tmp_path):
 
 def text_of(page):
     """What a reader sees, pictures' data left out."""
-    return html.unescape(re.sub(r"<style>.*?</style>|<[^>]*>", " ", page, flags=re.S))
+    shown = html.unescape(re.sub(r"<style>.*?</style>|<[^>]*>", " ", page, flags=re.S))
+    return re.sub(r"\s+", " ", shown)
 
 
 class Outline(HTMLParser):
@@ -458,9 +460,9 @@ def test_large_pictures_are_made_to_fit(tmp_path, monkeypatch):
     assert 50_000 < (tmp_path / "run" / "report.html").stat().st_size < 450_000
 
 
-def test_elements_escape_what_is_not_marked_as_html():
-    assert element("p", "<b>", Html("<i>"), title='"<', class_="x", id="") == (
-        '<p title="&quot;&lt;" class="x">&lt;b&gt;<i></p>'
+def test_elements_escape_what_is_not_marked_as_markup():
+    assert element("p", "<b>", Markup("<i>"), title='"<', class_="x", id="") == (
+        '<p title="&#34;&lt;" class="x">&lt;b&gt;<i></p>'
     )
     assert (
         element("line", x1=1.0, stroke_width=2.3456) == '<line x1="1" stroke-width="2.35"></line>'

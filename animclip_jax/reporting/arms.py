@@ -33,6 +33,11 @@ class Query(NamedTuple):
     coarse_rank: int
     reranked_rank: int
 
+    @property
+    def found(self) -> list[str]:
+        """The ids in either list."""
+        return [video for video, _ in self.coarse + self.reranked]
+
 
 class Rankings(NamedTuple):
     """Some queries, a strip of each video they name, and counts over all queries by group."""

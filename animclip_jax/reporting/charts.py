@@ -6,10 +6,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from animclip_jax.evaluation.results import STAGES, arms_of
 from animclip_jax.reporting.arms import Arm
-from animclip_jax.reporting.html import Html, element
+from animclip_jax.reporting.svg import element
 from animclip_jax.reporting.words import percent
 
 BARS_WIDTH, CURVES_WIDTH = 440, 370  # in units of which a letter is 13 high
@@ -24,7 +25,7 @@ def style(number: int) -> str:
     return f"arm{number % NUM_STYLES}"
 
 
-def bars(results: dict[str, Any], direction: str) -> Html:
+def bars(results: dict[str, Any], direction: str) -> Markup:
     """R@1 of each arm, coarse and re-ranked: bars with 95 % intervals, ceilings, chance."""
     arms = arms_of(results)
     chance = results["chance"][direction]["R@1"]
@@ -75,7 +76,7 @@ def _bar(
     value: float,
     reach: Sequence[float],
     x: Callable[[float], float],
-) -> list[Html]:
+) -> list[Markup]:
     middle = y + height / 2
     return [
         element("text", STAGES[stage], x=x(0) - 6, y=y + height - 3, class_="small end"),
@@ -85,7 +86,7 @@ def _bar(
     ]
 
 
-def k_sweep(results: dict[str, Any], direction: str) -> Html:
+def k_sweep(results: dict[str, Any], direction: str) -> Markup:
     """R@1 after re-ranking K candidates, with the time a query takes, and what K could reach."""
     sweep = results[direction]["k_sweep"]
     coarse = results[direction]["coarse"]["R@1"]
@@ -124,7 +125,7 @@ def k_sweep(results: dict[str, Any], direction: str) -> Html:
 _BINS = (1, 2, 5, 10, 20, 50, 100)
 
 
-def rank_changes(coarse: np.ndarray, reranked: np.ndarray) -> Html:
+def rank_changes(coarse: np.ndarray, reranked: np.ndarray) -> Markup:
     """How many queries had the right item at which rank before (across) and after (down)."""
     bins = [f"{low + 1}–{high}" if low + 1 < high else f"{high}" for low, high in pairwise(_BINS)]
     bins = ["1", *bins, f">{_BINS[-1]}"]
@@ -155,7 +156,7 @@ def rank_changes(coarse: np.ndarray, reranked: np.ndarray) -> Html:
     return _svg(alt, left + extent, top + extent + 4, parts)
 
 
-def curves(arms: Sequence[Arm], metric: str) -> Html:
+def curves(arms: Sequence[Arm], metric: str) -> Markup:
     """A metric over the steps: as logged (faint) and smoothed, an arm a line."""
     series = {}
     for number, arm in enumerate(arms):
@@ -222,7 +223,7 @@ def smoothed(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
     return means
 
 
-def key(number: int) -> Html:
+def key(number: int) -> Markup:
     """A piece of an arm's line, for a legend."""
     line = element("line", x1=1, x2=31, y1=5, y2=5)
     return element(
@@ -230,7 +231,7 @@ def key(number: int) -> Html:
     )
 
 
-def _svg(alt: str, width: float, height: float, parts: Sequence[str]) -> Html:
+def _svg(alt: str, width: float, height: float, parts: Sequence[str]) -> Markup:
     return element(
         "svg",
         element("title", alt),
@@ -243,7 +244,7 @@ def _svg(alt: str, width: float, height: float, parts: Sequence[str]) -> Html:
 
 def _grid_x(
     ticks: Sequence[float], x: Callable[[float], float], top: float, bottom: float, unit: str
-) -> list[Html]:
+) -> list[Markup]:
     parts = []
     for tick in ticks:
         parts.append(element("line", x1=x(tick), x2=x(tick), y1=top, y2=bottom))
@@ -257,7 +258,7 @@ def _line(
     x: Callable[[float], float],
     y: Callable[[float], float],
     class_: str,
-) -> Html:
+) -> Markup:
     places = [f"{x(step):.1f} {y(value):.1f}" for step, value in points]
     # The first point twice: a line of no length with round ends is a dot.
     return element("path", d=f"M{places[0]}L{' '.join(places)}", class_=class_)

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from jinja2 import Environment, FileSystemLoader
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -20,7 +21,6 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Route
 
 from animclip_jax.search import describe, note
-from animclip_jax.serving.api_page import api_page
 from animclip_jax.serving.guard import refused
 from animclip_jax.serving.playable import plays
 from animclip_jax.video_index.query_picture import read_picture
@@ -48,7 +48,7 @@ def make_app(searcher: Searcher, max_waiting: int = 32) -> Starlette:
     routes = [
         Route("/", _page),
         *(Route(f"/{name}", functools.partial(_page_file, name)) for name in PAGE_FILES),
-        Route("/api", lambda request: HTMLResponse(api_page(OPENAPI))),
+        Route("/api", lambda request: HTMLResponse(_describe())),
         Route("/openapi.json", lambda request: JSONResponse(OPENAPI)),
         Route("/api/index", service.tell_index),
         Route("/api/search", service.search, methods=["GET", "POST"]),
@@ -66,6 +66,19 @@ async def _explain(request: Request, error: HTTPException) -> Response:
 
 def _page(request: Request) -> Response:
     return FileResponse(HERE / "page.html", media_type="text/html")
+
+
+def _describe() -> str:
+    """openapi.json in plain HTML."""
+    pages = Environment(loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True)
+    shared = {
+        (status, OPENAPI["components"]["responses"][name.rpartition("/")[2]]["description"])
+        for methods in OPENAPI["paths"].values()
+        for operation in methods.values()
+        for status, one in operation["responses"].items()
+        if (name := one.get("$ref"))
+    }
+    return pages.get_template("api.html").render(OPENAPI, shared=sorted(shared))
 
 
 def _page_file(name: str, request: Request) -> Response:
