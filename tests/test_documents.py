@@ -11,7 +11,8 @@ from animclip_jax.cli import flags, overrides
 from configs import common
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+PAGES = [ROOT / "README.md", CONTRIBUTING, *sorted((ROOT / "docs").rglob("*.md"))]
 # Who shows a command: pages, and experiments in their first lines.
 SHOWN = [*PAGES, ROOT / "Makefile", *sorted((ROOT / "configs").rglob("[!_]*.py"))]
 
@@ -22,6 +23,16 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", prose):
         if not target.startswith("https:"):
             assert (page.parent / target).exists(), f"{page.name} points at {target}"
+
+
+def test_things_live_where_the_page_for_contributors_says():
+    table = CONTRIBUTING.read_text().split("## Where things live")[1]
+    rows = re.findall(r"^\| ([^|]+) \| (`[^|]+) \|$", table, re.MULTILINE)
+    assert len(rows) > 8
+    for sought, cell in rows:
+        for path, name in re.findall(r"`([\w/]+\.py)`(?: \(`(\w+)`\))?", cell):
+            assert (ROOT / path).is_file(), f"{sought}: there is no {path}"
+            assert name in (ROOT / path).read_text(), f"{sought}: no {name} in {path}"
 
 
 def commands(path):
