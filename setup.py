@@ -12,8 +12,7 @@ HAS_CPU_WHEEL = (
 NO_CPU_WHEEL = (
     "sys_platform != 'win32' and (sys_platform != 'linux' or platform_machine != 'x86_64')"
 )
-# Before 0.49.1 a request could make Starlette sort ranges for seconds (CVE-2025-62727).
-APP = ["starlette>=0.49.1", "uvicorn>=0.30"]
+APP = ["fastapi>=0.165,<1", "starlette>=1.6,<2", "uvicorn>=0.30"]
 
 setup(
     name="animclip-jax",

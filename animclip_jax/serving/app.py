@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import os
-import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
+from fastapi import FastAPI, Query
+from fastapi import Path as InPath
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader
-from starlette.applications import Starlette
+from pydantic import StringConstraints
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match
 
 from animclip_jax.search import describe, note
+from animclip_jax.serving import answers
 from animclip_jax.serving.guard import refused
 from animclip_jax.serving.playable import plays
 from animclip_jax.video_index.query_picture import read_picture
 from animclip_jax.video_index.searcher import Answer, Searcher
 
 HERE = Path(__file__).parent
-OPENAPI = json.loads((HERE / "openapi.json").read_text())
 PAGE_FILES = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 MAX_QUERY, MAX_PICTURE_BYTES = 1000, 10 * 2**20
 DEFAULT_RESULTS, MAX_RESULTS = 12, 100
@@ -39,46 +41,146 @@ MEDIA_TYPES = {
 }
 UNKNOWN = "application/octet-stream"
 
+Sentence = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUERY, pattern=r"\S"),
+    Query(description="The sentence."),
+]
+Count = Annotated[
+    int, Query(ge=1, le=MAX_RESULTS, description="How many results of either ranking.")
+]
+CoarseOnly = Annotated[
+    Literal["true", "false"], Query(description="Whether to leave the re-ranker out.")
+]
+Segment = Annotated[int, InPath(ge=0, description="A result's `segment`.")]
+
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+_PICTURE = {
+    "required": True,
+    "description": f"A picture of at most {MAX_PICTURE_BYTES >> 20} MiB.",
+    "content": {f"image/{kind}": _BYTES for kind in ("jpeg", "png", "webp", "gif", "bmp")},
+}
+_RANGES = "Answers range requests as in RFC 9110: Range: bytes=0-999."
+
 T = TypeVar("T")
 
 
-def make_app(searcher: Searcher, max_waiting: int = 32) -> Starlette:
+def make_app(searcher: Searcher, max_waiting: int = 32) -> FastAPI:
     """The app, without its guard. max_waiting: searches at once, beyond which it answers 503."""
     service = _Service(searcher, max_waiting)
-    routes = [
-        Route("/", _page),
-        *(Route(f"/{name}", functools.partial(_page_file, name)) for name in PAGE_FILES),
-        Route("/api", lambda request: HTMLResponse(_describe())),
-        Route("/openapi.json", lambda request: JSONResponse(OPENAPI)),
-        Route("/api/index", service.tell_index),
-        Route("/api/search", service.search, methods=["GET", "POST"]),
-        Route("/thumbnail/{segment}", service.thumbnail),
-        Route("/video/{segment}", service.video),
-    ]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _explain})  # type: ignore[dict-item]
-    app.router.redirect_slashes = False
+    app = FastAPI(
+        title="animclip serve",
+        version="1",
+        description="Searches the segments of indexed videos. Every error is an object with one "
+        "text, `error`.",
+        # FastAPI's own pages load scripts from elsewhere; api.html needs nothing but this server.
+        openapi_url=None,
+        redirect_slashes=False,
+        responses=answers.SHARED_ERRORS,
+        generate_unique_id_function=lambda route: route.name,
+        exception_handlers={
+            HTTPException: _explain,
+            RequestValidationError: _explain_invalid,
+        },
+    )
+    found: dict[str, Any] = {
+        "response_model": answers.Answer,
+        "response_description": "The results.",
+    }
+    app.get("/api/search", summary="Search by a sentence, in two stages.", **found)(
+        service.search_text
+    )
+    app.post(
+        "/api/search",
+        summary="Search by a picture, by embeddings alone. It is held in memory only.",
+        responses=answers.errors(
+            _403="Asked by a page of another server.",
+            _413="The picture is too large.",
+            _415="Not a picture.",
+        ),
+        openapi_extra={"requestBody": _PICTURE},
+        **found,
+    )(service.search_picture)
+    app.get("/api/index", summary="What is indexed.", response_model=answers.Index)(service.index)
+    _add_files(app, service)
+    _add_pages(app)
+    _answer_heads(app)
     return app
 
 
+def _add_files(app: FastAPI, service: _Service) -> None:
+    """Routes of what is not JSON."""
+    app.get(
+        "/thumbnail/{segment}",
+        summary="The middle frame of a segment.",
+        response_class=Response,
+        responses={
+            **answers.errors(_404="No such segment."),
+            200: {"description": "A JPEG.", "content": {"image/jpeg": _BYTES}},
+        },
+    )(service.thumbnail)
+    app.get(
+        "/video/{segment}",
+        summary="The whole video that a segment belongs to.",
+        description=_RANGES,
+        response_class=Response,
+        responses={
+            **answers.errors(
+                _404="No such segment, or the file is gone or can't be read.",
+                _416="A range outside of the file.",
+            ),
+            200: {"description": "The file."},
+            206: {"description": "The bytes asked for."},
+        },
+    )(service.video)
+
+
+def _add_pages(app: FastAPI) -> None:
+    """The page with its files, and the API's description: of the routes that were added before."""
+    openapi = app.openapi()
+    described = HTMLResponse(_describe(openapi))
+    app.add_route("/openapi.json", lambda request: JSONResponse(openapi))
+    app.add_route("/api", lambda request: described)
+    app.add_route("/", _page)
+    for name in PAGE_FILES:
+        app.add_route(f"/{name}", functools.partial(_page_file, name))
+
+
+def _answer_heads(app: FastAPI) -> None:
+    """Lets HEAD through wherever GET is answered: Starlette's own routes do, FastAPI's do not."""
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.methods and "GET" in route.methods:
+            route.methods.add("HEAD")
+
+
+def _describe(openapi: dict[str, Any]) -> str:
+    """The API's description as a page."""
+    pages = Environment(loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True)
+    shared = {str(s): one["description"] for s, one in answers.SHARED_ERRORS.items()}
+    return pages.get_template("api.html").render(openapi, shared=shared)
+
+
 async def _explain(request: Request, error: HTTPException) -> Response:
-    return refused(error.status_code, error.detail, error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        # Starlette names the methods of the first route of a path alone.
+        scope, partial = request.scope, Match.PARTIAL
+        routes = (one for one in request.app.routes if one.matches(scope)[0] == partial)
+        headers["allow"] = ", ".join(sorted(set().union(*(one.methods for one in routes))))
+    return refused(error.status_code, error.detail, headers)
+
+
+async def _explain_invalid(request: Request, error: RequestValidationError) -> Response:
+    """The first parameter that is wrong; in a path it is a segment that does not exist."""
+    first = error.errors()[0]
+    where, name = first["loc"][:2]
+    if where == "path":
+        return refused(404, f"no such {name}")
+    return refused(400, f"{name}: {first['msg'][0].lower()}{first['msg'][1:]}")
 
 
 def _page(request: Request) -> Response:
     return FileResponse(HERE / "page.html", media_type="text/html")
-
-
-def _describe() -> str:
-    """openapi.json in plain HTML."""
-    pages = Environment(loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True)
-    shared = {
-        (status, OPENAPI["components"]["responses"][name.rpartition("/")[2]]["description"])
-        for methods in OPENAPI["paths"].values()
-        for operation in methods.values()
-        for status, one in operation["responses"].items()
-        if (name := one.get("$ref"))
-    }
-    return pages.get_template("api.html").render(OPENAPI, shared=sorted(shared))
 
 
 def _page_file(name: str, request: Request) -> Response:
@@ -90,40 +192,28 @@ class _Service:
 
     def __init__(self, searcher: Searcher, max_waiting: int):
         self.searcher, self.max_waiting = searcher, max_waiting
-        self.index = searcher.index
-        self.root = self.index.root.resolve()
+        self.root = searcher.index.root.resolve()
         self.waiting = 0
         self.thread = ThreadPoolExecutor(1, "search")
 
-    async def tell_index(self, request: Request) -> Response:
-        told = {
-            "videos": self.index.num_videos,
-            "segments": len(self.index),
+    async def index(self) -> dict[str, Any]:
+        return {
+            "videos": self.searcher.index.num_videos,
+            "segments": len(self.searcher.index),
             "reranks": self.searcher.reranks,
             "note": note(self.searcher),
         }
-        return JSONResponse(told)
 
-    async def search(self, request: Request) -> Response:
-        by_picture = request.method == "POST"
-        return await (self.search_picture if by_picture else self.search_text)(request)
-
-    async def search_text(self, request: Request) -> Response:
-        text = request.query_params.get("q", "").strip()
-        if not 1 <= len(text) <= MAX_QUERY:
-            raise HTTPException(400, f"q: {len(text)} characters, wanted 1 to {MAX_QUERY}")
-        coarse_only = request.query_params.get("coarse_only", "false")
-        if coarse_only not in ("true", "false"):
-            raise HTTPException(400, "coarse_only: wanted true or false")
-        count = self._count(request)
+    async def search_text(
+        self, q: Sentence, n: Count = DEFAULT_RESULTS, coarse_only: CoarseOnly = "false"
+    ) -> dict[str, Any]:
         search = functools.partial(self.searcher.by_text, coarse_only=coarse_only == "true")
-        return self._answer(await self._in_turn(search, text), count)
+        return self._answer(await self._in_turn(search, q), n)
 
-    async def search_picture(self, request: Request) -> Response:
+    async def search_picture(self, request: Request, n: Count = DEFAULT_RESULTS) -> dict[str, Any]:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if not kind.startswith("image/"):
             raise HTTPException(415, f"content type {kind!r}: wanted a picture, image/...")
-        count = self._count(request)
         data = await _body(request)
 
         def search(data: bytes) -> Answer:
@@ -133,14 +223,14 @@ class _Service:
             answer = await self._in_turn(search, data)
         except ValueError as error:
             raise HTTPException(400, str(error)) from error
-        return self._answer(answer, count)
+        return self._answer(answer, n)
 
-    async def thumbnail(self, request: Request) -> Response:
-        picture = self.index.thumbnail(self._segment(request))
+    async def thumbnail(self, segment: Segment) -> Response:
+        picture = self.searcher.index.thumbnail(self._existing(segment))
         return Response(picture, media_type="image/jpeg")
 
-    async def video(self, request: Request) -> Response:
-        name = self.index.names[self._segment(request)]
+    async def video(self, segment: Segment) -> Response:
+        name = self.searcher.index.names[self._existing(segment)]
         path, state = await run_in_threadpool(self._inside, name)
         return FileResponse(path, media_type=media_type(name), stat_result=state)
 
@@ -156,17 +246,11 @@ class _Service:
             raise HTTPException(404, f"the video can't be read: {error.strerror}") from error
         raise HTTPException(404, "the video is no longer where it was indexed")
 
-    def _segment(self, request: Request) -> int:
-        number = _number(request.path_params["segment"])
-        if number is None or number >= len(self.index):
-            raise HTTPException(404, f"no such segment; there are 0 to {len(self.index) - 1}")
-        return number
-
-    def _count(self, request: Request) -> int:
-        count = _number(request.query_params.get("n", str(DEFAULT_RESULTS)))
-        if count is None or not 1 <= count <= MAX_RESULTS:
-            raise HTTPException(400, f"n: wanted a number from 1 to {MAX_RESULTS}")
-        return min(count, self.searcher.num_candidates)
+    def _existing(self, segment: int) -> int:
+        last = len(self.searcher.index) - 1
+        if segment > last:
+            raise HTTPException(404, f"no such segment; there are 0 to {last}")
+        return segment
 
     async def _in_turn(self, function: Callable[[Any], T], given: Any) -> T:
         if self.waiting >= self.max_waiting:
@@ -177,24 +261,24 @@ class _Service:
         finally:
             self.waiting -= 1
 
-    def _answer(self, answer: Answer, count: int) -> Response:
+    def _answer(self, answer: Answer, count: int) -> dict[str, Any]:
         """The best by either ranking, so that the page can show both."""
+        index = self.searcher.index
+        count = min(count, self.searcher.num_candidates)
         hits = [hit for hit in answer.hits if min(hit.rank, hit.coarse_rank) <= count]
-        reranked = answer.hits[0].fused is not None
-        told = {
-            "stage": "reranked" if reranked else "coarse",
+        return {
+            "stage": "coarse" if answer.hits[0].fused is None else "reranked",
             "note": note(self.searcher),
             "count": count,
             "candidates": len(answer.hits),
             "milliseconds": {stage: 1000 * spent for stage, spent in answer.seconds.items()},
             "results": [
-                describe(hit, self.index)
+                describe(hit, index)
                 | {"segment": hit.segment}
-                | _how_it_plays(self.index.names[hit.segment], self.index.codecs[hit.segment])
+                | _how_it_plays(index.names[hit.segment], index.codecs[hit.segment])
                 for hit in hits
             ],
         }
-        return JSONResponse(told)
 
 
 async def _body(request: Request) -> bytes:
@@ -212,11 +296,6 @@ async def _body(request: Request) -> bytes:
 
 def _how_it_plays(name: str, codec: str) -> dict[str, Any]:
     return {"media_type": media_type(name), "codec": codec or None, "plays": plays(name, codec)}
-
-
-def _number(text: str) -> int | None:
-    """A number of a sane length."""
-    return int(text) if re.fullmatch("[0-9]{1,12}", text) else None
 
 
 def media_type(name: str) -> str:

@@ -1,0 +1,75 @@
+"""What the API answers, as types: FastAPI makes the schema of them, and checks what is sent."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Object(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Error(_Object):
+    """Every error."""
+
+    error: str
+
+
+class Index(_Object):
+    """The index that is searched."""
+
+    videos: int
+    segments: int
+    reranks: bool
+    note: Annotated[str | None, Field(description="What the model can't do.")]
+
+
+class Result(_Object):
+    """A segment that was found."""
+
+    segment: int
+    rank: Annotated[int, Field(ge=1)]
+    coarse_rank: Annotated[int, Field(ge=1, description="The rank before re-ranking.")]
+    video: Annotated[str, Field(description="Path below the indexed folder.")]
+    start: Annotated[float, Field(description="In seconds.")]
+    end: Annotated[float, Field(description="In seconds.")]
+    coarse: Annotated[float, Field(description="Cosine similarity.")]
+    reranked: Annotated[
+        float | None, Field(description="The score that ranks after re-ranking, null without.")
+    ]
+    media_type: str
+    codec: Annotated[
+        str | None, Field(description="FFmpeg's name of the video codec; null if not known.")
+    ]
+    plays: Annotated[
+        bool, Field(description="Whether Chromium plays a file of that name and codec.")
+    ]
+
+
+class Answer(_Object):
+    """The results of a search, best first by either ranking."""
+
+    stage: Literal["coarse", "reranked"]
+    note: Annotated[str | None, Field(description="What the model can't do.")]
+    count: int
+    candidates: Annotated[int, Field(description="Segments that were ranked.")]
+    milliseconds: dict[str, float]
+    results: list[Result]
+
+
+def errors(**described: str) -> dict[int | str, dict[str, Any]]:
+    """Responses with an Error, by status: errors(_404="No such segment.")."""
+    return {int(s[1:]): {"model": Error, "description": text} for s, text in described.items()}
+
+
+# What any request may be answered.
+SHARED_ERRORS = errors(
+    _400="A parameter is missing or wrong, or it is not a request of HTTP.",
+    _401="No token, where the server asks for one.",
+    _408="The request did not arrive in time.",
+    _421="The Host header names another server.",
+    _500="The server failed; what it printed says why.",
+    _503="Too many searches, or connections, at once: try again.",
+)
+# Pydantic's 422 never goes out: a wrong parameter is a 400.
+SHARED_ERRORS["default"] = {"model": Error, "description": "Any other error."}
