@@ -34,6 +34,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from animclip_jax import files
 from animclip_jax.evaluation import comparison, metrics, results
 from animclip_jax.runs import run_config
 from benchmarks import evidence_archive
@@ -225,10 +226,8 @@ def table(rows: Sequence[Row], base: str) -> str:
 def k_table(arms: Arms) -> str:
     """R@1 of re-ranking K candidates, text to video, over K: a Markdown table."""
     sweeps = {
-        name: [
-            {row["k"]: row for row in run.results["text_to_video"]["k_sweep"]} for run in run_config
-        ]
-        for name, run_config in arms.items()
+        name: [{row["k"]: row for row in run.results["text_to_video"]["k_sweep"]} for run in runs]
+        for name, runs in arms.items()
     }
     sizes = sorted({k for of_arm in sweeps.values() for one in of_arm for k in one})
     lines = [
@@ -379,7 +378,7 @@ def _told(options: argparse.Namespace, arms: Arms, command: str) -> str:
     text = replaced(page.read_text(encoding="utf-8"), options.name, whole)
     picture.parent.mkdir(exist_ok=True)
     plot(rows, options.base, picture, called, options.than)
-    results.write_text(page, text)
+    files.write_text(page, text)
     return f"{page}\n{picture}"
 
 

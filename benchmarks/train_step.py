@@ -32,8 +32,7 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
-from animclip_jax import settings, sharding
-from animclip_jax.evaluation import results
+from animclip_jax import files, settings, sharding
 from animclip_jax.models.presets import PRESETS
 from animclip_jax.planning import estimate, program
 from animclip_jax.training import flops as throughput
@@ -287,7 +286,7 @@ def main(argv: list[str] | None = None) -> int:
     shown = {name: "missing" if value is None else value for name, value in ratios(rows).items()}
     print("\n" + table([{"ratio": name, "": value} for name, value in shown.items()]))
     if options.json:
-        results.write_text(options.json, json.dumps(found, indent=2) + "\n")
+        files.write_text(options.json, json.dumps(found, indent=2) + "\n")
     return 0
 
 

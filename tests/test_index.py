@@ -59,7 +59,8 @@ def test_a_published_model_is_taken_by_its_name(tmp_path, monkeypatch, capsys):
     """Downloaded from what stands in for the Hub once, converted, and found again without it."""
     name = "openai/clip-vit-base-patch32"
     params, config = folder.load(searchable.write_converted(tmp_path / "clip"))
-    folder.save_hugging_face(tmp_path / "hub", params, config)
+    (tmp_path / "hub").mkdir()
+    folder.write_hugging_face(tmp_path / "hub", params, config)
     downloads = []
 
     def download(repository):

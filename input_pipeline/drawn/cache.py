@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from animclip_jax import files
 from input_pipeline.drawn.captions import captions
 from input_pipeline.drawn.raster import still, video
 from input_pipeline.drawn.scene import SPLITS, WORLD_VERSION, scene
@@ -36,39 +37,34 @@ def prepared(split: str, count: int | None, cache_dir: str | os.PathLike[str]) -
         raise ValueError(f"drawn:{split}:{count}: the count must be 1 or more")
     directory = Path(cache_dir) / f"drawn-v{WORLD_VERSION}-{split}-{count}"
     if not directory.exists():
-        _write(directory, split, count)
+        lock = directory.with_name(f".{directory.name}.drawing")
+        with files.locked(lock, f"{directory}: another process draws it", wait=True):
+            if not directory.exists():
+                _write(directory, split, count)
     return directory
 
 
 def _write(directory: Path, split: str, count: int) -> None:
-    from input_pipeline.store.records import (
-        StoreWriter,  # here, so that drawing needs no TensorFlow
-    )
+    from input_pipeline.store.records import StoreWriter  # here: drawing needs no TensorFlow
 
-    directory.parent.mkdir(parents=True, exist_ok=True)
     starts = range(0, count, CHUNK)
     workers = min(len(starts), cores())
-    try:
-        with (
-            StoreWriter(directory, f"drawn:{split}:{count}") as store,
-            ProcessPoolExecutor(workers, get_context("spawn")) as pool,
-            tqdm(total=count, desc=f"drawing {split}", unit="scene", disable=None) as bar,
-        ):
-            with hidden_main():
-                chunks = [
-                    pool.submit(_draw, split, start, min(start + CHUNK, count)) for start in starts
-                ]
-            try:
-                for chunk in chunks:
-                    for item in chunk.result():
-                        store.add(*item)
-                        bar.update()
-            finally:
-                pool.shutdown(cancel_futures=True)
-    except FileExistsError:
-        if not directory.exists():
-            raise
-        # Another process has drawn the same scenes meanwhile: theirs are as good.
+    with (
+        StoreWriter(directory, f"drawn:{split}:{count}") as store,
+        ProcessPoolExecutor(workers, get_context("spawn")) as pool,
+        tqdm(total=count, desc=f"drawing {split}", unit="scene", disable=None) as bar,
+    ):
+        with hidden_main():
+            chunks = [
+                pool.submit(_draw, split, start, min(start + CHUNK, count)) for start in starts
+            ]
+        try:
+            for chunk in chunks:
+                for item in chunk.result():
+                    store.add(*item)
+                    bar.update()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _draw(split: str, start: int, stop: int) -> list[Drawn]:

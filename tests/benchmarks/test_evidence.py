@@ -187,7 +187,7 @@ def test_what_cannot_be_compared_is_refused(sweeps, run, capsys):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"queries": "ffff"}, "field queries: found 'ffff', wanted '0a1b'"),
+        ({"queries": "ffff"}, "its set of videos and captions .* is 'ffff', here it is '0a1b'"),
         ({"seed": 7}, "field seed: found 7, wanted 2"),
         ({"config": {"seed": 2, "steps": 601}}, "arm 'same' is another one .* steps: there 601"),
     ],

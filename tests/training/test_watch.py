@@ -7,7 +7,10 @@ from animclip_jax.training.watch import NOT_FINITE, Watch
 
 class Log:
     def __init__(self):
-        self.lines = []
+        self.lines, self.steps = [], []
+
+    def done(self, step):
+        self.steps.append(step)
 
     def log(self, step, values):
         self.lines.append((step, values))
@@ -36,6 +39,7 @@ def test_a_step_is_logged_when_the_next_is_under_way(tmp_path):
         watched.started(step, metrics(loss=float(step)), [])
         assert [line[0] for line in log.lines] == [n for n in (2, 4) if n < step]
     watched.look()
+    assert log.steps == [1, 2, 3, 4, 5]
     assert [(step, values["loss"]) for step, values in log.lines] == [(2, 2.0), (4, 4.0), (5, 5.0)]
     assert log.lines[0][1]["learning_rate"] == pytest.approx(0.1)
 

@@ -150,7 +150,7 @@ def test_every_odd_picture_and_caption_is_used_or_quarantined(
     bad = {line["file"] for line in lines}
     assert bad >= {name for name, _, _ in samples if name.startswith("bad_")}
     assert not bad & set(good)
-    others = {"folder": 4, "tfrecord": 1, "webdataset": 1}[kind]
+    others = {"folder": 3, "tfrecord": 1, "webdataset": 1}[kind]
     # The empty caption has a line of its own in a folder, by its number.
     assert len(bad) == len(BROKEN) + 1 + others
     assert str(examples.quarantine) in capsys.readouterr().err

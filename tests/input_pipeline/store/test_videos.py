@@ -78,7 +78,7 @@ def test_a_file_that_changed_is_decoded_again(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", frames(4, 32, 32), 25)
     collection = Collection("test", [Video("a", tmp_path / "a.mp4", ["x"])])
     (tmp_path / "a.mp4").write_bytes((tmp_path / "a.mp4").read_bytes()[:500])
-    with pytest.raises(ValueError, match="1 of 1 videos can't be used"):
+    with pytest.raises(ValueError, match="1 of 1 video can't be used"):
         prepare_videos.prepare_videos(collection, tmp_path / "store")
     write_video(tmp_path / "a.mp4", frames(4, 32, 32), 25)
     assert prepare_videos.prepare_videos(collection, tmp_path / "store")["num_items"] == 1
