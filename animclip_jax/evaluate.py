@@ -125,22 +125,27 @@ def evaluate(
     steps: int,
     config_overrides: dict[str, Any],
     train_seconds: float,
+    against: comparison.Evaluated | None = None,
 ) -> dict:
     """Retrieval in both directions; writes WORKDIR/results.json, ranks.npz and rankings/.
 
     Args:
       params: the model's parameters. steps: how many steps made them, in `train_seconds`.
+      against: an evaluation to compare with; what makes that impossible is said at once.
 
     Returns:
       the contents of results.json (docs/results.md).
 
     Raises:
-      ValueError: the protocol does not search that source, or an item can't be used.
+      ValueError: the protocol does not search that source, an item can't be used, or `against`
+        is of other queries or of another protocol.
     """
     name, protocol = protocol_of(config.evaluation.protocol, config.data.eval)
     sources = open_sources(config)
     examples = sources["data.eval"]
     setting = _setting(config, examples, name)
+    if against is not None:
+        comparison.refuse_unlike(setting, against.results, str(against.path))
     graphdef = graph_definition(settings.retriever(config))
     encoder = Encoder(sharding.batch_sharding(mesh), graphdef, params)
     bank = None
@@ -160,7 +165,6 @@ def evaluate(
     ranked, directions = search_both(search, setting["rerank_k"])
     report = {
         **setting,
-        "queries": fingerprint(gallery),
         "steps": steps,
         "git_commit": git_commit(),
         "config_overrides": config_overrides,
@@ -188,6 +192,7 @@ def _setting(config: ConfigDict, examples: Examples, protocol: str) -> dict[str,
     return {
         "dataset": examples.name,
         **described,
+        "queries": fingerprint(examples),
         "normalization": config.evaluation.normalization,
         "num_queries": num_captions,
         "num_videos": len(examples.ids),
@@ -240,9 +245,11 @@ def shared_captions(captions: list[str], owner: np.ndarray) -> dict[str, float]:
     return {"captions": count, "greatest_R@1": greatest}
 
 
-def fingerprint(gallery: Gallery) -> str:
-    """A digest of the videos and captions that were searched, in order."""
-    listed = json.dumps([gallery.ids, gallery.captions, gallery.owner.tolist()])
+def fingerprint(examples: Examples) -> str:
+    """A digest of the videos and captions that are searched, in order."""
+    captions = [caption for item in examples.captions for caption in item]
+    owner = [index for index, item in enumerate(examples.captions) for _ in item]
+    listed = json.dumps([examples.ids, captions, owner])
     return hashlib.sha256(listed.encode()).hexdigest()
 
 
@@ -275,7 +282,11 @@ def _write(
 
 
 def _evaluate_newest(
-    workdir: epath.Path, out: Path, config: ConfigDict, overrides: dict[str, Any]
+    workdir: epath.Path,
+    out: Path,
+    config: ConfigDict,
+    overrides: dict[str, Any],
+    against: comparison.Evaluated | None,
 ) -> dict[str, Any]:
     """Evaluates a run's newest checkpoint; writes the results, and their page, into `out`."""
     mesh = sharding.make_mesh(settings.mesh(config))
@@ -288,6 +299,7 @@ def _evaluate_newest(
         steps=steps,
         config_overrides=overrides,
         train_seconds=0.0,
+        against=against,
     )
     write_page(out)
     return report
@@ -305,7 +317,7 @@ def main(argv: list[str] | None = None) -> int:
         with run_config.alone(local_folder(folder_to_write, config.data.cache_dir)):
             kept = Mirror(folder_to_write, config.data.cache_dir)
             out = kept.local
-            report = _evaluate_newest(workdir, out, config, flags.overrides(values))
+            report = _evaluate_newest(workdir, out, config, flags.overrides(values), theirs)
             kept.push()
         print(results.table(report))
         if theirs is not None:

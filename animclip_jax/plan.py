@@ -9,6 +9,7 @@ import jax
 from ml_collections import ConfigDict
 
 from animclip_jax import files
+from animclip_jax.cli.phases import phase
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.plan import parse
 from animclip_jax.planning import program
@@ -43,14 +44,10 @@ def _plan(config: ConfigDict, topology: str | None, wants_best: bool, file: str 
     else:
         devices = jax.devices()
     place = topology or "the devices here"
-    print(
-        f"compiling the train step for {place}; this takes up to some minutes",
-        file=sys.stderr,
-        flush=True,
-    )
+    print(f"planning for {place}; this takes up to some minutes", file=sys.stderr, flush=True)
     settings: Settings = {}
     if wants_best:
-        best = suggest(config, devices, _print_tried)
+        best = suggest(config, devices, _print_tried, phase)
         if best is None:
             print(f"Nothing that was tried fits {place}: a smaller batch_size, or more chips")
             return 3
@@ -58,7 +55,7 @@ def _plan(config: ConfigDict, topology: str | None, wants_best: bool, file: str 
         config = run_config.changed(config, settings)
         print("\nThe least work that fits:", _as_flags(settings), end="\n\n")
     else:
-        found = plan(config, devices)
+        found = plan(config, devices, phase)
     print(text(found, config, place, devices))
     if file:
         record = {"topology": topology, "settings": _settings(config)} | dataclasses.asdict(found)

@@ -107,7 +107,7 @@ def test_another_version_is_refused(whole, tmp_path):
 def test_needs_no_tensorflow(whole):
     load = f"""
 from pathlib import Path
-from animclip_jax import exported
+from animclip_jax import api
 assert exported.load(Path({str(whole)!r})).reranks
 """
     blocker = BLOCKED.split("failed = {}")[0]

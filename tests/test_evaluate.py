@@ -95,6 +95,29 @@ def test_against_another_run(run, tmp_path, capsys):
     assert "nowhere.json" in capsys.readouterr().err
 
 
+def test_what_can_not_be_compared_is_said_before_anything_is_evaluated(
+    run, tmp_path, capsys, monkeypatch
+):
+    def embed(*_):
+        raise AssertionError("it evaluates")
+
+    monkeypatch.setattr(evaluate, "embed", embed)
+    command = ["--workdir", str(run), "--out", str(tmp_path / "out")]
+    against = f"--against={run / 'results.json'}"
+    for change, said in {
+        "data.eval=drawn:val:6": "its protocol's split is 'val:12', here it is 'val:6'",
+        "evaluation.normalization=dsl": "its normalization is 'none', here it is 'dsl'",
+    }.items():
+        assert evaluate.main([*command, f"--config.{change}", against]) == 1
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "out" / "results.json").exists()
+    other = json.loads((run / "results.json").read_text()) | {"queries": "0" * 64}
+    (tmp_path / "results.json").write_text(json.dumps(other))
+    shutil.copy(run / "ranks.npz", tmp_path)
+    assert evaluate.main([*command, f"--against={tmp_path / 'results.json'}"]) == 1
+    assert "set of videos and captions (a fingerprint) is '0000" in capsys.readouterr().err
+
+
 def test_normalized_scores_are_marked(run, tmp_path, capsys):
     command = ["--workdir", str(run), "--out", str(tmp_path)]
     assert evaluate.main([*command, "--config.evaluation.normalization=dsl"]) == 0
@@ -107,6 +130,8 @@ def test_normalized_scores_are_marked(run, tmp_path, capsys):
         "--config.evaluation.normalization=qb_norm",
         "--config.evaluation.query_bank=drawn:train:48",
     ]
+    assert evaluate.main([*command, *bank]) == 0
+    capsys.readouterr()
     assert evaluate.main([*command, *bank, f"--against={run / 'results.json'}"]) == 1
     assert "its normalization is 'none', here it is 'qb_norm'" in capsys.readouterr().err
     assert "coarse QB-Norm" in results.table(results.read(tmp_path / "results.json"))
@@ -144,7 +169,7 @@ from ml_collections import ConfigDict
 from animclip_jax import evaluate, sharding
 from animclip_jax.models.retriever import TextFeatures, VideoFeatures
 from animclip_jax.retrieval.encode import Encoder
-from animclip_jax.retrieval.two_stage import Search
+from animclip_jax.evaluation.two_stage import Search
 
 VIDEOS = 37
 decoded, encoded = [], []

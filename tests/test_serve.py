@@ -6,12 +6,14 @@ import io
 import re
 import shutil
 import socket
+import urllib.parse
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from animclip_jax import serve
+from animclip_jax.options import search as search_options
 from animclip_jax.serving import answers, app, guard
 from animclip_jax.video_index import catalogue as catalogues
 from tests import searchable
@@ -50,6 +52,17 @@ def home(indexed, tmp_path_factory) -> Path:
 def server(home):
     with served(home / "index", "--max_waiting=4") as running:
         yield running
+
+
+@pytest.mark.parametrize("sentence", ["", " ", "\t\n", "\u3000", "a" * 1001])
+def test_command_and_server_refuse_the_same_sentences(
+    server: Served, sentence: str, capsys: pytest.CaptureFixture
+) -> None:
+    reply = server.ask(f"/api/search?{urllib.parse.urlencode({'q': sentence})}")
+    with pytest.raises(SystemExit):
+        search_options.parse(["index", sentence])
+    assert reply.status == 400 and reply.json["error"].startswith("q: ")
+    assert "the sentence " in capsys.readouterr().err
 
 
 def segment(server: Served, name: str) -> int:

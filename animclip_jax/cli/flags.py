@@ -186,7 +186,7 @@ class _ConfigParser(flags.ArgumentParser):
 
 def _load(flag: str, argument: str) -> tuple[ModuleType, ConfigDict]:
     """Runs a configuration file, FILE or FILE:NAME, where NAME is what get_config() is given."""
-    name, *parameters = argument.split(":", 1)
+    name, parameters = _file_and_parameters(argument)
     path = _find(flag, name)
     module = ModuleType(path.stem)
     module.__file__ = str(path)
@@ -213,13 +213,26 @@ def _load(flag: str, argument: str) -> tuple[ModuleType, ConfigDict]:
     return module, config
 
 
-def _find(flag: str, name: str) -> Path:
-    """The file, or the one that ships under that name where the folder here has none."""
+def _file_and_parameters(argument: str) -> tuple[str, list[str]]:
+    """FILE and [], or FILE and [NAME]; a file may have a colon in its name, the longest counts."""
+    for end in (len(argument), *(m.start() for m in reversed([*re.finditer(":", argument)]))):
+        if _files_of(argument[:end]):
+            return argument[:end], [argument[end + 1 :]] if end < len(argument) else []
+    name, *parameters = argument.split(":", 1)
+    return name, parameters
+
+
+def _files_of(name: str) -> list[Path]:
+    """The file, then the one that ships under that name; those that there are."""
     given = Path(name).expanduser()
     shipped = [_ROOT / given] if given.parts[:1] == ("configs",) else []
-    for path in (given, *shipped):
-        if path.is_file():
-            return path.resolve()
+    return [path for path in (given, *shipped) if path.is_file()]
+
+
+def _find(flag: str, name: str) -> Path:
+    """The file, or the one that ships under that name where the folder here has none."""
+    if found := _files_of(name):
+        return found[0].resolve()
     there = (_ROOT / "configs").glob("[!_]*.py")
     names = sorted(f"configs/{path.name}" for path in there)
     raise Refused(f"{flag}={name}: no such file; {nearest(name, names)}")

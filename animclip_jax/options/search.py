@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from animclip_jax.options import kinds
+from animclip_jax.video_index import sentence
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -29,9 +30,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     options = parser.parse_intermixed_args(argv)
     if options.text is not None:
-        options.text = options.text.strip()
-        if not options.text:
-            parser.error("the sentence is blank: say what the video shows")
+        try:
+            options.text = sentence.checked(options.text)
+        except ValueError as error:
+            parser.error(str(error))
     if sum(bool(given) for given in (options.text, options.image, options.video)) != 1:
         parser.error("wanted one of a sentence, --image=FILE and --video=FILE")
     if not 1 <= options.n <= options.rerank_k:

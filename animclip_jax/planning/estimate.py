@@ -1,9 +1,10 @@
 """A configuration on a set of devices -> does it fit, what does a step cost, what limits it."""
 
+import contextlib
 import dataclasses
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -22,6 +23,9 @@ TOO_LARGE = re.compile(
     r"(?:Used |memory required .*\()([\d.]+)([KMGT]?)"
     r"(?: of |\) exceeds available HBM \()([\d.]+)([KMGT]?)"
 )
+
+# Says what begins, and that it has ended.
+Phase = Callable[[str], contextlib.AbstractContextManager[None]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,17 +71,26 @@ class Plan:
     unknown_loops: int = 0
 
 
-def plan(config: ConfigDict, devices: Sequence[jax.Device]) -> Plan:
+def plan(
+    config: ConfigDict,
+    devices: Sequence[jax.Device],
+    phase: Phase = contextlib.nullcontext,
+) -> Plan:
     """Compiles the train step for the devices and reads what it costs.
+
+    Args:
+      phase: entered for each part of the work that takes seconds or minutes.
 
     Raises:
       ValueError: the mesh does not cover the devices, or the batch does not divide by them.
     """
     mesh = sharding.make_mesh(settings.mesh(config), devices)
     kind, began = devices[0].device_kind, time.perf_counter()
-    lowered, state = program.lower(config, mesh)
+    with phase("tracing the train step"):
+        lowered, state = program.lower(config, mesh)
     try:
-        compiled = lowered.compile(gpus.compiler_options(devices[0]))
+        with phase("compiling it"):
+            compiled = lowered.compile(gpus.compiler_options(devices[0]))
     except jax.errors.JaxRuntimeError as error:
         if (said := TOO_LARGE.search(str(error))) is None:
             raise
@@ -86,7 +99,8 @@ def plan(config: ConfigDict, devices: Sequence[jax.Device]) -> Plan:
     took = time.perf_counter() - began
     parts = _memory_by_kind(mesh, state, compiled.memory_analysis())
     total, available = sum(parts.values()), available_gib(devices[0])
-    cost = hlo.cost(compiled.as_text() or "")
+    with phase("reading what it costs"):
+        cost = hlo.cost(compiled.as_text() or "")
     collectives = sorted(_traffic(mesh, cost), key=lambda one: -one.gib)
     return Plan(
         fits=None if available is None else total <= available,

@@ -1,5 +1,6 @@
 """Which mesh, microbatch and remat make the step of least work that fits."""
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from ml_collections import ConfigDict
 
 from animclip_jax.models.transformer import REMAT_POLICIES
 from animclip_jax.planning import program
-from animclip_jax.planning.estimate import GIB, Plan, available_gib, plan
+from animclip_jax.planning.estimate import GIB, Phase, Plan, available_gib, plan
 from animclip_jax.runs import run_config
 
 # Forward passes that a step takes beyond its one, as parts of a whole step: a forward pass is a
@@ -38,18 +39,22 @@ def candidates(config: ConfigDict, chips: int) -> list[Settings]:
 
 
 def suggest(
-    config: ConfigDict, devices: Sequence[jax.Device], report: Callable[[Settings, Plan], None]
+    config: ConfigDict,
+    devices: Sequence[jax.Device],
+    report: Callable[[Settings, Plan], None],
+    phase: Phase = contextlib.nullcontext,
 ) -> tuple[Settings, Plan] | None:
     """The settings of least work that fit, and their plan; None where nothing fits.
 
     Compiling takes minutes: what needs too much memory by `least_gib` already is not compiled.
     """
-    available = available_gib(devices[0])
-    least = least_gib(config, len(devices))
+    with phase("counting the memory that the settings need at least"):
+        available = available_gib(devices[0])
+        least = least_gib(config, len(devices))
     for settings in candidates(config, len(devices)):
         if available is not None and least(settings) > available:
             continue
-        found = plan(run_config.changed(config, settings), devices)
+        found = plan(run_config.changed(config, settings), devices, phase)
         report(settings, found)
         if found.fits is not False:
             return settings, found

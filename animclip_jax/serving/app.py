@@ -26,12 +26,13 @@ from animclip_jax.search import describe, note
 from animclip_jax.serving import answers
 from animclip_jax.serving.guard import refused
 from animclip_jax.serving.playable import plays
+from animclip_jax.video_index import sentence
 from animclip_jax.video_index.query_picture import read_picture
 from animclip_jax.video_index.searcher import Answer, Searcher
 
 HERE = Path(__file__).parent
 PAGE_FILES = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
-MAX_QUERY, MAX_PICTURE_BYTES = 1000, 10 * 2**20
+MAX_PICTURE_BYTES = 10 * 2**20
 DEFAULT_RESULTS, MAX_RESULTS = 12, 100
 # Of what browsers play; the rest goes out as bytes.
 MEDIA_TYPES = {
@@ -43,7 +44,9 @@ UNKNOWN = "application/octet-stream"
 
 Sentence = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUERY, pattern=r"\S"),
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=sentence.MAX_CHARACTERS, pattern=r"\S"
+    ),
     Query(description="The sentence."),
 ]
 Count = Annotated[

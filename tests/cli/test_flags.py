@@ -223,6 +223,16 @@ def test_shows_where_a_configuration_fails(
     assert f"{path}, line {line}" in shown and said in shown
 
 
+def test_a_configuration_may_have_a_colon_in_its_name(
+    config_file: Path, refused: Callable, tmp_path: Path
+) -> None:
+    named = tmp_path / "10:30.py"
+    config_file.rename(named)
+    assert parse(f"--config={named}")[0].config.model.size == 3
+    assert parse(f"--config={named}:7")[0].config.model.size == 7
+    assert f"{tmp_path / '11'}: no such file" in refused(f"--config={tmp_path / '11'}:30.py")
+
+
 def test_refuses_a_file_that_is_no_configuration(
     config_file: Path, refused: Callable, tmp_path: Path
 ) -> None:
