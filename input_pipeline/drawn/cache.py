@@ -39,8 +39,11 @@ def prepared(split: str, count: int | None, cache_dir: str | os.PathLike[str]) -
     if not directory.exists():
         lock = directory.with_name(f".{directory.name}.drawing")
         with files.locked(lock, f"{directory}: another process draws it", wait=True):
-            if not directory.exists():
-                _write(directory, split, count)
+            try:
+                if not directory.exists():
+                    _write(directory, split, count)
+            finally:
+                lock.unlink()  # Who waits for it finds it gone, and makes another.
     return directory
 
 

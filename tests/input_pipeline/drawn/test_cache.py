@@ -54,16 +54,6 @@ def test_a_failing_worker_leaves_nothing(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_store_that_appears_meanwhile_is_used(tmp_path, monkeypatch):
-    class Late(records.StoreWriter):
-        def __enter__(self):
-            self.directory.mkdir()
-            return super().__enter__()
-
-    monkeypatch.setattr(records, "StoreWriter", Late)
-    assert cache.prepared("test", 2, tmp_path).is_dir()
-
-
 def test_two_processes_at_once_and_no_worker_runs_the_main_program(tmp_path):
     """The program has no `if __name__ == "__main__"`: workers that ran it would write lines."""
     program = tmp_path / "program.py"
