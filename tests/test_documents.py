@@ -74,3 +74,14 @@ def test_commands_have_the_flags_they_are_given(path, tmp_path):
         config = common.get_config().lock()
         for override in overrides.overrides_in("config", given):
             overrides.check_override(config, override)
+
+
+def test_faults_name_tests_that_exist():
+    held = 0
+    for row in (ROOT / "docs" / "faults.md").read_text().splitlines():
+        path = None
+        for named, test in re.findall(r"`(tests/[\w/]+\.py)?::(\w+)", row):
+            path = ROOT / named if named else path
+            assert path is not None and f"def {test}(" in path.read_text(), row
+            held += 1
+    assert held > 100
