@@ -1,5 +1,6 @@
 """Small models and folders of videos that tests of index, search and serve share."""
 
+import dataclasses
 from pathlib import Path
 
 import jax
@@ -32,10 +33,14 @@ def write_model(directory: Path, seed: int = 0, origin: dict | None = None) -> P
     return directory
 
 
-def write_converted(directory: Path) -> Path:
-    """Dual encoders alone, as animclip convert writes them."""
-    model = Retriever(CONFIG, rngs=nnx.Rngs(0))
-    folder.save(directory, _parameters(model.clip), CONFIG.clip)
+def write_converted(directory: Path, **changed: int) -> Path:
+    """Dual encoders alone, as animclip convert writes them.
+
+    changed: fields of their configuration.
+    """
+    clip = dataclasses.replace(CONFIG.clip, **changed)
+    model = Retriever(dataclasses.replace(CONFIG, clip=clip), rngs=nnx.Rngs(0))
+    folder.save(directory, _parameters(model.clip), clip)
     return directory
 
 

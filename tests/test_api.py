@@ -108,7 +108,7 @@ def test_needs_no_tensorflow(whole):
     load = f"""
 from pathlib import Path
 from animclip_jax import api
-assert exported.load(Path({str(whole)!r})).reranks
+assert api.load(Path({str(whole)!r})).reranks
 """
     blocker = BLOCKED.split("failed = {}")[0]
     run = subprocess.run(
