@@ -97,10 +97,13 @@ def write_run(folder, run, text="a red ball", side=SIDE):
             query[f"{stage}_rank"] = rank
         queries.append(query)
     (folder / "rankings").mkdir()
-    strips = {video: f"{n}.jpg" for n, video in enumerate(sorted(videos))}
-    for seed, name in enumerate(strips.values()):
+    strips = {
+        video: {"file": f"{n}.jpg", "frames": FRAMES, "side": side}
+        for n, video in enumerate(sorted(videos))
+    }
+    for seed, one in enumerate(strips.values()):
         picture = strip(clip(seed)).resize((side * FRAMES + 2 * (FRAMES - 1), side))
-        picture.save(folder / "rankings" / name)
+        picture.save(folder / "rankings" / one["file"])
     counts = {"helped": 143, "hurt": 61, "right": 52, "missed": 256}
     listing = {"queries": queries, "counts": counts, "strips": strips}
     (folder / "rankings" / "rankings.json").write_text(json.dumps(listing))
@@ -443,7 +446,7 @@ def test_smoothing_keeps_a_constant_and_a_line():
 def test_a_strip_is_cut_into_rows_in_reading_order(tmp_path):
     frames = np.stack([np.full((20, 20, 3), 20 * n, np.uint8) for n in range(8)])
     strip(frames).save(tmp_path / "strip.png")
-    (wanted,) = [report_pictures.Wanted(tmp_path / "strip.png", 1.4)]
+    (wanted,) = [report_pictures.Wanted(tmp_path / "strip.png", 8, 20, 1.4)]
     picture = report_pictures.embed([wanted])[wanted]
     assert (picture.width, picture.height) == (4 * 22 - 2, 2 * 22 - 2)
     code = picture.uri.removeprefix("data:image/jpeg;base64,")
@@ -451,6 +454,14 @@ def test_a_strip_is_cut_into_rows_in_reading_order(tmp_path):
     back = np.asarray(Image.open(tmp_path / "back.jpg").convert("L"), int)
     centres = [back[10 + 22 * (n // 4), 10 + 22 * (n % 4)] for n in range(8)]
     assert np.abs(np.array(centres) - 20 * np.arange(8)).max() < 8
+
+
+def test_how_many_frames_a_strip_has_is_read_and_not_guessed(tmp_path):
+    """A picture as wide as three frames is one picture, unless the listing says otherwise."""
+    Image.new("RGB", (3 * 20 + 2 * 2, 20)).save(tmp_path / "wide.png")
+    wanted = report_pictures.Wanted(tmp_path / "wide.png")
+    (picture,) = report_pictures.embed([wanted]).values()
+    assert (picture.width, picture.height) == (64, 20)
 
 
 def test_large_pictures_are_made_to_fit(tmp_path, monkeypatch):

@@ -93,5 +93,6 @@ def write_samples(
         names = {"picture": f"{number}_source.jpg", "strip": f"{number}.jpg"}
         write_picture(directory / names["picture"], source)
         write_picture(directory / names["strip"], strip(clip))
-        listing.append(names | {"caption": caption})
+        size = {"frames": clip.shape[0], "side": clip.shape[1]}
+        listing.append(names | size | {"caption": caption})
     files.write_json(directory / "samples.json", listing, indent=1)

@@ -70,6 +70,8 @@ def sample_queries(
 def write_rankings(workdir: Path, listing: dict, frames: dict[str, np.ndarray]) -> None:
     """Writes WORKDIR/rankings/: rankings.json and a strip of frames a video.
 
+    The listing says of each strip its file, how many frames it has, and how high they are.
+
     Args:
       listing: from `sample_queries`. frames: uint8 [T, H, W, 3] of each video that it names.
     """
@@ -77,6 +79,7 @@ def write_rankings(workdir: Path, listing: dict, frames: dict[str, np.ndarray]) 
     directory.mkdir(parents=True, exist_ok=True)
     strips = {}
     for number, (video, pictures) in enumerate(frames.items()):
-        strips[video] = f"{number}.jpg"
-        write_picture(directory / strips[video], strip(pictures))
+        name, (count, side) = f"{number}.jpg", pictures.shape[:2]
+        write_picture(directory / name, strip(pictures))
+        strips[video] = {"file": name, "frames": count, "side": side}
     files.write_json(directory / "rankings.json", listing | {"strips": strips}, indent=1)

@@ -15,11 +15,19 @@ from animclip_jax.runs.log import METRICS
 T = TypeVar("T")
 
 
+class Strip(NamedTuple):
+    """Frames in a row, each `side` pixels high and wide."""
+
+    path: Path
+    frames: int
+    side: int
+
+
 class Sample(NamedTuple):
     """A training picture and the clip made of it."""
 
     picture: Path
-    strip: Path
+    strip: Strip
     caption: str
 
 
@@ -43,7 +51,7 @@ class Rankings(NamedTuple):
     """Some queries, a strip of each video they name, and counts over all queries by group."""
 
     queries: list[Query]
-    strips: dict[str, Path]
+    strips: dict[str, Strip]
     counts: dict[str, int]
 
 
@@ -105,7 +113,12 @@ def _parse(path: Path, build: Callable[[Path, Any], T]) -> T:
 
 def _samples(directory: Path, listing: Any) -> list[Sample]:
     return [
-        Sample(inside(directory, one["picture"]), inside(directory, one["strip"]), one["caption"])
+        Sample(
+            inside(directory, one["picture"]),
+            # A run of before lists no frames: its clips are shown as they are.
+            Strip(inside(directory, one["strip"]), one.get("frames", 0), one.get("side", 0)),
+            one["caption"],
+        )
         for one in listing
     ]
 
@@ -122,7 +135,10 @@ def _rankings(directory: Path, listing: Any) -> Rankings:
         )
         for one in listing["queries"]
     ]
-    strips = {video: inside(directory, name) for video, name in listing["strips"].items()}
+    strips = {
+        video: Strip(inside(directory, one["file"]), one["frames"], one["side"])
+        for video, one in listing["strips"].items()
+    }
     return Rankings(queries, strips, listing.get("counts", {}))
 
 

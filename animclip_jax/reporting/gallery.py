@@ -59,17 +59,17 @@ def wanted_pictures(arms: list[Arm]) -> Iterator[Wanted]:
 
 def source(sample: Sample) -> Wanted:
     """The picture that a clip is made of."""
-    return Wanted(sample.picture, 0)
+    return Wanted(sample.picture)
 
 
 def clip_sheet(sample: Sample) -> Wanted:
     """The frames of a clip."""
-    return Wanted(sample.strip, CLIP_ASPECT)
+    return Wanted(*sample.strip, CLIP_ASPECT)
 
 
 def result_sheet(rankings: Rankings, video: str) -> Wanted:
     """The frames of a video that was found."""
-    return Wanted(rankings.strips[video], RESULT_ASPECT)
+    return Wanted(*rankings.strips[video], RESULT_ASPECT)
 
 
 def meaning(main: Arm, arm: Arm) -> str:

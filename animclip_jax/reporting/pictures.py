@@ -19,13 +19,15 @@ _BETWEEN = (128, 128, 128)  # visible on a light page and on a dark one
 
 
 class Wanted(NamedTuple):
-    """A picture for the page: a strip's frames in a sheet about `aspect` times as wide as high.
+    """A picture for the page; a strip's frames in a sheet about `aspect` times as wide as high.
 
-    aspect is 0 for a picture that is no strip.
+    frames, side: how many frames a strip has, and how high they are; 0 for any other picture.
     """
 
     path: Path
-    aspect: float
+    frames: int = 0
+    side: int = 0
+    aspect: float = 0.0
 
 
 class Picture(NamedTuple):
@@ -62,8 +64,7 @@ def embed(wanted: Iterable[Wanted]) -> dict[Wanted, Picture]:
     opened = {one: _open(one.path) for one in uses}
     for side, quality in LADDER:
         pictures = {
-            one: _encode(_arrange(image, one.aspect, side), quality)
-            for one, image in opened.items()
+            one: _encode(_arrange(image, one, side), quality) for one, image in opened.items()
         }
         if sum(len(picture.uri) * uses[one] for one, picture in pictures.items()) <= BUDGET:
             break
@@ -80,26 +81,25 @@ def _open(path: Path) -> Image.Image:
         ) from None
 
 
-def _arrange(image: Image.Image, aspect: float, side: int) -> Image.Image:
+def _arrange(image: Image.Image, wanted: Wanted, side: int) -> Image.Image:
     """Frames of at most `side` pixels in rows; a picture that is no strip just smaller."""
-    frames = (image.width + GAP) / (image.height + GAP)
-    if aspect == 0 or not frames.is_integer():
+    if not wanted.frames:
         scale = min(1.0, 2 * side / image.height, 8 * side / image.width)
         return image.resize(
             [max(1, round(n * scale)) for n in image.size], Image.Resampling.LANCZOS
         )
-    count = int(frames)
-    near = round((count * aspect) ** 0.5)
+    count = wanted.frames
+    near = max(1, round((count * wanted.aspect) ** 0.5))
     # A neighbouring number where it leaves fewer empty places in the last row.
     columns = min((near, near + 1, max(1, near - 1)), key=lambda number: -count % number)
     columns = min(columns, count)
-    side = min(side, image.height)
+    side = min(side, wanted.side)
     step = side + GAP
     size = (columns * step - GAP, -(-count // columns) * step - GAP)
     sheet = Image.new("RGB", size, _BETWEEN)
     for number in range(count):
-        left = number * (image.height + GAP)
-        frame = image.crop((left, 0, left + image.height, image.height))
+        left = number * (wanted.side + GAP)
+        frame = image.crop((left, 0, left + wanted.side, wanted.side))
         row, column = divmod(number, columns)
         sheet.paste(
             frame.resize((side, side), Image.Resampling.LANCZOS), (column * step, row * step)

@@ -52,5 +52,6 @@ def test_every_named_video_has_a_strip(tmp_path):
     rankings.write_rankings(tmp_path, listing, frames)
     written = json.loads((tmp_path / "rankings" / "rankings.json").read_text())
     assert set(written["strips"]) == {"x", "y", "z"}
-    for name in written["strips"].values():
-        assert (tmp_path / "rankings" / name).stat().st_size > 0
+    for one in written["strips"].values():
+        assert (one["frames"], one["side"]) == (2, 8)
+        assert (tmp_path / "rankings" / one["file"]).stat().st_size > 0
