@@ -1,6 +1,5 @@
 """Which mesh, microbatch and remat make the step of least work that fits."""
 
-import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -10,7 +9,7 @@ from ml_collections import ConfigDict
 
 from animclip_jax.models.transformer import REMAT_POLICIES
 from animclip_jax.planning import program
-from animclip_jax.planning.estimate import GIB, Phase, Plan, available_gib, plan
+from animclip_jax.planning.estimate import GIB, Phase, Plan, available_gib, plan, silent
 from animclip_jax.runs import run_config
 
 # Forward passes that a step takes beyond its one, as parts of a whole step: a forward pass is a
@@ -42,7 +41,7 @@ def suggest(
     config: ConfigDict,
     devices: Sequence[jax.Device],
     report: Callable[[Settings, Plan], None],
-    phase: Phase = contextlib.nullcontext,
+    phase: Phase = silent,
 ) -> tuple[Settings, Plan] | None:
     """The settings of least work that fit, and their plan; None where nothing fits.
 
