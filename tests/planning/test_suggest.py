@@ -26,7 +26,7 @@ def search(monkeypatch):
         config.batch_size = 128
         tried = []
 
-        def plan(config, devices):
+        def plan(config, devices, phase):
             parts = config.batch_size // (config.microbatch or config.batch_size)
             return made_up(used(config.model.remat, config.mesh.fsdp, parts), 16.0)
 
