@@ -56,7 +56,8 @@ def test_a_tpu_that_is_not_here(tmp_path):
     assert found["unknown_loops"] == 1  # over the clips that are rolled
     assert found["seconds"]["step"] == max(found["seconds"].values()) > 0
     assert "accelerator type v5litepod-4" in done.stdout
-    assert done.stderr == ""
+    ours = ("planning for ", "tracing the train step", "compiling it", "reading what it costs")
+    assert all(line.startswith(ours) for line in done.stderr.splitlines()), done.stderr
 
 
 @pytest.mark.slow
