@@ -1,0 +1,116 @@
+"""Do open_clip's plain CLIPs compute the same after they were converted?
+
+    python -m benchmarks.open_clip make FOLDER       where open_clip_torch is installed, without JAX
+    python -m benchmarks.open_clip compare FOLDER    where we are installed
+
+The first writes each architecture that converts (tests/weights/open_clip_models.json) with random
+weights, all biases and scales drawn too, as open_clip's own folder, and the features that open_clip
+computes of two random pictures and captions. To be small it has two layers a tower and a vocabulary
+of 1,000; every other size is its own. The second converts the folder and compares.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MODELS = Path(__file__).resolve().parents[1] / "tests" / "weights" / "open_clip_models.json"
+LAYERS, VOCABULARY = 2, 1000
+
+
+def small(config: dict[str, Any]) -> dict[str, Any]:
+    """The architecture with few layers and few words."""
+    vision = config["vision_cfg"] | {"layers": LAYERS}
+    text = config["text_cfg"] | {"layers": LAYERS, "vocab_size": VOCABULARY}
+    return config | {"vision_cfg": vision, "text_cfg": text}
+
+
+def make(folder: Path) -> None:
+    """Writes FOLDER/NAME for each architecture that converts."""
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    listed = json.loads(MODELS.read_text())["models"]
+    for number, name in enumerate(name for name, model in listed.items() if model["converts"]):
+        config = small(open_clip.get_model_config(name))
+        model = open_clip.model.CLIP(**config).eval().float()
+        generator = torch.Generator().manual_seed(number)
+        with torch.no_grad():
+            for key, parameter in model.named_parameters():
+                noise = torch.randn(parameter.shape, generator=generator)
+                if key == "logit_scale":
+                    parameter.fill_(2.5)
+                elif ".ln_" in f".{key}" and key.endswith("weight"):
+                    parameter.copy_(1 + 0.1 * noise)
+                elif parameter.ndim > 1 and "embedding" not in key:
+                    parameter.copy_(noise * parameter[0].numel() ** -0.5)
+                else:
+                    parameter.copy_(0.1 * noise)
+            size, length = config["vision_cfg"]["image_size"], config["text_cfg"]["context_length"]
+            pixels = torch.rand((2, 3, size, size), generator=generator)
+            tokens = torch.zeros((2, length), dtype=torch.long)
+            for row, end in enumerate((5, length - 1)):
+                tokens[row, :end] = torch.randint(1, VOCABULARY - 2, (end,), generator=generator)
+                tokens[row, 0], tokens[row, end] = VOCABULARY - 2, VOCABULARY - 1
+            mean = torch.tensor(open_clip.OPENAI_DATASET_MEAN)[:, None, None]
+            std = torch.tensor(open_clip.OPENAI_DATASET_STD)[:, None, None]
+            image = model.encode_image((pixels - mean) / std, normalize=True)
+            text = model.encode_text(tokens, normalize=True)
+        out = folder / name
+        out.mkdir(parents=True)
+        (out / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
+        save_file(model.state_dict(), out / "open_clip_model.safetensors")
+        frames = pixels.permute(0, 2, 3, 1).contiguous().numpy()
+        found = {"image": image.numpy(), "text": text.numpy()}
+        np.savez(folder / f"{name}.npz", frames=frames, tokens=tokens.int().numpy(), **found)
+
+
+def compare(folder: Path) -> dict[str, float]:
+    """By architecture the greatest difference of a normalised feature, over the greatest feature."""
+    import jax
+    from flax import nnx, traverse_util
+
+    from animclip_jax.models.parameters import abstract
+    from animclip_jax.weights import source
+
+    differences = {}
+    for path in sorted(folder.glob("*.npz")):
+        params, config = source.read(folder / path.stem)
+        model = nnx.merge(abstract(config)[0], traverse_util.unflatten_dict(params, sep="/"))
+        with np.load(path) as arrays, jax.default_matmul_precision("highest"):
+            given = dict(arrays)
+            ours = {
+                "image": model.vision(given["frames"])[0],
+                "text": model.text(given["tokens"])[0],
+            }
+        differences[path.stem] = max(
+            _relative(np.asarray(value), given[name]) for name, value in ours.items()
+        )
+    return differences
+
+
+def _relative(ours: np.ndarray, theirs: np.ndarray) -> float:
+    ours = ours / np.linalg.norm(ours, axis=-1, keepdims=True)
+    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Makes the folder, or prints the differences."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("make", "compare"))
+    parser.add_argument("folder", type=Path)
+    options = parser.parse_args(argv)
+    if options.what == "make":
+        make(options.folder)
+        return 0
+    for name, difference in compare(options.folder).items():
+        print(f"{name:28} {difference:.1e}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
