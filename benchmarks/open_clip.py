@@ -70,7 +70,7 @@ def make(folder: Path) -> None:
 
 
 def compare(folder: Path) -> dict[str, float]:
-    """By architecture the greatest difference of a normalised feature, over the greatest feature."""
+    """By architecture: the greatest difference of a normalised feature, over the greatest one."""
     import jax
     from flax import nnx, traverse_util
 

@@ -57,3 +57,11 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.fail(f"ANIMCLIP_TEST_DATA={given}: no such folder")
     return path
+
+
+@pytest.fixture(scope="session")
+def split():
+    """How batches and galleries lie on this process's devices, as every command has them."""
+    from animclip_jax import sharding
+
+    return sharding.batch_sharding(sharding.make_mesh(sharding.MeshConfig(-1, 1)))

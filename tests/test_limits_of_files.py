@@ -1,16 +1,19 @@
 """Files that unpack to far more than they hold, nest too deeply or lost a field are named."""
 
+import dataclasses
 import gzip
+import json
 
 import numpy as np
 import pytest
 
 from animclip_jax import files
-from animclip_jax.weights import source
+from animclip_jax.weights import architecture, source
+from animclip_jax.weights import folder as weights_folder
 from input_pipeline.media import quarantine
 from input_pipeline.sources import folder
 from input_pipeline.video_sets import download
-from tests.weights.reference import GOLDEN
+from tests.weights.reference import GOLDEN, GOLDEN_CLIP
 
 
 def test_arrays_that_unpack_to_far_more_than_they_hold_are_not_unpacked(tmp_path, monkeypatch):
@@ -74,3 +77,52 @@ def test_a_damaged_line_of_checked_pictures_is_named_with_what_to_do(tmp_path, l
     said = str(raised.value)
     assert said.startswith(f"{cache / folder.CHECKED} line 2: ") and "\n" not in said
     assert said.endswith(f"remove {cache}, and the pictures are checked again")
+
+
+WRONG_FIELDS = [
+    ("vision.heads", 0, "heads 0: wanted a whole number from 1"),
+    ("vision.layers", -1, "layers -1: wanted a whole number from 1"),
+    ("vision.layers", 10**9, "layers 1000000000: wanted a whole number from 1 to 10,000,000"),
+    ("vision.width", "20", "width '20': wanted a whole number"),
+    ("patch_size", 0, "patch_size 0: wanted a whole number"),
+    ("embed_dim", None, "embed_dim None: wanted a whole number"),
+    ("context_length", 1.5, "context_length 1.5: wanted a whole number"),
+    ("vocab_size", 10**12, "vocab_size 1000000000000: wanted"),
+    ("activation", [1], r"activation \[1\]: wanted one of"),
+]
+
+
+def with_field(document, where, value):
+    """The document with one field, "section.name", changed."""
+    *sections, name = where.split(".")
+    inner = document
+    for section in sections:
+        inner = inner[section]
+    inner[name] = value
+    return json.dumps(document)
+
+
+@pytest.mark.parametrize(("where", "value", "said"), WRONG_FIELDS)
+def test_a_field_of_a_model_that_can_not_be_is_named(tmp_path, where, value, said):
+    document = {"format": weights_folder.FORMAT, "version": weights_folder.VERSION}
+    document["clip"] = dataclasses.asdict(GOLDEN_CLIP)
+    (tmp_path / weights_folder.CONFIG).write_text(with_field(document, f"clip.{where}", value))
+    with pytest.raises(ValueError, match=said) as raised:
+        weights_folder.read_config(tmp_path)
+    assert str(raised.value).startswith(str(tmp_path / weights_folder.CONFIG))
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "said"),
+    [
+        ("vision_config.num_attention_heads", 0, "heads 0: wanted a whole number"),
+        ("text_config.vocab_size", "99", "not the fields of a CLIPModel"),
+        ("vision_config", 7, "not the fields of a CLIPModel"),
+        ("projection_dim", None, "embed_dim None: wanted"),
+    ],
+)
+def test_a_field_of_hugging_faces_that_can_not_be_is_named(where, value, said):
+    document = json.loads(with_field(architecture.to_hugging_face(GOLDEN_CLIP), where, value))
+    with pytest.raises(ValueError, match=said) as raised:
+        architecture.from_hugging_face(document, "a/config.json")
+    assert str(raised.value).startswith("a/config.json: ")

@@ -18,6 +18,7 @@ from animclip_jax.models.transformer import (
     Transformer,
     TransformerConfig,
     layer_norm,
+    require_sizes,
 )
 
 # Mean and standard deviation of the pictures CLIP was trained on (openai/CLIP, clip/clip.py).
@@ -49,12 +50,14 @@ class ClipConfig:
     remat: str = "none"
 
     def __post_init__(self) -> None:
+        require_sizes(self, "image_size", "patch_size", "context_length", "vocab_size", "embed_dim")
         for name, possible in (
             ("activation", tuple(ACTIVATIONS)),
             ("dtype", ("float32", "bfloat16")),
             ("remat", tuple(REMAT_POLICIES)),
         ):
-            if (given := getattr(self, name)) not in possible:
+            given = getattr(self, name)
+            if given not in possible:
                 raise ValueError(f"{name} {given!r}: wanted one of {', '.join(possible)}")
         if self.image_size % self.patch_size:
             raise ValueError(

@@ -11,6 +11,8 @@ from flax import nnx
 
 # OpenAI's CLIP was trained with this epsilon; flax's default is 1e-6.
 LAYER_NORM_EPSILON = 1e-5
+# No size of a published model is near it; a file that asks for more is damaged or hostile.
+MOST = 10_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,10 +25,19 @@ class TransformerConfig:
     mlp_width: int
 
     def __post_init__(self) -> None:
+        require_sizes(self, "width", "layers", "heads", "mlp_width")
         if self.width % self.heads:
             raise ValueError(
                 f"width {self.width} is not a multiple of heads {self.heads}: change one of them"
             )
+
+
+def require_sizes(config: Any, *names: str) -> None:
+    """Raises ValueError where a field of a configuration is no whole number from 1 to MOST."""
+    for name in names:
+        given = getattr(config, name)
+        if type(given) is not int or not 1 <= given <= MOST:
+            raise ValueError(f"{name} {given!r}: wanted a whole number from 1 to {MOST:,}")
 
 
 def quick_gelu(x: jax.Array) -> jax.Array:

@@ -63,6 +63,13 @@ def from_hugging_face(config: Mapping[str, Any], source: str) -> ClipConfig:
     Raises:
       ValueError: it is of another kind of model, or computes what ours can't; says all of it.
     """
+    try:
+        return _from_hugging_face(config, source)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{source}: not the fields of a CLIPModel: {error}") from error
+
+
+def _from_hugging_face(config: Mapping[str, Any], source: str) -> ClipConfig:
     if config.get("model_type") != "clip":
         raise ValueError(
             f"{source}: model_type is {config.get('model_type')!r}, wanted 'clip', that of a whole "
@@ -90,16 +97,19 @@ def from_hugging_face(config: Mapping[str, Any], source: str) -> ClipConfig:
         )
     if faults:
         raise ValueError(f"{source}: {'; '.join(faults)}")
-    return ClipConfig(
-        image_size=vision["image_size"],
-        patch_size=vision["patch_size"],
-        vision=_tower(vision),
-        text=_tower(text),
-        context_length=text["max_position_embeddings"],
-        vocab_size=text["vocab_size"],
-        embed_dim=config.get("projection_dim", 512),
-        activation=text["hidden_act"],
-    )
+    try:
+        return ClipConfig(
+            image_size=vision["image_size"],
+            patch_size=vision["patch_size"],
+            vision=_tower(vision),
+            text=_tower(text),
+            context_length=text["max_position_embeddings"],
+            vocab_size=text["vocab_size"],
+            embed_dim=config.get("projection_dim", 512),
+            activation=text["hidden_act"],
+        )
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from None
 
 
 def _tower(section: Mapping[str, Any]) -> TransformerConfig:
