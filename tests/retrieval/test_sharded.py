@@ -6,17 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-FILES = ("test_coarse.py", "test_normalization.py", "test_two_stage.py")
+FILES = (
+    "retrieval/test_coarse.py",
+    "retrieval/test_normalization.py",
+    "evaluation/test_two_stage.py",
+)
 
 
 def test_eight_devices_find_what_one_does():
-    here = Path(__file__).parent
-    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--rootdir={here.parents[1]}"]
+    here = Path(__file__).parents[1]
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--rootdir={here.parent}"]
     command = [sys.executable, "-m", "pytest", *options, *(str(here / name) for name in FILES)]
     flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=8"
     environment = os.environ | {"XLA_FLAGS": flags}
     run = subprocess.run(
-        command, cwd=here.parents[1], env=environment, capture_output=True, text=True, check=False
+        command, cwd=here.parent, env=environment, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout
     assert int(re.search(r"(\d+) passed", run.stdout)[1]) >= 20
