@@ -1,7 +1,15 @@
 """AnimCLIP-JAX: pictures filmed into clips, CLIP trained on them, and the videos it then finds."""
 
+import importlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from animclip_jax.api import Model, animate, load
+    from animclip_jax.video_index.open import open_index
+
+    __version__: str
 
 # Runs before JAX or TensorFlow loads: both would print a page of start-up notes into every command.
 # TensorFlow's note on oneDNN obeys no log level. Without oneDNN its results also stop depending on
@@ -29,10 +37,27 @@ if not has_tpu():
         os.environ.setdefault(_name, _value)
 
 
-def __getattr__(name: str) -> str:
-    """`__version__`: of the package that is installed, read when it is asked for."""
+# What Python programs call, and the module that holds it, imported when it is asked for: JAX takes
+# seconds.
+_API = {
+    "load": "animclip_jax.api",
+    "Model": "animclip_jax.api",
+    "animate": "animclip_jax.api",
+    "open_index": "animclip_jax.video_index.open",
+}
+__all__ = ["Model", "__version__", "animate", "load", "open_index"]
+
+
+def __getattr__(name: str) -> Any:
+    """The names of `_API`, and `__version__`, that of the installed package."""
     if name == "__version__":
         from importlib import metadata
 
         return metadata.version("animclip-jax")
+    if name in _API:
+        return getattr(importlib.import_module(_API[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -14,11 +14,10 @@ from animclip_jax import api
 from animclip_jax.api import DRAWN_ONLY
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.index import parse
-from animclip_jax.search import on_a_terminal
 from animclip_jax.video_index.effort import Effort
 from animclip_jax.video_index.update import Summary, update
 from animclip_jax.weights import published
-from animclip_jax.words import count
+from animclip_jax.words import count, on_a_terminal
 from input_pipeline.media import quarantine
 from input_pipeline.media.segments import SegmentSettings
 from input_pipeline.media.workers import Limits

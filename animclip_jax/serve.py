@@ -13,7 +13,7 @@ import webbrowser
 
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.serve import parse
-from animclip_jax.search import note, open_searcher
+from animclip_jax.video_index.open import note, open_index
 from animclip_jax.words import count
 
 
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     try:
         with _listen(options.host, options.port) as listening:
-            searcher = open_searcher(options.index, options.model, options.rerank_k)
+            searcher = open_index(options.index, options.model, options.rerank_k)
             searcher.warm_up()
             url = _url(options.host, listening.getsockname()[1])
             index = searcher.index

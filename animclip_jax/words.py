@@ -1,6 +1,28 @@
 """Words in what commands print."""
 
+import os
+
 
 def count(number: int, noun: str) -> str:
     """As in "1 video" and "1,200 videos"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def readable(name: str) -> str:
+    """A file's name as text, also where its bytes are none."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def on_a_terminal(name: str) -> str:
+    """As `readable`, with control characters, which a terminal would obey, as their numbers."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in readable(name)
+    )
+
+
+def clock(seconds: float) -> str:
+    """As in 1:02:03.4, the hours where there are any."""
+    minutes, rest = divmod(round(seconds, 1), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"

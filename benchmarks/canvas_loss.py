@@ -18,11 +18,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from animclip_jax.animate import read_photo
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
 from animclip_jax.animation.render import render
 from input_pipeline.filming.canvas import film_pictures
+from input_pipeline.media import picture
 
 film = jax.jit(render, static_argnums=2)
 
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two clips a photo")
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     options = parser.parse_args()
-    photos = [read_photo(path) for path in options.photos]
+    photos = [picture.read(path) for path in options.photos]
     report = {}
     print(f"{len(photos)} photos, canvas {options.canvas_size}, frames {options.image_size}")
     for preset in ("repeat", "full"):

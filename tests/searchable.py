@@ -49,11 +49,11 @@ def _parameters(model: nnx.Module) -> dict[str, np.ndarray]:
     return traverse_util.flatten_dict(tree, sep="/")
 
 
-def settings_of(model: api.Exported) -> SegmentSettings:
+def settings_of(model: api.Model) -> SegmentSettings:
     return SegmentSettings(model.config.num_frames, model.config.clip.image_size)
 
 
-def index(videos: Path, out: Path, model: api.Exported, path: Path) -> Summary:
+def index(videos: Path, out: Path, model: api.Model, path: Path) -> Summary:
     return update(out, videos, model, path, settings_of(model), EFFORT)
 
 

@@ -1,4 +1,4 @@
-"""Tests of animclip_jax.animate."""
+"""Tests of `animclip animate`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from animclip_jax import animate
+from animclip_jax import animate_photo
 from animclip_jax.animation.config import COMPONENTS, PRESETS, AnimationConfig, alone
 from animclip_jax.animation.contact_sheet import LABEL
+from animclip_jax.animation.render import render_frames
 from input_pipeline.filming.canvas import film_pictures
+from input_pipeline.media.picture import read
 from input_pipeline.media.video import read_frames
 
 SMALL = ["--num_frames", "5", "--image_size", "32"]
@@ -31,7 +33,7 @@ def photo(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("suffix", [".gif", ".mp4", ".GIF"])
 def test_clips(photo: Path, tmp_path: Path, suffix: str) -> None:
     out = tmp_path / f"clip{suffix}"
-    assert animate.main([str(photo), "--out", str(out), *SMALL]) == 0
+    assert animate_photo.main([str(photo), "--out", str(out), *SMALL]) == 0
     assert read_frames(out, 5).shape == (5, 32, 32, 3)
 
 
@@ -42,7 +44,7 @@ def test_the_frames_that_a_gif_has_are_counted(
     photo: Path, tmp_path: Path, preset: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "clip.gif"
-    assert animate.main([str(photo), "--out", str(out), "--preset", preset, *SMALL]) == 0
+    assert animate_photo.main([str(photo), "--out", str(out), "--preset", preset, *SMALL]) == 0
     with Image.open(out) as image:
         assert f"{out}: {said}" in capsys.readouterr().out
         assert said.startswith(f"{getattr(image, 'n_frames', 1)} ")
@@ -51,7 +53,7 @@ def test_the_frames_that_a_gif_has_are_counted(
 def test_contact_sheet(photo: Path, tmp_path: Path) -> None:
     out = tmp_path / "sheet.png"
     arguments = [str(photo), "--out", str(out), "--num_frames", "8", "--image_size", "32"]
-    assert animate.main([*arguments, "--preset", "repeat"]) == 0
+    assert animate_photo.main([*arguments, "--preset", "repeat"]) == 0
     with Image.open(out) as image:
         sheet = np.asarray(image)
     assert sheet.shape == (2 * 34 - 2, 6 * 34 - 2, 3)
@@ -63,11 +65,11 @@ def test_contact_sheet(photo: Path, tmp_path: Path) -> None:
 
 def film(picture: np.ndarray, config: AnimationConfig, seed: int = 0) -> np.ndarray:
     filmed = film_pictures([picture], config, seed, 2 * config.image_size)
-    return animate.frames_of(filmed, config.image_size)
+    return render_frames(filmed.canvas, filmed.plan, config.image_size)
 
 
 def test_repeat_shows_the_largest_centred_square(photo: Path) -> None:
-    picture = animate.read_photo(photo)
+    picture = read(photo)
     frames = film(picture, AnimationConfig("repeat", 3, 60))
     assert frames.shape == (3, 60, 60, 3) and frames.dtype == np.uint8
     difference = frames.astype(int) - picture[None, :, 15:75]
@@ -75,7 +77,7 @@ def test_repeat_shows_the_largest_centred_square(photo: Path) -> None:
 
 
 def test_another_seed_films_another_clip(photo: Path) -> None:
-    picture, config = animate.read_photo(photo), AnimationConfig("full", 3, 32)
+    picture, config = read(photo), AnimationConfig("full", 3, 32)
     once, again = (film(picture, config, 1) for _ in range(2))
     assert (once == again).all()
     assert (once != film(picture, config, 2)).any()
@@ -85,7 +87,7 @@ def test_another_seed_films_another_clip(photo: Path) -> None:
 def test_one_component_alone(photo: Path, tmp_path: Path, name: str) -> None:
     out = tmp_path / "sheet.jpg"
     photos = [str(photo)] * (2 if name == "scenes" else 1)
-    assert animate.main([*photos, "--out", str(out), "--component", name, *SMALL]) == 0
+    assert animate_photo.main([*photos, "--out", str(out), "--component", name, *SMALL]) == 0
     with Image.open(out) as image:
         assert image.size == (5 * 34 - 2, 32)
 
@@ -95,7 +97,7 @@ def test_grids(photo: Path, tmp_path: Path, kind: str) -> None:
     count = len(PRESETS) if kind == "presets" else len(COMPONENTS) - 1  # scenes need two photos
     sheet, clip = tmp_path / "sheet.png", tmp_path / "clip.gif"
     for out in (sheet, clip):
-        assert animate.main([str(photo), "--out", str(out), "--grid", kind, *SMALL]) == 0
+        assert animate_photo.main([str(photo), "--out", str(out), "--grid", kind, *SMALL]) == 0
     with Image.open(sheet) as image:
         assert image.size == (5 * 34 - 2, count * (32 + LABEL + 2) - 2)
     frames = read_frames(clip, 5)
@@ -107,7 +109,7 @@ def test_grids(photo: Path, tmp_path: Path, kind: str) -> None:
 def test_the_path_is_drawn_on_the_photo(photo: Path, tmp_path: Path) -> None:
     sheet, clip = tmp_path / "sheet.png", tmp_path / "clip.gif"
     for out in (sheet, clip):
-        assert animate.main([str(photo), "--out", str(out), "--show-path", *SMALL]) == 0
+        assert animate_photo.main([str(photo), "--out", str(out), "--show-path", *SMALL]) == 0
     with Image.open(sheet) as image:
         assert image.size == (5 * 34 - 2, 64 + 2 + 32)
     assert read_frames(clip, 5).shape == (5, 32, 48 + 32, 3)
@@ -117,16 +119,16 @@ def test_two_photos_are_two_scenes(tmp_path: Path) -> None:
     red, blue = tmp_path / "red.png", tmp_path / "blue.png"
     Image.new("RGB", (90, 40), (200, 0, 0)).save(red)
     Image.new("RGB", (30, 80), (0, 0, 200)).save(blue)
-    photos = [animate.read_photo(path) for path in (red, blue)]
+    photos = [read(path) for path in (red, blue)]
     filmed = film_pictures(photos, alone("scenes", 8, 32), 3, 64)
-    frames = animate.frames_of(filmed, 32).astype(int)
+    frames = render_frames(filmed.canvas, filmed.plan, 32).astype(int)
     seen = filmed.picture[:8]
     assert seen[0] == 0 and seen[-1] == 1
     # No frame holds a trace of the other picture.
     for frame, number in zip(frames, seen, strict=True):
         assert (frame == ([0, 0, 200] if number else [200, 0, 0])).all()
     out = tmp_path / "sheet.png"
-    assert animate.main([str(red), str(blue), "--out", str(out), "--show-path", *SMALL]) == 0
+    assert animate_photo.main([str(red), str(blue), "--out", str(out), "--show-path", *SMALL]) == 0
 
 
 @pytest.mark.parametrize("size", [(64, 256), (256, 64), (64, 64), (1, 1)])
@@ -141,11 +143,11 @@ def test_photos_are_turned_and_of_any_mode(tmp_path: Path) -> None:
     exif = picture.getexif()
     exif[0x0112] = 6
     picture.save(tmp_path / "turned.jpg", exif=exif)
-    assert animate.read_photo(tmp_path / "turned.jpg").shape == (40, 20, 3)
+    assert read(tmp_path / "turned.jpg").shape == (40, 20, 3)
     for mode, suffix in (("L", "png"), ("RGBA", "webp"), ("CMYK", "jpg"), ("P", "gif")):
         path = tmp_path / f"{mode}.{suffix}"
         picture.convert(mode).save(path)
-        assert animate.read_photo(path).shape == (20, 40, 3)
+        assert read(path).shape == (20, 40, 3)
 
 
 def test_what_is_wrong_is_said(
@@ -164,7 +166,7 @@ def test_what_is_wrong_is_said(
         ([str(photo), "--out", clip, "--fps", "60", *SMALL], "60 frames a second, wanted 0.01 to"),
     ]
     for arguments, message in cases:
-        assert animate.main(arguments) == 1
+        assert animate_photo.main(arguments) == 1
         assert message in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.png", "text.jpg"]
 
@@ -172,5 +174,5 @@ def test_what_is_wrong_is_said(
 def test_folders_above_the_clip_are_made(photo: Path, tmp_path: Path) -> None:
     for name in ("clip.gif", "sheet.png"):
         out = tmp_path / "new" / name.split(".")[0] / name
-        assert animate.main([str(photo), "--out", str(out), "--num_frames=2", *SMALL]) == 0
+        assert animate_photo.main([str(photo), "--out", str(out), "--num_frames=2", *SMALL]) == 0
         assert out.is_file()

@@ -19,7 +19,7 @@ TENSORFLOW = ("tensorflow", "tensorflow_datasets", "jax.experimental.jax2tf")
 # What alone may import it there, inside a function: it writes TensorFlow's own format.
 WRITES_FOR_TENSORFLOW = "animclip_jax.exporting.saved_model"
 # Commands that read pictures and videos through tf.data, or make what it reads.
-NEED_TENSORFLOW = {f"animclip_jax.{verb}" for verb in ("evaluate", "animate", "prepare")}
+NEED_TENSORFLOW = {f"animclip_jax.{verb}" for verb in ("evaluate", "animate_photo", "prepare")}
 # The part of input_pipeline that a machine without TensorFlow uses.
 WITHOUT_TENSORFLOW = (
     "input_pipeline.baked",

@@ -1,6 +1,7 @@
 """Tests of setup.py and of the Makefile's set-up: what is installed, and from which Python."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from animclip_jax import api
+from tests import searchable
 
 ROOT = Path(__file__).resolve().parents[1]
 # An interpreter that only writes down how it is called, in calls.log beside the Makefile.
@@ -206,3 +210,24 @@ def test_the_wheel_holds_everything_and_its_command_works(tmp_path: Path) -> Non
     assert run.stdout.split() == [wheel.name.split("-")[1], "False"]
     shown = animclip("train", "--config=configs/quickstart.py", "--help")
     assert "  optimizer.learning_rate = " in shown and "--workdir" in shown
+
+    # README's program, where there is no TensorFlow.
+    searchable.write_model(elsewhere / "exported" / "mine")
+    videos = searchable.write_videos(elsewhere / "videos")
+    model = api.load(elsewhere / "exported" / "mine")
+    searchable.index(videos, elsewhere / "index", model, elsewhere / "exported" / "mine")
+    for name, video in zip(("beach.mp4", "bread.mp4"), sorted(videos.glob("*.mp4")), strict=False):
+        shutil.copy(video, elsewhere / name)
+    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    block = "import sys\nsys.modules['tensorflow'] = None\n"
+    run = subprocess.run(
+        [sys.executable, "-c", f"{block}{program}print(ac.__file__)"],
+        cwd=elsewhere,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    similarities, *_, moment, where = run.stdout.splitlines()
+    assert similarities.startswith("[[") and moment.split()[0].endswith(".mp4")
+    assert Path(where).is_relative_to(installed)

@@ -8,6 +8,8 @@ from PIL import Image
 
 from animclip_jax import index, search
 from animclip_jax.serving import app, guard
+from animclip_jax.video_index.open import COARSE_ONLY, open_index
+from animclip_jax.words import clock, readable
 from tests import asked, searchable
 
 
@@ -51,7 +53,7 @@ def test_coarse_only_weights_say_so(tmp_path, capsys):
     capsys.readouterr()
     assert search.main([str(tmp_path / "index"), "a block"]) == 0
     text = capsys.readouterr().out
-    assert text.startswith(search.COARSE_ONLY) and "reranked" not in text
+    assert text.startswith(COARSE_ONLY) and "reranked" not in text
     assert search.main([str(tmp_path / "index"), "a block", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["stage"] == "coarse" and told["reranks"] is False
@@ -74,7 +76,7 @@ def test_a_model_that_has_seen_drawn_scenes_alone_says_so(tmp_path, capsys):
     assert capsys.readouterr().out.startswith("this model was trained on drawn scenes alone")
     assert search.main([where, "a block", "--json"]) == 0
     assert "drawn scenes alone" in json.loads(capsys.readouterr().out)["note"]
-    guarded = guard.Guard(app.make_app(search.open_searcher(Path(where), None, 50)))
+    guarded = guard.Guard(app.make_app(open_index(Path(where), None, 50)))
     for path in ("/api/index", "/api/search?q=a+block"):
         assert "drawn scenes alone" in asked.ask(guarded, path).json["note"]
 
@@ -94,9 +96,9 @@ def test_mistakes_are_told_in_a_line(ask, indexed, tmp_path):
 
 
 def test_times_for_people():
-    told = [search.clock(seconds) for seconds in (0, 59.96, 61.25, 3599.96, 36000.04)]
+    told = [clock(seconds) for seconds in (0, 59.96, 61.25, 3599.96, 36000.04)]
     assert told == ["0:00.0", "1:00.0", "1:01.2", "1:00:00.0", "10:00:00.0"]
 
 
 def test_names_that_are_no_text_are_shown():
-    assert search.readable("a\udcff.mp4") == "a\ufffd.mp4"
+    assert readable("a\udcff.mp4") == "a\ufffd.mp4"

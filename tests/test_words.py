@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from animclip_jax import files, has_tpu, search
+from animclip_jax import files, has_tpu
 from animclip_jax.cli.signals import stoppable
-from animclip_jax.words import count
+from animclip_jax.words import count, on_a_terminal
 from input_pipeline.sources import folder
 
 
@@ -37,8 +37,8 @@ def test_a_terminal_that_can_not_show_a_letter_ends_nothing(
 
 
 def test_control_characters_of_a_file_name_do_not_reach_the_terminal() -> None:
-    assert search.on_a_terminal("a\x1b[31mred\n.mp4") == "a\\x1b[31mred\\n.mp4"
-    assert search.on_a_terminal("caf\u00e9 \u2028.mp4") == "caf\u00e9 \\u2028.mp4"
+    assert on_a_terminal("a\x1b[31mred\n.mp4") == "a\\x1b[31mred\\n.mp4"
+    assert on_a_terminal("caf\u00e9 \u2028.mp4") == "caf\u00e9 \\u2028.mp4"
 
 
 def test_without_a_tpu_libtpu_is_told_not_to_look_for_one(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from animclip_jax.animation.plan import ShotPlan
 
@@ -99,6 +100,17 @@ def clips(batch: dict[str, Any], image_size: int) -> jax.Array:
     if "frames" in batch:
         return batch["frames"].astype(jnp.float32) / 255.0
     return render(batch["canvas"], batch["plan"], image_size)
+
+
+def render_frames(canvas: np.ndarray, plan: ShotPlan, image_size: int) -> np.ndarray:
+    """One clip as training sees it: frames uint8 [T, image_size, image_size, 3].
+
+    Args:
+      canvas: uint8 [S, S, 3], filled. plan: of this clip, without a batch's axis, in fractions.
+    """
+    pixels, batch = jax.tree.map(lambda part: part[None], (canvas, plan))
+    frames = np.asarray(render(jnp.asarray(pixels), batch, image_size))[0]
+    return np.round(frames * 255.0).astype(np.uint8)
 
 
 def _weights(plan: ShotPlan, size: tuple[int, ...], image_size: int) -> tuple[jax.Array, ...]:

@@ -16,9 +16,9 @@ from ml_collections import ConfigDict
 from ml_collections.config_flags import config_flags
 
 from animclip_jax.cli.overrides import Refused, all_settings, check_override, nearest, overrides_in
-from animclip_jax.cli.signals import stoppable
+from animclip_jax.cli.signals import Main, stoppable
 
-# Every verb is a module beside this one with `main(argv: list[str] | None) -> int`.
+# Every verb is a module of the package, with `main(argv: list[str] | None) -> int`.
 VERBS = {
     "train": "train on animated pictures, then evaluate",
     "evaluate": "search captioned videos with a trained model and score it",
@@ -32,6 +32,8 @@ VERBS = {
     "serve": "search an index in the browser",
     "report": "gather the results of a run or a sweep into one page",
 }
+# Of another name than its verb: `animclip_jax.animate` is a function for Python programs.
+_MODULES = {"animate": "animate_photo"}
 # What holds the packages: the checkout, or site-packages.
 _ROOT = Path(__file__).resolve().parents[2]
 _HELP = {"-h", "--help", "-help", "--helpfull"}
@@ -52,7 +54,12 @@ def main(argv: list[str] | None = None) -> int:
     if _HELP & set(arguments):
         # Without the verb itself, which imports all that it works with.
         importlib.import_module(f"animclip_jax.options.{verb}").parse(arguments[1:])
-    return importlib.import_module(f"animclip_jax.{verb}").main(arguments[1:])
+    return load(verb)(arguments[1:])
+
+
+def load(verb: str) -> Main:
+    """The main function of a verb."""
+    return importlib.import_module(f"animclip_jax.{_MODULES.get(verb, verb)}").main
 
 
 def parse_flags(

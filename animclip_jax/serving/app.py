@@ -22,11 +22,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Match
 
-from animclip_jax.search import describe, note
 from animclip_jax.serving import answers
 from animclip_jax.serving.guard import refused
 from animclip_jax.serving.playable import plays
 from animclip_jax.video_index import sentence
+from animclip_jax.video_index.open import note
 from animclip_jax.video_index.query_picture import read_picture
 from animclip_jax.video_index.searcher import Answer, Searcher
 
@@ -276,7 +276,7 @@ class _Service:
             "candidates": len(answer.hits),
             "milliseconds": {stage: 1000 * spent for stage, spent in answer.seconds.items()},
             "results": [
-                describe(hit, index)
+                index.moment(hit)._asdict()
                 | {"segment": hit.segment}
                 | _how_it_plays(index.names[hit.segment], index.codecs[hit.segment])
                 for hit in hits

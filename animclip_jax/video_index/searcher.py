@@ -9,13 +9,14 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from animclip_jax.api import Exported
+from animclip_jax.api import Model
 from animclip_jax.models.retriever import VideoFeatures
 from animclip_jax.models.video_code import PackedCode
 from animclip_jax.retrieval import coarse, rerank
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import shards
 from animclip_jax.video_index.catalogue import Catalogue
+from animclip_jax.words import readable
 from input_pipeline.media.segments import SHORT_SIDE
 from input_pipeline.media.video import fit, read_frames
 from input_pipeline.tokenizer import Tokenizer
@@ -36,6 +37,23 @@ class Hit(NamedTuple):
     coarse_rank: int
     fused: float | None
     rank: int
+
+
+class Moment(NamedTuple):
+    """A result by the names of docs/search.md.
+
+    rank: 1 is best. coarse_rank: before re-ranking. video: its path below the folder that was
+    indexed. start, end: seconds. coarse: cosine similarity. reranked: the score that decided, None
+    without re-ranking.
+    """
+
+    rank: int
+    coarse_rank: int
+    video: str
+    start: float
+    end: float
+    coarse: float
+    reranked: float | None
 
 
 class Answer(NamedTuple):
@@ -90,6 +108,13 @@ class Index:
     def num_videos(self) -> int:
         return len(self.catalogue.videos)
 
+    def moment(self, hit: Hit) -> Moment:
+        """A result as people and programs read it."""
+        start, end = self.times[hit.segment].tolist()
+        video = readable(self.names[hit.segment])
+        times = round(start, 3), round(end, 3)
+        return Moment(hit.rank, hit.coarse_rank, video, *times, hit.coarse, hit.fused)
+
     def thumbnail(self, segment: int) -> bytes:
         """JPEG."""
         return self.parts[self.shard[segment]].thumbnails[int(self.row[segment])]
@@ -112,7 +137,7 @@ class Index:
 class Searcher:
     """One model and one index; answers one query at a time."""
 
-    def __init__(self, model: Exported, index: Index, num_candidates: int = 50):
+    def __init__(self, model: Model, index: Index, num_candidates: int = 50):
         """num_candidates: K, how many the re-ranker sees.
 
         Raises ValueError where the index was made with another model.
@@ -132,6 +157,29 @@ class Searcher:
     @property
     def reranks(self) -> bool:
         return self.model.reranks
+
+    def search(self, query: str | np.ndarray | Path, n: int = 10) -> list[Moment]:
+        """The n best moments, the best first; fewer where the index or K is smaller.
+
+        Args:
+          query: a sentence; a picture uint8 [H, W, 3]; or the path of a video. Pictures and videos
+            are compared by embeddings alone.
+        Raises:
+          ValueError: the picture has another shape or dtype, or the video can't be decoded.
+          FileNotFoundError: there is no such video.
+        """
+        if n < 1:
+            raise ValueError(f"n={n}: wanted 1 or more")
+        if isinstance(query, str):
+            answer = self.by_text(query)
+        elif isinstance(query, np.ndarray):
+            if query.ndim != 3 or query.shape[2] != 3 or query.dtype != np.uint8:
+                found = f"{query.dtype} {query.shape}"
+                raise ValueError(f"a picture {found}: wanted uint8 [H, W, 3]")
+            answer = self.by_picture(query)
+        else:
+            answer = self.by_video(query)
+        return [self.index.moment(hit) for hit in answer.hits[:n]]
 
     def by_text(self, text: str, *, coarse_only: bool = False) -> Answer:
         """The K best segments for a sentence, re-ranked where the model can."""

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from animclip_jax import files
-from animclip_jax.api import Exported
+from animclip_jax.api import Model
 from animclip_jax.models.retriever import VideoFeatures
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import shards
@@ -54,7 +54,7 @@ class Summary(NamedTuple):
 def update(
     directory: Path,
     root: Path,
-    model: Exported,
+    model: Model,
     model_path: Path,
     settings: SegmentSettings,
     effort: Effort = Effort(),  # noqa: B008 (frozen)
@@ -135,7 +135,7 @@ class _Update:
     """One update of an index."""
 
     def __init__(
-        self, directory: Path, root: Path, model: Exported, catalogue: Catalogue, effort: Effort
+        self, directory: Path, root: Path, model: Model, catalogue: Catalogue, effort: Effort
     ):
         self.directory, self.root, self.model = directory, root, model
         self.catalogue, self.effort = catalogue, effort

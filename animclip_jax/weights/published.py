@@ -11,7 +11,7 @@ from animclip_jax.weights import folder, hub, source
 KEPT = "~/.cache/animclip/weights"
 
 
-def find(model: str) -> Path:
+def find(model: str | Path) -> Path:
     """The folder of a model, by its path or by a name on the Hugging Face Hub.
 
     A name is one of `hub.REVISIONS`; a folder of that name goes before. What was converted is kept
@@ -20,7 +20,7 @@ def find(model: str) -> Path:
     Raises:
       ValueError: the name is not known. OSError: it can't be downloaded or kept.
     """
-    path = Path(model).expanduser()
+    path, model = Path(model).expanduser(), str(model)
     if path.exists() or not hub.is_repository(model):
         return path
     if model not in hub.REVISIONS:

@@ -85,6 +85,16 @@ def pixels(encoded: bytes) -> np.ndarray:
         raise _unusable(error) from error
 
 
+def read(path: Path) -> np.ndarray:
+    """As `pixels`, of a file. Raises FileNotFoundError, and ValueError that names the file."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        return pixels(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
 def opened(encoded: bytes, formats: tuple[str, ...] | None = None) -> Image.Image:
     """The picture, not decoded yet, of any format or of those by Pillow's names."""
     image = Image.open(io.BytesIO(encoded), formats=formats)

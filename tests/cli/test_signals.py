@@ -19,7 +19,7 @@ CODES = [(signal.SIGINT, "Ctrl-C", 130), (signal.SIGTERM, "SIGTERM", 143)]
 @pytest.mark.parametrize(("number", "name", "code"), CODES)
 @pytest.mark.parametrize("verb", flags.VERBS)
 def test_a_signal_ends_every_verb_in_one_line(verb, number, name, code, capsys, monkeypatch):
-    main = importlib.import_module(f"animclip_jax.{verb}").main
+    main = flags.load(verb)
     before = signal.getsignal(signal.SIGTERM)
 
     def hit(*_, **__):

@@ -8,8 +8,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
@@ -17,7 +15,7 @@ from animclip_jax.animation import contact_sheet
 from animclip_jax.animation.camera_path import draw_path
 from animclip_jax.animation.components import Scenes
 from animclip_jax.animation.config import COMPONENTS, PRESETS, AnimationConfig, alone
-from animclip_jax.animation.render import render
+from animclip_jax.animation.render import render_frames
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.animate import parse
 from input_pipeline.filming.canvas import Filmed, film_pictures
@@ -34,13 +32,16 @@ def main(argv: list[str] | None = None) -> int:
     out, frames = options.out, f"{options.num_frames} frames"
     try:
         _check_out(out, options.fps)
-        photos = [read_photo(photo) for photo in options.photo]
+        photos = [picture.read(photo) for photo in options.photo]
         configs = {name: _config(name, options, len(photos)) for name in _names(options, photos)}
         filmed = {
             name: film_pictures(photos, config, options.seed, 2 * config.image_size)
             for name, config in configs.items()
         }
-        clips = {name: frames_of(film, options.image_size) for name, film in filmed.items()}
+        clips = {
+            name: render_frames(film.canvas, film.plan, options.image_size)
+            for name, film in filmed.items()
+        }
         if out.suffix.lower() in SHEETS:
             contact_sheet.write_picture(out, make_sheet(photos, filmed, clips, options.show_path))
         else:
@@ -53,26 +54,6 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     print(f"{out}: {frames}, {', '.join(clips)}, seed {options.seed}")
     return 0
-
-
-def read_photo(path: Path) -> np.ndarray:
-    """A picture as training decodes it, uint8 [H, W, 3]. Raises OSError or ValueError."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    try:
-        return picture.pixels(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def frames_of(filmed: Filmed, image_size: int) -> np.ndarray:
-    """Renders as training does: uint8 [T, image_size, image_size, 3].
-
-    The canvas has twice a frame's side, finer than what training usually takes.
-    """
-    canvas, plan = jax.tree.map(lambda part: part[None], (filmed.canvas, filmed.plan))
-    frames = np.asarray(render(jnp.asarray(canvas), plan, image_size))[0]
-    return np.round(frames * 255.0).astype(np.uint8)
 
 
 def make_sheet(

@@ -1,0 +1,54 @@
+"""Opens an index with the model that it was made with, and writes its answers as JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from animclip_jax import api
+from animclip_jax.video_index import catalogue
+from animclip_jax.video_index.searcher import Answer, Hit, Index, Searcher
+from animclip_jax.weights import published
+
+COARSE_ONLY = "coarse search only: the model of this index has no re-ranker"
+
+
+def open_index(
+    index: str | Path, model: str | Path | None = None, num_candidates: int = 50
+) -> Searcher:
+    """Opens an index, for `search("a dog", n=10)`.
+
+    Args:
+      index: the folder of `animclip index`.
+      model: a folder or a published model's name; None takes it from where it was when the index
+        was made.
+      num_candidates: how many segments the re-ranker sees for each query.
+    Raises:
+      FileNotFoundError, ValueError: one of them can't be read, or they don't belong together.
+    """
+    index = Path(index)
+    where = Path(catalogue.read(index).model_path) if model is None else published.find(model)
+    if not where.is_dir():
+        raise FileNotFoundError(
+            f"{where}: no such folder, the model that {index} was made with; --model says where it "
+            "is now"
+        )
+    return Searcher(api.load(where), Index(index), num_candidates)
+
+
+def note(searcher: Searcher) -> str | None:
+    """What the model can't do, for whoever reads its answers."""
+    notes = [] if searcher.reranks else [COARSE_ONLY]
+    notes += [api.DRAWN_ONLY] if searcher.model.drawn_only else []
+    return "; ".join(notes) or None
+
+
+def as_json(answer: Answer, shown: list[Hit], searcher: Searcher) -> dict[str, Any]:
+    """What --json prints."""
+    return {
+        "stage": "coarse" if shown[0].fused is None else "reranked",
+        "reranks": searcher.reranks,
+        "note": note(searcher),
+        "milliseconds": {stage: 1000 * seconds for stage, seconds in answer.seconds.items()},
+        "results": [searcher.index.moment(hit)._asdict() for hit in shown],
+    }
