@@ -158,7 +158,7 @@ def test_allows_what_is_named(tmp_path: Path) -> None:
     path.write_text(
         "import tensorflow, av\n"
         "from animclip_jax.animation.plan import ShotPlan\n"
-        "from input_pipeline import video\n"
+        "from input_pipeline.media import video\n"
     )
     assert violations(tmp_path) == []
 

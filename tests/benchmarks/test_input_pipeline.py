@@ -55,5 +55,5 @@ def test_the_photos_are_as_promised(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(input_peers, "sample_photo", photo)
     raw, prepared = input_pipeline.make_photos(tmp_path)
     assert (raw.sizes == [375, 500]).all() and (prepared.sizes == [320, 427]).all()
-    clips = input_pipeline.filming.decoding(prepared)
+    clips = input_pipeline.decoding(prepared)
     assert sum(next(clips) for _ in range(9)) == 9

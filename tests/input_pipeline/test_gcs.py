@@ -21,7 +21,7 @@ READ = """
 import itertools, json, sys
 from animclip_jax.animation.config import AnimationConfig
 from input_pipeline.batches import eval_batches, train_batches
-from input_pipeline.sources import open_source
+from input_pipeline.sources.opening import open_source
 from input_pipeline.tokenizer import Tokenizer
 
 found = {}

@@ -52,7 +52,7 @@ def start(flags: list[str], workdir: Path, fail: bool = False) -> list[subproces
 
 FAILING = """
 import itertools, os, pathlib
-from animclip_jax import training_data
+from animclip_jax.training import data as training_data
 from animclip_jax.train import main
 
 opened = training_data.open_batches

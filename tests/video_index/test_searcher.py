@@ -1,5 +1,7 @@
 """Searching an index: both stages against what the model gives pair by pair."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -86,7 +88,7 @@ def test_a_picture_finds_the_video_that_stands_still(
 
 def test_another_model_is_refused(indexed, search_model):
     with pytest.raises(ValueError, match="was made with another model"):
-        Searcher(search_model._replace(fingerprint="0" * 64), Index(indexed))
+        Searcher(dataclasses.replace(search_model, fingerprint="0" * 64), Index(indexed))
 
 
 def test_an_index_without_videos_is_told(indexed, tmp_path):

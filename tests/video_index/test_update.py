@@ -168,7 +168,7 @@ def test_hidden_files_are_left_alone(own, again):
 def test_another_model_other_settings_another_folder_are_refused(
     own, again, search_model, tmp_path
 ):
-    other = search_model._replace(fingerprint="f" * 64)
+    other = dataclasses.replace(search_model, fingerprint="f" * 64)
     with pytest.raises(ValueError, match="an index with another model"):
         again(model=other)
     with pytest.raises(ValueError, match="an index with another settings"):

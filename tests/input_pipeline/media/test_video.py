@@ -264,7 +264,7 @@ def test_fit_gives_what_resizing_the_whole_picture_gives(shape: tuple[int, int],
 LONG_AND_THIN = """
 import resource
 import numpy as np
-from input_pipeline.video import fit
+from input_pipeline.media.video import fit
 strip = np.arange(300_000, dtype=np.uint32).astype(np.uint8)[:, None].repeat(3, axis=1)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for picture in (strip[None], strip[:, None]):
