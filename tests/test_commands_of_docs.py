@@ -1,7 +1,6 @@
 """The commands of README and docs, run as they stand, in order, in a fresh folder a page."""
 
 import ast
-import importlib
 import json
 import re
 import shlex
@@ -15,6 +14,7 @@ import uvicorn
 from PIL import Image
 
 from animclip_jax import serve, train
+from animclip_jax.cli import flags
 from animclip_jax.cli.flags import VERBS
 from animclip_jax.weights import folder, hub
 from tests import searchable
@@ -138,8 +138,7 @@ def test_the_commands_of_a_page_work_as_they_stand(
 ) -> None:
     place_for(page, fresh, lambda: request.getfixturevalue("trained"))
     for verb, *words in commands(page):
-        module = importlib.import_module(f"animclip_jax.{verb}")
-        code = module.main([*words, *SHORTER.get(verb, [])])
+        code = flags.load(verb)([*words, *SHORTER.get(verb, [])])
         assert code == 0, f"animclip {verb} {shlex.join(words)}"
 
 
