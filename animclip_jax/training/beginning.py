@@ -69,18 +69,20 @@ def check_folder(mirror: Mirror, config: ConfigDict) -> None:
     """Finds that the folder is this configuration's, or nobody's: none has a checkpoint there.
 
     Sources may have another name in a run that goes on: `check_sources` looks at what they hold.
+    All processes call this, because Orbax waits for all of them; the first one judges.
 
     Raises:
       ValueError: it belongs to a run with another configuration.
       FileNotFoundError: the weights to begin with are not there.
     """
-    if checkpoint.newest(mirror.remote) is not None:
+    begun = checkpoint.newest(mirror.remote) is not None
+    chosen = checkpoint.newest(mirror.remote / validation.FOLDER) is not None
+    if jax.process_index() > 0:
+        return
+    if begun:
         run_config.require_same(mirror.local, config, besides=run_config.SOURCES)
         return
-    if (
-        checkpoint.newest(mirror.remote / validation.FOLDER) is not None
-        or (mirror.local / RESULTS).is_file()
-    ):
+    if chosen or (mirror.local / RESULTS).is_file():
         run_config.require_same(mirror.local, config)
     # A run that goes on has taken its first weights.
     if config.init_from:
