@@ -94,7 +94,8 @@ def train(
     folder = local_folder(workdir, config.data.cache_dir)
     with run_config.alone(folder) if jax.process_index() == 0 else contextlib.nullcontext():
         mirror = Mirror(workdir, config.data.cache_dir)
-        beginning.check_folder(mirror, config)
+        if jax.process_index() == 0:
+            beginning.check_folder(mirror, config)
         git_commit()  # the one that starts the run, not the one there when it ends
         mesh = sharding.make_mesh(settings.mesh(config))
         run = Run(config, mirror, options, mesh, beginning.open_sources(config))

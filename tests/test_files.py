@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import signal
+import shutil
 import subprocess
 import sys
 import threading
@@ -152,8 +153,9 @@ def test_who_waits_for_a_lock_whose_folder_is_removed_makes_it_anew(tmp_path, ca
         thread.start()
         while "somebody has it" not in capsys.readouterr().err:
             pass
-        path.unlink()
-        path.parent.rmdir()
+        # Renamed first: who waits makes the lock anew the moment that its file is gone.
+        path.parent.rename(tmp_path / "removed")
+        shutil.rmtree(tmp_path / "removed")
     thread.join()
     assert made == [True]
 

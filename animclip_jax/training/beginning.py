@@ -69,20 +69,16 @@ def check_folder(mirror: Mirror, config: ConfigDict) -> None:
     """Finds that the folder is this configuration's, or nobody's: none has a checkpoint there.
 
     Sources may have another name in a run that goes on: `check_sources` looks at what they hold.
-    All processes call this, because Orbax waits for all of them; the first one judges.
+    The first process alone calls this, so it looks at files: Orbax would wait for the others.
 
     Raises:
       ValueError: it belongs to a run with another configuration.
       FileNotFoundError: the weights to begin with are not there.
     """
-    begun = checkpoint.newest(mirror.remote) is not None
-    chosen = checkpoint.newest(mirror.remote / validation.FOLDER) is not None
-    if jax.process_index() > 0:
-        return
-    if begun:
+    if checkpoint.has_one(mirror.remote):
         run_config.require_same(mirror.local, config, besides=run_config.SOURCES)
         return
-    if chosen or (mirror.local / RESULTS).is_file():
+    if checkpoint.has_one(mirror.remote / validation.FOLDER) or (mirror.local / RESULTS).is_file():
         run_config.require_same(mirror.local, config)
     # A run that goes on has taken its first weights.
     if config.init_from:

@@ -75,12 +75,8 @@ class Checkpoints:
     def _unseen(self) -> list[epath.Path]:
         """Complete steps beyond the newest one that Orbax sees."""
         newest = self.manager.latest_step()
-        there = (*self.directory.glob("*"), *self.directory.glob(f"{DIRECTORY}/*"))
-        return [
-            path
-            for path in there
-            if _is_committed(path) and int(path.name) > (-1 if newest is None else newest)
-        ]
+        committed = _committed(self.directory)
+        return [path for path in committed if int(path.name) > (-1 if newest is None else newest)]
 
     def save(self, step: int, state: TrainState) -> None:
         """Starts writing the state after `step` steps, unless that is saved already.
@@ -185,6 +181,12 @@ class Checkpoints:
             return self.manager.restore(step, args=only)[PARAMS]
 
 
+def _committed(directory: epath.Path) -> list[epath.Path]:
+    """Complete steps, those in a folder of the same name, one too deep, among them."""
+    there = (*directory.glob("*"), *directory.glob(f"{DIRECTORY}/*"))
+    return [path for path in there if _is_committed(path)]
+
+
 def _is_committed(path: epath.Path) -> bool:
     """Whether all of a step was written there, by what Orbax noted when it was."""
     metadata = path / METADATA
@@ -220,10 +222,9 @@ def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
     return {name(path): tuple(leaf.shape) for path, leaf in leaves}
 
 
-def newest(workdir: epath.PathLike) -> int | None:
-    """Steps done in a run's newest checkpoint; None if there is none. Raises as `latest`."""
-    with Checkpoints(workdir, create=False) as checkpoints:
-        return checkpoints.latest()
+def has_one(workdir: epath.PathLike) -> bool:
+    """Whether a run has a complete checkpoint. Looks at files alone, and so waits for nobody."""
+    return bool(_committed(epath.Path(workdir).absolute() / DIRECTORY))
 
 
 def load_params(workdir: epath.PathLike, mesh: Mesh) -> tuple[int, dict]:
