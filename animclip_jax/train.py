@@ -19,7 +19,6 @@ from animclip_jax import files, settings, sharding
 from animclip_jax.cli import flags as command_line
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.evaluation import results
-from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.reranker import CAPTION_BUCKETS
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.models.video_code import stored_bytes
@@ -28,9 +27,17 @@ from animclip_jax.runs import run_config
 from animclip_jax.runs.log import RunLog
 from animclip_jax.runs.mirror import Mirror, local_folder
 from animclip_jax.runs.revision import git_commit
-from animclip_jax.training import beginning, data, distributed, flops, init_from, step, sweep
+from animclip_jax.training import (
+    beginning,
+    data,
+    distributed,
+    flops,
+    init_from,
+    mfu,
+    step,
+    sweep,
+)
 from animclip_jax.training.checkpoint import Checkpoints
-from animclip_jax.training.chips import chip_of
 from animclip_jax.training.interruption import Interruption
 from animclip_jax.training.optimizer import learning_rate, make_optimizer
 from animclip_jax.training.validation import Validation
@@ -208,7 +215,9 @@ def run_steps(
             fed = sharding.put_batch(run.mesh, batch)
             with jax.transfer_guard("disallow"):
                 if now == first:
-                    watch.peak_seconds = peak_seconds(run, state, fed)
+                    watch.peak_seconds = mfu.peak_seconds(
+                        run.mesh, settings.retriever(config), fixed, state, fed
+                    )
                 state, metrics = advance(state, fed)
             watch.started(now + 1, metrics, batch["index"])
             if now + 1 == first + BEFORE_TRACE + TRACED:
@@ -246,18 +255,6 @@ def validate(
     if validation is not None and (is_time or now == run.config.steps):
         watch.look()
         say(validation.look(now, state))
-
-
-def peak_seconds(run: Run, state: step.TrainState, fed: dict[str, Any]) -> float | None:
-    """What a step would take at the devices' peak, without what is computed twice; or None."""
-    if (chip := chip_of(jax.devices()[0])) is None:
-        return None
-    model = settings.retriever(run.config)
-    model = dataclasses.replace(model, clip=dataclasses.replace(model.clip, remat="none"))
-    fixed = settings.train_step(run.config, state.params)
-    fixed |= {"graphdef": graph_definition(model), "microbatch": 0}
-    one = functools.partial(step.train_step, mesh=run.mesh, **fixed)
-    return flops.product_flops(one, state, fed) / (chip.flops * jax.device_count())
 
 
 def reranking_cost(config: RetrieverConfig) -> str:

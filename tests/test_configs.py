@@ -17,7 +17,7 @@ from animclip_jax.models import parameters
 from animclip_jax.models.presets import PRESETS
 from animclip_jax.models.retriever import Retriever, RetrieverConfig
 from animclip_jax.runs import run_config
-from animclip_jax.training import losses
+from animclip_jax.training import hard_negatives, losses
 
 NAMES = [
     module.name.removeprefix("configs.")
@@ -48,7 +48,7 @@ def loss_shape(
     def full_loss(frames: jax.Array, tokens: jax.Array, index: jax.Array) -> jax.Array:
         retriever = Retriever(model, rngs=nnx.Rngs(0))
         text, video = retriever.encode_text(tokens), retriever.encode_video(frames)
-        same, key = losses.same_pair(tokens, index), jax.random.key(0)
+        same, key = hard_negatives.same_pair(tokens, index), jax.random.key(0)
         return losses.feature_loss(retriever, text, video, same, key, loss)[0]
 
     B, T, size = batch_size, model.num_frames, model.clip.image_size

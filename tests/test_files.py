@@ -4,8 +4,8 @@ import errno
 import json
 import os
 import pickle
-import signal
 import shutil
+import signal
 import subprocess
 import sys
 import threading

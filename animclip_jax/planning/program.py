@@ -16,7 +16,7 @@ from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan, part_shapes
 from animclip_jax.planning import gpus
 from animclip_jax.runs import run_config
-from animclip_jax.training import step
+from animclip_jax.training import gradient_caching, step
 from animclip_jax.training.optimizer import make_optimizer
 
 
@@ -90,7 +90,7 @@ def stored_bytes_a_clip(config: ConfigDict) -> int:
     def backward(params: dict, batch: dict[str, Any]) -> Any:
         def encode(params: dict) -> Any:
             model = step.merge(mesh, fixed["graphdef"], params, fixed["frozen"])
-            return step.encode(model, batch, mesh, fixed["image_size"], microbatch=0)
+            return gradient_caching.encode(model, batch, mesh, fixed["image_size"], microbatch=0)
 
         return jax.vjp(encode, params)[1]
 

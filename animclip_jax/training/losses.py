@@ -1,13 +1,14 @@
 """Training losses: contrastive over the global batch, and matching over its hard negatives."""
 
 import dataclasses
-import operator
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
 from animclip_jax.models.retriever import Retriever, TextFeatures, VideoFeatures
+from animclip_jax.training import hard_negatives
+from animclip_jax.training.hard_negatives import score_pairs
 
 HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -39,24 +40,11 @@ class LossConfig:
             )
 
 
-def same_pair(tokens: jax.Array, index: jax.Array) -> jax.Array:
-    """Which pairs of a batch are no negatives: the same caption or the same source item.
-
-    Args:
-      tokens: int32 [B, L]. index: int [B], the item each clip was made from.
-
-    Returns:
-      bool [B, B], True on the diagonal.
-    """
-    same_caption = jnp.all(tokens[:, None] == tokens[None], axis=-1)
-    return same_caption | (index[:, None] == index[None])
-
-
 def contrastive(logits: jax.Array, same: jax.Array) -> jax.Array:
     """Symmetric softmax cross-entropy (CLIP paper, figure 3) with false negatives left out.
 
     Args:
-      logits: float32 [B, B], captions by videos. same: bool [B, B], see `same_pair`.
+      logits: float32 [B, B], captions by videos. same: bool [B, B], see `hard_negatives.same_pair`.
     """
     own = jnp.eye(len(logits), dtype=bool)
     logits = jnp.where(same & ~own, -jnp.inf, logits)
@@ -97,20 +85,6 @@ CONTRASTIVE = {"softmax": contrastive, "sigmoid": sigmoid_contrastive}
 MATCHING = {"listwise": listwise, "binary": binary}
 
 
-def score_pairs(
-    model: Retriever, text: tuple[TextFeatures, jax.Array], video: tuple[VideoFeatures, jax.Array]
-) -> jax.Array:
-    """What ranks P pairs beyond the coarse score, float32 [P].
-
-    Args:
-      text, video: features of B captions and videos, and of each pair the row, int [P].
-    """
-    of_text, of_video = (
-        jax.tree.map(operator.itemgetter(rows), features) for features, rows in (text, video)
-    )
-    return model.beyond_coarse(of_text, of_video)
-
-
 def matching(
     model: Retriever,
     text: TextFeatures,
@@ -123,18 +97,18 @@ def matching(
 ) -> jax.Array:
     """The re-ranker's loss over hard negatives, in both directions.
 
-    Each caption is scored with its own video and with `hard_negatives` videos of the batch, drawn
-    with the probabilities that the coarse logits give them, and each video likewise with captions.
-    Negatives come from the coarse softmax, so their coarse scores are already accounted for. The
-    loss therefore compares only what the ranking score adds to the coarse one (with fusion: the
-    fine score). This is ranking or binary NCE with the coarse softmax as noise (Ma and Collins
-    2018, "Noise Contrastive Estimation and Negative Sampling for Conditional Models"); at its
-    optimum the ranking score is the true log-odds. Comparing the ranking score itself would teach
-    the re-ranker to undo the coarse one.
+    Each caption is scored with its own video and with `hard_negatives` others of the batch, and
+    each video likewise with captions (`hard_negatives.pairs` draws them). Negatives come from the
+    coarse softmax, so their coarse scores are already accounted for. The loss therefore compares
+    only what the ranking score adds to the coarse one (with fusion: the fine score). This is
+    ranking or binary NCE with the coarse softmax as noise (Ma and Collins 2018, "Noise Contrastive
+    Estimation and Negative Sampling for Conditional Models"); at its optimum the ranking score is
+    the true log-odds. Comparing the ranking score itself would teach the re-ranker to undo the
+    coarse one.
 
     Args:
       text, video: features of B captions and B videos.
-      logits: float32 [B, B], the coarse logits. same: bool [B, B], see `same_pair`.
+      logits: float32 [B, B], the coarse logits. same: bool [B, B], see `hard_negatives.same_pair`.
       key: for the draw. score: see `feature_loss`.
 
     Raises:
@@ -142,22 +116,12 @@ def matching(
     """
     B, H = len(logits), config.hard_negatives
     config.check_batch(B)
-    negatives = jnp.where(same, -jnp.inf, jax.lax.stop_gradient(logits))
-    # The largest of logits + Gumbel noise are a draw from their softmax, without replacement.
-    noise = jax.random.gumbel(key, (2, B, B))
-    drawn_videos, videos_BH = jax.lax.top_k(negatives + noise[0], H)
-    drawn_texts, texts_BH = jax.lax.top_k(negatives.T + noise[1], H)
-    # Item by item, its own pair and its negatives: a device's items bring the pairs that it scores.
-    own = jnp.arange(B)[:, None]
-    others = jnp.repeat(own, H, axis=1)
-    text_rows = jnp.concatenate([own, others, texts_BH], axis=1).ravel()
-    video_rows = jnp.concatenate([own, videos_BH, others], axis=1).ravel()
+    text_rows, video_rows, valid = hard_negatives.pairs(logits, same, key, H)
     scores = score(model, (text, text_rows), (video, video_rows))
     positive, by_text, by_video = jnp.split(scores.reshape(B, -1), [1, 1 + H], axis=1)
     compare = MATCHING[config.matching]
     return 0.5 * (
-        compare(positive[:, 0], by_text, ~jnp.isneginf(drawn_videos))
-        + compare(positive[:, 0], by_video, ~jnp.isneginf(drawn_texts))
+        compare(positive[:, 0], by_text, valid[0]) + compare(positive[:, 0], by_video, valid[1])
     )
 
 
@@ -176,7 +140,7 @@ def feature_loss(
 
     Args:
       text, video: features of B captions and B videos.
-      same: bool [B, B], see `same_pair`. key: for the draw of negatives.
+      same: bool [B, B], see `hard_negatives.same_pair`. key: for the draw of negatives.
       score: as `score_pairs`, for features that are spread over devices, or pairs taken in parts.
     """
     scale = model.clip.logit_scale

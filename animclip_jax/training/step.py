@@ -1,7 +1,6 @@
 """One training step as pure functions: the state, how it begins, how a batch moves it."""
 
 import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -11,11 +10,11 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from animclip_jax import sharding
-from animclip_jax.animation.render import clips
 from animclip_jax.models import parameters
-from animclip_jax.models.retriever import Retriever, RetrieverConfig, TextFeatures, VideoFeatures
+from animclip_jax.models.retriever import Retriever, RetrieverConfig
 from animclip_jax.models.transformer import Stack
-from animclip_jax.training import losses
+from animclip_jax.training import ema, gradient_caching, losses
+from animclip_jax.training.hard_negatives import same_pair
 from animclip_jax.training.losses import LossConfig
 
 
@@ -83,56 +82,6 @@ def merge(mesh: Mesh, graphdef: Any, params: dict, frozen: Any = None) -> Retrie
     return model
 
 
-def in_parts(mesh: Mesh, function: Callable[[Any], Any], rows: Any, size: int) -> Any:
-    """function(rows), computed `size` rows at a time, over all devices; 0: all at once.
-
-    In parts, nothing of a part is kept but its results: the backward pass computes it again, and
-    adds its gradients up.
-    """
-    if not size:
-        return function(rows)
-    parts = sharding.split(mesh, rows, size)
-    return sharding.join(mesh, jax.lax.map(jax.checkpoint(function, prevent_cse=False), parts))
-
-
-def encode(
-    model: Retriever, batch: dict[str, Any], mesh: Mesh, image_size: int, microbatch: int
-) -> tuple[TextFeatures, VideoFeatures]:
-    """Features of a batch, filmed and encoded `microbatch` clips at a time; 0: all at once.
-
-    That is gradient caching (Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under
-    Memory Limited Setup"): one contrastive matrix of the whole batch, and the loss and gradients
-    that it has without parts.
-    """
-
-    film = functools.partial(clips, image_size=image_size)
-
-    def encoded(part: dict[str, Any]) -> tuple[TextFeatures, VideoFeatures]:
-        frames = sharding.on_each(mesh, film, part)
-        return model.encode_text(part["tokens"]), model.encode_video(frames)
-
-    return in_parts(mesh, encoded, batch, microbatch)
-
-
-def score_pairs(
-    model: Retriever,
-    text: tuple[TextFeatures, jax.Array],
-    video: tuple[VideoFeatures, jax.Array],
-    *,
-    mesh: Mesh,
-    microbatch: int,
-) -> jax.Array:
-    """As `losses.score_pairs`, of features that are spread over devices.
-
-    The pairs of `microbatch` clips are scored at a time; 0: all at once.
-    """
-    pairs = tuple(sharding.take_rows(mesh, *of) for of in (text, video))
-    pairs_a_clip = len(text[1]) // len(text[0].embedding)
-    return in_parts(
-        mesh, lambda pairs: model.beyond_coarse(*pairs), pairs, microbatch * pairs_a_clip
-    )
-
-
 def train_step(
     state: TrainState,
     batch: dict[str, Any],
@@ -160,10 +109,10 @@ def train_step(
 
     def loss_fn(params: dict) -> tuple[jax.Array, dict[str, jax.Array]]:
         model = merge(mesh, graphdef, params, frozen)
-        text, video = encode(model, batch, mesh, image_size, microbatch)
-        same = losses.same_pair(batch["tokens"], batch["index"])
+        text, video = gradient_caching.encode(model, batch, mesh, image_size, microbatch)
+        same = same_pair(batch["tokens"], batch["index"])
         key = jax.random.fold_in(jax.random.key(seed), state.step)
-        score = functools.partial(score_pairs, mesh=mesh, microbatch=microbatch)
+        score = functools.partial(gradient_caching.score_pairs, mesh=mesh, microbatch=microbatch)
         return losses.feature_loss(model, text, video, same, key, loss, score)
 
     gradients, metrics = jax.grad(loss_fn, has_aux=True)(state.params)
@@ -172,9 +121,7 @@ def train_step(
     metrics["gradient_norm"] = optax.tree.norm(gradients)
     average = state.average
     if average is not None:
-        # Early on it follows the parameters closely, so that it forgets their random start.
-        decay = jnp.minimum(average_decay, (1 + state.step) / (10 + state.step))
-        average = optax.incremental_update(params, average, 1 - decay)
+        average = ema.update(average, params, state.step, average_decay)
     return TrainState(state.step + 1, params, opt_state, average), metrics
 
 

@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from animclip_jax.models.retriever import Retriever
-from animclip_jax.training import losses
+from animclip_jax.training import hard_negatives, losses
 from tests.models.test_retriever import CONFIG, RERANKER, captions, clips
 
 NOTHING_SHARED = jnp.eye(2, dtype=bool)
@@ -54,7 +54,7 @@ def _twin(logits: jax.Array) -> float:
 
 def test_same_pair_finds_equal_captions_and_equal_items():
     tokens = jnp.array([[1, 2], [1, 3], [1, 2], [4, 4]])
-    same = losses.same_pair(tokens, jnp.array([0, 1, 2, 1]))
+    same = hard_negatives.same_pair(tokens, jnp.array([0, 1, 2, 1]))
     wanted = np.eye(4, dtype=bool)
     wanted[0, 2] = wanted[2, 0] = True  # the same caption
     wanted[1, 3] = wanted[3, 1] = True  # the same item
@@ -245,7 +245,7 @@ def test_losses_that_are_none_are_refused(changes, message):
 def loss_of(model, config):
     """The loss of four clips and their captions, and its terms."""
     text, video = model.encode_text(captions(4)), model.encode_video(clips(4))
-    same = losses.same_pair(captions(4), jnp.arange(4))
+    same = hard_negatives.same_pair(captions(4), jnp.arange(4))
     return losses.feature_loss(model, text, video, same, KEY, config)
 
 
@@ -266,7 +266,9 @@ def test_the_sigmoid_loss_learns_its_bias_and_no_score_has_it():
     gradient, terms = jax.grad(loss, has_aux=True)(nnx.to_pure_dict(state))
     assert np.abs(gradient["logit_bias"]) > 1e-3
     text, video, logits = features(model)
-    wanted = losses.sigmoid_contrastive(logits - 10, losses.same_pair(captions(4), jnp.arange(4)))
+    wanted = losses.sigmoid_contrastive(
+        logits - 10, hard_negatives.same_pair(captions(4), jnp.arange(4))
+    )
     assert terms["contrastive"] == pytest.approx(float(wanted), rel=1e-4)
     np.testing.assert_allclose(model.fused_scores(text, video), jnp.diagonal(logits), rtol=1e-4)
 

@@ -1,0 +1,60 @@
+"""Gradient caching: a batch taken in parts, with the loss and gradients of the whole.
+
+Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup": the
+contrastive matrix is that of the whole batch; the backward pass computes features again, by parts.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+from animclip_jax import sharding
+from animclip_jax.animation.render import clips
+from animclip_jax.models.retriever import Retriever, TextFeatures, VideoFeatures
+
+
+def in_parts(mesh: Mesh, function: Callable[[Any], Any], rows: Any, size: int) -> Any:
+    """function(rows), computed `size` rows at a time, over all devices; 0: all at once.
+
+    In parts, nothing of a part is kept but its results: the backward pass computes it again, and
+    adds its gradients up.
+    """
+    if not size:
+        return function(rows)
+    parts = sharding.split(mesh, rows, size)
+    return sharding.join(mesh, jax.lax.map(jax.checkpoint(function, prevent_cse=False), parts))
+
+
+def encode(
+    model: Retriever, batch: dict[str, Any], mesh: Mesh, image_size: int, microbatch: int
+) -> tuple[TextFeatures, VideoFeatures]:
+    """Features of a batch, filmed and encoded `microbatch` clips at a time; 0: all at once."""
+    film = functools.partial(clips, image_size=image_size)
+
+    def encoded(part: dict[str, Any]) -> tuple[TextFeatures, VideoFeatures]:
+        frames = sharding.on_each(mesh, film, part)
+        return model.encode_text(part["tokens"]), model.encode_video(frames)
+
+    return in_parts(mesh, encoded, batch, microbatch)
+
+
+def score_pairs(
+    model: Retriever,
+    text: tuple[TextFeatures, jax.Array],
+    video: tuple[VideoFeatures, jax.Array],
+    *,
+    mesh: Mesh,
+    microbatch: int,
+) -> jax.Array:
+    """As `hard_negatives.score_pairs`, of features that are spread over devices.
+
+    The pairs of `microbatch` clips are scored at a time; 0: all at once.
+    """
+    pairs = tuple(sharding.take_rows(mesh, *of) for of in (text, video))
+    pairs_a_clip = len(text[1]) // len(text[0].embedding)
+    return in_parts(
+        mesh, lambda pairs: model.beyond_coarse(*pairs), pairs, microbatch * pairs_a_clip
+    )

@@ -1,0 +1,65 @@
+"""Hard negatives: pairs of a batch for the re-ranker to learn from, drawn from coarse scores."""
+
+import operator
+
+import jax
+import jax.numpy as jnp
+
+from animclip_jax.models.retriever import Retriever, TextFeatures, VideoFeatures
+
+
+def same_pair(tokens: jax.Array, index: jax.Array) -> jax.Array:
+    """Which pairs of a batch are no negatives: the same caption or the same source item.
+
+    Args:
+      tokens: int32 [B, L]. index: int [B], the item each clip was made from.
+
+    Returns:
+      bool [B, B], True on the diagonal.
+    """
+    same_caption = jnp.all(tokens[:, None] == tokens[None], axis=-1)
+    return same_caption | (index[:, None] == index[None])
+
+
+def pairs(
+    logits: jax.Array, same: jax.Array, key: jax.Array, count: int
+) -> tuple[jax.Array, jax.Array, tuple[jax.Array, jax.Array]]:
+    """Each item's own pair, and `count` wrong ones in each direction.
+
+    Wrong ones are drawn with the probabilities that the coarse logits give them, without
+    replacement.
+
+    Args:
+      logits: float32 [B, B], captions by videos. same: bool [B, B], see `same_pair`.
+
+    Returns:
+      the caption and the video of each pair, int [B * (1 + 2 * count)] each: item by item its own
+      pair, its caption with `count` videos, its video with `count` captions; and for both
+      directions bool [B, count], False where the batch had no more negatives.
+    """
+    B, H = len(logits), count
+    negatives = jnp.where(same, -jnp.inf, jax.lax.stop_gradient(logits))
+    # The largest of logits + Gumbel noise are a draw from their softmax, without replacement.
+    noise = jax.random.gumbel(key, (2, B, B))
+    drawn_videos, videos_BH = jax.lax.top_k(negatives + noise[0], H)
+    drawn_texts, texts_BH = jax.lax.top_k(negatives.T + noise[1], H)
+    # Item by item, its own pair and its negatives: a device's items bring the pairs that it scores.
+    own = jnp.arange(B)[:, None]
+    others = jnp.repeat(own, H, axis=1)
+    text_rows = jnp.concatenate([own, others, texts_BH], axis=1).ravel()
+    video_rows = jnp.concatenate([own, videos_BH, others], axis=1).ravel()
+    return text_rows, video_rows, (~jnp.isneginf(drawn_videos), ~jnp.isneginf(drawn_texts))
+
+
+def score_pairs(
+    model: Retriever, text: tuple[TextFeatures, jax.Array], video: tuple[VideoFeatures, jax.Array]
+) -> jax.Array:
+    """What ranks P pairs beyond the coarse score, float32 [P].
+
+    Args:
+      text, video: features of B captions and videos, and of each pair the row, int [P].
+    """
+    of_text, of_video = (
+        jax.tree.map(operator.itemgetter(rows), features) for features, rows in (text, video)
+    )
+    return model.beyond_coarse(of_text, of_video)
