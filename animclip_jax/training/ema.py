@@ -16,5 +16,5 @@ def update(average: Any, params: Any, step: jax.Array, decay: float) -> Any:
       average, params: trees of the same float arrays. step: int32 scalar, steps done before this
         one. decay: what is kept of the average in a step, late in a run.
     """
-    decay = jnp.minimum(decay, (1 + step) / (10 + step))
-    return optax.incremental_update(params, average, 1 - decay)
+    kept = jnp.minimum(decay, (1 + step) / (10 + step))
+    return optax.incremental_update(params, average, 1 - kept)
