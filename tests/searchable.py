@@ -14,7 +14,7 @@ from animclip_jax.weights import folder, manifest
 from input_pipeline.media.segments import SegmentSettings
 from input_pipeline.media.video import write_video
 from input_pipeline.media.workers import Limits
-from tests.models.test_retriever import CONFIG
+from tests.small_model import CONFIG
 
 EFFORT = Effort(batch_size=4, processes=2, limits=Limits(seconds=60))
 RED, GREEN, BLUE, GREY = (220, 30, 30), (30, 190, 40), (30, 50, 220), (128, 128, 128)

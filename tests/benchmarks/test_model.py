@@ -9,7 +9,7 @@ import pytest
 
 from animclip_jax.models.presets import PRESETS, RERANKERS
 from benchmarks import model
-from tests.models.test_clip import SMALL
+from tests.small_model import SMALL
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from animclip_jax.models.presets import PRESETS, RERANKERS
 from benchmarks import model, train_step
-from tests.models.test_clip import SMALL
+from tests.small_model import SMALL
 from tests.test_architecture import BLOCKED, ROOT
 
 CLIPS = 4

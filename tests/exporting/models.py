@@ -3,13 +3,11 @@
 import dataclasses
 
 import jax
-import numpy as np
 
 from animclip_jax.exporting.source import Source
-from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.retriever import RetrieverConfig
-from tests.models.test_retriever import CONFIG, TEMPORAL
+from tests.small_model import CONFIG, TEMPORAL, drawn
 
 # TensorFlow 2.21 reads no SavedModel of any batch size that a later JAX than 0.10 wrote.
 ANY_BATCH = tuple(int(part) for part in jax.__version__.split(".")[:2]) < (0, 11)
@@ -23,13 +21,7 @@ FRAMES = WHOLE.num_frames
 
 
 def source(config: ClipConfig | RetrieverConfig = WHOLE, seed: int = 0) -> Source:
-    rng = np.random.default_rng(seed)
-    shapes = parameters.shapes(config)
-    params = {
-        name: rng.normal(float(name.endswith("scale")), 0.1, shape).astype(np.float32)
-        for name, shape in shapes.items()
-    }
-    return Source(params, config, FRAMES, {"steps": 7})
+    return Source(drawn(config, seed), config, FRAMES, {"steps": 7})
 
 
 def source_for(kind: str) -> Source:

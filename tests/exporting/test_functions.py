@@ -10,7 +10,7 @@ from flax import nnx, traverse_util
 from animclip_jax.exporting import functions
 from animclip_jax.models.retriever import Retriever
 from tests.exporting.models import CLIP, WHOLE, source
-from tests.models.test_retriever import captions, clips
+from tests.small_model import captions, clips
 
 
 @pytest.fixture(scope="module")

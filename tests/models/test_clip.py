@@ -10,17 +10,8 @@ from flax import nnx
 
 from animclip_jax.models.clip import Clip, ClipConfig, TextTower, VisionTower
 from animclip_jax.models.presets import PRESETS
-from animclip_jax.models.transformer import TransformerConfig
+from tests.small_model import SMALL
 
-SMALL = ClipConfig(
-    image_size=32,
-    patch_size=8,
-    vision=TransformerConfig(width=32, layers=2, heads=2, mlp_width=64),
-    text=TransformerConfig(width=32, layers=2, heads=2, mlp_width=64),
-    context_length=12,
-    vocab_size=100,
-    embed_dim=16,
-)
 TOKENS = np.array([[98, 5, 6, 7, 99, 0, 0, 0, 0, 0, 0, 0]], np.int32)
 
 

@@ -13,8 +13,7 @@ from animclip_jax.models.presets import PRESETS, RERANKERS
 from animclip_jax.models.reranker import CODE_DTYPES, RerankerConfig
 from animclip_jax.models.retriever import Retriever, RetrieverConfig
 from animclip_jax.models.video_code import PackedCode, area_weights, pack, unpack
-from tests.models.test_clip import SMALL
-from tests.models.test_retriever import CONFIG, RERANKER, clips
+from tests.small_model import CONFIG, RERANKER, SMALL, clips
 
 
 @pytest.fixture(scope="module")

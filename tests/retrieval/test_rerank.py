@@ -7,7 +7,7 @@ import pytest
 from animclip_jax.models import parameters, reranker
 from animclip_jax.retrieval import rerank
 from animclip_jax.retrieval.encode import Encoder
-from tests.models.test_retriever import CONFIG, captions, clips
+from tests.small_model import CONFIG, captions, clips
 
 
 @pytest.fixture(scope="module")

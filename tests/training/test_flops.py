@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from animclip_jax.training import flops
-from tests.models.test_retriever import CONFIG
+from tests.small_model import CONFIG
 
 X = jnp.ones((4, 8))
 W = jnp.ones((8, 8))

@@ -15,8 +15,7 @@ from animclip_jax.training import init_from
 from animclip_jax.training.checkpoint import Checkpoints
 from animclip_jax.training.step import TrainState
 from animclip_jax.weights import folder
-from tests.models.test_clip import SMALL
-from tests.models.test_retriever import CONFIG, TEMPORAL
+from tests.small_model import CONFIG, SMALL, TEMPORAL
 
 
 @pytest.fixture(scope="module")

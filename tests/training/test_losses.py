@@ -10,7 +10,7 @@ from flax import nnx
 
 from animclip_jax.models.retriever import Retriever
 from animclip_jax.training import hard_negatives, losses
-from tests.models.test_retriever import CONFIG, RERANKER, captions, clips
+from tests.small_model import CONFIG, RERANKER, captions, clips
 
 NOTHING_SHARED = jnp.eye(2, dtype=bool)
 KEY = jax.random.key(0)

@@ -8,21 +8,20 @@ import pytest
 import safetensors.numpy
 
 from animclip_jax.weights import folder, source
-from tests.models.test_retriever import TEMPORAL
+from tests.small_model import TEMPORAL, drawn
 from tests.weights.reference import GOLDEN_CLIP
-from tests.weights.test_rules import drawn
 
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    folder.save(tmp_path / "clip", drawn(), GOLDEN_CLIP)
+    folder.save(tmp_path / "clip", drawn(GOLDEN_CLIP), GOLDEN_CLIP)
     return tmp_path / "clip"
 
 
 def test_what_is_saved_is_loaded(saved):
     params, config = folder.load(saved)
-    assert config == GOLDEN_CLIP and set(params) == set(drawn())
-    for name, value in drawn().items():
+    assert config == GOLDEN_CLIP and set(params) == set(drawn(GOLDEN_CLIP))
+    for name, value in drawn(GOLDEN_CLIP).items():
         np.testing.assert_array_equal(params[name], value)
     assert sorted(path.name for path in saved.iterdir()) == ["config.json", "model.safetensors"]
     assert [path.name for path in saved.parent.iterdir()] == ["clip"], "nothing beside it"
@@ -65,9 +64,9 @@ def test_everyone_who_may_read_the_folder_may_read_the_tensors(saved):
 def test_a_folder_that_is_there_is_not_written_over(saved):
     before = (saved / "model.safetensors").read_bytes()
     with pytest.raises(FileExistsError, match="clip: there already"):
-        folder.save(saved, drawn(), GOLDEN_CLIP)
+        folder.save(saved, drawn(GOLDEN_CLIP), GOLDEN_CLIP)
     assert (saved / "model.safetensors").read_bytes() == before
-    folder.save(saved.parent / "no" / "clip", drawn(), GOLDEN_CLIP)
+    folder.save(saved.parent / "no" / "clip", drawn(GOLDEN_CLIP), GOLDEN_CLIP)
     assert (saved.parent / "no" / "clip" / "config.json").is_file()
 
 
@@ -78,12 +77,12 @@ def test_a_failure_leaves_nothing_behind(tmp_path, monkeypatch):
 
     monkeypatch.setattr(safetensors.numpy, "save_file", fail)
     with pytest.raises(OSError, match="no space left"):
-        folder.save(tmp_path / "clip", drawn(), GOLDEN_CLIP)
+        folder.save(tmp_path / "clip", drawn(GOLDEN_CLIP), GOLDEN_CLIP)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_tensors_that_do_not_fit_are_named_together(saved):
-    params = drawn()
+    params = drawn(GOLDEN_CLIP)
     params["extra"] = params.pop("text/norm_final/bias")
     params["log_logit_scale"] = np.zeros(2, np.float32)
     safetensors.numpy.save_file(params, saved / "model.safetensors")

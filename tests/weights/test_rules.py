@@ -9,6 +9,7 @@ from animclip_jax.models import parameters
 from animclip_jax.models.presets import PRESETS
 from animclip_jax.weights import rules, torch_archive
 from animclip_jax.weights.rules import Layout
+from tests.small_model import drawn
 from tests.weights.reference import GOLDEN, GOLDEN_CLIP
 
 Tensors = dict[str, np.ndarray]
@@ -17,13 +18,6 @@ Tensors = dict[str, np.ndarray]
 @pytest.fixture
 def theirs() -> Tensors:
     return safetensors.numpy.load_file(GOLDEN / "model.safetensors")
-
-
-def drawn(config=GOLDEN_CLIP) -> Tensors:
-    """Our parameters, no two values alike."""
-    rng = np.random.default_rng(0)
-    shapes = parameters.shapes(config)
-    return {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
 
 
 def read(tensors: Tensors, layout: Layout = Layout.HUGGING_FACE) -> Tensors:
@@ -44,7 +38,7 @@ def test_every_parameter_has_one_rule(name, layout):
 
 
 def test_ours_to_hugging_face_to_ours_is_bit_equal():
-    params = drawn()
+    params = drawn(GOLDEN_CLIP)
     again = read(rules.to_hugging_face(params, GOLDEN_CLIP))
     assert set(again) == set(params)
     for name, value in params.items():

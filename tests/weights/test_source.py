@@ -9,8 +9,8 @@ import pytest
 import safetensors.numpy
 
 from animclip_jax.weights import folder, source, torch_archive
+from tests.small_model import drawn
 from tests.weights.reference import GOLDEN, GOLDEN_CLIP
-from tests.weights.test_rules import drawn
 
 
 @pytest.fixture
@@ -73,10 +73,10 @@ def test_tensors_alone_do_not_say_the_activation(open_clip):
 
 
 def test_our_own_folder(tmp_path):
-    folder.save(tmp_path / "clip", drawn(), GOLDEN_CLIP)
+    folder.save(tmp_path / "clip", drawn(GOLDEN_CLIP), GOLDEN_CLIP)
     params, config = source.read(tmp_path / "clip")
     assert config == GOLDEN_CLIP
-    np.testing.assert_array_equal(params["log_logit_scale"], drawn()["log_logit_scale"])
+    np.testing.assert_array_equal(params["log_logit_scale"], drawn(GOLDEN_CLIP)["log_logit_scale"])
     with pytest.raises(ValueError, match="leave it out"):
         source.read(tmp_path / "clip", "gelu")
 
