@@ -20,7 +20,7 @@ from input_pipeline.media.video import write_video
 from input_pipeline.sources import opening
 from input_pipeline.store import records
 from input_pipeline.tokenizer import Tokenizer
-from tests.input_pipeline.media.test_picture import BROKEN, GOOD
+from tests.input_pipeline.pictures import BROKEN, GOOD
 from tests.input_pipeline.shard_files import encoded, write_tar, write_tfrecord
 
 REPOSITORY = Path(__file__).resolve().parents[3]
