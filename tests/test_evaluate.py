@@ -15,7 +15,7 @@ from animclip_jax import evaluate, train
 from animclip_jax.evaluation import comparison, results
 from animclip_jax.runs import mirror, run_config
 from configs import quickstart
-from tests.test_train import SHRUNK
+from tests.a_run import SHRUNK
 
 
 @pytest.fixture(scope="module")

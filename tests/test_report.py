@@ -1,7 +1,6 @@
 """The report: of a run or a sweep, honest in words, safe with hostile texts, seen in a browser."""
 
 import base64
-import copy
 import html
 import json
 import re
@@ -23,51 +22,12 @@ from animclip_jax.reporting import words as report_words
 from animclip_jax.reporting.arms import load_arm
 from animclip_jax.reporting.charts import curves, k_sweep, rank_changes, smoothed
 from animclip_jax.reporting.svg import element
+from tests import a_run
 
 HOSTILE = """</h4><script>alert("1")</script> & 'x' "><img src=x onerror=alert(2)>"""
 # Of the right video before and after re-ranking, three of each group of queries.
 RANKS = [(7, 1), (3, 2), (41, 1), (1, 4), (2, 9), (5, 6)] + [(1, 1)] * 3 + [(60, 60)] * 3
 FRAMES, SIDE = 4, 24
-
-
-def scores(first):
-    recalls = {"R@1": first, "R@5": first + 10, "R@10": first + 20, "R@50": first + 25}
-    found = recalls | {"MdR": 12.0, "MnR": 33.0}
-    return found | {"intervals": {name: [value - 1, value + 1] for name, value in found.items()}}
-
-
-def run_results(preset="full", coarse=10.0, reranked=18.0):
-    recalls = {"R@1": 0.2, "R@5": 1.0, "R@10": 2.0, "R@50": 10.0}
-    stages = {"coarse": scores(coarse), "reranked": scores(reranked), "ceiling": scores(60.0)}
-    stages["k_sweep"] = [
-        {"k": k, "R@1": reranked, "ceiling": 10.0 + k, "milliseconds": k / 10} for k in (5, 10, 20)
-    ]
-    return {
-        "dataset": "drawn:test",
-        "protocol": {
-            "name": "drawn",
-            "split": "test",
-            "captions": "all",
-            "num_frames": 4,
-            "video_to_text": "each caption",
-        },
-        "coverage": {"wanted": 500, "found": 500},
-        "normalization": "none",
-        "queries": "0a1b",
-        "stage_one": "exact",
-        "num_queries": 512,
-        "num_videos": 500,
-        "seed": 0,
-        "steps": 600,
-        "git_commit": "0123456789abcdef-dirty",
-        "config": {"data": {"train": "drawn:train"}, "animation": {"preset": preset}},
-        "config_overrides": {"batch_size": 96},
-        "rerank_k": 20,
-        "text_to_video": stages,
-        "video_to_text": copy.deepcopy(stages),
-        "chance": {"text_to_video": recalls, "video_to_text": dict(recalls)},
-        "seconds": {"train": 131.2, "embed": 6.1, "coarse": 0.4, "rerank": 3.9},
-    }
 
 
 def clip(seed):
@@ -112,9 +72,9 @@ def write_run(folder, run, text="a red ball", side=SIDE):
 @pytest.fixture
 def sweep(tmp_path):
     folder = tmp_path / "sweep"
-    write_run(folder / "animated", run_results())
-    write_run(folder / "repeat", run_results("repeat", 8.0, 9.0))
-    write_run(folder / "still", run_results("still", 9.0, 17.0))
+    write_run(folder / "animated", a_run.results())
+    write_run(folder / "repeat", a_run.results("repeat", 8.0, 9.0))
+    write_run(folder / "still", a_run.results("still", 9.0, 17.0))
     return folder
 
 
@@ -161,7 +121,7 @@ def test_the_main_arm_by_option_or_by_sweep_json(sweep):
 
 
 def test_a_single_run(tmp_path, capsys):
-    write_run(tmp_path / "run", run_results())
+    write_run(tmp_path / "run", a_run.results())
     before = (tmp_path / "run" / "results.json").read_bytes()
     assert report.main([str(tmp_path / "run")]) == 0
     assert (tmp_path / "run" / "results.json").read_bytes() == before
@@ -172,7 +132,7 @@ def test_a_single_run(tmp_path, capsys):
 
 
 def test_a_run_that_kept_nothing_but_its_results(tmp_path):
-    results.write(tmp_path / "results.json", run_results())
+    results.write(tmp_path / "results.json", a_run.results())
     report.report(tmp_path)
     page = (tmp_path / "report.html").read_text()
     Outline(page)
@@ -205,7 +165,7 @@ def test_errors_name_what_is_missing_and_leave_no_page(sweep, capsys):
     ],
 )
 def test_damaged_files_are_named(tmp_path, file, content, message):
-    write_run(tmp_path / "run", run_results())
+    write_run(tmp_path / "run", a_run.results())
     Image.fromarray(clip(0)[0]).save(tmp_path / "secret.jpg")
     path = tmp_path / "run" / file
     path.unlink() if content is None else path.write_bytes(content)
@@ -215,7 +175,7 @@ def test_damaged_files_are_named(tmp_path, file, content, message):
 
 def test_hostile_texts_stay_texts(tmp_path):
     arm = HOSTILE.replace("/", "|")
-    hostile = run_results() | {"dataset": HOSTILE, "git_commit": HOSTILE}
+    hostile = a_run.results() | {"dataset": HOSTILE, "git_commit": HOSTILE}
     hostile |= {"config": {HOSTILE: HOSTILE}, "config_overrides": {HOSTILE: HOSTILE}}
     write_run(tmp_path / "s" / "main", hostile, HOSTILE)
     write_run(tmp_path / "s" / arm, hostile | {"config": {HOSTILE: [HOSTILE]}}, HOSTILE)
@@ -287,7 +247,7 @@ def test_the_sample_of_queries_follows_the_order_of_the_file(sweep):
 def arms_with(*first_places, count=512):
     arms = []
     for number, (coarse, reranked) in enumerate(first_places):
-        run = run_results(coarse=coarse, reranked=reranked) | {"num_queries": count}
+        run = a_run.results(coarse=coarse, reranked=reranked) | {"num_queries": count}
         arms.append(report_words.Arm(f"arm{number}", run, {}, [], None))
     return arms
 
@@ -345,7 +305,7 @@ def test_margin():
 
 
 def test_the_sweep_over_k_says_rate_and_time():
-    chart = k_sweep(run_results(reranked=18.0), "text_to_video")
+    chart = k_sweep(a_run.results(), "text_to_video")
     Outline(chart)
     said = text_of(chart)
     assert "K = 5: 18.0% in 0.5 ms, K = 10: 18.0% in 1 ms, K = 20: 18.0% in 2 ms" in said
@@ -370,12 +330,13 @@ def test_rank_changes_count_every_query_once():
 
 
 def test_what_makes_numbers_incomparable_is_said(tmp_path):
-    run = run_results() | {"normalization": "dsl", "coverage": {"wanted": 1000, "found": 987}}
+    run = a_run.results() | {
+        "normalization": "dsl",
+        "coverage": {"wanted": 1000, "found": 987},
+    }
     write_run(tmp_path / "run", run)
     stages = dict.fromkeys(results.STAGES, np.ones(512, int))
-    half = {stage: ranks[:500] for stage, ranks in stages.items()}
-    ranks = {"text_to_video": stages, "video_to_text": half}
-    write_ranks(tmp_path / "run", np.zeros(512), ranks)
+    write_ranks(tmp_path / "run", np.zeros(512), dict.fromkeys(results.DIRECTIONS, stages))
     found = report.report(tmp_path / "run")
     shown = text_of((tmp_path / "run" / "report.html").read_text())
     for text in (shown, results.table(found)):
@@ -383,7 +344,7 @@ def test_what_makes_numbers_incomparable_is_said(tmp_path):
         assert "coarse DSL" in text and "all queries of the test" in text
     assert "protocol drawn, test" in shown and "stage one exact" in shown
     assert "0 queries better, 0 worse" in shown
-    assert not results.caveats(run_results())
+    assert not results.caveats(a_run.results())
 
 
 def test_the_arms_say_in_what_they_differ(sweep):
@@ -391,15 +352,15 @@ def test_the_arms_say_in_what_they_differ(sweep):
     shown = text_of((sweep / "report.html").read_text())
     assert "The whole picture, the same in every frame." in shown
     assert "Differs from the main arm in animation.preset = still (animated: full)." in shown
-    results.write(sweep / "still" / "results.json", run_results("still") | {"steps": 500})
+    results.write(sweep / "still" / "results.json", a_run.results("still") | {"steps": 500})
     report.report(sweep)
     shown = text_of((sweep / "report.html").read_text())
     assert "steps = 500 (animated: 600)" in shown
 
 
 def test_curves_choose_their_scale_and_leave_out_what_is_not_finite(tmp_path):
-    write_run(tmp_path / "run", run_results())
-    arm = load_arm(tmp_path / "run", "", run_results())
+    write_run(tmp_path / "run", a_run.results())
+    arm = load_arm(tmp_path / "run", "", a_run.results())
     assert "log scale" in curves([arm], "loss") and "linear scale" in curves([arm], "matching")
     assert (30, None) in arm.curves["loss"]
     report.report(tmp_path / "run")
@@ -408,7 +369,7 @@ def test_curves_choose_their_scale_and_leave_out_what_is_not_finite(tmp_path):
 
 @pytest.mark.parametrize("values", [[0.0, 0.0], [-3.0, 7.0], [1e-9, 1e9], [5.0, 5.0]])
 def test_curves_of_any_range_stay_in_the_picture(values):
-    arm = report_words.Arm("", run_results(), {"loss": list(enumerate(values))}, [], None)
+    arm = report_words.Arm("", a_run.results(), {"loss": list(enumerate(values))}, [], None)
     chart = curves([arm], "loss")
     places = re.findall(r"(-?[\d.]+) (-?[\d.]+)(?=[L \"])", "".join(re.findall(r'd="M.*?"', chart)))
     assert places and all(0 <= float(x) <= 370 and 0 <= float(y) <= 280 for x, y in places)
@@ -416,13 +377,13 @@ def test_curves_of_any_range_stay_in_the_picture(values):
 
 @pytest.mark.parametrize("value", [4.60517019, 0.0, 1234567.8, 3.2e-6, -2.5])
 def test_one_logged_step_is_a_dot_with_its_value(tmp_path, value):
-    write_run(tmp_path / "run", run_results())
+    write_run(tmp_path / "run", a_run.results())
     line = json.dumps({"step": 3, "loss": value}) + "\n"
     (tmp_path / "run" / "metrics.jsonl").write_text(line)
     report.report(tmp_path / "run")
     page = (tmp_path / "run" / "report.html").read_text()
     assert "One step was logged." in page and "Faint: as logged" not in page
-    chart = curves([load_arm(tmp_path / "run", "", run_results())], "loss")
+    chart = curves([load_arm(tmp_path / "run", "", a_run.results())], "loss")
     (across, down, radius) = re.search(r'<circle.* cx="(.*?)" cy="(.*?)" r="(.*?)"', chart).groups()
     assert float(radius) >= 3 and 30 < float(down) < 234 and float(across) <= 370
     assert f">{value:.4g}</text>" in chart
@@ -430,7 +391,7 @@ def test_one_logged_step_is_a_dot_with_its_value(tmp_path, value):
 
 @pytest.mark.parametrize("values", [[9.163421], [4.6052, 4.6051], [1e-10, 0.0], [123456.7, 1.5e5]])
 def test_the_labels_of_curves_are_whole(values):
-    arm = report_words.Arm("", run_results(), {"loss": list(enumerate(values))}, [], None)
+    arm = report_words.Arm("", a_run.results(), {"loss": list(enumerate(values))}, [], None)
     chart = curves([arm], "loss")
     labels = re.findall(r'<text x="([\d.]+)" y="[\d.]+" class="small end">([^<]*)<', chart)
     ticks = [(float(x), text) for x, text in labels if "scale" not in text and float(x) < 200]
@@ -466,7 +427,7 @@ def test_how_many_frames_a_strip_has_is_read_and_not_guessed(tmp_path):
 
 def test_large_pictures_are_made_to_fit(tmp_path, monkeypatch):
     monkeypatch.setattr(report_pictures, "BUDGET", 400_000)
-    write_run(tmp_path / "run", run_results(), side=224)
+    write_run(tmp_path / "run", a_run.results(), side=224)
     report.report(tmp_path / "run")
     assert 50_000 < (tmp_path / "run" / "report.html").stat().st_size < 450_000
 
@@ -510,7 +471,7 @@ def test_in_a_browser_nothing_overflows_and_no_picture_is_broken(tmp_path):
     if browser is None:
         pytest.skip("no chromium on PATH")
     for arm, preset in (("main", "full"), ("w" * 60, "repeat")):
-        run = run_results(preset) | {"dataset": "folder:/" + "long" * 40}
+        run = a_run.results(preset) | {"dataset": "folder:/" + "long" * 40}
         write_run(tmp_path / "s" / arm, run, "x" * 50 + " " + HOSTILE.replace("/", "|"))
     report.report(tmp_path / "s", "main")
     text = json.dumps((tmp_path / "s" / "report.html").read_text()).replace("</", "<\\/")

@@ -16,21 +16,8 @@ from animclip_jax import evaluate, train
 from animclip_jax.evaluation import results
 from animclip_jax.runs import run_config
 from animclip_jax.training import data, watch
+from tests.a_run import SHRUNK, STEPS, assert_same_losses, losses
 from tests.input_pipeline.shard_files import encoded
-
-STEPS = 8
-SHRUNK = [
-    "--config=configs/quickstart.py",
-    f"--config.steps={STEPS}",
-    "--config.batch_size=8",
-    "--config.log_every=1",
-    "--config.data.train=drawn:train:48",
-    "--config.data.eval=drawn:val:12",
-    "--config.model.vision.layers=1",
-    "--config.model.text.layers=1",
-    "--config.evaluation.rerank_k=4",
-    "--config.checkpoint.every=4",
-]
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +30,6 @@ def straight(flags, tmp_path_factory) -> Path:
     workdir = tmp_path_factory.mktemp("runs") / "straight"
     assert train.main([*flags, f"--workdir={workdir}"]) == 0
     return workdir
-
-
-def losses(workdir: Path) -> dict[int, float]:
-    lines = (workdir / "metrics.jsonl").read_text().splitlines()
-    return {line["step"]: line["loss"] for line in map(json.loads, lines)}
 
 
 def figures(workdir: Path) -> dict:
@@ -112,9 +94,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(flags, straight, tmp_p
     saved = {path.name for path in (workdir / "checkpoints").iterdir() if path.name.isdecimal()}
     assert saved, "no checkpoint was kept"
     assert train.main([*flags, f"--workdir={workdir}"]) == 0
-    assert losses(workdir).keys() == losses(straight).keys()
-    for step, loss in losses(straight).items():
-        assert losses(workdir)[step] == pytest.approx(loss, rel=1e-5), f"step {step}"
+    assert_same_losses(workdir, straight)
     assert figures(straight) == figures(workdir)
 
 
@@ -144,8 +124,7 @@ def test_a_run_says_when_it_is_finished_and_how_fast_it_was(straight):
 @pytest.mark.slow  # tests/test_sharding.py compares the gradients of one step
 def test_parts_of_a_batch_give_the_same_run(flags, straight, tmp_path):
     assert train.main([*flags, "--config.microbatch=2", f"--workdir={tmp_path / 'parts'}"]) == 0
-    for step, loss in losses(straight).items():
-        assert losses(tmp_path / "parts")[step] == pytest.approx(loss, rel=1e-5), f"step {step}"
+    assert_same_losses(tmp_path / "parts", straight)
 
 
 @pytest.mark.slow

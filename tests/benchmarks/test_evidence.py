@@ -6,9 +6,8 @@ from PIL import Image
 
 from animclip_jax.evaluation import comparison, results
 from benchmarks import evidence
-from tests.evaluation.test_results import run as results_of_a_run
+from tests import a_run
 
-run = results_of_a_run  # the fixture
 QUERIES = 512
 HARD = np.where(np.arange(QUERIES) % 4 == 0, 1, 40)  # R@1 and R@10 are 25
 
@@ -27,6 +26,11 @@ def easier(count, seed=0):
     misses = np.random.default_rng(seed).permutation(np.flatnonzero(HARD > 1))
     ranks[misses[:count]] = 1
     return ranks
+
+
+@pytest.fixture
+def run():
+    return a_run.results() | {"git_commit": None}
 
 
 @pytest.fixture

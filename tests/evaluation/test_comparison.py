@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from animclip_jax.evaluation import comparison, results
-from tests.evaluation.test_results import run as results_of_a_run
-
-run = results_of_a_run  # the fixture
+from tests import a_run
 
 
 def evaluated(folder, run, ranks, owner=None):
@@ -16,6 +14,11 @@ def evaluated(folder, run, ranks, owner=None):
     owner = np.arange(len(ranks)) if owner is None else owner
     comparison.write_ranks(folder, owner, dict.fromkeys(results.DIRECTIONS, stages))
     return comparison.read(folder / "results.json")
+
+
+@pytest.fixture
+def run():
+    return a_run.results()
 
 
 @pytest.fixture

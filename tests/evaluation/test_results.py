@@ -7,54 +7,21 @@ from pathlib import Path
 import pytest
 
 from animclip_jax.evaluation import results
+from tests import a_run
 
 PAGE = Path(__file__).parents[2] / "docs" / "results.md"
 
 
-def scores(first):
-    recalls = {"R@1": first, "R@5": first + 10, "R@10": first + 20, "R@50": first + 25}
-    found = recalls | {"MdR": 12.0, "MnR": 33.25}
-    return found | {"intervals": {name: [value, value] for name, value in found.items()}}
-
-
 @pytest.fixture
 def run():
-    stages = {"coarse": scores(10.0), "reranked": scores(15.0), "ceiling": scores(60.0)}
-    stages["k_sweep"] = [{"k": 20, "R@1": 15.0, "ceiling": 60.0, "milliseconds": 1.5}]
-    recalls = {"R@1": 0.2, "R@5": 1.0, "R@10": 2.0, "R@50": 10.0}
-    return {
-        "dataset": "drawn:test",
-        "protocol": {
-            "name": "drawn",
-            "split": "test",
-            "captions": "all",
-            "num_frames": 4,
-            "video_to_text": "each caption",
-        },
-        "coverage": {"wanted": 512, "found": 512},
-        "normalization": "none",
-        "queries": "0a1b",
-        "stage_one": "exact",
-        "num_queries": 512,
-        "num_videos": 512,
-        "seed": 0,
-        "steps": 600,
-        "git_commit": None,
-        "config": {"steps": 600, "pan": {"travel": (0.1, 0.5)}},
-        "config_overrides": {},
-        "rerank_k": 20,
-        "text_to_video": stages,
-        "video_to_text": copy.deepcopy(stages),
-        "chance": {"text_to_video": recalls, "video_to_text": dict(recalls)},
-        "seconds": {"train": 1.0, "embed": 2.0, "coarse": 0.1, "rerank": 0.2},
-    }
+    return a_run.results(reranked=15.0) | {"config": {"steps": 600, "pan": {"travel": (0.1, 0.5)}}}
 
 
 @pytest.fixture
 def sweep(tmp_path, run):
     for arm, first in (("animated", 20.0), ("repeat", 12.0), ("still", 13.0)):
         (tmp_path / arm).mkdir()
-        run["text_to_video"]["reranked"] = scores(first)
+        run["text_to_video"]["reranked"] = a_run.scores(first)
         results.write(tmp_path / arm / "results.json", run)
     return tmp_path
 
@@ -202,7 +169,7 @@ def test_gather_refuses_what_cannot_be_compared(sweep, run):
 
 
 def test_table_of_a_run(run):
-    run["video_to_text"]["coarse"] = scores(9.0)
+    run["video_to_text"]["coarse"] = a_run.scores(9.0)
     lines = results.table(run).splitlines()
     assert lines[0] == "drawn:test: 512 queries, 512 videos, seed 0, 600 steps"
     body = {line.split()[0]: line.split() for line in lines[5:9]}

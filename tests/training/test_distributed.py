@@ -13,7 +13,7 @@ import pytest
 
 from animclip_jax import train
 from animclip_jax.training import distributed
-from tests.test_train import SHRUNK, losses
+from tests.a_run import SHRUNK, assert_same_losses, losses
 
 pytestmark = pytest.mark.slow
 
@@ -76,12 +76,6 @@ def wait(started: list[subprocess.Popen], seconds: float) -> list[tuple[int, str
             process.kill()
 
 
-def assert_same(found: Path, wanted: Path) -> None:
-    assert losses(found).keys() == losses(wanted).keys()
-    for step, loss in losses(wanted).items():
-        assert losses(found)[step] == pytest.approx(loss, rel=1e-5), f"step {step}"
-
-
 def test_stopped_together_and_gone_on_with_by_one(flags, straight, tmp_path):
     """SIGTERM to one of two processes; the rest on another mesh, by a single one."""
     several = [*flags, "--config.mesh.fsdp=4"]
@@ -100,7 +94,7 @@ def test_stopped_together_and_gone_on_with_by_one(flags, straight, tmp_path):
     ended = wait(start(several, run), 300)
     assert [code for code, _ in ended] == [0, 0], ended
     assert (run / "finished").exists()
-    assert_same(run, straight)
+    assert_same_losses(run, straight)
     assert train.main([*flags, f"--workdir={run}"]) == 0
     assert (run / "results.json").exists()
 
