@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = ROOT / "tests" / "programs"
@@ -34,6 +35,11 @@ def run(
     return subprocess.run(
         command, input=given, env=environment(**more), capture_output=True, text=True
     )
+
+
+def started(command: list[str], **more: Any) -> subprocess.Popen[str]:
+    """The process of a command. more: arguments of Popen, beside its environment."""
+    return subprocess.Popen(command, **{"env": environment(), "text": True, **more})
 
 
 def imported_without_tensorflow(*modules: str) -> dict[str, str]:

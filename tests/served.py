@@ -3,18 +3,14 @@
 import contextlib
 import http.client
 import json
-import os
 import select
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.test_index import WITHOUT_TENSORFLOW
-
-ROOT = Path(__file__).resolve().parents[1]
+from tests import processes
 
 
 class Reply(NamedTuple):
@@ -53,12 +49,11 @@ class Served(NamedTuple):
 @contextlib.contextmanager
 def served(index: Path, *flags: str) -> Iterator[Served]:
     """`animclip serve` without TensorFlow, on a free port, until the block ends."""
-    command = [sys.executable, "-u", "-c", WITHOUT_TENSORFLOW, "serve", str(index), "--port=0"]
-    process = subprocess.Popen(
-        [*command, *flags],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    serve = ("animclip_jax", "serve", index, "--port=0", *flags)
+    process = processes.started(
+        processes.without(processes.TENSORFLOW, *serve),
+        env=processes.environment(PYTHONUNBUFFERED="1"),
         stdout=subprocess.PIPE,
-        text=True,
     )
     try:
         assert process.stdout is not None

@@ -2,18 +2,16 @@
 
 import ast
 import importlib
-import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.processes import imported_without_tensorflow
+from tests.repository import ROOT, tracked
+
 LIBRARY = ("animclip_jax", "input_pipeline", "configs")
 TENSORFLOW = ("tensorflow", "tensorflow_datasets", "jax.experimental.jax2tf")
 # What alone may import it there, inside a function: it writes TensorFlow's own format.
@@ -163,25 +161,6 @@ def test_allows_what_is_named(tmp_path: Path) -> None:
     assert violations(tmp_path) == []
 
 
-BLOCKED = """
-import importlib, json, sys
-
-class Block:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("tensorflow", "tensorflow_datasets"):
-            raise ImportError(f"{name} is blocked")
-
-sys.meta_path.insert(0, Block())
-failed = {}
-for name in json.load(sys.stdin):
-    try:
-        importlib.import_module(name)
-    except ImportError as error:
-        failed[name] = str(error)
-print(json.dumps(failed))
-"""
-
-
 def test_all_but_the_tf_data_part_imports_without_tensorflow() -> None:
     names = [
         name
@@ -194,15 +173,21 @@ def test_all_but_the_tf_data_part_imports_without_tensorflow() -> None:
         "animclip_jax.models.clip",
         "input_pipeline.media.video",
     } <= set(names)
-    run = subprocess.run(
-        [sys.executable, "-c", BLOCKED],
-        input=json.dumps([*names, "tensorflow"]),
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stderr
-    assert json.loads(run.stdout) == {"tensorflow": "tensorflow is blocked"}
+    assert imported_without_tensorflow(*names, "tensorflow") == {
+        "tensorflow": "No module named 'tensorflow'"
+    }
+
+
+def test_no_test_module_imports_another() -> None:
+    """What several share is in a plain module: renaming a test then breaks nothing else."""
+    paths = list((ROOT / "tests").rglob("*.py"))
+    assert len(paths) > 100
+    assert [
+        f"{path.relative_to(ROOT)} imports {imported}"
+        for path in paths
+        for imported in imports(path.stem, path, set())
+        if re.search(r"(^|\.)test_", imported)
+    ] == []
 
 
 def test_every_configuration_imports() -> None:
@@ -218,16 +203,6 @@ def test_every_configuration_imports() -> None:
 
 def test_input_pipeline_itself_is_empty() -> None:
     assert ast.parse((ROOT / "input_pipeline" / "__init__.py").read_text()).body == []
-
-
-def tracked() -> list[Path]:
-    """The files that are in the repository, or would be if everything were added."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    try:
-        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"no git repository here: {error}")
-    return [path for name in run.stdout.split("\0")[:-1] if (path := ROOT / name).is_file()]
 
 
 def test_no_file_is_called_utils() -> None:

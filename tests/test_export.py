@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from animclip_jax.training.checkpoint import Checkpoints
 from animclip_jax.training.step import TrainState
 from animclip_jax.weights import folder, manifest
 from configs import quickstart
+from tests import processes
 from tests.exporting.models import CLIP, WORDS, batch_size, source, source_for
 from tests.weights.reference import GOLDEN
 
@@ -208,27 +208,14 @@ def test_help_names_the_formats(capsys):
     assert stop.value.code == 0 and all(f"  {kind} " in printed for kind in FORMATS)
 
 
-SLOW_WRITER = """
-import sys, time
-from animclip_jax import export
-from animclip_jax.exporting import example
-def check(*arguments):
-    print("written", flush=True)
-    time.sleep(60)
-example.check = check
-sys.exit(export.main(sys.argv[1:]))
-"""
-
-
 @pytest.mark.parametrize(
     "number, left", [(signal.SIGTERM, []), (signal.SIGKILL, [".out.lock", ".out.partial"])]
 )
 def test_a_kill_in_mid_write_leaves_no_export(tmp_path, number, left):
     folder.save(tmp_path / "clip", source(CLIP).params, CLIP)
     command = [str(tmp_path / "clip"), "--out", str(tmp_path / "out"), "--format=safetensors"]
-    with subprocess.Popen(
-        [sys.executable, "-c", SLOW_WRITER, *command], stdout=subprocess.PIPE, text=True
-    ) as writer:
+    program = processes.program("sleeping_export", *command)
+    with processes.started(program, stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None and writer.stdout.readline() == "written\n"
         writer.send_signal(number)
     names = sorted(path.name for path in tmp_path.iterdir())

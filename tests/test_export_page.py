@@ -6,13 +6,13 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
 from animclip_jax import export
+from tests import processes
 from tests.exporting.models import batch_size, source_for
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,25 +25,6 @@ PROGRAMS = {
     "search_tensorflow.py": ("savedmodel", ("jax", "flax", "torch", "safetensors")),
 }
 NEEDS = {"search_transformers.py": ("torch", "transformers")}
-
-# As if what is blocked had never been installed: it is not found, which others may ask for.
-RUN = """
-import json, runpy, sys
-blocked = json.loads(sys.argv.pop(1))
-class Without:
-    def __init__(self, finder):
-        self.finder = finder
-    def __getattr__(self, name):
-        return getattr(self.finder, name)
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in blocked:
-            return None
-        return self.finder.find_spec(name, path, target)
-sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
-del sys.argv[0]
-sys.path.insert(0, ".")
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
 
 
 def programs() -> dict[str, str]:
@@ -75,7 +56,7 @@ def run(name: str, exported: Path, folder: Path, blocked: tuple[str, ...]) -> tu
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{name} needs {package}, of the extra `parity`")
     environment = {key: text for key, text in os.environ.items() if key != "PYTHONPATH"}
-    command = [sys.executable, "-c", RUN, json.dumps(blocked), name, str(exported)]
+    command = processes.without(blocked, name, exported)
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
 

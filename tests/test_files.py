@@ -15,6 +15,7 @@ import pytest
 
 from animclip_jax import files
 from animclip_jax.files import new_folder
+from tests import processes
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -227,21 +228,9 @@ def test_only_one_writes(tmp_path):
     assert (tmp_path / "a" / "file").exists()
 
 
-WRITER = """
-import sys, time
-from pathlib import Path
-from animclip_jax.files import new_folder
-with new_folder(Path(sys.argv[1])) as temporary:
-    (temporary / "half").mkdir()
-    (temporary / "half" / "file").write_text("x")
-    print("writing", flush=True)
-    time.sleep(60)
-"""
-
-
 def test_what_a_kill_leaves_is_removed_by_the_next(tmp_path):
-    command = [sys.executable, "-c", WRITER, str(tmp_path / "a")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+    command = processes.program("sleeping_writer", tmp_path / "a")
+    with processes.started(command, stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None and writer.stdout.readline() == "writing\n"
         with pytest.raises(FileExistsError, match="another process"), new_folder(tmp_path / "a"):
             raise AssertionError

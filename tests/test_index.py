@@ -1,33 +1,17 @@
 """`animclip index` as a person runs it."""
 
-import os
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from animclip_jax import index, search
 from animclip_jax.weights import folder, hub
-from tests import searchable
-from tests.test_architecture import BLOCKED
-
-ROOT = Path(__file__).resolve().parents[1]
-# Runs a verb where TensorFlow can't be imported.
-WITHOUT_TENSORFLOW = BLOCKED.partition("failed = {}")[0] + (
-    "verb = importlib.import_module('animclip_jax.' + sys.argv[1])\n"
-    "code = verb.main(sys.argv[2:])\n"
-    "assert 'tensorflow' not in sys.modules\n"
-    "sys.exit(code)\n"
-)
+from tests import processes, searchable
 
 
-def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-c", WITHOUT_TENSORFLOW, *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
-        capture_output=True,
-        text=True,
+def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return processes.run(
+        processes.without(processes.TENSORFLOW, "animclip_jax", *arguments), **environment
     )
 
 

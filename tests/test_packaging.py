@@ -13,8 +13,8 @@ import pytest
 
 from animclip_jax import api
 from tests import searchable
+from tests.repository import ROOT, tracked
 
-ROOT = Path(__file__).resolve().parents[1]
 # An interpreter that only writes down how it is called, in calls.log beside the Makefile.
 STUB = """#!/bin/sh
 case "$1 $2 $3" in
@@ -29,15 +29,10 @@ esac
 
 def copy_of_the_repository(directory: Path) -> Path:
     """The files that git has or would take, as in a fresh clone."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    try:
-        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"no git repository here: {error}")
-    for name in run.stdout.split("\0")[:-1]:
-        if (ROOT / name).is_file():
-            (directory / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, directory / name)
+    for path in tracked():
+        copied = directory / path.relative_to(ROOT)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copied)
     return directory
 
 

@@ -3,7 +3,6 @@
 import itertools
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from animclip_jax import sharding
 from animclip_jax.planning import hlo, hlo_text
 from animclip_jax.training import step
+from tests import processes
 from tests.sharded_step import BATCH, CLIP, CONFIG, FRAMES, LENGTH, NEGATIVES, RERANKER
 
 ONE = "1,1,1,0,none"  # data, fsdp, tensor, microbatch, remat
@@ -88,9 +88,7 @@ def test_the_pairs_of_a_part_are_scored_at_a_time(out, mesh, clips):
 
 @pytest.mark.slow
 def test_two_processes_compute_what_one_does(out, tmp_path):
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        address = f"localhost:{free.getsockname()[1]}"
+    address = f"localhost:{processes.free_port()}"
     running = []
     for process in ("0", "1"):
         given = environment(4, COORDINATOR=address, PROCESSES="2", PROCESS=process)

@@ -2,17 +2,14 @@
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 
 import jax
 import pytest
 
 from animclip_jax.models.presets import PRESETS, RERANKERS
 from benchmarks import model, train_step
+from tests import processes
 from tests.small_model import SMALL
-from tests.test_architecture import BLOCKED, ROOT
 
 CLIPS = 4
 
@@ -109,11 +106,4 @@ def test_gradients_cross_once_and_with_fsdp_parameters_too():
 
 
 def test_it_needs_no_tensorflow():
-    done = subprocess.run(
-        [sys.executable, "-c", BLOCKED],
-        input=json.dumps(["benchmarks.train_step", "tensorflow"]),
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert json.loads(done.stdout) == {"tensorflow": "tensorflow is blocked"}, done.stderr
+    assert processes.imported_without_tensorflow("benchmarks.train_step") == {}

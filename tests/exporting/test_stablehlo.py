@@ -1,5 +1,6 @@
 """StableHLO: one artifact for any batch size and three kinds of device; what is broken is named."""
 
+import shutil
 from pathlib import Path
 
 import jax
@@ -17,13 +18,6 @@ from tests.exporting.models import WHOLE, bfloat16, source
 def written(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("stablehlo") / "out"
     export.export(source(), out, "stablehlo")
-    return out
-
-
-def copy_of(directory: Path, out: Path) -> Path:
-    out.mkdir()
-    for path in directory.iterdir():
-        (out / path.name).write_bytes(path.read_bytes())
     return out
 
 
@@ -83,7 +77,7 @@ def test_a_model_of_bfloat16(tmp_path):
 
 def test_what_is_broken_is_named(written, tmp_path):
     for name in ("rerank.jax_export", folder.TENSORS, folder.CONFIG):
-        bad = copy_of(written, tmp_path / f"bad-{name}")
+        bad = shutil.copytree(written, tmp_path / f"bad-{name}")
         raw = bytearray((bad / name).read_bytes())
         raw[-3] ^= 4
         (bad / name).write_bytes(raw)

@@ -3,41 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from input_pipeline.store import records
+from tests import processes
 from tests.input_pipeline.fake_gcs import fake_gcs
 from tests.input_pipeline.shard_files import encoded, write_tar, write_tfrecord
 
 ROOT = Path(__file__).resolve().parents[2]
-
-READ = """
-import itertools, json, sys
-from animclip_jax.animation.config import AnimationConfig
-from input_pipeline.batches import eval_batches, train_batches
-from input_pipeline.sources.opening import open_source
-from input_pipeline.tokenizer import Tokenizer
-
-found = {}
-for source in sys.argv[2:]:
-    examples = open_source(source, sys.argv[1])
-    run = train_batches(examples, AnimationConfig(num_frames=2, image_size=16), Tokenizer(16, 1000),
-                        canvas_size=32, batch_size=2, seed=0, start_step=999_999)
-    levels = {}
-    for batch in itertools.islice(run, 3):
-        for index, canvas in zip(batch["index"], batch["canvas"]):
-            levels[examples.ids[index]] = float(canvas[:8, :8].mean())
-    sizes = dict(num_frames=1, image_size=8, batch_size=6)
-    (batch,) = eval_batches(examples, **sizes)
-    found[source] = [levels, batch["frames"].mean(axis=(1, 2, 3, 4)).tolist()[: len(examples.ids)]]
-print(json.dumps(found))
-"""
 
 
 @pytest.mark.slow
@@ -62,11 +38,8 @@ def test_sources_at_gs_are_read_as_those_on_a_disk(tmp_path: Path) -> None:
     sources = ["tfrecord:gs://bucket/*.tfrecord", "webdataset:gs://bucket/{0..0}.tar",
                "folder:gs://bucket/store@split=test"]  # fmt: skip
     with fake_gcs(files, tmp_path) as environment:
-        run = subprocess.run(
-            [sys.executable, "-c", READ, str(tmp_path / "cache"), *sources],
-            env=os.environ | environment | {"PYTHONPATH": str(ROOT)},
-            capture_output=True, text=True, timeout=600,
-        )  # fmt: skip
+        command = processes.program("read_sources", tmp_path / "cache", *sources)
+        run = processes.run(command, **environment)
     assert run.returncode == 0, run.stderr
     assert "folder:gs://bucket/store@split=test: 6 of 7 (85.7%), see gs://bucket" in run.stderr
     for source, (trained, shown) in json.loads(run.stdout).items():

@@ -1,9 +1,5 @@
 """Baked batches: the run they make is the run that their source makes, without TensorFlow."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +7,8 @@ import pytest
 from animclip_jax import prepare, train
 from animclip_jax.training import bake
 from configs import quickstart
+from tests import processes
+from tests.a_run import losses
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANGES = {
@@ -19,32 +17,11 @@ CHANGES = {
     "model.text.layers": 1, "evaluation.rerank_k": 3,
 }  # fmt: skip
 
-# A machine that has no TensorFlow.
-WITHOUT = """
-import sys
-from importlib.machinery import PathFinder
-
-real = PathFinder.find_spec
-hidden = ("tensorflow", "tensorflow_datasets")
-
-def find_spec(name, *more):
-    return None if name.split(".")[0] in hidden else real(name, *more)
-
-PathFinder.find_spec = find_spec
-from animclip_jax import train
-sys.exit(train.main(sys.argv[1:]))
-"""
-
 
 def flags(workdir: Path, **changes: object) -> list[str]:
     both = CHANGES | {name.replace("__", "."): value for name, value in changes.items()}
     settings = [f"--config.{name}={value}" for name, value in both.items()]
     return ["--config=configs/quickstart.py", *settings, f"--workdir={workdir}"]
-
-
-def losses(workdir: Path) -> list[float]:
-    lines = (workdir / "metrics.jsonl").read_text().splitlines()
-    return [json.loads(line)["loss"] for line in lines]
 
 
 @pytest.mark.slow
@@ -58,12 +35,8 @@ def test_a_machine_without_tensorflow_trains_the_same(
     assert prepare.main([*settings, "--bake=3", f"--out={tmp_path / 'baked'}"]) == 0
     changes = {"data__train": f"baked:{tmp_path / 'baked'}", "data__cache_dir": cache}
     arguments = flags(tmp_path / "run", **changes)
-    run = subprocess.run(
-        [sys.executable, "-c", WITHOUT, *arguments],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+    run = processes.run(
+        processes.without(processes.TENSORFLOW, "animclip_jax", "train", *arguments)
     )
     assert run.returncode == 0, run.stderr
     assert losses(tmp_path / "run") == losses(tmp_path / "source")

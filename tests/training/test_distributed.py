@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import pytest
 
 from animclip_jax import train
 from animclip_jax.training import distributed
+from tests import processes
 from tests.a_run import SHRUNK, assert_same_losses, losses
 
 pytestmark = pytest.mark.slow
@@ -32,38 +32,22 @@ def straight(flags, tmp_path_factory) -> Path:
 
 def start(flags: list[str], workdir: Path, fail: bool = False) -> list[subprocess.Popen]:
     """Both processes, of four devices each; with `fail`, the second's third batch is an error."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        coordinator = f"--coordinator=localhost:{free.getsockname()[1]}"
-    environment = os.environ | {
-        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=4",
-        "FAILED": f"{workdir}.failed",  # made by FAILING as it fails
-    }
+    coordinator = f"--coordinator=localhost:{processes.free_port()}"
+    environment = processes.environment(
+        XLA_FLAGS=f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=4",
+        FAILED=f"{workdir}.failed",
+    )
     started = []
     for number in range(2):
-        program = FAILING if fail and number == 1 else "from animclip_jax.train import main"
+        train = [sys.executable, "-m", "animclip_jax.train"]
+        if fail and number == 1:
+            train = processes.program("failing_train")
         several = [coordinator, "--processes=2", f"--process={number}", f"--workdir={workdir}"]
-        command = [sys.executable, "-c", f"{program}\nraise SystemExit(main())", *flags, *several]
+        command = [*train, *flags, *several]
         started.append(
             subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         )
     return started
-
-
-FAILING = """
-import itertools, os, pathlib
-from animclip_jax.training import data as training_data
-from animclip_jax.train import main
-
-opened = training_data.open_batches
-
-def two(*args):
-    yield from itertools.islice(opened(*args), 2)
-    pathlib.Path(os.environ["FAILED"]).touch()
-    raise OSError("the disk of this machine is gone")
-
-training_data.open_batches = two
-"""
 
 
 def wait(started: list[subprocess.Popen], seconds: float) -> list[tuple[int, str]]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from PIL import Image
 
 from input_pipeline.media import video
 from input_pipeline.media.timing import Timing
+from tests import processes
 
 
 def clip(count: int, height: int = 48, width: int = 64) -> np.ndarray:
@@ -261,26 +260,10 @@ def test_fit_gives_what_resizing_the_whole_picture_gives(shape: tuple[int, int],
     assert difference.max() <= 1 and (difference > 0).mean() < 0.002
 
 
-LONG_AND_THIN = """
-import resource
-import numpy as np
-from input_pipeline.media.video import fit
-strip = np.arange(300_000, dtype=np.uint32).astype(np.uint8)[:, None].repeat(3, axis=1)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-for picture in (strip[None], strip[:, None]):
-    fitted = fit(picture, 336)
-    assert fitted.shape == (336, 336, 3)
-    assert abs(int(fitted[168, 168, 0]) - int(strip[150_000, 0])) < 128
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-"""
-
-
 def test_a_long_thin_picture_takes_no_memory() -> None:
     """A process of its own: the peak of this one is long past."""
-    made = subprocess.run(
-        [sys.executable, "-c", LONG_AND_THIN], capture_output=True, text=True, check=True
-    )
-    assert int(made.stdout) < 20_000  # kB
+    made = processes.run(processes.program("peak_of_fit"))
+    assert made.returncode == 0 and int(made.stdout) < 20_000, made.stderr  # kB
 
 
 def test_odd_sides_are_written(tmp_path: Path) -> None:

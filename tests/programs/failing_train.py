@@ -1,0 +1,24 @@
+"""`animclip train` whose third batch is an error; makes the file $FAILED as it fails."""
+
+import itertools
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from animclip_jax import train
+from animclip_jax.training import data
+
+opened = data.open_batches
+
+
+def two_batches(*arguments: Any) -> Iterator[Any]:
+    yield from itertools.islice(opened(*arguments), 2)
+    Path(os.environ["FAILED"]).touch()
+    raise OSError("the disk of this machine is gone")
+
+
+if __name__ == "__main__":
+    data.open_batches = two_batches
+    sys.exit(train.main())

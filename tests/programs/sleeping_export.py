@@ -1,0 +1,17 @@
+"""`animclip export` that says when all is written, and then sleeps instead of checking it."""
+
+import sys
+import time
+
+from animclip_jax import export
+from animclip_jax.exporting import example
+
+
+def sleep(*_: object) -> None:
+    print("written", flush=True)
+    time.sleep(60)
+
+
+if __name__ == "__main__":
+    example.check = sleep
+    sys.exit(export.main())
