@@ -25,13 +25,12 @@ from animclip_jax.evaluation.two_stage import Gallery, Ranked, Search
 from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.retriever import VideoFeatures
 from animclip_jax.options.evaluate import parse
-from animclip_jax.report import PAGE
 from animclip_jax.report import report as write_page
 from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.retrieval.normalization import KINDS
 from animclip_jax.retrieval.placement import local_rows
 from animclip_jax.retrieval.rerank import Captions, encode_captions
-from animclip_jax.runs import run_config
+from animclip_jax.runs import layout, run_config
 from animclip_jax.runs.mirror import Mirror, local_folder
 from animclip_jax.runs.revision import git_commit
 from animclip_jax.training.checkpoint import load_params
@@ -278,7 +277,7 @@ def _write(
     comparison.write_ranks(
         workdir, gallery.owner, {name: stage_ranks(one) for name, one in ranked.items()}
     )
-    results.write(workdir / results.RESULTS, report)
+    results.write(workdir / layout.RESULTS, report)
 
 
 def _evaluate_newest(
@@ -321,14 +320,14 @@ def main(argv: list[str] | None = None) -> int:
             kept.push()
         print(results.table(report))
         if theirs is not None:
-            compared = comparison.compare(comparison.read(out / results.RESULTS), theirs)
+            compared = comparison.compare(comparison.read(out / layout.RESULTS), theirs)
             print(f"\n{comparison.table(compared)}")
     except BrokenPipeError:
         raise
     except (OSError, ValueError) as error:
         print(f"animclip evaluate: {error}", file=sys.stderr)
         return 1
-    print(f"\n{kept.remote / results.RESULTS}\n{kept.remote / PAGE}")
+    print(f"\n{kept.remote / layout.RESULTS}\n{kept.remote / layout.REPORT}")
     return 0
 
 

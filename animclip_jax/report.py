@@ -9,8 +9,7 @@ from animclip_jax.evaluation import results
 from animclip_jax.options.report import MAIN_ARM, parse
 from animclip_jax.reporting.arms import load_arm
 from animclip_jax.reporting.page import page
-
-PAGE = "report.html"
+from animclip_jax.runs import layout
 
 
 def report(workdir: Path, main_arm: str | None = None) -> dict:
@@ -32,13 +31,13 @@ def report(workdir: Path, main_arm: str | None = None) -> dict:
     if sweep is None:
         if main_arm is not None:
             raise ValueError(f"{workdir} is one run, it has no arms: leave out --main")
-        found = results.read(workdir / results.RESULTS)
+        found = results.read(workdir / layout.RESULTS)
         arms = [load_arm(workdir, "", found)]
     else:
         found = results.gather(workdir, main_arm or sweep.main or MAIN_ARM)
-        results.write(workdir / results.RESULTS, found)
+        results.write(workdir / layout.RESULTS, found)
         arms = [load_arm(workdir / n, n, run) for n, run in results.arms_of(found).items()]
-    files.write_text(workdir / PAGE, page(found, arms))
+    files.write_text(workdir / layout.REPORT, page(found, arms))
     return found
 
 
@@ -52,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"animclip report: {error}", file=sys.stderr)
         return 1
     print(results.table(found))
-    print(f"\n{options.workdir / results.RESULTS}\n{options.workdir / PAGE}")
+    print(f"\n{options.workdir / layout.RESULTS}\n{options.workdir / layout.REPORT}")
     return 0
 
 

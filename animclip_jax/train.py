@@ -23,7 +23,7 @@ from animclip_jax.models.reranker import CAPTION_BUCKETS
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.models.video_code import stored_bytes
 from animclip_jax.options.train import TRACED, parse
-from animclip_jax.runs import run_config
+from animclip_jax.runs import layout, run_config
 from animclip_jax.runs.log import RunLog
 from animclip_jax.runs.mirror import Mirror, local_folder
 from animclip_jax.runs.revision import git_commit
@@ -211,7 +211,7 @@ def run_steps(
             if now == 0 and is_first:
                 data.keep_samples(config, run.workdir, run.examples, batch)
             if run.options.profile and now == first + BEFORE_TRACE:
-                trace.enter_context(jax.profiler.trace(str(run.workdir / "profile")))
+                trace.enter_context(jax.profiler.trace(str(run.workdir / layout.PROFILE)))
             fed = sharding.put_batch(run.mesh, batch)
             with jax.transfer_guard("disallow"):
                 if now == first:
@@ -294,7 +294,7 @@ def finish(
     else:
         say(f"{run.workdir}: trained, not evaluated: {run.sources.lacking}.")
     if jax.process_index() == 0:
-        files.write_text(run.workdir / run_config.FINISHED, f"{config.steps} steps\n")
+        files.write_text(run.workdir / layout.FINISHED, f"{config.steps} steps\n")
     push(run)
     if report is not None:
         print(results.table(report))

@@ -36,7 +36,7 @@ from scipy import stats
 
 from animclip_jax import files
 from animclip_jax.evaluation import comparison, metrics, results
-from animclip_jax.runs import run_config
+from animclip_jax.runs import layout, run_config
 from benchmarks import evidence_archive
 from benchmarks.evidence_plot import plot
 from benchmarks.evidence_rows import SIGNIFICANT, Difference, Row
@@ -64,14 +64,13 @@ def read(sweeps: Sequence[Path], wanted: Sequence[str] = ()) -> Arms:
                 f"{sweeps[0]}: name those to compare with --arms"
             )
         for name in names:
-            if not (path := sweep / name / results.RESULTS).is_file():
+            if not (path := sweep / name / layout.RESULTS).is_file():
                 raise FileNotFoundError(
                     f"arm {name!r} is missing: no {path}; the command that started that sweep goes "
                     "on with it, or name the arms to compare with --arms"
                 )
     arms = {
-        name: [comparison.read(sweep / name / results.RESULTS) for sweep in sweeps]
-        for name in names
+        name: [comparison.read(sweep / name / layout.RESULTS) for sweep in sweeps] for name in names
     }
     _check(arms)
     return arms

@@ -16,10 +16,10 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from animclip_jax.evaluation import comparison, results
+from animclip_jax.runs import layout
 
 ARCHIVES = Path(__file__).resolve().parents[1] / "docs" / "evidence" / "runs"
-KEPT = (results.RESULTS, comparison.RANKS)
+KEPT = (layout.RESULTS, layout.RANKS)
 
 
 def pack(path: Path, sweeps: Sequence[Path]) -> None:
@@ -31,11 +31,11 @@ def pack(path: Path, sweeps: Sequence[Path]) -> None:
     temporary = path.with_name(f".{path.name}")  # whole or not at all
     with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for number, sweep in enumerate(sweeps):
-            arms = sorted(found.parent for found in sweep.glob(f"*/{results.RESULTS}"))
+            arms = sorted(found.parent for found in sweep.glob(f"*/{layout.RESULTS}"))
             if not arms:
-                raise FileNotFoundError(f"{sweep}: no arm with a {results.RESULTS}")
-            if (arms_of := sweep / results.SWEEP).is_file():
-                archive.write(arms_of, f"{number}/{results.SWEEP}")
+                raise FileNotFoundError(f"{sweep}: no arm with a {layout.RESULTS}")
+            if (arms_of := sweep / layout.SWEEP).is_file():
+                archive.write(arms_of, f"{number}/{layout.SWEEP}")
             for arm in arms:
                 for name in KEPT:
                     archive.write(arm / name, f"{number}/{arm.name}/{name}")

@@ -21,6 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from animclip_jax.runs import layout
+
 STEPS = 48
 FLAGS = [
     "--config=configs/quickstart.py",
@@ -79,7 +81,7 @@ def start(
 def losses(workdir: Path) -> dict[int, float]:
     """By step; a step that is there twice is an error."""
     found: dict[int, float] = {}
-    path = workdir / "metrics.jsonl"
+    path = workdir / layout.METRICS
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
             entry = json.loads(line)
@@ -93,7 +95,7 @@ def losses(workdir: Path) -> dict[int, float]:
 
 def is_saving(workdir: Path) -> bool:
     """Whether a checkpoint is being written: Orbax gives it a name of its own until it is whole."""
-    directory = workdir / "checkpoints"
+    directory = workdir / layout.CHECKPOINTS
     return directory.is_dir() and any("tmp" in path.name for path in directory.iterdir())
 
 
@@ -132,7 +134,7 @@ def main() -> int:
         if process.wait():
             raise SystemExit((straight.parent / "log.0").read_text())
     for number in range(options.kills):
-        if (killed / "finished").exists():  # begin anew: there are more kills to come
+        if (killed / layout.FINISHED).exists():  # begin anew: there are more kills to come
             compare(straight, killed)
             shutil.rmtree(killed)
         place = PLACES[chosen.randrange(len(PLACES))]

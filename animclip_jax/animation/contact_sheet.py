@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from animclip_jax import files
+from animclip_jax.runs import layout
 
 GAP = 2
 # Frames in a row of a sheet; the height of a label, in pixels.
@@ -84,7 +85,7 @@ def write_samples(
     Args:
       pictures: uint8 [H, W, 3] each. clips: uint8 [N, T, O, O, 3]. captions: N.
     """
-    directory = workdir / "samples"
+    directory = workdir / layout.SAMPLES
     directory.mkdir(parents=True, exist_ok=True)
     listing = []
     for number, (picture, clip, caption) in enumerate(zip(pictures, clips, captions, strict=True)):
@@ -95,4 +96,4 @@ def write_samples(
         write_picture(directory / names["strip"], strip(clip))
         size = {"frames": clip.shape[0], "side": clip.shape[1]}
         listing.append(names | size | {"caption": caption})
-    files.write_json(directory / "samples.json", listing, indent=1)
+    files.write_json(workdir / layout.SAMPLES_LIST, listing, indent=1)

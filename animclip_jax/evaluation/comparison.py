@@ -11,8 +11,8 @@ import numpy as np
 
 from animclip_jax import files
 from animclip_jax.evaluation import metrics, results
+from animclip_jax.runs import layout
 
-RANKS = "ranks.npz"
 # Fields of results.json in words.
 SAID = {"queries": "set of videos and captions (a fingerprint)"}
 
@@ -35,7 +35,7 @@ def write_ranks(
     """
     arrays: dict[str, Any] = {"owner": owner.astype(np.int32)}
     arrays |= {f"{d}/{s}": one for d, stages in ranks.items() for s, one in stages.items()}
-    with files.replacing(directory / RANKS) as temporary, temporary.open("wb") as file:
+    with files.replacing(directory / layout.RANKS) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)
 
 
@@ -55,7 +55,7 @@ def read_ranks(directory: Path, found: dict[str, Any]) -> dict[str, np.ndarray]:
     Raises:
       FileNotFoundError: it is not there. ValueError: it is damaged.
     """
-    path = directory / RANKS
+    path = directory / layout.RANKS
     if not path.is_file():
         raise FileNotFoundError(f"no {path}: evaluate that run again, it keeps each query's rank")
     advice = "evaluate that run again"

@@ -7,6 +7,7 @@ import numpy as np
 
 from animclip_jax import files
 from animclip_jax.animation.contact_sheet import strip, write_picture
+from animclip_jax.runs import layout
 
 if TYPE_CHECKING:
     from animclip_jax.evaluation.two_stage import Ranked
@@ -75,11 +76,11 @@ def write_rankings(workdir: Path, listing: dict, frames: dict[str, np.ndarray]) 
     Args:
       listing: from `sample_queries`. frames: uint8 [T, H, W, 3] of each video that it names.
     """
-    directory = workdir / "rankings"
+    directory = workdir / layout.RANKINGS
     directory.mkdir(parents=True, exist_ok=True)
     strips = {}
     for number, (video, pictures) in enumerate(frames.items()):
         name, (count, side) = f"{number}.jpg", pictures.shape[:2]
         write_picture(directory / name, strip(pictures))
         strips[video] = {"file": name, "frames": count, "side": side}
-    files.write_json(directory / "rankings.json", listing | {"strips": strips}, indent=1)
+    files.write_json(workdir / layout.RANKINGS_LIST, listing | {"strips": strips}, indent=1)

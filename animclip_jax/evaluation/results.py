@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 from jsonschema import Draft202012Validator, ValidationError
 
 from animclip_jax import files
+from animclip_jax.runs import layout
 
-RESULTS = "results.json"
-SWEEP = "sweep.json"
 DIRECTIONS = {"text_to_video": "text -> video", "video_to_text": "video -> text"}
 STAGES = {"coarse": "coarse", "reranked": "re-ranked", "ceiling": "ceiling"}
 RECALLS = ("R@1", "R@5", "R@10")
@@ -107,9 +106,9 @@ def find_sweep(workdir: Path) -> Sweep | None:
     Raises:
       ValueError: sweep.json is not {"main": name, "arms": [names]}.
     """
-    path = workdir / SWEEP
+    path = workdir / layout.SWEEP
     if not path.is_file():
-        signs = (RESULTS, "config.json", "metrics.jsonl")
+        signs = (layout.RESULTS, layout.CONFIG, layout.METRICS)
         folders = sorted(folder for folder in workdir.iterdir() if folder.is_dir())
         runs = [one.name for one in folders if any((one / file).is_file() for file in signs)]
         return Sweep(None, runs) if runs else None
@@ -139,19 +138,20 @@ def gather(sweep_dir: Path, main_arm: str) -> dict[str, Any]:
     if main_arm not in arms:
         raise ValueError(f"{sweep_dir}: no arm {main_arm!r}, found {arms}: choose with --main")
     for arm in arms:
-        if not (sweep_dir / arm / RESULTS).is_file():
+        if not (path := sweep_dir / arm / layout.RESULTS).is_file():
             raise FileNotFoundError(
-                f"arm {arm!r} is not finished: no {sweep_dir / arm / RESULTS}; the command that "
-                "started it goes on where it stopped"
+                f"arm {arm!r} is not finished: no {path}; the command that started it goes on "
+                "where it stopped"
             )
-    found = {arm: read(sweep_dir / arm / RESULTS) for arm in arms}
+    found = {arm: read(sweep_dir / arm / layout.RESULTS) for arm in arms}
     main = found.pop(main_arm)
     for arm, control in found.items():
         for field in ("dataset", "num_queries", "num_videos", *SAME_QUERIES):
             if compared(control, field) != compared(main, field):
+                path = sweep_dir / arm / layout.RESULTS
                 raise ValueError(
-                    f"{sweep_dir / arm / RESULTS}: field {field}: found {control[field]!r}, wanted "
-                    f"{main[field]!r} as in {main_arm!r}: arms are compared on the same queries"
+                    f"{path}: field {field}: found {control[field]!r}, wanted {main[field]!r} "
+                    f"as in {main_arm!r}: arms are compared on the same queries"
                 )
     return main | {"arm": main_arm, "controls": found}
 

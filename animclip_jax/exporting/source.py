@@ -13,7 +13,7 @@ from flax import traverse_util
 from animclip_jax import api, settings, sharding
 from animclip_jax.models.clip import PIXEL_MEAN, PIXEL_STD, ClipConfig
 from animclip_jax.models.retriever import RetrieverConfig
-from animclip_jax.runs import run_config
+from animclip_jax.runs import layout, run_config
 from animclip_jax.training.checkpoint import load_params
 from animclip_jax.weights import folder, manifest
 
@@ -53,7 +53,7 @@ def _trained_on(directory: Path) -> list[str]:
     visited: set[Path] = set()
     while directory not in visited:
         visited.add(directory)
-        if (directory / folder.TENSORS).is_file() or not (directory / run_config.CONFIG).is_file():
+        if (directory / folder.TENSORS).is_file() or not (directory / layout.CONFIG).is_file():
             return sorted(found | set(_seen_by(directory)))
         config = run_config.read_config(directory)
         found.add(config.data.train)

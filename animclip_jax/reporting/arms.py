@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from animclip_jax import files
-from animclip_jax.evaluation.comparison import RANKS, read_ranks
+from animclip_jax.evaluation.comparison import read_ranks
 from animclip_jax.reporting.pictures import inside
-from animclip_jax.runs.log import METRICS
+from animclip_jax.runs import layout
 
 T = TypeVar("T")
 
@@ -80,14 +80,14 @@ def load_arm(directory: Path, name: str, results: dict[str, Any]) -> Arm:
     Raises:
       ValueError: a file is not what a run writes; names it.
     """
-    samples, rankings = directory / "samples/samples.json", directory / "rankings/rankings.json"
+    samples, rankings = directory / layout.SAMPLES_LIST, directory / layout.RANKINGS_LIST
     return Arm(
         name,
         results,
-        _curves(directory / METRICS),
+        _curves(directory / layout.METRICS),
         _parse(samples, _samples) if samples.exists() else [],
         _parse(rankings, _rankings) if rankings.exists() else None,
-        read_ranks(directory, results) if (directory / RANKS).exists() else None,
+        read_ranks(directory, results) if (directory / layout.RANKS).exists() else None,
     )
 
 

@@ -14,8 +14,8 @@ from typing import Any, Self
 from tqdm import tqdm
 
 from animclip_jax import files
+from animclip_jax.runs import layout
 
-METRICS = "metrics.jsonl"
 # Where there is no terminal, a line is printed after this many seconds or this share of the run.
 LINE_SECONDS = 10.0
 LINE_SHARE = 0.1
@@ -44,13 +44,13 @@ class RunLog:
         """
         workdir.mkdir(parents=True, exist_ok=True)
         self._total, self._first, self._quiet = total_steps, first_step, quiet
-        self._last = _forget_after(workdir / METRICS, first_step)
+        self._last = _forget_after(workdir / layout.METRICS, first_step)
         self._workdir = workdir
         with contextlib.ExitStack() as stack:
-            stack.enter_context(files.writing(workdir / METRICS))
-            lines = (workdir / METRICS).open("a", buffering=1, encoding="utf-8")
+            stack.enter_context(files.writing(workdir / layout.METRICS))
+            lines = (workdir / layout.METRICS).open("a", buffering=1, encoding="utf-8")
             self._lines = stack.enter_context(lines)
-            board = _Board(workdir / "tensorboard", first_step + 1)
+            board = _Board(workdir / layout.TENSORBOARD, first_step + 1)
             self._board = stack.enter_context(contextlib.closing(board))
             self._files = stack.pop_all()
         self._began = self._spoke = time.monotonic()
@@ -83,7 +83,7 @@ class RunLog:
         self._last = step
         values = {name: float(value) for name, value in metrics.items()}
         finite = {name: v if math.isfinite(v) else None for name, v in values.items()}
-        with files.writing(self._workdir / METRICS):
+        with files.writing(self._workdir / layout.METRICS):
             self._lines.write(json.dumps({"step": step} | finite, allow_nan=False) + "\n")
             self._board.write(step, values)
         self._show(step, values)

@@ -10,10 +10,10 @@ from pathlib import Path
 from etils import epath
 
 from animclip_jax.files import is_remote, write_bytes
-from animclip_jax.runs.run_config import LOCK
+from animclip_jax.runs import layout
 
 # What a run that goes on reads of its folder.
-FETCHED = ("config.json", "metrics.jsonl", "results.json", "finished")
+FETCHED = (layout.CONFIG, layout.METRICS, layout.RESULTS, layout.FINISHED)
 
 
 def local_folder(workdir: epath.PathLike, cache_dir: str) -> Path:
@@ -46,7 +46,7 @@ class Mirror:
         if not is_remote(self.remote):
             return
         for path in sorted(self.local.rglob("*")):
-            if path == self.local / LOCK:
+            if path == self.local / layout.LOCK:
                 continue
             state = path.stat()
             now = (state.st_mtime_ns, state.st_size)

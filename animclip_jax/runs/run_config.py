@@ -11,16 +11,12 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from animclip_jax import files
-from animclip_jax.evaluation.results import RESULTS
+from animclip_jax.runs import layout
 
-CONFIG = "config.json"
-# There when the last step is done and all that follows it.
-FINISHED = "finished"
 # What a run may go on with another value of: where and how fast it is computed, not what.
 NEUTRAL = ("mesh", "microbatch", "model.remat", "checkpoint", "log_every", "data.cache_dir")
 # What may stand elsewhere than before, where it holds the same.
 SOURCES = ("data.train", "data.eval", "validation.source", "evaluation.query_bank")
-LOCK = ".lock"
 
 
 def read_config(workdir: Path | epath.Path) -> ConfigDict:
@@ -29,9 +25,9 @@ def read_config(workdir: Path | epath.Path) -> ConfigDict:
     Raises:
       FileNotFoundError: the folder is no run. ValueError: the file is not JSON.
     """
-    path = workdir / CONFIG
+    path = workdir / layout.CONFIG
     if not path.is_file():
-        if arms := sorted(there.parent.name for there in workdir.glob(f"*/{CONFIG}")):
+        if arms := sorted(there.parent.name for there in workdir.glob(f"*/{layout.CONFIG}")):
             listed = ", ".join(str(workdir / arm) for arm in arms)
             raise FileNotFoundError(f"{workdir}: holds several runs, choose one: {listed}")
         raise FileNotFoundError(f"no {path}: wanted the folder of one run of animclip train")
@@ -52,12 +48,12 @@ def alone(workdir: Path) -> Iterator[None]:
         f"{workdir}: another process trains or evaluates there now. Wait until it has ended, or "
         "choose another folder: --workdir of animclip train, --out of animclip evaluate"
     )
-    with files.locked(workdir / LOCK, taken):
+    with files.locked(workdir / layout.LOCK, taken):
         try:
             yield
         finally:
             # Whoever opened it meanwhile finds that its name is gone, and makes another one.
-            (workdir / LOCK).unlink(missing_ok=True)
+            (workdir / layout.LOCK).unlink(missing_ok=True)
             if made:
                 with contextlib.suppress(OSError):
                     workdir.rmdir()
@@ -69,9 +65,9 @@ def require_same(workdir: Path, config: ConfigDict, besides: tuple[str, ...] = (
     Args:
       besides: settings that may differ, too; what is NEUTRAL always may.
     """
-    if not (workdir / CONFIG).is_file():
+    if not (workdir / layout.CONFIG).is_file():
         return
-    there = files.read_object(workdir / CONFIG, finite=False)
+    there = files.read_object(workdir / layout.CONFIG, finite=False)
     if found := differences(there, json.loads(config.to_json()), besides):
         listed = "\n".join(f"  {line}" for line in found)
         raise ValueError(
@@ -85,7 +81,7 @@ def claim(workdir: Path, config: ConfigDict) -> None:
     workdir.mkdir(parents=True, exist_ok=True)
     # As Python writes it: a setting may be infinite.
     text = json.dumps(json.loads(config.to_json()), indent=1)
-    files.write_text(workdir / CONFIG, text + "\n")
+    files.write_text(workdir / layout.CONFIG, text + "\n")
 
 
 def differences(
@@ -104,7 +100,7 @@ def is_finished(workdir: Path) -> bool:
 
     Results alone may be those of an earlier step: `animclip evaluate` writes them, too.
     """
-    return (workdir / FINISHED).is_file() and (workdir / RESULTS).is_file()
+    return (workdir / layout.FINISHED).is_file() and (workdir / layout.RESULTS).is_file()
 
 
 def changed(config: ConfigDict, changes: dict[str, Any]) -> ConfigDict:

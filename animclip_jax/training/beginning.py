@@ -7,8 +7,7 @@ import jax
 from etils import epath
 from ml_collections import ConfigDict
 
-from animclip_jax.evaluation.results import RESULTS
-from animclip_jax.runs import run_config
+from animclip_jax.runs import layout, run_config
 from animclip_jax.runs.mirror import Mirror
 from animclip_jax.training import checkpoint, data, init_from, validation
 
@@ -78,7 +77,7 @@ def check_folder(mirror: Mirror, config: ConfigDict) -> None:
     if checkpoint.has_one(mirror.remote):
         run_config.require_same(mirror.local, config, besides=run_config.SOURCES)
         return
-    if checkpoint.has_one(mirror.remote / validation.FOLDER) or (mirror.local / RESULTS).is_file():
+    if checkpoint.has_one(mirror.remote / layout.BEST) or (mirror.local / layout.RESULTS).is_file():
         run_config.require_same(mirror.local, config)
     # A run that goes on has taken its first weights.
     if config.init_from:

@@ -13,9 +13,9 @@ from jax.sharding import Mesh
 
 from animclip_jax import files, sharding
 from animclip_jax.models import parameters
+from animclip_jax.runs import layout
 from animclip_jax.training.step import TrainState
 
-DIRECTORY = "checkpoints"
 # Stored apart, so that searching with a model does not read its optimizer's state; and what the
 # run was made of, as JSON.
 PARAMS, REST, MADE_OF = "params", "training", "made_of"
@@ -43,7 +43,7 @@ class Checkpoints:
           made_of: kept in each checkpoint: the configuration, and which data it saw.
           create: make the folder; who only reads does not.
         """
-        self.directory = epath.Path(workdir).absolute() / DIRECTORY
+        self.directory = epath.Path(workdir).absolute() / layout.CHECKPOINTS
         self.made_of = made_of or {}
         self.manager = ocp.CheckpointManager(
             self.directory,
@@ -157,7 +157,7 @@ class Checkpoints:
             raise ValueError(
                 f"{self.directory / str(step)} does not fit this configuration's model and "
                 f"optimizer:\n  {listed}\nTrain in another --workdir, or use the configuration of "
-                f"{self.directory.parent / 'config.json'}"
+                f"{self.directory.parent / layout.CONFIG}"
             )
 
     def restore_params(self, step: int, shardings: Callable[[Any], Any]) -> dict:
@@ -183,7 +183,7 @@ class Checkpoints:
 
 def _committed(directory: epath.Path) -> list[epath.Path]:
     """Complete steps, those in a folder of the same name, one too deep, among them."""
-    there = (*directory.glob("*"), *directory.glob(f"{DIRECTORY}/*"))
+    there = (*directory.glob("*"), *directory.glob(f"{layout.CHECKPOINTS}/*"))
     return [path for path in there if _is_committed(path)]
 
 
@@ -224,7 +224,7 @@ def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
 
 def has_one(workdir: epath.PathLike) -> bool:
     """Whether a run has a complete checkpoint. Looks at files alone, and so waits for nobody."""
-    return bool(_committed(epath.Path(workdir).absolute() / DIRECTORY))
+    return bool(_committed(epath.Path(workdir).absolute() / layout.CHECKPOINTS))
 
 
 def load_params(workdir: epath.PathLike, mesh: Mesh) -> tuple[int, dict]:

@@ -13,7 +13,8 @@ from animclip_jax.files import is_remote
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import start_from_text_tower
 from animclip_jax.models.retriever import RetrieverConfig
-from animclip_jax.training.checkpoint import DIRECTORY, Checkpoints
+from animclip_jax.runs import layout
+from animclip_jax.training.checkpoint import Checkpoints
 from animclip_jax.weights import folder
 
 Flat = dict[str, Any]
@@ -54,23 +55,25 @@ def take(params: dict, source: epath.Path, shardings: Any) -> tuple[dict, str]:
 
 def require(source: epath.Path) -> None:
     """Raises FileNotFoundError where there is nothing that `take` could read."""
-    if not (source / DIRECTORY).is_dir() and not (source / folder.TENSORS).is_file():
+    checkpoints, tensors = source / layout.CHECKPOINTS, source / folder.TENSORS
+    if not checkpoints.is_dir() and not tensors.is_file():
         raise FileNotFoundError(
-            f"init_from={source}: found neither {source / DIRECTORY} with a checkpoint nor "
-            f"{source / folder.TENSORS}; wanted the folder of a run, or one written by animclip "
-            "convert or animclip export"
+            f"init_from={source}: found neither {checkpoints} with a checkpoint nor {tensors}; "
+            "wanted the folder of a run, or one written by animclip convert or animclip export"
         )
 
 
 def _read(source: epath.Path, shardings: Any) -> Flat:
     require(source)
-    if not (source / DIRECTORY).is_dir():
+    if not (source / layout.CHECKPOINTS).is_dir():
         found, config = _load(source)
         inside = "clip/" if isinstance(config, ClipConfig) else ""
         return {inside + name: value for name, value in found.items()}
     with Checkpoints(source, create=False) as checkpoints:
         if (newest := checkpoints.latest()) is None:
-            raise FileNotFoundError(f"init_from={source}: no checkpoint in {source / DIRECTORY}")
+            raise FileNotFoundError(
+                f"init_from={source}: no checkpoint in {source / layout.CHECKPOINTS}"
+            )
         found = checkpoints.restore_params(newest, shardings)
         return traverse_util.flatten_dict(found, sep="/")
 

@@ -8,8 +8,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from animclip_jax import files, settings
-from animclip_jax.evaluation import results
-from animclip_jax.runs import run_config
+from animclip_jax.runs import layout, run_config
 from animclip_jax.runs.mirror import Mirror
 
 Arms = dict[str, dict[str, Any]]
@@ -53,9 +52,9 @@ def train_arms(
 
 def _claim(workdir: epath.Path, arms: Arms) -> None:
     """Notes which arms there are, unless the folder is another's."""
-    if (workdir / run_config.CONFIG).is_file():
+    if (workdir / layout.CONFIG).is_file():
         raise ValueError(f"{workdir} holds a single run: choose another --workdir for the sweep")
-    path = workdir / results.SWEEP
+    path = workdir / layout.SWEEP
     if path.is_file():
         before = files.read_object(path).get("arms", [])
         begun = [arm for arm in before if (workdir / str(arm)).is_dir()]

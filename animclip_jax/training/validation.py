@@ -7,12 +7,11 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from animclip_jax import sharding
-from animclip_jax.runs import run_config
+from animclip_jax.runs import layout, run_config
 from animclip_jax.runs.mirror import Mirror
 from animclip_jax.training.checkpoint import Checkpoints
 from animclip_jax.training.step import TrainState
 
-FOLDER = "best"
 SCORE = "R@1"
 
 
@@ -40,8 +39,8 @@ class Validation:
     def __init__(self, config: ConfigDict, mirror: Mirror, mesh: Mesh, made_of: dict[str, Any]):
         """Raises ValueError where the videos to choose by are those of the test."""
         self.config = configured(config)
-        self.workdir, self.mesh = mirror.local / FOLDER, mesh
-        self.directory = mirror.remote / FOLDER
+        self.workdir, self.mesh = mirror.local / layout.BEST, mesh
+        self.directory = mirror.remote / layout.BEST
         self.checkpoints = Checkpoints(self.directory, keep=1, made_of=made_of)
         step = self.checkpoints.latest()
         self.best = -1.0 if step is None else self.checkpoints.read_made_of(step)[SCORE]

@@ -10,11 +10,11 @@ import jax
 import numpy as np
 
 from animclip_jax import files
+from animclip_jax.runs import layout
 from animclip_jax.runs.log import RunLog
 
 # What has to be finite for the parameters to be.
 DECISIVE = ("loss", "gradient_norm")
-NOT_FINITE = "not_finite.txt"
 
 
 class Watch:
@@ -91,7 +91,7 @@ class Watch:
     def _refuse(self, step: int, values: dict[str, float], index: np.ndarray) -> None:
         names = self.names(index)
         terms = ", ".join(f"{name} {value:g}" for name, value in values.items())
-        path = self.workdir / NOT_FINITE
+        path = self.workdir / layout.NOT_FINITE
         files.write_text(path, f"step {step}: {terms}\n" + "".join(f"{name}\n" for name in names))
         raise ValueError(
             f"step {step} is not finite: {terms}. Its batch was made of {', '.join(names[:8])}; "

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from animclip_jax.evaluation import comparison, results
+from animclip_jax.runs import layout
 from benchmarks import evidence
 from tests import a_run
 
@@ -43,7 +44,7 @@ def sweeps(tmp_path, run):
         better = easier(50 + 6 * seed, seed)
         write_arm(folder / "better", run, seed, easier(5, seed), better)
         write_arm(folder / "same", run, seed, HARD, HARD)
-        (folder / results.SWEEP).write_text(
+        (folder / layout.SWEEP).write_text(
             '{"main": "better", "arms": ["better", "still", "same"]}'
         )
         folders.append(folder)
@@ -184,7 +185,7 @@ def test_what_cannot_be_compared_is_refused(sweeps, run, capsys):
     (sweeps[1] / "better" / "results.json").rename(sweeps[1] / "elsewhere")
     assert f"arm 'better' is missing: no {sweeps[1] / 'better' / 'results.json'}" in refused()
     assert evidence.main(["x", *map(str, sweeps), "--base", "still", "--arms", "still"]) == 0
-    (sweeps[1] / results.SWEEP).write_text('{"main": "still", "arms": ["still", "same"]}')
+    (sweeps[1] / layout.SWEEP).write_text('{"main": "still", "arms": ["still", "same"]}')
     assert f"{sweeps[1]}: found the arms still, same, wanted better, still" in refused()
 
 

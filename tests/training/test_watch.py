@@ -2,7 +2,7 @@
 
 import pytest
 
-from animclip_jax.training.watch import NOT_FINITE, Watch
+from animclip_jax.training.watch import Watch
 
 
 class Log:
@@ -67,4 +67,4 @@ def test_what_is_not_finite_stops_the_run_and_names_the_batch(tmp_path, wrong):
     watched.started(3, metrics(**wrong), [4, 7])
     with pytest.raises(ValueError, match=r"step 3 is not finite: .*picture 4, picture 7"):
         watched.started(4, metrics(), [1])
-    assert "picture 7\n" in (tmp_path / NOT_FINITE).read_text()
+    assert "picture 7\n" in (tmp_path / "not_finite.txt").read_text()
