@@ -21,6 +21,7 @@ from animclip_jax.cli.signals import stoppable
 from animclip_jax.evaluation import comparison, metrics, results
 from animclip_jax.evaluation.protocols import describe, protocol_of
 from animclip_jax.evaluation.rankings import sample_queries, write_rankings
+from animclip_jax.evaluation.table import table
 from animclip_jax.evaluation.two_stage import Gallery, Ranked, Search
 from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.retriever import VideoFeatures
@@ -318,7 +319,7 @@ def main(argv: list[str] | None = None) -> int:
             out = kept.local
             report = _evaluate_newest(workdir, out, config, flags.overrides(values), theirs)
             kept.push()
-        print(results.table(report))
+        print(table(report))
         if theirs is not None:
             compared = comparison.compare(comparison.read(out / layout.RESULTS), theirs)
             print(f"\n{comparison.table(compared)}")

@@ -6,6 +6,8 @@ from pathlib import Path
 from animclip_jax import files
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.evaluation import results
+from animclip_jax.evaluation.sweep import arms_of, find_sweep, gather
+from animclip_jax.evaluation.table import table
 from animclip_jax.options.report import MAIN_ARM, parse
 from animclip_jax.reporting.arms import load_arm
 from animclip_jax.reporting.page import page
@@ -27,16 +29,16 @@ def report(workdir: Path, main_arm: str | None = None) -> dict:
     """
     if not workdir.is_dir():
         raise FileNotFoundError(f"no folder {workdir}: wanted the --workdir of a run")
-    sweep = results.find_sweep(workdir)
+    sweep = find_sweep(workdir)
     if sweep is None:
         if main_arm is not None:
             raise ValueError(f"{workdir} is one run, it has no arms: leave out --main")
         found = results.read(workdir / layout.RESULTS)
         arms = [load_arm(workdir, "", found)]
     else:
-        found = results.gather(workdir, main_arm or sweep.main or MAIN_ARM)
+        found = gather(workdir, main_arm or sweep.main or MAIN_ARM)
         results.write(workdir / layout.RESULTS, found)
-        arms = [load_arm(workdir / n, n, run) for n, run in results.arms_of(found).items()]
+        arms = [load_arm(workdir / n, n, run) for n, run in arms_of(found).items()]
     files.write_text(workdir / layout.REPORT, page(found, arms))
     return found
 
@@ -50,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     except (FileNotFoundError, ValueError) as error:
         print(f"animclip report: {error}", file=sys.stderr)
         return 1
-    print(results.table(found))
+    print(table(found))
     print(f"\n{options.workdir / layout.RESULTS}\n{options.workdir / layout.REPORT}")
     return 0
 

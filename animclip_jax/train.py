@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 from animclip_jax import files, settings, sharding
 from animclip_jax.cli import flags as command_line
 from animclip_jax.cli.signals import stoppable
-from animclip_jax.evaluation import results
+from animclip_jax.evaluation.table import table
 from animclip_jax.models.reranker import CAPTION_BUCKETS
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.models.video_code import stored_bytes
@@ -297,7 +297,7 @@ def finish(
         files.write_text(run.workdir / layout.FINISHED, f"{config.steps} steps\n")
     push(run)
     if report is not None:
-        print(results.table(report))
+        print(table(report))
     return 0
 
 

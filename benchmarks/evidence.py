@@ -36,6 +36,8 @@ from scipy import stats
 
 from animclip_jax import files
 from animclip_jax.evaluation import comparison, metrics, results
+from animclip_jax.evaluation.sweep import find_sweep
+from animclip_jax.evaluation.table import caveats
 from animclip_jax.runs import layout, run_config
 from benchmarks import evidence_archive
 from benchmarks.evidence_plot import plot
@@ -77,7 +79,7 @@ def read(sweeps: Sequence[Path], wanted: Sequence[str] = ()) -> Arms:
 
 
 def _arms(sweep: Path) -> list[str]:
-    if not sweep.is_dir() or (found := results.find_sweep(sweep)) is None:
+    if not sweep.is_dir() or (found := find_sweep(sweep)) is None:
         raise FileNotFoundError(f"{sweep}: found no sweep, wanted the --workdir of train --sweep")
     return found.arms
 
@@ -276,7 +278,7 @@ def heading(arms: Arms, command: str, machine: str) -> str:
         f"{dataset}: {first['num_queries']:,} captions, "
         f"{first['num_videos']:,} videos, K = {all_of('rerank_k')}, {all_of('steps')} steps; "
         f"text to video, chance is R@1 {chance['R@1']:.2f} and R@10 {chance['R@10']:.2f}.",
-        *results.caveats(first),
+        *caveats(first),
     ]
     over = "Mean ± standard deviation over seeds; differences are paired by query and seed, with "
     if len(seeds) == 1:

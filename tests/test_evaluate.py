@@ -13,6 +13,7 @@ import pytest
 
 from animclip_jax import evaluate, train
 from animclip_jax.evaluation import comparison, results
+from animclip_jax.evaluation.table import table
 from animclip_jax.runs import mirror, run_config
 from configs import quickstart
 from tests.a_run import SHRUNK
@@ -134,7 +135,7 @@ def test_normalized_scores_are_marked(run, tmp_path, capsys):
     capsys.readouterr()
     assert evaluate.main([*command, *bank, f"--against={run / 'results.json'}"]) == 1
     assert "its normalization is 'none', here it is 'qb_norm'" in capsys.readouterr().err
-    assert "coarse QB-Norm" in results.table(results.read(tmp_path / "results.json"))
+    assert "coarse QB-Norm" in table(results.read(tmp_path / "results.json"))
     for wrong in (bank[:1], bank[1:], [bank[0], "--config.evaluation.query_bank=drawn:val:12"]):
         assert evaluate.main([*command, *wrong]) == 1
         assert "qb_norm needs a bank of training captions" in capsys.readouterr().err

@@ -17,6 +17,7 @@ from animclip_jax import report
 from animclip_jax.animation.contact_sheet import strip, write_samples
 from animclip_jax.evaluation import results
 from animclip_jax.evaluation.comparison import write_ranks
+from animclip_jax.evaluation.table import caveats, table
 from animclip_jax.reporting import pictures as report_pictures
 from animclip_jax.reporting import words as report_words
 from animclip_jax.reporting.arms import load_arm
@@ -105,7 +106,7 @@ class Outline(HTMLParser):
 def test_a_sweep_is_gathered_and_printed(sweep, capsys):
     assert report.main([str(sweep)]) == 0
     printed = capsys.readouterr().out
-    assert results.table(results.read(sweep / "results.json")) in printed
+    assert table(results.read(sweep / "results.json")) in printed
     assert str(sweep / "report.html") in printed and str(sweep / "results.json") in printed
     found = results.read(sweep / "results.json")
     assert found["arm"] == "animated" and set(found["controls"]) == {"repeat", "still"}
@@ -339,12 +340,12 @@ def test_what_makes_numbers_incomparable_is_said(tmp_path):
     write_ranks(tmp_path / "run", np.zeros(512), dict.fromkeys(results.DIRECTIONS, stages))
     found = report.report(tmp_path / "run")
     shown = text_of((tmp_path / "run" / "report.html").read_text())
-    for text in (shown, results.table(found)):
+    for text in (shown, table(found)):
         assert "PART OF THE SET: 987 of 1,000 videos (98.7%), not comparable" in text
         assert "coarse DSL" in text and "all queries of the test" in text
     assert "protocol drawn, test" in shown and "stage one exact" in shown
     assert "0 queries better, 0 worse" in shown
-    assert not results.caveats(a_run.results())
+    assert not caveats(a_run.results())
 
 
 def test_the_arms_say_in_what_they_differ(sweep):

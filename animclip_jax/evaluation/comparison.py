@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from animclip_jax import files
-from animclip_jax.evaluation import metrics, results
+from animclip_jax.evaluation import metrics, results, sweep
 from animclip_jax.runs import layout
 
 # Fields of results.json in words.
@@ -75,9 +75,9 @@ def read_ranks(directory: Path, found: dict[str, Any]) -> dict[str, np.ndarray]:
 
 def refuse_unlike(ours: dict[str, Any], theirs: dict[str, Any], where: str) -> None:
     """Raises ValueError where two results don't answer the same queries in the same way."""
-    for field in results.SAME_QUERIES:
+    for field in sweep.SAME_QUERIES:
         said, here, there = SAID.get(field, field), ours[field], theirs[field]
-        if results.compared(ours, field) == results.compared(theirs, field):
+        if sweep.compared(ours, field) == sweep.compared(theirs, field):
             continue
         if isinstance(here, dict) and isinstance(there, dict):
             name = next(name for name in (*here, *there) if here.get(name) != there.get(name))

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from animclip_jax.evaluation.results import STAGES, arms_of
+from animclip_jax.evaluation.results import STAGES
+from animclip_jax.evaluation.sweep import arms_of
 from animclip_jax.reporting.arms import Arm
 from animclip_jax.reporting.svg import element
 from animclip_jax.reporting.words import percent

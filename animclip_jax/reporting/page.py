@@ -9,16 +9,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from animclip_jax.evaluation.results import (
-    MEASURES,
-    NORMALIZATIONS,
-    RECALLS,
-    STAGES,
-    arms_of,
-    best_scores,
-    caveats,
-    number,
-)
+from animclip_jax.evaluation.results import MEASURES, RECALLS, STAGES
+from animclip_jax.evaluation.sweep import arms_of
+from animclip_jax.evaluation.table import NORMALIZATIONS, best_scores, caveats, number
 from animclip_jax.reporting import charts, gallery, words
 from animclip_jax.reporting.arms import Arm
 from animclip_jax.reporting.pictures import embed

@@ -4,7 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 from animclip_jax.evaluation import metrics
-from animclip_jax.evaluation.results import number
+from animclip_jax.evaluation.table import number
 from animclip_jax.reporting.arms import Arm
 
 
