@@ -21,7 +21,7 @@ PORT ?= 8000
 # cheaper. Read by glibc from 2.35 on when a process starts, so it can't be set from Python.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
-.PHONY: help setup quickstart demo-search test test-all lint types format clean
+.PHONY: help setup quickstart demo-search test test-quick test-all lint types format clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -42,8 +42,11 @@ demo-search: setup ## search drawn videos in the browser, with the model of make
 	$(BIN)/animclip index $(DEMO)/videos --model $(DEMO)/model --out $(DEMO)/index --no-shots
 	$(BIN)/animclip serve $(DEMO)/index --open --port $(PORT)
 
-test: setup ## run the tests, but for the slow ones
+test: setup ## run all tests except the slow ones
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow'
+
+test-quick: setup ## run the tests that need no compilation and no process, in a minute
+	$(BIN)/python -m pytest -n 2 --dist worksteal --quick -m 'not slow and not long'
 
 test-all: setup ## run all tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -149,6 +149,7 @@ def test_make_alone_lists_the_targets(make: Callable) -> None:
         "quickstart",
         "demo-search",
         "test",
+        "test-quick",
         "test-all",
         "lint",
         "types",

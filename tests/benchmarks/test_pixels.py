@@ -25,6 +25,7 @@ def documented(heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[first:last]]
 
 
+@pytest.mark.long
 def test_the_crops_are_those_of_the_page(figures: dict[str, list[dict[str, Any]]]) -> None:
     found = [[str(cell) for cell in row.values()] for row in figures["centre crop"]]
     wanted = documented("The centre crop")

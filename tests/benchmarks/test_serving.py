@@ -39,6 +39,7 @@ def url():
         server.shutdown()
 
 
+@pytest.mark.long
 def test_rows_tell_what_clients_waited(url, tmp_path, capsys):
     path = tmp_path / "serving.json"
     assert serving.main([url, "--clients", "1", "3", "--quick", "--json", str(path)]) == 0

@@ -81,6 +81,7 @@ def test_where_the_memory_is_not_known_everything_is_tried(search):
     assert best == ("none", 1, 0)
 
 
+@pytest.mark.long
 def test_what_is_stored_of_a_clip_without_compiling():
     config = common.get_config("tiny")
     config.animation.num_frames, config.animation.preset = 3, "zoom"

@@ -125,6 +125,7 @@ def test_the_last_thing_hides_the_one_before():
     assert shown[66, 62, 2] > shown[66, 62, 0] and hidden[66, 62, 0] > hidden[66, 62, 2]
 
 
+@pytest.mark.long
 def test_things_are_drawn_where_the_motion_says():
     """Another colour changes the pixels around the thing's centre, seen through the viewport."""
     checked = 0

@@ -1,0 +1,64 @@
+"""`pytest --quick`: the tests that need no compilation and no process; the others are skipped.
+
+There is no list of them: a test is skipped at the moment that it compiles a program of XLA, starts
+a process, or builds a pipeline of tf.data, which traces a graph. What takes seconds without that is
+marked `long`.
+"""
+
+import multiprocessing.process
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import pytest
+
+# What JAX reports when a program is lowered: before it is compiled, or found in the cache.
+LOWERED = "/jax/core/compile/jaxpr_to_mlir_module_duration"
+testing = False
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="skip what compiles or starts a process")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if not session.config.getoption("quick"):
+        return
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda name, *_, **__: skip("compiles a program") if name == LOWERED else None
+    )
+    skip_before(subprocess.Popen, "__init__", "starts a process")
+    skip_before(multiprocessing.process.BaseProcess, "start", "starts a process")
+    skip_before(os, "fork", "starts a process")
+    if tensorflow := sys.modules.get("tensorflow"):
+        for name in ("map", "__iter__"):
+            skip_before(tensorflow.data.Dataset, name, "builds a pipeline of tf.data")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Iterator[None]:
+    global testing
+    testing = True
+    try:
+        return (yield)
+    finally:
+        testing = False
+
+
+def skip(why: str) -> None:
+    if testing:
+        pytest.skip(f"not quick: {why}")
+
+
+def skip_before(owner: Any, name: str, why: str) -> None:
+    """Replaces a function of a class or module by one that skips the test that calls it."""
+    function: Callable = getattr(owner, name)
+
+    def skipped(*arguments: Any, **named: Any) -> Any:
+        skip(why)
+        return function(*arguments, **named)
+
+    setattr(owner, name, skipped)

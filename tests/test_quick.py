@@ -1,0 +1,31 @@
+"""What a quick run leaves out, of a file of tests that is made here."""
+
+import sys
+
+from tests import processes
+from tests.repository import ROOT
+
+TESTS = """
+import multiprocessing, subprocess, sys
+import jax, jax.numpy as jnp, pytest, tensorflow as tf
+
+@pytest.fixture(scope="module")
+def compiled():
+    return jax.jit(lambda x: x + 1)(1)
+
+def test_plain(): assert jax.eval_shape(jnp.sin, 1.0).shape == ()
+def test_eager(): jnp.arange(3) + 1
+def test_fixture(compiled): assert compiled == 2
+def test_command(): subprocess.run([sys.executable, "-c", ""])
+def test_worker(): multiprocessing.get_context("spawn").Process(target=print).start()
+def test_pipeline(): assert list(tf.data.Dataset.range(2).as_numpy_iterator()) == [0, 1]
+"""
+
+
+def test_what_compiles_or_starts_a_process_is_left_out_of_a_quick_run(tmp_path):
+    (tmp_path / "test_made_here.py").write_text(TESTS)
+    pytest = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "-rs", "--quick"]
+    done = processes.run([*pytest, f"--rootdir={tmp_path}", str(tmp_path)], JAX_PLATFORMS="cpu")
+    assert "1 passed, 5 skipped" in done.stdout, done.stdout + done.stderr
+    for why in ("compiles a program", "starts a process", "builds a pipeline of tf.data"):
+        assert f"not quick: {why}" in done.stdout
