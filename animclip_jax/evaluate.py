@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from animclip_jax import settings, sharding
+from animclip_jax import process, settings, sharding
 from animclip_jax.cli import flags
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.evaluation import comparison, metrics, results
@@ -36,7 +36,8 @@ from animclip_jax.runs.mirror import Mirror, local_folder
 from animclip_jax.runs.revision import git_commit
 from animclip_jax.training.checkpoint import load_params
 from input_pipeline.batches import eval_batches
-from input_pipeline.sources.opening import Examples, open_source
+from input_pipeline.examples import Examples
+from input_pipeline.sources.opening import open_source
 from input_pipeline.tokenizer import Tokenizer, clean
 
 
@@ -311,7 +312,7 @@ def main(argv: list[str] | None = None) -> int:
     values = parse(argv)
     workdir, config = epath.Path(values.workdir), values.config
     try:
-        settings.keep_compiled_programs(config)
+        process.keep_compiled_programs(config.data.cache_dir)
         theirs = comparison.read(Path(values.against)) if values.against else None
         folder_to_write = epath.Path(values.out or workdir)
         with run_config.alone(local_folder(folder_to_write, config.data.cache_dir)):

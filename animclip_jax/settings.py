@@ -1,12 +1,8 @@
 """A run's configuration -> the frozen dataclasses that the library takes."""
 
 import dataclasses
-import os
-import tempfile
-from pathlib import Path
 from typing import Any, TypeVar
 
-import jax
 from ml_collections import ConfigDict
 
 from animclip_jax.animation.config import AnimationConfig
@@ -18,29 +14,9 @@ from animclip_jax.models.transformer import TransformerConfig
 from animclip_jax.sharding import MeshConfig
 from animclip_jax.training.losses import LossConfig
 from animclip_jax.training.optimizer import OptimizerConfig, is_frozen, make_optimizer
+from input_pipeline.examples import BatchConfig
 
 T = TypeVar("T")
-
-
-def keep_compiled_programs(config: ConfigDict) -> None:
-    """Compiled programs are kept in data.cache_dir, unless JAX's own variable names a place.
-
-    Raises:
-      ValueError: data.cache_dir can't be written.
-    """
-    cache = Path(config.data.cache_dir).expanduser()
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=cache):
-            pass
-    except OSError as error:
-        raise ValueError(
-            f"data.cache_dir is {config.data.cache_dir}, and {cache} can't be written: "
-            f"{error.strerror}. Choose another folder by --config.data.cache_dir=FOLDER"
-        ) from error
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        directory = Path(config.data.cache_dir).expanduser() / "compiled"
-        jax.config.update("jax_compilation_cache_dir", str(directory))
 
 
 def _fields(kind: type[T], section: ConfigDict, **given: Any) -> T:
@@ -80,12 +56,26 @@ def mesh(config: ConfigDict) -> MeshConfig:
     return _fields(MeshConfig, config.mesh)
 
 
+def batches(config: ConfigDict) -> BatchConfig:
+    """What the batches of a run depend on, besides their source."""
+    return BatchConfig(
+        AnimationConfig.from_dict(config.animation.to_dict()),
+        batch_size=config.batch_size,
+        seed=config.seed,
+        canvas_size=config.data.canvas_size,
+        group_size=config.data.group_size,
+        footage=config.data.footage,
+        context_length=config.model.context_length,
+        vocab_size=config.model.vocab_size,
+    )
+
+
 def check(config: ConfigDict) -> None:
     """Raises ValueError where a setting is wrong, or does not fit another one."""
     retriever(config)
     optimizer(config)
     loss(config).check_batch(config.batch_size)
-    AnimationConfig.from_dict(config.animation.to_dict())
+    batches(config)
 
 
 def train_step(config: ConfigDict, params: dict) -> dict[str, Any]:

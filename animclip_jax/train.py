@@ -15,7 +15,7 @@ from etils import epath
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from animclip_jax import files, settings, sharding
+from animclip_jax import files, process, settings, sharding
 from animclip_jax.cli import flags as command_line
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.evaluation.table import table
@@ -44,7 +44,7 @@ from animclip_jax.training.validation import Validation
 from animclip_jax.training.watch import Watch
 
 if TYPE_CHECKING:
-    from input_pipeline.sources.opening import Examples
+    from input_pipeline.examples import Examples
 
 # Steps before a trace, in which programs are compiled and caches filled.
 BEFORE_TRACE = 5
@@ -219,7 +219,7 @@ def run_steps(
                         run.mesh, settings.retriever(config), fixed, state, fed
                     )
                 state, metrics = advance(state, fed)
-            watch.started(now + 1, metrics, batch["index"])
+            watch.started(now + 1, metrics, batch.index)
             if now + 1 == first + BEFORE_TRACE + TRACED:
                 watch.look()
                 trace.close()
@@ -322,7 +322,8 @@ def main(argv: list[str] | None = None) -> int:
             raise ValueError(f"{' '.join(extra)}: see animclip train --help")
         if values.dry_run and not values.sweep:
             raise ValueError("--dry_run prints the runs of a --sweep: give both")
-        settings.keep_compiled_programs(values.config)
+        process.keep_compiled_programs(values.config.data.cache_dir)
+        process.keep_freed_memory(settings.batches(values.config).canvas_bytes)
         distributed.initialize(values.coordinator, values.processes, values.process)
         with distributed.ending_together():
             return dispatch(values)

@@ -15,7 +15,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from animclip_jax import evaluate, settings, sharding
+from animclip_jax import evaluate, process, settings, sharding
 from animclip_jax.evaluation import metrics
 from animclip_jax.models import parameters
 from animclip_jax.models.reranker import CODE_DTYPES
@@ -41,7 +41,7 @@ def measure(workdir: Path) -> list[dict[str, float | str]]:
     """A row for each dtype."""
     config = run_config.read_config(workdir)
     config.reranker.code_dtype = "float32"
-    settings.keep_compiled_programs(config)
+    process.keep_compiled_programs(config.data.cache_dir)
     mesh = sharding.make_mesh(settings.mesh(config))
     _, params = load_params(workdir, mesh)
     split = sharding.batch_sharding(mesh)

@@ -29,14 +29,16 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from PIL import Image  # noqa: E402
 
+from animclip_jax import process  # noqa: E402
+from animclip_jax.animation.batch import Batch  # noqa: E402
 from animclip_jax.animation.config import AnimationConfig  # noqa: E402
 from animclip_jax.animation.render import render  # noqa: E402
 from benchmarks import flicker, input_peers  # noqa: E402
 from input_pipeline import batches
+from input_pipeline.examples import BatchConfig, Examples
 from input_pipeline.store import pictures as prepare_pictures
 from input_pipeline.sources import opening  # noqa: E402
 from input_pipeline.filming.decoding import JPEG_TRANSFORM  # noqa: E402
-from input_pipeline.tokenizer import Tokenizer  # noqa: E402
 
 NUM_FRAMES, IMAGE_SIZE, CANVAS_SIZE, BATCH = 12, 224, 448, 64
 NUM_PHOTOS = 64
@@ -84,7 +86,7 @@ def main() -> int:
     return 0
 
 
-def make_photos(directory: Path) -> tuple[opening.Examples, opening.Examples]:
+def make_photos(directory: Path) -> tuple[Examples, Examples]:
     """The photos, raw and prepared."""
     random = np.random.default_rng(0)
     with (directory / "captions.jsonl").open("w") as lines:
@@ -115,7 +117,7 @@ def jpeg(image: Image.Image) -> bytes:
     raise ValueError("a photo of 500 x 375 pixels takes over 120 kB at quality 51")
 
 
-def measure(examples: opening.Examples, seconds: float) -> dict[str, Cost]:
+def measure(examples: Examples, seconds: float) -> dict[str, Cost]:
     """Each way's cost; the limit and ours, whose ratio counts, in turns, the best of each kept."""
     animation = AnimationConfig(preset="full", num_frames=NUM_FRAMES, image_size=IMAGE_SIZE)
     host = AnimationConfig(
@@ -146,7 +148,7 @@ def map_ones(film: Callable[[bytes], object], encoded: list[bytes]) -> Iterator[
         yield 1
 
 
-def decoding(examples: opening.Examples) -> Iterator[int]:
+def decoding(examples: Examples) -> Iterator[int]:
     """Reads and decodes whole pictures in tf.data, and nothing else."""
     total = len(examples.ids)
 
@@ -160,30 +162,25 @@ def decoding(examples: opening.Examples) -> Iterator[int]:
         yield 1
 
 
-def training(
-    examples: opening.Examples, animation: AnimationConfig, batch: int = BATCH
-) -> Iterator[int]:
+def training(examples: Examples, animation: AnimationConfig, batch: int = BATCH) -> Iterator[int]:
     """What the trainer asks for."""
     for _ in made(examples, animation, batch):
         yield batch
 
 
-def rendering(examples: opening.Examples, animation: AnimationConfig) -> Iterator[int]:
+def rendering(examples: Examples, animation: AnimationConfig) -> Iterator[int]:
     """The same with the device's part done by the CPU."""
     film = jax.jit(render, static_argnums=2)
     for batch in made(examples, animation, 8):
-        film(batch["canvas"], batch["plan"], IMAGE_SIZE).block_until_ready()
+        film(batch.canvas, batch.plan, IMAGE_SIZE).block_until_ready()
         yield 8
 
 
-def made(
-    examples: opening.Examples, animation: AnimationConfig, batch: int
-) -> Iterator[dict[str, Any]]:
+def made(examples: Examples, animation: AnimationConfig, batch: int) -> Iterator[Batch]:
     """Batches for the trainer."""
-    return batches.train_batches(
-        examples, animation, Tokenizer(), canvas_size=CANVAS_SIZE, batch_size=batch, seed=0,
-        start_step=0,
-    )  # fmt: skip
+    config = BatchConfig(animation, batch, seed=0, canvas_size=CANVAS_SIZE)
+    process.keep_freed_memory(config.canvas_bytes)
+    return batches.train_batches(examples, config, start_step=0)
 
 
 def timed(clips: Iterator[int], seconds: float) -> Cost:

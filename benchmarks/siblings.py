@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from animclip_jax import evaluate, settings, sharding
+from animclip_jax import evaluate, process, settings, sharding
 from animclip_jax.models import parameters
 from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.retrieval.rerank import PairScorer
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("workdir", type=Path, help="a finished run evaluated on drawn videos")
     workdir = parser.parse_args(argv).workdir
     config = run_config.read_config(workdir)
-    settings.keep_compiled_programs(config)
+    process.keep_compiled_programs(config.data.cache_dir)
     mesh = sharding.make_mesh(settings.mesh(config))
     _, params = load_params(workdir, mesh)
     graphdef = parameters.graph_definition(settings.retriever(config))

@@ -25,7 +25,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -33,6 +32,7 @@ import optax
 from ml_collections import ConfigDict
 
 from animclip_jax import files, settings, sharding
+from animclip_jax.animation.batch import Batch, Footage
 from animclip_jax.models.presets import PRESETS
 from animclip_jax.planning import estimate, program
 from animclip_jax.training import flops as throughput
@@ -60,30 +60,28 @@ def configuration(preset: str, clips: int, is_peers_work: bool = False) -> Confi
     return config
 
 
-def example_batch(config: ConfigDict) -> dict[str, Any]:
+def example_batch(config: ConfigDict) -> Batch:
     """A batch of noise; as many clips are rolled as pretraining rolls."""
     rng = np.random.default_rng(0)
-    batch = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), program.batch_shapes(config))
-    for name in ("canvas", "frames"):
-        if name in batch:
-            batch[name] = rng.integers(0, 256, batch[name].shape, np.uint8)
-    if "plan" in batch:
-        plan = batch["plan"]
+    shapes = program.batch_shapes(settings.batches(config))
+    batch = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+    if isinstance(batch, Footage):
+        batch.frames[:] = rng.integers(0, 256, batch.frames.shape, np.uint8)
+    else:
+        batch.canvas[:] = rng.integers(0, 256, batch.canvas.shape, np.uint8)
+        plan = batch.plan
         window = np.float32([0.1, 0.1, 0.9, 0.9])
         rolled = math.ceil(config.animation.roll.probability * config.batch_size)
         is_rolled = np.arange(config.batch_size) < rolled
-        batch["plan"] = plan._replace(
-            boxes=window + rng.uniform(-0.05, 0.05, plan.boxes.shape).astype(np.float32),
-            shear=plan.shear + np.float32(0.02) * is_rolled[:, None, None],
-            at=plan.at + config.animation.num_frames,  # no transition
-            gain=plan.gain + np.float32(1),
-            extent=plan.extent + np.float32(1),
-        )
-    tokens = batch["tokens"]
+        plan.boxes[:] = window + rng.uniform(-0.05, 0.05, plan.boxes.shape)
+        plan.shear[:] = np.float32(0.02) * is_rolled[:, None, None]
+        plan.at[:] = config.animation.num_frames  # no transition
+        plan.gain[:] = plan.extent[:] = 1
+    tokens = batch.tokens
     tokens[:] = rng.integers(1, config.model.vocab_size - 2, tokens.shape)
     end = config.model.context_length // 2
     tokens[:, end], tokens[:, end + 1 :] = config.model.vocab_size - 1, 0
-    batch["index"] = np.arange(config.batch_size, dtype=np.int32)
+    batch.index[:] = np.arange(config.batch_size)
     return batch
 
 
@@ -151,9 +149,10 @@ def torch_step(config: ConfigDict) -> Callable[[], float]:
         fused=True,
     )
     batch = example_batch(config)
-    frames = batch["frames"].reshape(-1, *batch["frames"].shape[2:]).transpose(0, 3, 1, 2)
+    assert isinstance(batch, Footage)
+    frames = batch.frames.reshape(-1, *batch.frames.shape[2:]).transpose(0, 3, 1, 2)
     pixels = torch.from_numpy(frames.astype(np.float32) / 255 - 0.5).to(device)
-    tokens = torch.from_numpy(batch["tokens"].astype(np.int64)).to(device)
+    tokens = torch.from_numpy(batch.tokens.astype(np.int64)).to(device)
     own = torch.arange(config.batch_size, device=device)
     unit = torch.nn.functional.normalize
 

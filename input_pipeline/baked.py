@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from animclip_jax import files
+from animclip_jax.animation.batch import Batch, Filmed, Footage
 from animclip_jax.animation.plan import ShotPlan
+from input_pipeline.examples import BatchConfig
 
 KIND = "baked:"
 VERSION = 1
 SUMMARY = "baked.json"
+# A plan's arrays in a file are "plan.boxes" and so on.
 _PLAN = "plan."
+_FILMED = (
+    *(name for name in Filmed._fields if name != "plan"),
+    *(f"{_PLAN}{name}" for name in ShotPlan._fields),
+)
 
 
 def bake(
-    batches: Iterator[dict], directory: str | os.PathLike[str], count: int, settings: dict[str, Any]
+    batches: Iterator[Batch], directory: str | os.PathLike[str], count: int, config: BatchConfig
 ) -> None:
     """Writes the next `count` batches, of all processes together, each as a NumPy .npz file.
 
-    The folder is there as a whole or not at all. `settings`, as JSON, are what the batches were
-    made by: who reads them must want the same. Raises FileExistsError where it is already there.
+    The folder is there as a whole or not at all, with the configuration that made the batches: they
+    are read only by the same one. Raises FileExistsError where it is already there.
     """
     directory = Path(directory)
     if directory.exists():
@@ -36,56 +43,50 @@ def bake(
         for number, batch in enumerate(itertools.islice(batches, count)):
             with files.writing(directory):
                 np.savez(_file(temporary, number), allow_pickle=False, **_flat(batch))
-        summary = {"version": VERSION, "count": count, "settings": settings}
+        summary = {"version": VERSION, "count": count, "settings": dataclasses.asdict(config)}
         files.write_json(temporary / SUMMARY, summary, indent=2)
 
 
 def baked_batches(
     source: str,
-    settings: dict[str, Any],
+    config: BatchConfig,
     *,
     start_step: int,
     process_index: int = 0,
     process_count: int = 1,
-) -> Iterator[dict]:
+) -> Iterator[Batch]:
     """What `train_batches` yielded when `baked:DIR` was written, from start_step on.
 
     After the last batch comes the first again, which is said once.
 
     Raises FileNotFoundError or ValueError where a file is missing or broken, and ValueError where
-    the batches were made by other settings.
+    another configuration made the batches.
     """
     directory = Path(source.removeprefix(KIND)).expanduser()
-    count = _check(directory, json.loads(json.dumps(settings)))
+    count = _check(directory, config)
 
-    def run() -> Iterator[dict]:
+    def run() -> Iterator[Batch]:
         for step in itertools.count(start_step):
             if step == max(count, start_step):
                 print(
                     f"{source}: step {step} is past its {count} batches: they come again",
                     file=sys.stderr,
                 )
-            batch = _read(_file(directory, step % count))
-            part, rest = divmod(len(batch["index"]), process_count)
+            arrays = _read(_file(directory, step % count), config)
+            total = len(arrays["index"])
+            part, rest = divmod(total, process_count)
             if rest:
                 raise ValueError(
-                    f"{source}: batches of {len(batch['index'])}, wanted a multiple of "
-                    f"process_count {process_count}"
+                    f"{source}: batches of {total}, wanted a multiple of process_count "
+                    f"{process_count}"
                 )
             rows = slice(process_index * part, (process_index + 1) * part)
-            mine = {name: values[rows] for name, values in batch.items()}
-            plan = {
-                name.removeprefix(_PLAN): mine.pop(name)
-                for name in list(mine)
-                if name.startswith(_PLAN)
-            }
-            # Clips that the host rendered have no plan any more.
-            yield mine | ({"plan": ShotPlan(**plan)} if plan else {})
+            yield _batch({name: values[rows] for name, values in arrays.items()})
 
     return run()
 
 
-def _check(directory: Path, settings: dict[str, Any]) -> int:
+def _check(directory: Path, config: BatchConfig) -> int:
     """The number of batches."""
     path = directory / SUMMARY
     if not path.is_file():
@@ -97,6 +98,8 @@ def _check(directory: Path, settings: dict[str, Any]) -> int:
     if summary.get("version") != VERSION:
         found = summary.get("version")
         raise ValueError(f"{path}: version {found!r}, wanted {VERSION}: bake it again")
+    # As JSON has them: a range is a list.
+    settings = json.loads(json.dumps(dataclasses.asdict(config)))
     baked = summary["settings"]
     for name in {**settings, **baked}:
         if settings.get(name) != baked.get(name):
@@ -115,14 +118,24 @@ def _file(directory: Path, number: int) -> Path:
     return directory / f"{number:08d}.npz"
 
 
-def _flat(batch: dict) -> dict[str, np.ndarray]:
-    plan = batch["plan"]._asdict() if "plan" in batch else {}
-    rest = {name: values for name, values in batch.items() if name != "plan"}
-    return rest | {f"{_PLAN}{name}": values for name, values in plan.items()}
+def _flat(batch: Batch) -> dict[str, np.ndarray]:
+    """The arrays of a batch by their names in a file."""
+    arrays = batch._asdict()
+    plan = arrays.pop("plan")._asdict() if "plan" in arrays else {}
+    return arrays | {f"{_PLAN}{name}": values for name, values in plan.items()}
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
-    batch = files.read_arrays(path, "bake it again")
-    if "index" not in batch:
-        raise ValueError(f"{path}: found {', '.join(batch)}, no index: bake it again")
-    return batch
+def _read(path: Path, config: BatchConfig) -> dict[str, np.ndarray]:
+    """What `_flat` gave. Raises ValueError where an array is missing."""
+    wanted = Footage._fields if config.has_frames else _FILMED
+    found = files.read_arrays(path, "bake it again")
+    if missing := [name for name in wanted if name not in found]:
+        raise ValueError(f"{path}: found no {', '.join(missing)}: bake it again")
+    return {name: found[name] for name in wanted}
+
+
+def _batch(arrays: dict[str, np.ndarray]) -> Batch:
+    if "frames" in arrays:
+        return Footage(**arrays)
+    plan = ShotPlan(*(arrays.pop(f"{_PLAN}{name}") for name in ShotPlan._fields))
+    return Filmed(plan=plan, **arrays)

@@ -11,26 +11,23 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
-from animclip_jax.animation.config import AnimationConfig
-from input_pipeline import process_memory
+from animclip_jax.animation.batch import Batch, Filmed, Footage
 from input_pipeline.director import noise, shots, stream_key
 from input_pipeline.director.draws import COMPONENTS
+from input_pipeline.examples import BatchConfig, Examples
 from input_pipeline.filming import canvas, orientation, packed_plan, two_pictures
 from input_pipeline.filming.canvas import Clip
 from input_pipeline.filming.decoding import decode_region
 from input_pipeline.media import picture
 from input_pipeline.media.timing import positions
 from input_pipeline.media.video import fit
-from input_pipeline.sources.opening import Examples
 from input_pipeline.sources.stand_ins import StandIns
+from input_pipeline.tensorflow_on_cpu import tf
 from input_pipeline.tokenizer import Tokenizer
-
-tf.config.set_visible_devices([], "GPU")
 
 # Twice the cores. tf.data's own tuning costs a tenth of a clip's time and finds no better.
 FILMED_AT_ONCE = 2 * (os.cpu_count() or 4)
@@ -46,34 +43,22 @@ _MANY = 1 << 48
 _PLACES = 1 << 20
 
 
-@dataclass(frozen=True)
-class _Recipe:
-    """What the batches of a run depend on, and which rows of each are this process's."""
+class _Part(NamedTuple):
+    """What this process makes of each batch: its rows."""
 
     examples: Examples
-    animation: AnimationConfig
-    canvas_size: int
-    batch_size: int
-    seed: int
-    group_size: int
+    config: BatchConfig
     rows: range
-    footage: bool
 
 
 def train_batches(
     examples: Examples,
-    animation: AnimationConfig,
-    tokenizer: Tokenizer,
+    config: BatchConfig,
     *,
-    canvas_size: int,
-    batch_size: int,
-    seed: int,
     start_step: int,
-    group_size: int = 1,
     process_index: int = 0,
     process_count: int = 1,
-    footage: bool = False,
-) -> Iterator[dict]:
+) -> Iterator[Batch]:
     """This process's part of the batches of steps start_step, start_step + 1, ... without end.
 
     A picture comes with one of its captions; of a video a frame at a random time is taken as the
@@ -83,34 +68,29 @@ def train_batches(
     together. Where an example can't be decoded, it is quarantined and the next one that can stands
     in for it.
 
-    Yields dicts, B = batch_size / process_count examples each:
-      canvas: uint8 [B, S, S, 3], S = canvas_size: the part of the picture that the clip sees, at
-        the top left, pixel for pixel; a side that is longer than S is shrunk to S. The rest is 0.
-      plan: ShotPlan, with the leading axis B, in fractions of the canvas.
-      frames: instead of those two with footage and where the host renders, uint8 [B, T, O, O, 3].
-      tokens: int32 [B, L].
-      index: int32 [B], into `examples`; of a clip of two scenes the first.
+    Yields NumPy arrays of B = batch_size / process_count clips: `Footage` with footage and where
+    the host renders, else `Filmed`.
 
     Raises ValueError for sizes that don't divide each other, for footage with a component beside
     the framing, and, while running, where over half of a batch or of the source can't be decoded.
     """
-    if footage:
-        canvas.check_footage(animation)
-    _check_sizes(examples, batch_size, group_size, process_index, process_count)
-    part = batch_size // process_count
-    rows = range(process_index * part, (process_index + 1) * part)
-    recipe = _Recipe(examples, animation, canvas_size, batch_size, seed, group_size, rows, footage)
-    if part * canvas_size**2 * 3 > process_memory.LARGEST_KEPT:
-        process_memory.keep_what_is_freed()
+    if config.footage:
+        canvas.check_footage(config.animation)
+    _check_sizes(examples, config, process_index, process_count)
+    size = config.batch_size // process_count
+    part = _Part(examples, config, range(process_index * size, (process_index + 1) * size))
+    tokenizer = Tokenizer(config.context_length, config.vocab_size)
 
-    def run() -> Iterator[dict]:
-        for batch in _sound_batches(recipe, start_step):
-            captions = [caption.decode("utf-8") for caption in batch.pop("caption")]
-            index = batch.pop("index").astype(np.int32)
-            if "plan" in batch:
-                plan, _ = packed_plan.unpack(tf.constant(batch["plan"]), animation)
-                batch["plan"] = tf.nest.map_structure(lambda part: part.numpy(), plan)
-            yield batch | {"tokens": tokenizer(captions), "index": index}
+    def run() -> Iterator[Batch]:
+        for made in _sound_batches(part, start_step):
+            tokens = tokenizer([caption.decode("utf-8") for caption in made["caption"]])
+            index = made["index"].astype(np.int32)
+            if config.has_frames:
+                yield Footage(made["frames"], tokens, index)
+            else:
+                plan, _ = packed_plan.unpack(tf.constant(made["plan"]), config.animation)
+                plan = tf.nest.map_structure(lambda one: one.numpy(), plan)
+                yield Filmed(made["canvas"], plan, tokens, index)
 
     return run()
 
@@ -163,65 +143,65 @@ def decode_pictures(examples: Examples, indices: Iterable[int]) -> list[np.ndarr
     return [picture.pixels(frames[0].numpy()) for frames in fetched]
 
 
-def _sound_batches(recipe: _Recipe, step: int) -> Iterator[dict]:
+def _sound_batches(part: _Part, step: int) -> Iterator[dict]:
     """The batches from a step on; what can't be decoded is replaced, and its batch made again."""
-    stand_ins = StandIns(recipe.examples, recipe.group_size)
-    batches = _dataset(recipe, stand_ins.table, step).as_numpy_iterator()
+    stand_ins = StandIns(part.examples, part.config.group_size)
+    batches = _dataset(part, stand_ins.table, step).as_numpy_iterator()
     while True:
         try:
             batch = next(batches)
         except BROKEN:
-            bad = _bad_clips(recipe, stand_ins.table, step)
+            bad = _bad_clips(part, stand_ins.table, step)
             if not bad:
                 raise
-            stand_ins.replace(bad, len(recipe.rows))
-            batches = _dataset(recipe, stand_ins.table, step).as_numpy_iterator()
+            stand_ins.replace(bad, len(part.rows))
+            batches = _dataset(part, stand_ins.table, step).as_numpy_iterator()
         else:
             yield batch
             step += 1
 
 
-def _dataset(recipe: _Recipe, table: np.ndarray, start_step: int) -> tf.data.Dataset:
+def _dataset(part: _Part, table: np.ndarray, start_step: int) -> tf.data.Dataset:
     dataset = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
     # Everything but the pictures is made for a whole batch at once: the many small ops cost as much
     # for one clip.
-    dataset = dataset.map(_plan(recipe, table), num_parallel_calls=PLANNED_AT_ONCE).unbatch()
-    dataset = dataset.map(_film(recipe), num_parallel_calls=FILMED_AT_ONCE)
+    dataset = dataset.map(_plan(part, table), num_parallel_calls=PLANNED_AT_ONCE).unbatch()
+    dataset = dataset.map(_film(part), num_parallel_calls=FILMED_AT_ONCE)
     options = tf.data.Options()
     options.deterministic = True
     # There is nothing to tune, and the thread that does it can keep an iterator from closing for as
     # long as it sleeps: up to a minute.
     options.autotune.enabled = False
     shapes = {name: spec.shape for name, spec in dataset.element_spec.items()}
-    if "canvas" in shapes:
-        shapes["canvas"] = [recipe.canvas_size, recipe.canvas_size, 3]
-    dataset = dataset.padded_batch(len(recipe.rows), shapes, drop_remainder=True)
+    if not part.config.has_frames:
+        shapes["canvas"] = [part.config.canvas_size, part.config.canvas_size, 3]
+    dataset = dataset.padded_batch(len(part.rows), shapes, drop_remainder=True)
     return dataset.prefetch(BATCHES_AHEAD).with_options(options)
 
 
-def _plan(recipe: _Recipe, table: np.ndarray) -> Callable[[tf.Tensor], Clip]:
+def _plan(part: _Part, table: np.ndarray) -> Callable[[tf.Tensor], Clip]:
     """A function from a step (int64 scalar) to this process's clips, planned, without pictures."""
-    examples, animation = recipe.examples, recipe.animation
+    examples, animation = part.examples, part.config.animation
     captions = tf.constant([caption for some in examples.captions for caption in some])
     ends = tf.constant(np.cumsum([0, *map(len, examples.captions)]), tf.int64)
     sizes, turns = tf.constant(examples.sizes), tf.constant(examples.orientations)
-    plan = canvas.plan_batch(animation, recipe.canvas_size)
+    plan = canvas.plan_batch(animation, part.config.canvas_size)
 
     def caption_of(index: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
         first, end = tf.gather(ends, index), tf.gather(ends, index + 1)
         return tf.gather(captions, first + drawn % (end - first))
 
     def planned(step: tf.Tensor) -> Clip:
-        rows = tf.range(recipe.rows.start, recipe.rows.stop, dtype=tf.int64)
-        position = step * recipe.batch_size + rows
-        draws = noise(recipe.seed, position[0], len(recipe.rows))
-        index = tf.gather(tf.constant(table), _order(recipe, position))
-        caption, both = caption_of(index, _draw(recipe, "caption", step)), index[:, None]
+        rows = tf.range(part.rows.start, part.rows.stop, dtype=tf.int64)
+        position = step * part.config.batch_size + rows
+        draws = noise(part.config.seed, position[0], len(part.rows))
+        index = tf.gather(tf.constant(table), _order(part, position))
+        caption, both = caption_of(index, _draw(part, "caption", step)), index[:, None]
         if animation.is_on("scenes"):
             num_others = max(len(examples.ids) - 1, 1)
-            away = 1 + _draw(recipe, "second scene", step) % num_others
-            then = tf.gather(tf.constant(table), _order(recipe, position, away))
-            then_caption = caption_of(then, _draw(recipe, "second caption", step))
+            away = 1 + _draw(part, "second scene", step) % num_others
+            then = tf.gather(tf.constant(table), _order(part, position, away))
+            then_caption = caption_of(then, _draw(part, "second caption", step))
             two = shots.scenes(draws[:, COMPONENTS.index("scenes")], animation.scenes)
             joined = two_pictures.join_captions(caption, then_caption)
             caption = tf.where(two, joined, caption)
@@ -229,7 +209,7 @@ def _plan(recipe: _Recipe, table: np.ndarray) -> Callable[[tf.Tensor], Clip]:
         clips = {
             "index": both,
             "caption": caption,
-            "frame": _draw(recipe, "frame", step),
+            "frame": _draw(part, "frame", step),
             "size": tf.gather(sizes, both),
             "turn": tf.cast(tf.gather(turns, both), tf.int32),
             "noise": draws,
@@ -239,37 +219,37 @@ def _plan(recipe: _Recipe, table: np.ndarray) -> Callable[[tf.Tensor], Clip]:
     return planned
 
 
-def _draw(recipe: _Recipe, name: str, step: tf.Tensor) -> tf.Tensor:
+def _draw(part: _Part, name: str, step: tf.Tensor) -> tf.Tensor:
     """A random whole number for each clip, int64 [B]."""
-    seed = tf.stack([stream_key(recipe.seed, name), step])
-    drawn = tf.random.stateless_uniform([recipe.batch_size], seed, 0, _MANY, tf.int64, alg="philox")
-    return drawn[recipe.rows.start : recipe.rows.stop]
+    seed, size = tf.stack([stream_key(part.config.seed, name), step]), part.config.batch_size
+    drawn = tf.random.stateless_uniform([size], seed, 0, _MANY, tf.int64, alg="philox")
+    return drawn[part.rows.start : part.rows.stop]
 
 
-def _order(recipe: _Recipe, position: tf.Tensor, away: tf.Tensor | int = 0) -> tf.Tensor:
+def _order(part: _Part, position: tf.Tensor, away: tf.Tensor | int = 0) -> tf.Tensor:
     """Which examples stand at positions of the run, or so far away in their epoch: int64 [B]."""
-    total = len(recipe.examples.ids)
+    total = len(part.examples.ids)
     position = position // total * total + (position + away) % total
-    num_groups = total // recipe.group_size
-    group, member = position // recipe.group_size, position % recipe.group_size
-    key = tf.fill(tf.shape(group), tf.constant(stream_key(recipe.seed, "order"), tf.int64))
+    num_groups = total // part.config.group_size
+    group, member = position // part.config.group_size, position % part.config.group_size
+    key = tf.fill(tf.shape(group), tf.constant(stream_key(part.config.seed, "order"), tf.int64))
     # tf.random.experimental.index_shuffle, which itself takes one seed for all.
     shuffled = tf.raw_ops.RandomIndexShuffle(
         index=group % num_groups,
         seed=tf.stack([key, group // num_groups, tf.zeros_like(key)], axis=1),
         max_index=tf.constant(num_groups - 1, tf.int64),
     )
-    return shuffled * recipe.group_size + member
+    return shuffled * part.config.group_size + member
 
 
-def _read(recipe: _Recipe) -> Callable[[Clip, int, tf.Tensor], tf.Tensor]:
+def _read(part: _Part) -> Callable[[Clip, int, tf.Tensor], tf.Tensor]:
     """A function from a clip, a picture's number in it and a region of that, upright, to pixels.
 
     Those are uint8 [h, w, 3], of footage [T, h, w, 3]. It raises one of BROKEN where the picture
     can't be decoded.
     """
-    fetch, num_frames = recipe.examples.fetch, recipe.animation.num_frames
-    any_turned = bool((recipe.examples.orientations != 1).any())
+    fetch, num_frames = part.examples.fetch, part.config.animation.num_frames
+    any_turned = bool((part.examples.orientations != 1).any())
 
     def read(clip: Clip, number: int, region: tf.Tensor) -> tf.Tensor:
         stored = fetch(clip["index"][number])
@@ -284,7 +264,7 @@ def _read(recipe: _Recipe) -> Callable[[Clip, int, tf.Tensor], tf.Tensor]:
             found = decode_region(stored[frame], region, wanted)
             return orientation.upright(found, turn) if any_turned else found
 
-        if not recipe.footage:
+        if not part.config.footage:
             return pixels(clip["frame"] % count)
         # Part t of the video is [t, t + 1) * count / T; all frames stand at one place in theirs.
         times = tf.range(num_frames, dtype=tf.int64) * _PLACES + clip["frame"] % _PLACES
@@ -294,22 +274,22 @@ def _read(recipe: _Recipe) -> Callable[[Clip, int, tf.Tensor], tf.Tensor]:
     return read
 
 
-def _film(recipe: _Recipe) -> Callable[[Clip], Clip]:
+def _film(part: _Part) -> Callable[[Clip], Clip]:
     """A function from a planned clip to what leaves the pipeline."""
-    if recipe.footage:
-        return canvas.show_footage(recipe.animation, _read(recipe))
-    return canvas.film_clip(recipe.animation, recipe.canvas_size, _read(recipe))
+    if part.config.footage:
+        return canvas.show_footage(part.config.animation, _read(part))
+    return canvas.film_clip(part.config.animation, part.config.canvas_size, _read(part))
 
 
-def _bad_clips(recipe: _Recipe, table: np.ndarray, step: int) -> dict[int, str]:
+def _bad_clips(part: _Part, table: np.ndarray, step: int) -> dict[int, str]:
     """The examples of a batch that can't be decoded, and why."""
-    film, read = _film(recipe), _read(recipe)
-    planned = tf.data.Dataset.from_tensor_slices(_plan(recipe, table)(tf.constant(step, tf.int64)))
+    film, read = _film(part), _read(part)
+    pixels = "frames" if part.config.has_frames else "canvas"
+    planned = tf.data.Dataset.from_tensor_slices(_plan(part, table)(tf.constant(step, tf.int64)))
 
     def made(number: tf.Tensor, clip: Clip) -> tuple[tf.Tensor, tf.Tensor]:
-        filmed = film(clip)
-        # A pixel is asked for, else TensorFlow leaves out the decoding.
-        return number, filmed["canvas" if "canvas" in filmed else "frames"][0, 0, 0]
+        # One pixel is touched, or TensorFlow prunes the decoding as unused.
+        return number, film(clip)[pixels][0, 0, 0]
 
     sound = planned.enumerate().map(made, num_parallel_calls=FILMED_AT_ONCE).ignore_errors()
     good = {int(number) for number, _ in sound.as_numpy_iterator()}
@@ -329,8 +309,9 @@ def _cannot_decode(examples: Examples, index: int, reason: str) -> str:
 
 
 def _check_sizes(
-    examples: Examples, batch_size: int, group_size: int, process_index: int, process_count: int
+    examples: Examples, config: BatchConfig, process_index: int, process_count: int
 ) -> None:
+    batch_size, group_size = config.batch_size, config.group_size
     if not 0 <= process_index < process_count:
         raise ValueError(f"process_index {process_index}: wanted 0 to {process_count - 1}")
     if batch_size < 1 or batch_size % (process_count * group_size):

@@ -19,6 +19,7 @@ import numpy as np
 import optax
 
 from animclip_jax import sharding
+from animclip_jax.animation.batch import Filmed
 from animclip_jax.animation.plan import upright
 from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
@@ -51,7 +52,7 @@ def keep_gradients() -> optax.GradientTransformation:
     return optax.GradientTransformation(lambda params: jax.tree.map(jnp.zeros_like, params), update)
 
 
-def batch(seed: int = 0) -> dict:
+def batch(seed: int = 0) -> Filmed:
     """A batch, all of it."""
     random = np.random.default_rng(seed)
     tokens = random.integers(1, 98, (BATCH, LENGTH)).astype(np.int32)
@@ -59,12 +60,8 @@ def batch(seed: int = 0) -> dict:
     windows = np.float32([0.1, 0.2, 0.8, 0.9]) + random.uniform(-0.1, 0.1, (BATCH, FRAMES, 4))
     plan = upright(windows.astype(np.float32))
     plan.shear[[1, 6, 7, 15]] = 0.05  # devices have one, two or no clips that are rolled
-    return {
-        "canvas": random.integers(0, 255, (BATCH, 40, 40, 3), dtype=np.uint8),
-        "plan": plan,
-        "tokens": tokens,
-        "index": np.arange(BATCH, dtype=np.int32),
-    }
+    canvas = random.integers(0, 255, (BATCH, 40, 40, 3), dtype=np.uint8)
+    return Filmed(canvas, plan, tokens, np.arange(BATCH, dtype=np.int32))
 
 
 def run(out: Path, mesh_text: str) -> None:

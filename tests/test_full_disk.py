@@ -10,6 +10,8 @@ from flax import nnx, traverse_util
 
 from animclip_jax import files
 from animclip_jax.animation import contact_sheet
+from animclip_jax.animation.batch import Footage
+from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.evaluation import comparison, rankings
 from animclip_jax.models.clip import Clip
 from animclip_jax.models.video_code import PackedCode
@@ -20,6 +22,7 @@ from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import shards, update
 from animclip_jax.weights import folder
 from input_pipeline import baked
+from input_pipeline.examples import BatchConfig
 from input_pipeline.media import quarantine, video
 from input_pipeline.store import partial, records
 from tests import searchable
@@ -36,8 +39,8 @@ def write_store(out: Path) -> None:
 
 
 def write_baked(out: Path) -> None:
-    batches = iter([{"index": np.arange(4), "frames": NOISE}] * 2)
-    baked.bake(batches, out, 2, {"seed": 0})
+    batches = iter([Footage(NOISE, np.zeros((6, 4), np.int32), np.arange(6))] * 2)
+    baked.bake(batches, out, 2, BatchConfig(AnimationConfig(), 6, seed=0, canvas_size=64))
 
 
 def write_ranks(out: Path) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from animclip_jax import files, has_tpu
+from animclip_jax import files
 from animclip_jax.cli.signals import stoppable
+from animclip_jax.process import has_tpu
 from animclip_jax.words import count, on_a_terminal
 from input_pipeline.sources import folder
 

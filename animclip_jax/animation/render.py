@@ -9,12 +9,12 @@ Dimensions: B clips, T frames, V windows, S canvas pixels, O frame pixels.
 """
 
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from animclip_jax.animation.batch import Batch, Footage
 from animclip_jax.animation.plan import ShotPlan
 
 # A float32 product would otherwise be rounded to bfloat16 on TPU: visible banding.
@@ -95,11 +95,11 @@ def edge_repeated(canvas: jax.Array, extent: jax.Array) -> jax.Array:
     return canvas
 
 
-def clips(batch: dict[str, Any], image_size: int) -> jax.Array:
+def clips(batch: Batch, image_size: int) -> jax.Array:
     """The frames of a training batch, float32 [B, T, O, O, 3]: rendered, where that is to do."""
-    if "frames" in batch:
-        return batch["frames"].astype(jnp.float32) / 255.0
-    return render(batch["canvas"], batch["plan"], image_size)
+    if isinstance(batch, Footage):
+        return batch.frames.astype(jnp.float32) / 255.0
+    return render(batch.canvas, batch.plan, image_size)
 
 
 def render_frames(canvas: np.ndarray, plan: ShotPlan, image_size: int) -> np.ndarray:

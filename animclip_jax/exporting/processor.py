@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from animclip_jax import files
+from animclip_jax.exporting import clip_vocabulary
 from animclip_jax.models.clip import PIXEL_MEAN, PIXEL_STD, ClipConfig
 from animclip_jax.weights import source as weights_source
-from input_pipeline import clip_vocabulary
 from input_pipeline.tokenizer import CLIP_VOCAB_SIZE
 
 VOCABULARY, MERGES, TOKENIZER = "vocab.json", "merges.txt", "tokenizer_config.json"

@@ -107,8 +107,9 @@ def _specs(tf: Any, inputs: Named) -> Named:
 
 def _import() -> tuple[Any, Any]:
     try:
-        import tensorflow as tf
         from jax.experimental import jax2tf
+
+        from input_pipeline.tensorflow_on_cpu import tf
     except ImportError as error:
         raise ValueError(
             f"--format={KIND} needs TensorFlow, and a JAX that has jax2tf (this is "

@@ -1,7 +1,7 @@
 """The train step that a configuration asks for, lowered for devices that need not be here."""
 
+import dataclasses
 import math
-import os
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -11,13 +11,13 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from animclip_jax import FOR_LIBTPU, settings, sharding
-from animclip_jax.animation.config import AnimationConfig
+from animclip_jax import process, settings, sharding
+from animclip_jax.animation.batch import Batch, Filmed, Footage
 from animclip_jax.animation.plan import ShotPlan, part_shapes
 from animclip_jax.planning import gpus
-from animclip_jax.runs import run_config
 from animclip_jax.training import gradient_caching, step
 from animclip_jax.training.optimizer import make_optimizer
+from input_pipeline.examples import BatchConfig
 
 
 def described_devices(topology: str) -> Sequence[jax.Device]:
@@ -36,8 +36,7 @@ def tpu_devices(topology: str) -> Sequence[jax.Device]:
     Raises:
       ValueError: there is no libtpu here, or it knows no such topology.
     """
-    for name, value in FOR_LIBTPU.items():
-        os.environ.setdefault(name, value)
+    process.describe_tpu()
     from jax.experimental import topologies
 
     try:
@@ -57,23 +56,20 @@ def tpu_devices(topology: str) -> Sequence[jax.Device]:
     return described.devices
 
 
-def batch_shapes(config: ConfigDict) -> dict[str, Any]:
+def batch_shapes(config: BatchConfig) -> Batch:
     """What `step.train_step` takes as a batch, as ShapeDtypeStructs of the global batch."""
-    animation = AnimationConfig.from_dict(config.animation.to_dict())
-    B, T, K = config.batch_size, animation.num_frames, animation.most_overlap
-    side, canvas = animation.image_size, config.data.canvas_size
+    T, K = config.animation.num_frames, config.animation.most_overlap
+    side, canvas = config.animation.image_size, config.canvas_size
 
     def array(*shape: int, dtype: Any = jnp.float32) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct((B, *shape), dtype)
+        return jax.ShapeDtypeStruct((config.batch_size, *shape), dtype)
 
-    tokens, index = array(config.model.context_length, dtype=jnp.int32), array(dtype=jnp.int32)
-    if animation.render == "host" or config.data.footage:
-        frames = array(T, side, side, 3, dtype=jnp.uint8)
-        return {"tokens": tokens, "index": index, "frames": frames}
+    tokens, index = array(config.context_length, dtype=jnp.int32), array(dtype=jnp.int32)
+    if config.has_frames:
+        return Footage(array(T, side, side, 3, dtype=jnp.uint8), tokens, index)
     plan = ShotPlan(*(array(*shape) for shape in part_shapes(T, K)))
     plan = plan._replace(at=array(K, dtype=jnp.int32))
-    pixels = array(canvas, canvas, 3, dtype=jnp.uint8)
-    return {"tokens": tokens, "index": index, "canvas": pixels, "plan": plan}
+    return Filmed(array(canvas, canvas, 3, dtype=jnp.uint8), plan, tokens, index)
 
 
 def state_bytes(config: ConfigDict) -> int:
@@ -87,7 +83,7 @@ def stored_bytes_a_clip(config: ConfigDict) -> int:
     fixed = settings.train_step(config, params)
     mesh = sharding.make_mesh(sharding.MeshConfig(1, 1), jax.devices()[:1])
 
-    def backward(params: dict, batch: dict[str, Any]) -> Any:
+    def backward(params: dict, batch: Batch) -> Any:
         def encode(params: dict) -> Any:
             model = step.merge(mesh, fixed["graphdef"], params, fixed["frozen"])
             return gradient_caching.encode(model, batch, mesh, fixed["image_size"], microbatch=0)
@@ -95,7 +91,7 @@ def stored_bytes_a_clip(config: ConfigDict) -> int:
         return jax.vjp(encode, params)[1]
 
     def stored(clips: int) -> int:
-        batch = batch_shapes(run_config.changed(config, {"batch_size": clips}))
+        batch = batch_shapes(dataclasses.replace(settings.batches(config), batch_size=clips))
         return _bytes(jax.eval_shape(backward, params, batch))
 
     # Parameters are kept too, whatever the number of clips.
@@ -106,7 +102,7 @@ def lower(config: ConfigDict, mesh: Mesh) -> tuple[jax.stages.Lowered, step.Trai
     """The step as `animclip train` jits it, and the shapes of its state."""
     state = _state_shapes(config)
     advance = step.compile_train_step(mesh, state, **settings.train_step(config, state.params))
-    return advance.lower(state, batch_shapes(config)), state
+    return advance.lower(state, batch_shapes(settings.batches(config))), state
 
 
 def _bytes(shapes: Any) -> int:

@@ -12,7 +12,7 @@ from animclip_jax.runs.mirror import Mirror
 from animclip_jax.training import checkpoint, data, init_from, validation
 
 if TYPE_CHECKING:
-    from input_pipeline.sources.opening import Examples
+    from input_pipeline.examples import Examples
 
 
 class Sources(NamedTuple):

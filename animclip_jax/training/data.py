@@ -4,22 +4,21 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from animclip_jax.animation.config import AnimationConfig
+from animclip_jax import settings
+from animclip_jax.animation.batch import Batch, Footage
 from animclip_jax.animation.contact_sheet import write_samples
 from animclip_jax.animation.render import clips
-from animclip_jax.training import bake
 from input_pipeline import baked
-from input_pipeline.tokenizer import Tokenizer
 
 # Without TensorFlow baked batches can still be read, so what imports it is imported late.
 if TYPE_CHECKING:
-    from input_pipeline.sources.opening import Examples
+    from input_pipeline.examples import Examples
 
 NUM_SAMPLES = 6
 
@@ -51,26 +50,15 @@ def digest(examples: "Examples") -> str:
 
 def open_batches(
     config: ConfigDict, examples: "Examples | None", start_step: int, part: tuple[int, int]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Batch]:
     """A part of each batch, (which, of how many), from a step on."""
+    made = settings.batches(config)
     process = {"process_index": part[0], "process_count": part[1]}
     if examples is None:
-        made_by = bake.settings(config)
-        return baked.baked_batches(config.data.train, made_by, start_step=start_step, **process)
+        return baked.baked_batches(config.data.train, made, start_step=start_step, **process)
     from input_pipeline.batches import train_batches
 
-    return train_batches(
-        examples,
-        AnimationConfig.from_dict(config.animation.to_dict()),
-        Tokenizer(config.model.context_length, config.model.vocab_size),
-        canvas_size=config.data.canvas_size,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        start_step=start_step,
-        group_size=config.data.group_size,
-        footage=config.data.footage,
-        **process,
-    )
+    return train_batches(examples, made, start_step=start_step, **process)
 
 
 def names(examples: "Examples | None", index: np.ndarray) -> list[str]:
@@ -81,17 +69,17 @@ def names(examples: "Examples | None", index: np.ndarray) -> list[str]:
 
 
 def keep_samples(
-    config: ConfigDict, workdir: Path, examples: "Examples | None", batch: dict[str, Any]
+    config: ConfigDict, workdir: Path, examples: "Examples | None", batch: Batch
 ) -> None:
     """Writes the first clips of a batch, as the model will see them, beside their pictures."""
     few = jax.tree.map(lambda x: x[:NUM_SAMPLES], batch)
     frames = np.asarray(clips(few, config.model.image_size) * 255 + 0.5)
     if examples is None:
-        captions = names(examples, few["index"])
-        pictures = list(few["canvas"] if "canvas" in few else few["frames"][:, 0])
+        captions = names(examples, few.index)
+        pictures = list(few.frames[:, 0] if isinstance(few, Footage) else few.canvas)
     else:
         from input_pipeline.batches import decode_pictures
 
-        captions = [examples.captions[i][0] for i in few["index"]]
-        pictures = decode_pictures(examples, few["index"])
+        captions = [examples.captions[i][0] for i in few.index]
+        pictures = decode_pictures(examples, few.index)
     write_samples(workdir, pictures, frames.astype(np.uint8), captions)

@@ -12,6 +12,7 @@ import jax
 from jax.sharding import Mesh
 
 from animclip_jax import sharding
+from animclip_jax.animation.batch import Batch
 from animclip_jax.animation.render import clips
 from animclip_jax.models.retriever import Retriever, TextFeatures, VideoFeatures
 
@@ -29,14 +30,14 @@ def in_parts(mesh: Mesh, function: Callable[[Any], Any], rows: Any, size: int) -
 
 
 def encode(
-    model: Retriever, batch: dict[str, Any], mesh: Mesh, image_size: int, microbatch: int
+    model: Retriever, batch: Batch, mesh: Mesh, image_size: int, microbatch: int
 ) -> tuple[TextFeatures, VideoFeatures]:
     """Features of a batch, filmed and encoded `microbatch` clips at a time; 0: all at once."""
     film = functools.partial(clips, image_size=image_size)
 
-    def encoded(part: dict[str, Any]) -> tuple[TextFeatures, VideoFeatures]:
+    def encoded(part: Batch) -> tuple[TextFeatures, VideoFeatures]:
         frames = sharding.on_each(mesh, film, part)
-        return model.encode_text(part["tokens"]), model.encode_video(frames)
+        return model.encode_text(part.tokens), model.encode_video(frames)
 
     return in_parts(mesh, encoded, batch, microbatch)
 

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
+from animclip_jax.animation.batch import Batch
 from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.training import step
@@ -19,7 +20,7 @@ def peak_seconds(
     model: RetrieverConfig,
     fixed: dict[str, Any],
     state: step.TrainState,
-    batch: dict[str, Any],
+    batch: Batch,
 ) -> float | None:
     """How long a step would take at the devices' peak; None where that is not known.
 

@@ -10,6 +10,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from animclip_jax import sharding
+from animclip_jax.animation.batch import Batch
 from animclip_jax.models import parameters
 from animclip_jax.models.retriever import Retriever, RetrieverConfig
 from animclip_jax.models.transformer import Stack
@@ -84,7 +85,7 @@ def merge(mesh: Mesh, graphdef: Any, params: dict, frozen: Any = None) -> Retrie
 
 def train_step(
     state: TrainState,
-    batch: dict[str, Any],
+    batch: Batch,
     *,
     mesh: Mesh,
     graphdef: Any,
@@ -99,8 +100,7 @@ def train_step(
     """Renders the batch's clips, and moves the parameters against the gradient of their loss.
 
     Args:
-      batch: canvas uint8 [B, S, S, 3] and plan ShotPlan [B, ...], or frames uint8
-        [B, T, O, O, 3]; tokens int32 [B, L], index int32 [B]: the source item of each clip.
+      batch: of B clips, over all devices.
       seed: of the run; the negatives that are drawn depend on (seed, step) alone.
       microbatch: clips that encoders and re-ranker take at once, over all devices; 0: all.
       frozen: like the parameters, True for those that no gradient is to be computed of.
@@ -110,7 +110,7 @@ def train_step(
     def loss_fn(params: dict) -> tuple[jax.Array, dict[str, jax.Array]]:
         model = merge(mesh, graphdef, params, frozen)
         text, video = gradient_caching.encode(model, batch, mesh, image_size, microbatch)
-        same = same_pair(batch["tokens"], batch["index"])
+        same = same_pair(batch.tokens, batch.index)
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         score = functools.partial(gradient_caching.score_pairs, mesh=mesh, microbatch=microbatch)
         return losses.feature_loss(model, text, video, same, key, loss, score)

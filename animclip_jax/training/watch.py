@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from animclip_jax import files
+from animclip_jax.animation.batch import Batch
 from animclip_jax.runs import layout
 from animclip_jax.runs.log import RunLog
 
@@ -49,7 +50,7 @@ class Watch:
         self.pending: tuple[int, dict[str, jax.Array], np.ndarray] | None = None
         self.logged, self.since, self.waited = first, time.perf_counter(), 0.0
 
-    def next_batch(self, batches: Any) -> dict[str, Any]:
+    def next_batch(self, batches: Iterator[Batch]) -> Batch:
         """The next of the batches; counts the time it is waited for."""
         began = time.perf_counter()
         batch = next(batches)

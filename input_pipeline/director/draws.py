@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
-import tensorflow as tf
-
 from animclip_jax.animation import config
+from input_pipeline.tensorflow_on_cpu import tf
 
 # The host's part is TensorFlow's, the accelerator JAX's: TensorFlow would take all its memory.
-tf.config.set_visible_devices([], "GPU")
 
 # The shots a clip has at most, and the random numbers that a component may use for each.
 SHOTS, DRAWS = 3, 4

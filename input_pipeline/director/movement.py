@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import tensorflow as tf
-
 from animclip_jax.animation.components import Framing, Pan, Roll, Shake, Tilt, Zoom
 from input_pipeline.director.draws import amount, between, of_clip, signed
+from input_pipeline.tensorflow_on_cpu import tf
 
 # Swaying by hand: cycles in a clip, and each one's part of the whole.
 CYCLES, PARTS = (0.7, 1.9, 4.3), (0.55, 0.3, 0.15)

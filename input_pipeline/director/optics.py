@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-import tensorflow as tf
-
 from animclip_jax.animation.components import Exposure, Focus, MotionBlur
 from input_pipeline.director.draws import amount, of_clip, signed, smooth
+from input_pipeline.tensorflow_on_cpu import tf
 
 # A triangle of half-width w spreads as a disc of diameter w / 0.61 does: equal variances.
 TRIANGLE_OF_DISC = math.sqrt(6.0) / 4.0

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import tensorflow as tf
-
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
 from input_pipeline.director import movement, optics, shots, timing
 from input_pipeline.director.draws import COMPONENTS, SHOTS
 from input_pipeline.director.windows import paths, smears, windows
+from input_pipeline.tensorflow_on_cpu import tf
 
 # By component name; of a whole batch.
 Draws = dict[str, tf.Tensor]

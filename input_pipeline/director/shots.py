@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-import tensorflow as tf
-
 from animclip_jax.animation.components import Cut, Dissolve, Fade, Scenes, Wipe
 from input_pipeline.director.draws import amount, between, of_clip
+from input_pipeline.tensorflow_on_cpu import tf
 
 
 def cut(draws: tf.Tensor, config: Cut, num_frames: int, forced: tf.Tensor) -> tf.Tensor:

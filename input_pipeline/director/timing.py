@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
-
 from animclip_jax.animation.components import Acceleration, Sampling, Speed
 from input_pipeline.director.draws import amount, of_clip, signed, smooth
+from input_pipeline.tensorflow_on_cpu import tf
 
 
 def speed(draws: tf.Tensor, config: Speed, elapsed: tf.Tensor) -> tf.Tensor:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
-
 from input_pipeline.director.movement import Sway, rotation
+from input_pipeline.tensorflow_on_cpu import tf
 
 
 def paths(

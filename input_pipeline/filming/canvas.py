@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from animclip_jax.animation.config import COMPONENTS, AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
 from input_pipeline.director import direct, noise
 from input_pipeline.filming import packed_plan, two_pictures
 from input_pipeline.filming.rendering import render_clip
+from input_pipeline.tensorflow_on_cpu import tf
 
 # A clip on its way through the pipeline, or a batch of them: names -> tensors.
 Clip = dict[str, tf.Tensor]

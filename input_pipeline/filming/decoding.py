@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 import numpy as np
-import tensorflow as tf
 
 from input_pipeline.filming.gif import GIF_START, first_frame
 from input_pipeline.filming.header import JPEG_START, stored_size
+from input_pipeline.tensorflow_on_cpu import tf
 
 JPEG_END = b"\xff\xd9"
 PNG_START = b"\x89PNG"

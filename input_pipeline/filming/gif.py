@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
+
+from input_pipeline.tensorflow_on_cpu import tf
 
 GIF_START = b"GIF8"
 # Bytes: the header up to the colours of all frames; a frame's own up to its colours.

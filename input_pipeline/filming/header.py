@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
+from input_pipeline.tensorflow_on_cpu import tf
 
 JPEG_START = b"\xff\xd8\xff"
 _HEAD_BYTES = 32

@@ -6,7 +6,7 @@ right by the table below.
 
 from __future__ import annotations
 
-import tensorflow as tf
+from input_pipeline.tensorflow_on_cpu import tf
 
 #                     -  1  2  3  4  5  6  7  8
 _TOP_TO_BOTTOM = (0, 0, 0, 1, 1, 0, 0, 1, 1)

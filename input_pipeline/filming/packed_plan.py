@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 
-import tensorflow as tf
-
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan, part_shapes
+from input_pipeline.tensorflow_on_cpu import tf
 
 
 def pack(plan: ShotPlan, picture: tf.Tensor) -> tf.Tensor:

@@ -9,10 +9,9 @@ pixels.
 
 from __future__ import annotations
 
-import tensorflow as tf
-
 from animclip_jax.animation.plan import ShotPlan
 from animclip_jax.animation.render import TRIANGLE_OF_LINE
+from input_pipeline.tensorflow_on_cpu import tf
 
 
 def render_clip(canvas: tf.Tensor, plan: ShotPlan, image_size: int) -> tf.Tensor:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
-
 from animclip_jax.animation.plan import ShotPlan
+from input_pipeline.tensorflow_on_cpu import tf
 
 
 def join_captions(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:

@@ -4,50 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from etils import epath
 
+from input_pipeline.examples import Examples
 from input_pipeline.media import quarantine
 from input_pipeline.sources import folder, prepared, shards, tfds, tfrecord, webdataset
 from input_pipeline.store import records
+from input_pipeline.tensorflow_on_cpu import tf
 
 KINDS = (
     "folder:DIR, folder:DIR@FIELD=VALUE, tfrecord:PATTERN, webdataset:PATTERN, tfds:NAME, "
     "tfds:NAME:SPLIT, drawn:SPLIT, drawn:SPLIT:COUNT; baked:DIR is for training alone"
 )
-
-
-@dataclass(frozen=True)
-class Examples:
-    """An opened source of N examples.
-
-    name: the source as it was written. ids: N names, each once. captions: one or more for each.
-    fetch: from an index (int64 scalar) to its encoded frames, tf.string [F], in TensorFlow ops
-    alone, so that it runs inside Dataset.map; F is 1 where is_video is False.
-    sizes: int32 [N, 2], (height, width) in pixels, as shown. orientations: uint8 [N], how that is
-    stored, EXIF's 1 to 8. quarantine: the file that lists what can't be used, if there is one.
-    missing: what belongs to the source and can't be used, with the reason.
-    """
-
-    name: str
-    ids: list[str]
-    captions: list[list[str]]
-    fetch: Callable[[tf.Tensor], tf.Tensor]
-    is_video: bool
-    sizes: np.ndarray
-    orientations: np.ndarray
-    quarantine: Path | None
-    missing: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def coverage(self) -> dict[str, int]:
-        """How many items the source should have, "wanted", and how many of them are "found"."""
-        found = len(self.ids)
-        return {"wanted": found + len(self.missing), "found": found}
 
 
 def open_source(source: str, cache_dir: str) -> Examples:

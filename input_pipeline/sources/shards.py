@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
-import tensorflow as tf
 from tqdm import tqdm
 
 from animclip_jax.files import as_line, read_lines, replacing
 from input_pipeline.media import picture, quarantine
+from input_pipeline.tensorflow_on_cpu import tf
 
 VERSION = 2
 INDEX = "index.jsonl"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from input_pipeline.examples import Examples
 from input_pipeline.media import quarantine
-from input_pipeline.sources.opening import Examples
 
 
 class StandIns:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import tensorflow as tf
 from etils import epath
 
 from animclip_jax.files import read_object
+from input_pipeline.tensorflow_on_cpu import tf
 
 
 def files(location: str) -> list[str]:

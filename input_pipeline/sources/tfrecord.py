@@ -5,10 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 
-import tensorflow as tf
-
 from input_pipeline.media import picture
 from input_pipeline.sources.shards import Entry, Found
+from input_pipeline.tensorflow_on_cpu import tf
 
 # Where a picture may be, and its text, under img2dataset's names and TFDS's.
 PICTURES = ("jpg", "png", "webp", "image", "image/encoded")

@@ -14,10 +14,9 @@ import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import tensorflow as tf
-
 from input_pipeline.media import picture
 from input_pipeline.sources.shards import Entry, Found
+from input_pipeline.tensorflow_on_cpu import tf
 
 PICTURES = ("jpg", "jpeg", "png", "webp", "gif")
 Parts = dict[str, tarfile.TarInfo]

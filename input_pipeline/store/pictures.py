@@ -21,7 +21,7 @@ from input_pipeline.store import making
 from input_pipeline.store.partial import Encoded
 
 if TYPE_CHECKING:  # Worker processes do without TensorFlow.
-    from input_pipeline.sources.opening import Examples
+    from input_pipeline.examples import Examples
 
 SHORT_SIDE, QUALITY = 320, 90
 
@@ -80,7 +80,7 @@ def encode_picture(encoded: bytes | Failure, settings: PictureSettings) -> Encod
 
 
 def _read(examples: Examples, number: int) -> making.Original:
-    import tensorflow as tf
+    from input_pipeline.tensorflow_on_cpu import tf
 
     try:
         (encoded,) = examples.fetch(tf.constant(number, tf.int64)).numpy()

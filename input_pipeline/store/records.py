@@ -23,7 +23,7 @@ from etils import epath
 from animclip_jax import files
 
 if TYPE_CHECKING:
-    import tensorflow as tf
+    from input_pipeline.tensorflow_on_cpu import tf
 
 VERSION = 1
 RECORDS, INDEX, SUMMARY = "examples.tfrecord", "index.jsonl", "store.json"
@@ -59,7 +59,7 @@ class StoreWriter:
         self._num_items = 0
 
     def __enter__(self) -> StoreWriter:
-        import tensorflow as tf
+        from input_pipeline.tensorflow_on_cpu import tf
 
         if self.directory.exists():
             raise FileExistsError(
@@ -89,7 +89,7 @@ class StoreWriter:
         `fields` are what else is known of it, JSON values by name.
         Raises ValueError for an item without frames.
         """
-        import tensorflow as tf
+        from input_pipeline.tensorflow_on_cpu import tf
 
         if not frames:
             raise ValueError(f"store {self.directory}: item {id!r} has no frames, wanted 1 or more")
@@ -186,9 +186,8 @@ def fetch_record(directory: str | os.PathLike[str]) -> Callable[[tf.Tensor], tf.
     It is TensorFlow ops alone, so it runs inside Dataset.map. An offset that no record starts at,
     or damaged bytes, raise tf.errors.DataLossError when it runs.
     """
-    import tensorflow as tf
+    from input_pipeline.tensorflow_on_cpu import tf
 
-    tf.config.set_visible_devices([], "GPU")
     path = os.fspath(epath.Path(directory) / RECORDS)
 
     def fetch(offset: tf.Tensor) -> tf.Tensor:

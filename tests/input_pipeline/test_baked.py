@@ -2,46 +2,52 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
+from animclip_jax.animation.batch import Batch, Filmed, Footage
+from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
 from input_pipeline.baked import bake, baked_batches
+from input_pipeline.examples import BatchConfig
 
-SETTINGS = {"batch_size": 4, "animation": {"pan": {"travel": (0.1, 0.5)}}}
+CONFIG = BatchConfig(AnimationConfig(), batch_size=4, seed=0, canvas_size=6, context_length=7)
 COUNT = 3
 
 
-def made(count: int = COUNT) -> Iterator[dict]:
+def made(count: int = COUNT) -> Iterator[Batch]:
     random = np.random.default_rng(0)
     for _ in range(count):
-        yield {
-            "canvas": random.integers(0, 256, (4, 6, 6, 3), np.uint8),
-            "plan": ShotPlan(*(random.random((4, 5, 4), np.float32) for _ in ShotPlan._fields)),
-            "tokens": random.integers(0, 99, (4, 7), np.int32),
-            "index": random.integers(0, 99, 4, np.int32),
-        }
+        yield Filmed(
+            canvas=random.integers(0, 256, (4, 6, 6, 3), np.uint8),
+            plan=ShotPlan(*(random.random((4, 5, 4), np.float32) for _ in ShotPlan._fields)),
+            tokens=random.integers(0, 99, (4, 7), np.int32),
+            index=random.integers(0, 99, 4, np.int32),
+        )
 
 
-def same(ours: dict, theirs: dict, rows: slice = slice(None)) -> bool:
-    pairs = [(ours[name], theirs[name][rows]) for name in ("canvas", "tokens", "index")]
-    pairs += [(a, b[rows]) for a, b in zip(ours["plan"], theirs["plan"], strict=True)]
-    return all(a.dtype == b.dtype and np.array_equal(a, b) for a, b in pairs)
+def same(ours: Batch, theirs: Batch, rows: slice = slice(None)) -> bool:
+    def equal(a: np.ndarray, b: np.ndarray) -> bool:
+        return a.dtype == b.dtype and np.array_equal(a, b[rows])
+
+    return all(jax.tree.leaves(jax.tree.map(equal, ours, theirs)))
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> str:
-    bake(made(99), tmp_path / "baked", COUNT, SETTINGS)
+    bake(made(99), tmp_path / "baked", COUNT, CONFIG)
     return f"baked:{tmp_path / 'baked'}"
 
 
-def read(source: str, steps: int, start_step: int = 0, **process: int) -> list[dict]:
-    batches = baked_batches(source, SETTINGS, start_step=start_step, **process)
+def read(source: str, steps: int, start_step: int = 0, **process: int) -> list[Batch]:
+    batches = baked_batches(source, CONFIG, start_step=start_step, **process)
     return list(itertools.islice(batches, steps))
 
 
@@ -54,6 +60,17 @@ def test_the_same_batches_come_out(source: str, capsys: pytest.CaptureFixture[st
         rows = slice(2 * n, 2 * n + 2)
         parts = read(source, COUNT, process_index=n, process_count=2)
         assert all(same(part, whole, rows) for part, whole in zip(parts, wanted, strict=True))
+
+
+def test_clips_that_the_host_renders_come_out(tmp_path: Path) -> None:
+    host = dataclasses.replace(CONFIG, animation=AnimationConfig(render="host"))
+    clips = [
+        Footage(np.full((4, 2, 6, 6, 3), n, np.uint8), whole.tokens, whole.index)
+        for n, whole in enumerate(made())
+    ]
+    bake(iter(clips), tmp_path / "baked", COUNT, host)
+    read_again = baked_batches(f"baked:{tmp_path / 'baked'}", host, start_step=0)
+    assert all(map(same, itertools.islice(read_again, COUNT), clips))
 
 
 def test_processes_share_whole_batches(source: str) -> None:
@@ -70,39 +87,48 @@ def test_past_the_last_they_come_again(source: str, capsys: pytest.CaptureFixtur
 
 def test_other_settings_are_refused(source: str) -> None:
     with pytest.raises(ValueError, match="baked with batch_size 4, but the run wants 8"):
-        baked_batches(source, SETTINGS | {"batch_size": 8}, start_step=0)
-    with pytest.raises(ValueError, match="baked with seed None, but the run wants 1"):
-        baked_batches(source, SETTINGS | {"seed": 1}, start_step=0)
+        baked_batches(source, dataclasses.replace(CONFIG, batch_size=8), start_step=0)
+    summary = Path(source.removeprefix("baked:")) / "baked.json"
+    found = json.loads(summary.read_text())
+    del found["settings"]["seed"]
+    summary.write_text(json.dumps(found))
+    with pytest.raises(ValueError, match="baked with seed None, but the run wants 0"):
+        baked_batches(source, CONFIG, start_step=0)
 
 
 def test_what_is_not_whole_is_refused(source: str, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="holds no baked batches"):
-        baked_batches(f"baked:{tmp_path}", SETTINGS, start_step=0)
+        baked_batches(f"baked:{tmp_path}", CONFIG, start_step=0)
+    with np.load(tmp_path / "baked" / "00000001.npz") as arrays:
+        rest = {name: arrays[name] for name in arrays if name not in ("index", "plan.at")}
+    np.savez(tmp_path / "baked" / "00000001.npz", allow_pickle=False, **rest)
+    with pytest.raises(ValueError, match="00000001.npz: found no index, plan.at: bake it again"):
+        read(source, 2)
     (tmp_path / "baked" / "00000001.npz").write_bytes(b"PK\3\4 cut short")
     with pytest.raises(ValueError, match="00000001.npz: can't be read"):
         read(source, 2)
     (tmp_path / "baked" / "00000001.npz").unlink()
     with pytest.raises(FileNotFoundError, match="00000001.npz: missing, of 3"):
-        baked_batches(source, SETTINGS, start_step=0)
+        baked_batches(source, CONFIG, start_step=0)
     summary = tmp_path / "baked" / "baked.json"
     whole = summary.read_text()
     summary.write_text(whole[:-9])
     with pytest.raises(ValueError, match="baked.json: not JSON"):
-        baked_batches(source, SETTINGS, start_step=0)
+        baked_batches(source, CONFIG, start_step=0)
     summary.write_text(whole)
     summary.write_text(json.dumps(json.loads(summary.read_text()) | {"version": 0}))
     with pytest.raises(ValueError, match="version 0, wanted 1"):
-        baked_batches(source, SETTINGS, start_step=0)
+        baked_batches(source, CONFIG, start_step=0)
 
 
 def test_nothing_half_written_is_left(tmp_path: Path) -> None:
-    def breaks() -> Iterator[dict]:
+    def breaks() -> Iterator[Batch]:
         yield from made(1)
         raise OSError("no space left")
 
     with pytest.raises(OSError, match="no space left"):
-        bake(breaks(), tmp_path / "baked", COUNT, SETTINGS)
+        bake(breaks(), tmp_path / "baked", COUNT, CONFIG)
     assert list(tmp_path.iterdir()) == []
-    bake(made(), tmp_path / "baked", COUNT, SETTINGS)
+    bake(made(), tmp_path / "baked", COUNT, CONFIG)
     with pytest.raises(FileExistsError, match="remove it first"):
-        bake(made(), tmp_path / "baked", COUNT, SETTINGS)
+        bake(made(), tmp_path / "baked", COUNT, CONFIG)

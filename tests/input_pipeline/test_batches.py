@@ -8,18 +8,21 @@ import itertools
 import json
 import resource
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
+from animclip_jax.animation.batch import Filmed, Footage
 from animclip_jax.animation.components import Scenes
 from animclip_jax.animation.config import PRESETS, AnimationConfig
 from animclip_jax.animation.render import render
 from input_pipeline import batches
 from input_pipeline.director import direct, noise
-from input_pipeline.sources.opening import Examples, open_source
+from input_pipeline.examples import BatchConfig, Examples
+from input_pipeline.sources.opening import open_source
 from input_pipeline.store import records
 from input_pipeline.tokenizer import Tokenizer
 
@@ -58,19 +61,34 @@ def examples(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Examp
     return open_source(f"folder:{directory}", str(tmp_path_factory.mktemp("cache")))
 
 
-def train(examples: Examples, animation: AnimationConfig = ANIMATION, **changes: int) -> list[dict]:
-    """The batches of `steps` steps (4 unless told)."""
-    steps = changes.pop("steps", 4)
-    settings = {"canvas_size": 48, "batch_size": BATCH, "seed": 1, "start_step": 0} | changes
-    made = batches.train_batches(examples, animation, Tokenizer(16, 1000), **settings)
+CONFIG = BatchConfig(
+    ANIMATION, batch_size=BATCH, seed=1, canvas_size=48, context_length=16, vocab_size=1000
+)
+
+
+def train(
+    examples: Examples,
+    animation: AnimationConfig = ANIMATION,
+    *,
+    steps: int = 4,
+    start_step: int = 0,
+    process: tuple[int, int] = (0, 1),
+    **changes: int,
+) -> list[Any]:
+    """The batches of some steps, or a process's part of them: (which, of how many)."""
+    config = dataclasses.replace(CONFIG, animation=animation, **changes)
+    index, count = process
+    made = batches.train_batches(
+        examples, config, start_step=start_step, process_index=index, process_count=count
+    )
     return list(itertools.islice(made, steps))
 
 
-def flat(batch: dict) -> list[np.ndarray]:
-    return [batch["canvas"], *batch["plan"], batch["tokens"], batch["index"]]
+def flat(batch: Filmed) -> list[np.ndarray]:
+    return [batch.canvas, *batch.plan, batch.tokens, batch.index]
 
 
-def same(ours: list[dict], theirs: list[dict]) -> bool:
+def same(ours: list[Filmed], theirs: list[Filmed]) -> bool:
     return len(ours) == len(theirs) and all(
         a.dtype == b.dtype and a.tobytes() == b.tobytes()
         for x, y in zip(ours, theirs, strict=True)
@@ -80,19 +98,19 @@ def same(ours: list[dict], theirs: list[dict]) -> bool:
 
 def test_what_a_batch_is(examples: Examples) -> None:
     for batch in train(examples):
-        arrays = (batch["canvas"], batch["plan"].boxes, batch["tokens"], batch["index"])
+        arrays = (batch.canvas, batch.plan.boxes, batch.tokens, batch.index)
         assert [(array.shape, array.dtype) for array in arrays] == [
             ((BATCH, 48, 48, 3), np.uint8),
             ((BATCH, 5, 4), np.float32),  # 4 frames, one of which a transition may overlap
             ((BATCH, 16), np.int32),
             ((BATCH,), np.int32),
         ]
-        assert all(len(part) == BATCH for part in batch["plan"])
-        boxes = batch["plan"].boxes
+        assert all(len(part) == BATCH for part in batch.plan)
+        boxes = batch.plan.boxes
         assert (boxes >= 0).all() and (boxes <= 1).all()
         assert (boxes[..., 2:] > boxes[..., :2]).all()
         # The canvas starts where the smallest region does: the windows reach to its top and left.
-        beyond = np.abs(batch["plan"].shear) / 2  # the corners of rolled windows
+        beyond = np.abs(batch.plan.shear) / 2  # the corners of rolled windows
         assert ((boxes[..., :2] - beyond).min(axis=1) < 0.08).all()
 
 
@@ -101,7 +119,7 @@ def test_every_preset_leaves_the_pipeline(
     examples: Examples, preset: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     animation = dataclasses.replace(ANIMATION, preset=preset)
-    plan = train(examples, animation, steps=1)[0]["plan"]
+    plan = train(examples, animation, steps=1)[0].plan
     windows = 5 if preset in ("shots", "full") else 4
     assert plan.boxes.shape == (BATCH, windows, 4) and plan.gain.shape == (BATCH, 4)
     assert plan.at.shape == (BATCH, windows - 4) and plan.at.dtype == np.int32
@@ -113,7 +131,7 @@ def test_captions_are_those_of_the_picture(examples: Examples) -> None:
     tokenizer = Tokenizer(16, 1000)
     chosen = set()
     for batch in train(examples, steps=12):
-        for index, tokens in zip(batch["index"], batch["tokens"], strict=True):
+        for index, tokens in zip(batch.index, batch.tokens, strict=True):
             which = (tokenizer(examples.captions[index]) == tokens).all(axis=1)
             assert which.sum() == 1
             chosen.add((int(index), int(which.argmax())))
@@ -124,16 +142,16 @@ def test_captions_are_those_of_the_picture(examples: Examples) -> None:
 def test_the_canvas_shows_what_the_windows_see(examples: Examples, directory: Path) -> None:
     for step, batch in enumerate(train(examples)):
         draws = noise(1, tf.constant(step * BATCH, tf.int64), BATCH)
-        sizes = examples.sizes[batch["index"]]
+        sizes = examples.sizes[batch.index]
         windows = direct(draws, tf.constant(sizes)[:, None], ANIMATION)[0].boxes.numpy()
         for row, (height, width) in enumerate(sizes):
-            with Image.open(directory / examples.ids[batch["index"][row]]) as image:
+            with Image.open(directory / examples.ids[batch.index[row]]) as image:
                 assert image.size == (width, height)
             centres = (windows[row, :, :2] + windows[row, :, 2:]) / 2
             wanted = centres[:, ::-1] / [width, height] * 240
-            boxes = batch["plan"].boxes[row]
+            boxes = batch.plan.boxes[row]
             at = ((boxes[:, :2] + boxes[:, 2:]) / 2 * 48).astype(int)
-            seen = batch["canvas"][row][at[:, 0], at[:, 1]]
+            seen = batch.canvas[row][at[:, 0], at[:, 1]]
             assert np.abs(seen[:, :2] - wanted).max() < 6
             assert np.abs(seen[:, 2] - 120.0).max() < 6
 
@@ -151,11 +169,9 @@ def test_a_far_step_is_reached_at_once(examples: Examples) -> None:
 
 @pytest.mark.parametrize("process_count", [2, 4])
 def test_processes_together_make_the_same_batches(examples: Examples, process_count: int) -> None:
-    parts = [
-        train(examples, process_index=n, process_count=process_count) for n in range(process_count)
-    ]
+    parts = [train(examples, process=(n, process_count)) for n in range(process_count)]
     for whole, *pieces in zip(train(examples), *parts, strict=True):
-        assert all(len(piece["index"]) == BATCH // process_count for piece in pieces)
+        assert all(len(piece.index) == BATCH // process_count for piece in pieces)
         for array, *fragments in zip(flat(whole), *map(flat, pieces), strict=True):
             assert array.tobytes() == np.concatenate(fragments).tobytes()
 
@@ -168,21 +184,21 @@ def test_threads_change_nothing(examples: Examples, monkeypatch: pytest.MonkeyPa
 
 
 def test_no_thread_that_tunes_can_keep_a_run_from_ending(examples: Examples) -> None:
-    recipe = batches._Recipe(examples, ANIMATION, 64, 4, 0, 1, range(4), False)
-    made = batches._dataset(recipe, np.arange(len(examples.ids)), 0)
+    part = batches._Part(examples, CONFIG, range(BATCH))
+    made = batches._dataset(part, np.arange(len(examples.ids)), 0)
     assert made.options().autotune.enabled is False
 
 
 def test_another_seed_is_another_run(examples: Examples) -> None:
     ours, theirs = train(examples, steps=3), train(examples, steps=3, seed=2)
-    order = [[batch["index"] for batch in run] for run in (ours, theirs)]
+    order = [[batch.index for batch in run] for run in (ours, theirs)]
     assert (np.concatenate(order[0]) != np.concatenate(order[1])).any()
-    assert (ours[0]["plan"].boxes != theirs[0]["plan"].boxes).any()
+    assert (ours[0].plan.boxes != theirs[0].plan.boxes).any()
 
 
 def test_an_epoch_is_a_permutation(examples: Examples) -> None:
     epochs = [
-        np.concatenate([batch["index"] for batch in train(examples, start_step=start, steps=3)])
+        np.concatenate([batch.index for batch in train(examples, start_step=start, steps=3)])
         for start in (0, 3, 6)
     ]
     for epoch in epochs:
@@ -193,8 +209,8 @@ def test_an_epoch_is_a_permutation(examples: Examples) -> None:
 
 @pytest.mark.parametrize("process_count", [1, 2])
 def test_groups_stay_together(examples: Examples, process_count: int) -> None:
-    run = train(examples, group_size=2, steps=3, process_count=process_count, process_index=0)
-    index = np.concatenate([batch["index"] for batch in run])
+    run = train(examples, group_size=2, steps=3, process=(0, process_count))
+    index = np.concatenate([batch.index for batch in run])
     assert (index[::2] % 2 == 0).all() and (index[1::2] == index[::2] + 1).all()
     if process_count == 1:
         assert sorted(index) == list(range(NUM_PICTURES))
@@ -203,18 +219,17 @@ def test_groups_stay_together(examples: Examples, process_count: int) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"batch_size": 9, "process_count": 2}, "batch_size 9: wanted a multiple"),
+        ({"batch_size": 9, "process": (0, 2)}, "batch_size 9: wanted a multiple"),
         ({"group_size": 16}, "batch_size 8: wanted a multiple"),
-        ({"process_index": 2, "process_count": 2}, "process_index 2: wanted 0 to 1"),
+        ({"process": (2, 2)}, "process_index 2: wanted 0 to 1"),
         ({"batch_size": 10, "group_size": 5}, "24 examples, wanted a multiple of group_size 5"),
     ],
 )
 def test_sizes_that_do_not_divide_are_refused(
-    examples: Examples, changes: dict[str, int], message: str
+    examples: Examples, changes: dict[str, Any], message: str
 ) -> None:
-    settings = {"canvas_size": 48, "batch_size": BATCH, "seed": 1, "start_step": 0} | changes
     with pytest.raises(ValueError, match=message):
-        batches.train_batches(examples, ANIMATION, Tokenizer(), **settings)
+        train(examples, **changes)
 
 
 @pytest.fixture
@@ -236,23 +251,23 @@ def test_what_breaks_in_mid_run_is_quarantined_and_stood_in_for(
     tmp_path: Path, breakable: Examples, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sound = train(breakable, steps=4)
-    order = np.concatenate([batch["index"] for batch in sound])
+    order = np.concatenate([batch.index for batch in sound])
     gone, cut = order[11], (order[11] + 1) % 16
     (tmp_path / f"{gone}.jpg").unlink()
     ruin(tmp_path, cut)
     run = train(breakable, steps=4)
     # The next one stands in, past another that is broken; all else is as it was.
     stand_in = np.where((order == gone) | (order == cut), (order[11] + 2) % 16, order)
-    assert np.concatenate([batch["index"] for batch in run]).tolist() == stand_in.tolist()
+    assert np.concatenate([batch.index for batch in run]).tolist() == stand_in.tolist()
     tokenizer = Tokenizer(16, 1000)
     for batch, before in zip(run, sound, strict=True):
-        for row, index in enumerate(batch["index"]):
-            assert abs(float(batch["canvas"][row][:8, :8].mean()) - 15 * index) < 3
-            assert (batch["tokens"][row] == tokenizer([f"picture {index}"])[0]).all()
-            if before["index"][row] == index:
-                assert (batch["canvas"][row] == before["canvas"][row]).all()
+        for row, index in enumerate(batch.index):
+            assert abs(float(batch.canvas[row][:8, :8].mean()) - 15 * index) < 3
+            assert (batch.tokens[row] == tokenizer([f"picture {index}"])[0]).all()
+            if before.index[row] == index:
+                assert (batch.canvas[row] == before.canvas[row]).all()
     assert same(run[2:], train(breakable, start_step=2, steps=2))
-    parts = [train(breakable, process_index=n, process_count=2) for n in range(2)]
+    parts = [train(breakable, process=(n, 2)) for n in range(2)]
     for whole, *halves in zip(run, *parts, strict=True):
         for array, *pieces in zip(flat(whole), *map(flat, halves), strict=True):
             assert array.tobytes() == np.concatenate(pieces).tobytes()
@@ -265,7 +280,7 @@ def test_what_breaks_in_mid_run_is_quarantined_and_stood_in_for(
 
 
 def test_a_run_where_half_is_broken_stops(tmp_path: Path, breakable: Examples) -> None:
-    for index in np.concatenate([batch["index"] for batch in train(breakable, steps=1)])[:5]:
+    for index in np.concatenate([batch.index for batch in train(breakable, steps=1)])[:5]:
         ruin(tmp_path, index)
     with pytest.raises(ValueError, match="over half of a batch, 5 of 8: .*can't be decoded"):
         train(breakable, steps=2)
@@ -280,7 +295,7 @@ def test_a_file_that_became_a_bomb_is_not_decoded(
 ) -> None:
     Image.new("1", (20_000, 20_000)).save(tmp_path / "3.jpg", "PNG")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    indices = np.concatenate([batch["index"] for batch in train(breakable, steps=4)])
+    indices = np.concatenate([batch.index for batch in train(breakable, steps=4)])
     assert sorted(set(indices)) == [n for n in range(16) if n != 3]
     # Decoded it would be 1.2 GB.
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kB
@@ -319,8 +334,8 @@ def test_turned_pictures_are_filmed_upright(tmp_path: Path) -> None:
     straight = dataclasses.replace(examples, fetch=lambda index: tf.io.read_file(
         str(tmp_path / "1.jpg"))[None], orientations=np.ones(8, np.uint8))  # fmt: skip
     for ours, theirs in zip(turned, train(straight, steps=4), strict=True):
-        assert (ours["plan"].boxes == theirs["plan"].boxes).all()
-        assert np.abs(ours["canvas"].astype(int) - theirs["canvas"]).mean() < 2
+        assert (ours.plan.boxes == theirs.plan.boxes).all()
+        assert np.abs(ours.canvas.astype(int) - theirs.canvas).mean() < 2
 
 
 def encode(pixels: np.ndarray, mode: str, kind: str) -> bytes:
@@ -332,24 +347,24 @@ def encode(pixels: np.ndarray, mode: str, kind: str) -> bytes:
 def test_the_host_renders_the_clips_that_the_device_would(examples: Examples) -> None:
     on_host = dataclasses.replace(ANIMATION, render="host")
     for ours, theirs in zip(train(examples), train(examples, on_host), strict=True):
-        assert theirs.keys() == {"frames", "tokens", "index"}
-        assert theirs["frames"].shape == (BATCH, 4, 32, 32, 3)
-        assert theirs["frames"].dtype == np.uint8
-        assert (theirs["index"] == ours["index"]).all()
-        wanted = np.asarray(render(ours["canvas"], ours["plan"], 32)) * 255
-        assert np.abs(theirs["frames"] - wanted).max() < 1.5
+        assert isinstance(theirs, Footage)
+        assert theirs.frames.shape == (BATCH, 4, 32, 32, 3)
+        assert theirs.frames.dtype == np.uint8
+        assert (theirs.index == ours.index).all()
+        wanted = np.asarray(render(ours.canvas, ours.plan, 32)) * 255
+        assert np.abs(theirs.frames - wanted).max() < 1.5
 
 
 def test_clips_of_two_scenes(examples: Examples) -> None:
     two = dataclasses.replace(ANIMATION, scenes=Scenes(0.5))
     whole = train(examples, two, steps=3)
-    parts = [train(examples, two, steps=3, process_index=n, process_count=2) for n in range(2)]
+    parts = [train(examples, two, steps=3, process=(n, 2)) for n in range(2)]
     for batch, *pieces in zip(whole, *parts, strict=True):
         for array, *fragments in zip(flat(batch), *map(flat, pieces), strict=True):
             assert array.tobytes() == np.concatenate(fragments).tobytes()
-        assert batch["canvas"].shape == (BATCH, 48, 48, 3)
+        assert batch.canvas.shape == (BATCH, 48, 48, 3)
     # Captions of one picture have 4 words, joint ones 9 (with the comma).
-    lengths = np.concatenate([(batch["tokens"] != 0).sum(axis=1) for batch in whole])
+    lengths = np.concatenate([(batch.tokens != 0).sum(axis=1) for batch in whole])
     assert 0.2 < (lengths > lengths.min() + 3).mean() < 0.8
 
 
@@ -372,7 +387,7 @@ def videos(tmp_path: Path, lengths: list[int]) -> Examples:
 
 def test_training_takes_frames_of_videos_at_random_times(tmp_path: Path) -> None:
     run = train(videos(tmp_path, [12] * 8), steps=10)
-    levels = np.concatenate([batch["canvas"][:, :8, :8].mean(axis=(1, 2, 3)) for batch in run]) / 10
+    levels = np.concatenate([batch.canvas[:, :8, :8].mean(axis=(1, 2, 3)) for batch in run]) / 10
     assert (np.abs(levels - levels.round()) < 0.2).all()
     assert set(levels.round()) == set(range(12))
 
@@ -380,8 +395,8 @@ def test_training_takes_frames_of_videos_at_random_times(tmp_path: Path) -> None
 def test_footage_is_a_frame_of_each_part_in_order(tmp_path: Path) -> None:
     still = dataclasses.replace(ANIMATION, preset="still")
     run = train(videos(tmp_path, [12] * 8), still, steps=10, footage=True)
-    assert all(batch.keys() == {"frames", "tokens", "index"} for batch in run)
-    frames = np.concatenate([batch["frames"] for batch in run])
+    assert all(isinstance(batch, Footage) for batch in run)
+    frames = np.concatenate([batch.frames for batch in run])
     assert frames.shape == (80, 4, 32, 32, 3) and frames.dtype == np.uint8
     levels = (frames.mean(axis=(2, 3, 4)) / 10).round().astype(int)
     # Three frames a part; all parts are seen at one place of the three, which differs by clip.
@@ -395,7 +410,7 @@ def test_footage_is_a_frame_of_each_part_in_order(tmp_path: Path) -> None:
 def test_footage_of_short_videos_repeats_frames(tmp_path: Path, length: int, wanted: set) -> None:
     repeat = dataclasses.replace(ANIMATION, preset="repeat")
     run = train(videos(tmp_path, [length] * 8), repeat, steps=4, footage=True)
-    levels = np.concatenate([b["frames"] for b in run]).mean(axis=(2, 3, 4)) / 10
+    levels = np.concatenate([b.frames for b in run]).mean(axis=(2, 3, 4)) / 10
     assert {tuple(some) for some in levels.round().astype(int).tolist()} == wanted
 
 
@@ -403,10 +418,10 @@ def test_footage_sees_the_window_that_a_still_has(examples: Examples) -> None:
     still = dataclasses.replace(ANIMATION, preset="still")
     for own, filmed in zip(train(examples, still, footage=True), train(examples, still),
                            strict=True):  # fmt: skip
-        assert (own["index"] == filmed["index"]).all()
-        assert (own["tokens"] == filmed["tokens"]).all()
-        wanted = np.asarray(render(filmed["canvas"], filmed["plan"], 32)) * 255
-        assert np.abs(own["frames"] - wanted).max() < 12  # whole pixels of small pictures
+        assert (own.index == filmed.index).all()
+        assert (own.tokens == filmed.tokens).all()
+        wanted = np.asarray(render(filmed.canvas, filmed.plan, 32)) * 255
+        assert np.abs(own.frames - wanted).max() < 12  # whole pixels of small pictures
 
 
 def test_footage_with_a_moving_camera_is_refused(examples: Examples) -> None:
@@ -426,7 +441,7 @@ def test_footage_with_a_broken_frame_is_replaced(tmp_path: Path) -> None:
     broken = dataclasses.replace(good, fetch=fetch, quarantine=listed)
     repeat = dataclasses.replace(ANIMATION, preset="repeat")
     run = train(broken, repeat, steps=12, footage=True)
-    assert 3 not in run[-1]["index"]
+    assert 3 not in run[-1].index
     assert "v3" in listed.read_text()
 
 

@@ -3,6 +3,7 @@
 import jax
 import pytest
 
+from animclip_jax import settings
 from animclip_jax.planning.program import batch_shapes, tpu_devices
 from configs import quickstart
 
@@ -11,27 +12,16 @@ from configs import quickstart
     ("preset", "render"), [("full", "device"), ("repeat", "device"), ("shots", "host")]
 )
 def test_the_batch_is_that_of_the_pipeline(preset, render, tmp_path):
-    from animclip_jax.animation.config import AnimationConfig
     from input_pipeline.batches import train_batches
     from input_pipeline.sources.opening import open_source
-    from input_pipeline.tokenizer import Tokenizer
 
     config = quickstart.get_config()
     config.batch_size, config.animation.preset, config.animation.render = 4, preset, render
     config.animation.dissolve.probability = 0.5
     examples = open_source("drawn:train:8", str(tmp_path))
-    batch = next(
-        train_batches(
-            examples,
-            AnimationConfig.from_dict(config.animation.to_dict()),
-            Tokenizer(config.model.context_length, config.model.vocab_size),
-            canvas_size=config.data.canvas_size,
-            batch_size=config.batch_size,
-            seed=0,
-            start_step=0,
-        )
-    )
-    wanted = jax.tree.map(lambda x: (x.shape, str(x.dtype)), batch_shapes(config))
+    made = settings.batches(config)
+    batch = next(train_batches(examples, made, start_step=0))
+    wanted = jax.tree.map(lambda x: (x.shape, str(x.dtype)), batch_shapes(made))
     assert jax.tree.map(lambda x: (x.shape, str(x.dtype)), batch) == wanted
 
 

@@ -5,14 +5,14 @@ import sys
 
 import numpy as np
 
-from input_pipeline import process_memory
+from animclip_jax import process
 
 if sys.argv[1] == "kept":
-    process_memory.keep_what_is_freed()
+    process.keep_freed_memory(2 * process.LARGEST_KEPT)
 before = 0
 for number in range(9):
     if number == 4:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    block = np.full(2 * process_memory.LARGEST_KEPT, number, np.uint8)
+    block = np.full(2 * process.LARGEST_KEPT, number, np.uint8)
     del block
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)

@@ -6,18 +6,17 @@ import sys
 
 from animclip_jax.animation.config import AnimationConfig
 from input_pipeline.batches import eval_batches, train_batches
+from input_pipeline.examples import BatchConfig
 from input_pipeline.sources.opening import open_source
-from input_pipeline.tokenizer import Tokenizer
 
-animation = AnimationConfig(num_frames=2, image_size=16)
-sizes = {"canvas_size": 32, "batch_size": 2, "seed": 0, "start_step": 999_999}
+config = BatchConfig(AnimationConfig(num_frames=2, image_size=16), 2, seed=0, canvas_size=32)
 found = {}
 for source in sys.argv[2:]:
     examples = open_source(source, sys.argv[1])
     levels = {}
-    run = train_batches(examples, animation, Tokenizer(16, 1000), **sizes)
+    run = train_batches(examples, config, start_step=999_999)
     for batch in itertools.islice(run, 3):
-        for index, canvas in zip(batch["index"], batch["canvas"], strict=True):
+        for index, canvas in zip(batch.index, batch.canvas, strict=True):
             levels[examples.ids[index]] = float(canvas[:8, :8].mean())
     (batch,) = eval_batches(examples, num_frames=1, image_size=8, batch_size=6)
     found[source] = [levels, batch["frames"].mean(axis=(1, 2, 3, 4)).tolist()[: len(examples.ids)]]

@@ -1,11 +1,12 @@
 """Baked batches: the run they make is the run that their source makes, without TensorFlow."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from animclip_jax import prepare, train
-from animclip_jax.training import bake
+from animclip_jax.training import bake, data
 from configs import quickstart
 from tests import processes
 from tests.a_run import losses
@@ -54,6 +55,26 @@ def test_batches_of_another_configuration_are_refused(tmp_path: Path, capsys) ->
     changes = {"data__train": f"baked:{tmp_path / 'baked'}", "batch_size": 16}
     assert train.main(flags(tmp_path / "run", **changes)) == 1
     assert "baked with batch_size 8, but the run wants 16" in capsys.readouterr().err
+
+
+def test_a_folder_that_an_earlier_version_baked_is_read(tmp_path: Path) -> None:
+    config = quickstart.get_config()
+    config.update_from_flattened_dict(CHANGES | {"data.cache_dir": str(tmp_path / "cache")})
+    bake.bake(config, tmp_path / "baked", 1)
+    recorded = {
+        "batch_size": 8,
+        "seed": 0,
+        "canvas_size": 96,
+        "group_size": 1,
+        "footage": False,
+        "context_length": 24,
+        "vocab_size": 8192,
+        "animation": config.animation.to_dict(),
+    }
+    summary = tmp_path / "baked" / "baked.json"
+    summary.write_text(json.dumps({"version": 1, "count": 1, "settings": recorded}))
+    config.data.train = f"baked:{tmp_path / 'baked'}"
+    assert len(next(data.open_batches(config, None, 0, (0, 1))).index) == 8
 
 
 def test_baking_asks_for_what_it_lacks(tmp_path: Path, monkeypatch, capsys) -> None:

@@ -14,10 +14,10 @@ from PIL import Image
 
 from animclip_jax.animation.config import AnimationConfig
 from input_pipeline import batches
+from input_pipeline.examples import BatchConfig
 from input_pipeline.filming import decoding
 from input_pipeline.media import picture
 from input_pipeline.sources import opening
-from input_pipeline.tokenizer import Tokenizer
 from tests.input_pipeline import transparent
 
 
@@ -79,22 +79,15 @@ def test_training_sees_the_pixels_that_evaluation_sees(tmp_path: Path, read: str
         (tmp_path / "captions.jsonl").write_text(json.dumps(line))
         source = f"folder:{tmp_path}"
     examples = opening.open_source(source, cache_dir=str(tmp_path / "cache"))
-    pipeline = batches.train_batches(
-        examples,
-        AnimationConfig(preset="repeat"),
-        Tokenizer(8, 1000),
-        batch_size=1,
-        seed=0,
-        start_step=0,
-        canvas_size=400,
-    )
+    config = BatchConfig(AnimationConfig(preset="repeat"), 1, seed=0, canvas_size=400)
+    pipeline = batches.train_batches(examples, config, start_step=0)
     batch = next(iter(pipeline))
     (encoded, *_) = examples.fetch(tf.constant(0, tf.int64)).numpy()
     pixels = picture.pixels(encoded)
     side = min(pixels.shape[:2])
     y, x = ((length - side) // 2 for length in pixels.shape[:2])
     middle = pixels[y : y + side, x : x + side]
-    np.testing.assert_array_equal(batch["canvas"][0, :side, :side], middle)
+    np.testing.assert_array_equal(batch.canvas[0, :side, :side], middle)
 
 
 TRANSPARENT = transparent.pictures()
@@ -119,15 +112,13 @@ def test_training_and_evaluation_see_what_is_transparent_alike(tmp_path: Path) -
     examples = opening.open_source(f"folder:{tmp_path}", cache_dir=str(tmp_path / "cache"))
     total, size = len(TRANSPARENT), 24
     assert len(examples.ids) == total
-    seen = next(iter(batches.train_batches(
-        examples, AnimationConfig(preset="repeat"), Tokenizer(8, 1000),
-        batch_size=total, seed=0, start_step=0, canvas_size=size,
-    )))  # fmt: skip
+    config = BatchConfig(AnimationConfig(preset="repeat"), total, seed=0, canvas_size=size)
+    seen = next(batches.train_batches(examples, config, start_step=0))
     evaluated = next(iter(batches.eval_batches(
         examples, num_frames=1, image_size=size, batch_size=total
     )))  # fmt: skip
-    assert sorted(seen["index"]) == list(range(total)), "each once, none replaced"
-    for canvas, index in zip(seen["canvas"], seen["index"], strict=True):
+    assert sorted(seen.index) == list(range(total)), "each once, none replaced"
+    for canvas, index in zip(seen.canvas, seen.index, strict=True):
         encoded, wanted = list(TRANSPARENT.values())[index]
         left = (wanted.shape[1] - size) // 2
         np.testing.assert_array_equal(canvas, wanted[:, left : left + size])

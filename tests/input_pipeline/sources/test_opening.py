@@ -16,10 +16,10 @@ from PIL import Image
 
 from animclip_jax.animation.config import AnimationConfig
 from input_pipeline.batches import train_batches
+from input_pipeline.examples import BatchConfig, Examples
 from input_pipeline.media.video import write_video
 from input_pipeline.sources import opening
 from input_pipeline.store import records
-from input_pipeline.tokenizer import Tokenizer
 from tests.input_pipeline.pictures import BROKEN, GOOD
 from tests.input_pipeline.shard_files import encoded, write_tar, write_tfrecord
 
@@ -27,7 +27,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 DATA = Path(os.environ.get("ANIMCLIP_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
 
 
-def fetched(examples: opening.Examples, index: int) -> list[bytes]:
+def fetched(examples: Examples, index: int) -> list[bytes]:
     return examples.fetch(tf.constant(index, tf.int64)).numpy().tolist()
 
 
@@ -136,13 +136,12 @@ def test_every_odd_picture_and_caption_is_used_or_quarantined(
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     examples = opening.open_source(write_source(kind, tmp_path, samples), str(tmp_path / "cache"))
     # One batch is an epoch, of folders without what was found before.
-    run = train_batches(
-        examples, AnimationConfig(num_frames=2, image_size=16), Tokenizer(), canvas_size=32,
-        batch_size=len(examples.ids), seed=0, start_step=0,
-    )  # fmt: skip
+    animation = AnimationConfig(num_frames=2, image_size=16)
+    config = BatchConfig(animation, len(examples.ids), seed=0, canvas_size=32)
+    run = train_batches(examples, config, start_step=0)
     for batch, _ in zip(run, range(2), strict=False):
-        assert {examples.ids[n] for n in batch["index"]} == set(good)
-        assert (batch["tokens"].max(axis=1) == 49407).all()
+        assert {examples.ids[n] for n in batch.index} == set(good)
+        assert (batch.tokens.max(axis=1) == 49407).all()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000  # kB
     assert examples.quarantine is not None
     lines = [json.loads(line) for line in examples.quarantine.read_text().splitlines()]
@@ -169,11 +168,9 @@ def test_what_breaks_of_a_store_is_quarantined_in_the_cache(
     (directory / records.RECORDS).write_bytes(data)
     before = {path.name: path.read_bytes() for path in directory.iterdir()}
     examples = opening.open_source(f"folder:{directory}", str(tmp_path / "cache"))
-    run = train_batches(
-        examples, AnimationConfig(num_frames=2, image_size=16), Tokenizer(16, 1000),
-        canvas_size=32, batch_size=8, seed=0, start_step=0,
-    )  # fmt: skip
-    assert sorted(next(run)["index"]) == [0, 1, 2, 4, 4, 5, 6, 7]
+    animation = AnimationConfig(num_frames=2, image_size=16)
+    run = train_batches(examples, BatchConfig(animation, 8, seed=0, canvas_size=32), start_step=0)
+    assert sorted(next(run).index) == [0, 1, 2, 4, 4, 5, 6, 7]
     listed = examples.quarantine
     assert listed is not None and listed.is_relative_to(tmp_path / "cache")
     (line,) = map(json.loads, listed.read_text().splitlines())

@@ -9,18 +9,20 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
+from animclip_jax.animation.batch import Filmed
 from animclip_jax.animation.config import AnimationConfig
 from input_pipeline import batches
+from input_pipeline.examples import BatchConfig, Examples
 from input_pipeline.media import picture
 from input_pipeline.sources import shards, tfrecord, webdataset
-from input_pipeline.sources.opening import Examples, open_source
-from input_pipeline.tokenizer import Tokenizer
+from input_pipeline.sources.opening import open_source
 from tests.input_pipeline.shard_files import encoded, write_tar, write_tfrecord
 
 FORMATS = {"tfrecord": (write_tfrecord, "tfrecord"), "webdataset": (write_tar, "tar")}
@@ -45,13 +47,15 @@ def opened(kind: str, tmp_path: Path, pattern: str = "*") -> Examples:
     return open_source(f"{kind}:{location}", str(tmp_path / "cache"))
 
 
-def levels(batch: dict) -> np.ndarray:
-    return (batch["canvas"][:, :8, :8].mean(axis=(1, 2, 3)) / 10).round().astype(int)
+def levels(batch: Filmed) -> np.ndarray:
+    return (batch.canvas[:, :8, :8].mean(axis=(1, 2, 3)) / 10).round().astype(int)
 
 
-def run(examples: Examples, steps: int, start_step: int = 0, **more: int) -> list[dict]:
-    settings = {"canvas_size": 32, "batch_size": 4, "seed": 3, "start_step": start_step} | more
-    made = batches.train_batches(examples, ANIMATION, Tokenizer(16, 1000), **settings)
+def run(
+    examples: Examples, steps: int, start_step: int = 0, batch_size: int = 4, **process: int
+) -> list[Any]:
+    config = BatchConfig(ANIMATION, batch_size=batch_size, seed=3, canvas_size=32)
+    made = batches.train_batches(examples, config, start_step=start_step, **process)
     return list(itertools.islice(made, steps))
 
 
@@ -70,8 +74,8 @@ def test_pictures_are_read_at_random(kind: str, tmp_path: Path) -> None:
     ]
 
 
-def flat(batch: dict) -> list[np.ndarray]:
-    return [batch["canvas"], *batch["plan"], batch["tokens"], batch["index"]]
+def flat(batch: Filmed) -> list[np.ndarray]:
+    return [batch.canvas, *batch.plan, batch.tokens, batch.index]
 
 
 def test_batches_depend_on_their_step_alone(
@@ -81,10 +85,10 @@ def test_batches_depend_on_their_step_alone(
         write(kind, tmp_path / f"{shard:05d}", [sample(8 * shard + n) for n in range(8)])
     examples = opened(kind, tmp_path)
     whole = run(examples, 4, batch_size=8)
-    index = np.concatenate([batch["index"] for batch in whole])
+    index = np.concatenate([batch.index for batch in whole])
     assert sorted(index[:16]) == sorted(index[16:]) == list(range(16))
     assert (index[:16] != index[16:]).any()
-    assert all((levels(batch) == batch["index"]).all() for batch in whole)
+    assert all((levels(batch) == batch.index).all() for batch in whole)
     # Processes, and threads of each.
     for process_count, process_index in ((1, 0), (2, 1), (8, 0), (8, 7)):
         monkeypatch.setattr(batches, "FILMED_AT_ONCE", process_count)
@@ -148,14 +152,13 @@ def test_pictures_cut_short_are_stood_in_for(
     examples = opened(kind, tmp_path)
     assert len(examples.ids) == 12
     for batch in run(examples, 3):
-        assert 5 not in batch["index"] and (levels(batch) == batch["index"]).all()
+        assert 5 not in batch.index and (levels(batch) == batch.index).all()
     assert "'000000005' can't be decoded" in capsys.readouterr().err
     # It stays in its place when the source is opened again, else the order would be another.
     again = opened(kind, tmp_path)
     assert again.ids == examples.ids and again.missing == {}
     assert all(
-        (a["index"] == b["index"]).all()
-        for a, b in zip(run(again, 3), run(examples, 3), strict=True)
+        (a.index == b.index).all() for a, b in zip(run(again, 3), run(examples, 3), strict=True)
     )
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from input_pipeline.examples import Examples
 from input_pipeline.media import quarantine
-from input_pipeline.sources.opening import Examples
 from input_pipeline.sources.stand_ins import StandIns
 
 

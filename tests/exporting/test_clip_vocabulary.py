@@ -4,7 +4,7 @@ import instant_clip_tokenizer
 import numpy as np
 import pytest
 
-from input_pipeline import clip_vocabulary
+from animclip_jax.exporting import clip_vocabulary
 from input_pipeline.tokenizer import CLIP_VOCAB_SIZE, Tokenizer
 
 

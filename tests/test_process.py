@@ -1,4 +1,4 @@
-"""Tests of input_pipeline.process_memory."""
+"""Tests of animclip_jax.process."""
 
 import platform
 

@@ -1,0 +1,80 @@
+"""What a process sets once, before its work: log levels, compiled programs, freed memory.
+
+TensorFlow's part, which leaves the GPU to JAX, is `input_pipeline/tensorflow_on_cpu.py`.
+"""
+
+import os
+from pathlib import Path
+
+# Before libtpu loads: it asks no metadata server what machine this is, and lets a second one load.
+FOR_LIBTPU = {
+    "TPU_SKIP_MDS_QUERY": "1",
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
+    "TPU_ACCELERATOR_TYPE": "v5litepod-1",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+}
+# glibc gives larger blocks back to the system at once, and a new one costs as much as filling it.
+LARGEST_KEPT = 32 << 20
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+_NEVER = (1 << 31) - 1
+
+
+def quieten() -> None:
+    """Keeps start-up notes out of every command; takes effect before JAX and TensorFlow load."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # TensorFlow's note on oneDNN obeys no log level. Without oneDNN its results also stop depending
+    # on the number of threads, and decoding and cropping pictures never used it.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    if not has_tpu():
+        # Else libtpu, where it is installed, looks for a TPU and prints that it finds none.
+        describe_tpu()
+
+
+def has_tpu(devices: Path = Path("/sys/bus/pci/devices")) -> bool:
+    """Whether a device of Google's is in this machine, by what Linux lists."""
+    return any(path.read_text().strip() == "0x1ae0" for path in devices.glob("*/vendor"))
+
+
+def describe_tpu() -> None:
+    """Gives libtpu a machine's description, so that it needs no TPU here to load."""
+    for name, value in FOR_LIBTPU.items():
+        os.environ.setdefault(name, value)
+
+
+def keep_compiled_programs(cache_dir: str) -> None:
+    """Keeps compiled programs in cache_dir, unless JAX's own variable names a place.
+
+    Raises:
+      ValueError: data.cache_dir can't be written.
+    """
+    import tempfile
+
+    import jax
+
+    cache = Path(cache_dir).expanduser()
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"data.cache_dir is {cache_dir}, and {cache} can't be written: {error.strerror}. "
+            "Choose another folder by --config.data.cache_dir=FOLDER"
+        ) from error
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        jax.config.update("jax_compilation_cache_dir", str(cache / "compiled"))
+
+
+def keep_freed_memory(block: int) -> None:
+    """Has glibc keep all that this process frees, where it makes and frees blocks of so many bytes.
+
+    Blocks of up to LARGEST_KEPT glibc keeps anyway; other C libraries go on as they do.
+    """
+    import ctypes
+    import platform
+
+    if block > LARGEST_KEPT and platform.libc_ver()[0] == "glibc":
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+        mallopt(_M_TRIM_THRESHOLD, _NEVER)

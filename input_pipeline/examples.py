@@ -1,0 +1,75 @@
+"""What batches are made of: the examples of a source, and what a run makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from animclip_jax.animation.config import AnimationConfig
+from input_pipeline.tokenizer import CLIP_VOCAB_SIZE
+
+if TYPE_CHECKING:
+    from input_pipeline.tensorflow_on_cpu import tf
+
+
+@dataclass(frozen=True)
+class Examples:
+    """An opened source of N examples.
+
+    name: the source as it was written. ids: N names, each once. captions: one or more for each.
+    fetch: from an index (int64 scalar) to its encoded frames, tf.string [F], in TensorFlow ops
+    alone, so that it runs inside Dataset.map; F is 1 where is_video is False.
+    sizes: int32 [N, 2], (height, width) in pixels, as shown. orientations: uint8 [N], how that is
+    stored, EXIF's 1 to 8. quarantine: the file that lists what can't be used, if there is one.
+    missing: what belongs to the source and can't be used, with the reason.
+    """
+
+    name: str
+    ids: list[str]
+    captions: list[list[str]]
+    fetch: Callable[[tf.Tensor], tf.Tensor]
+    is_video: bool
+    sizes: np.ndarray
+    orientations: np.ndarray
+    quarantine: Path | None
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def coverage(self) -> dict[str, int]:
+        """How many items the source should have, "wanted", and how many of them are "found"."""
+        found = len(self.ids)
+        return {"wanted": found + len(self.missing), "found": found}
+
+
+@dataclass(frozen=True)
+class BatchConfig:
+    """All that a run's batches depend on, besides their source.
+
+    canvas_size: pixels, the side of the square that holds what a clip sees of its picture.
+    batch_size: clips of all processes together. group_size: consecutive examples that stay together
+    when a source is shuffled. footage: a video is shown as it was shot, not one frame of it filmed.
+    context_length: tokens a caption. vocab_size: see `Tokenizer`.
+    """
+
+    animation: AnimationConfig
+    batch_size: int
+    seed: int
+    canvas_size: int
+    group_size: int = 1
+    footage: bool = False
+    context_length: int = 77
+    vocab_size: int = CLIP_VOCAB_SIZE
+
+    @property
+    def canvas_bytes(self) -> int:
+        """Bytes that the canvases of a batch take, of all processes together."""
+        return self.batch_size * self.canvas_size**2 * 3
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether batches come as frames (`Footage`), not as canvases and plans (`Filmed`)."""
+        return self.footage or self.animation.render == "host"
