@@ -26,8 +26,8 @@ from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.retrieval.rerank import Captions, PairScorer, encode_captions
 from animclip_jax.weights import folder, manifest, published
 from input_pipeline.media import picture
-from input_pipeline.media.segments import SHORT_SIDE
-from input_pipeline.media.video import fit, read_frames
+from input_pipeline.media.picture import fit
+from input_pipeline.media.video import SHORT_SIDE, read_frames
 from input_pipeline.tokenizer import Tokenizer
 
 Video = str | Path | np.ndarray

@@ -11,8 +11,10 @@ import codecs
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
+import pickle
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -231,6 +233,20 @@ def read_arrays(path: Path, advice: str = "") -> dict[str, np.ndarray]:
     except (zipfile.BadZipFile, zlib.error, KeyError, RuntimeError, SyntaxError) as error:
         problem = error
     raise ValueError(f"{path}: can't be read: {problem}{_and(advice)}")
+
+
+class PlainUnpickler(pickle.Unpickler):
+    """Reads a pickle of plain values alone: a pickle that names a function or a class can run code.
+
+    Python 2's texts are taken for UTF-8. A subclass says which names it knows, and what each means.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(io.BytesIO(data), encoding="utf-8")
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What a name of the pickle means; raises UnpicklingError where it means nothing."""
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which could run code")
 
 
 def require_new(directory: Path) -> None:

@@ -4,6 +4,7 @@ TensorFlow's part, which leaves the GPU to JAX, is `input_pipeline/tensorflow_on
 """
 
 import os
+import warnings
 from pathlib import Path
 
 # Before libtpu loads: it asks no metadata server what machine this is, and lets a second one load.
@@ -64,6 +65,20 @@ def keep_compiled_programs(cache_dir: str) -> None:
         ) from error
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(cache / "compiled"))
+
+
+def compile_alone() -> None:
+    """Leaves the devices here alone, which may be at work: programs are compiled for others."""
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")
+    # A program that a cache keeps can't be read without its chips.
+    jax.config.update("jax_enable_compilation_cache", False)
+
+
+def ignore_odd_pictures() -> None:
+    """Says nothing of odd metadata in the pictures that people search with."""
+    warnings.filterwarnings("ignore", module="PIL")
 
 
 def keep_freed_memory(block: int) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import sys
 
+from animclip_jax import process
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.search import parse
 from animclip_jax.video_index.open import as_json, note, open_index
-from animclip_jax.video_index.query_picture import read_picture
 from animclip_jax.video_index.searcher import Hit, Index
 from animclip_jax.words import clock, on_a_terminal
+from input_pipeline.media import picture
 
 
 @stoppable("animclip search")
@@ -23,12 +24,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         searcher = open_index(options.index, options.model, options.rerank_k)
         if options.image:
-            if not options.image.is_file():
-                raise FileNotFoundError(f"{options.image}: no such file")
-            try:
-                answer = searcher.by_picture(read_picture(options.image.read_bytes()))
-            except ValueError as error:
-                raise ValueError(f"{options.image}: {error}") from error
+            process.ignore_odd_pictures()
+            answer = searcher.by_picture(picture.read(options.image, picture.QUERY))
         elif options.video:
             answer = searcher.by_video(options.video)
         else:

@@ -11,6 +11,7 @@ import socket
 import sys
 import webbrowser
 
+from animclip_jax import process
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.serve import parse
 from animclip_jax.video_index.open import note, open_index
@@ -21,6 +22,7 @@ from animclip_jax.words import count
 def main(argv: list[str] | None = None) -> int:
     """Serves until Ctrl-C or SIGTERM; returns 1 after saying on stderr what is wrong."""
     options = parse(argv)
+    process.ignore_odd_pictures()
     try:
         import uvicorn
 

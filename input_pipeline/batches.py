@@ -23,8 +23,8 @@ from input_pipeline.filming import canvas, orientation, packed_plan, two_picture
 from input_pipeline.filming.canvas import Clip
 from input_pipeline.filming.decoding import decode_region
 from input_pipeline.media import picture
+from input_pipeline.media.picture import fit
 from input_pipeline.media.timing import positions
-from input_pipeline.media.video import fit
 from input_pipeline.sources.stand_ins import StandIns
 from input_pipeline.tensorflow_on_cpu import tf
 from input_pipeline.tokenizer import Tokenizer

@@ -83,7 +83,8 @@ def test_a_model_that_has_seen_drawn_scenes_alone_says_so(tmp_path, capsys):
 
 def test_mistakes_are_told_in_a_line(ask, indexed, tmp_path):
     (tmp_path / "no.png").write_bytes(b"no picture")
-    assert "no.png: can't be read as a picture" in ask("--image", tmp_path / "no.png", code=1)
+    said = ask("--image", tmp_path / "no.png", code=1)
+    assert "no.png: can't be decoded: cannot identify it as a picture" in said
     assert "none.png: no such file" in ask("--image", tmp_path / "none.png", code=1)
     assert "no.png: can't be decoded as a video" in ask("--video", tmp_path / "no.png", code=1)
     other = searchable.write_model(tmp_path / "other", seed=1)

@@ -15,8 +15,8 @@ from animclip_jax.models.video_code import INT8_MAX, PackedCode, pack, unpack
 from input_pipeline.drawn import raster
 from input_pipeline.drawn.captions import captions
 from input_pipeline.drawn.scene import scene
+from input_pipeline.media.picture import fit
 from input_pipeline.media.timing import positions
-from input_pipeline.media.video import fit
 from input_pipeline.tokenizer import Tokenizer
 
 # Inputs and outputs in an export, for its readers to hold themselves against.

@@ -27,8 +27,8 @@ from animclip_jax.serving.guard import refused
 from animclip_jax.serving.playable import plays
 from animclip_jax.video_index import sentence
 from animclip_jax.video_index.open import note
-from animclip_jax.video_index.query_picture import read_picture
 from animclip_jax.video_index.searcher import Answer, Searcher
+from input_pipeline.media import picture
 
 HERE = Path(__file__).parent
 PAGE_FILES = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
@@ -220,7 +220,7 @@ class _Service:
         data = await _body(request)
 
         def search(data: bytes) -> Answer:
-            return self.searcher.by_picture(read_picture(data))
+            return self.searcher.by_picture(picture.pixels(data, picture.QUERY))
 
         try:
             answer = await self._in_turn(search, data)
@@ -229,8 +229,8 @@ class _Service:
         return self._answer(answer, n)
 
     async def thumbnail(self, segment: Segment) -> Response:
-        picture = self.searcher.index.thumbnail(self._existing(segment))
-        return Response(picture, media_type="image/jpeg")
+        found = self.searcher.index.thumbnail(self._existing(segment))
+        return Response(found, media_type="image/jpeg")
 
     async def video(self, segment: Segment) -> Response:
         name = self.searcher.index.names[self._existing(segment)]

@@ -13,14 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from animclip_jax.video_index.catalogue import Stamp
+from input_pipeline.media.video import SUFFIXES
 
-# By their names, for a folder of videos holds other files too.
-SUFFIXES = (
-    *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".divx", ".ts"),
-    *(".mts", ".m2ts", ".mpg", ".mpeg", ".m1v", ".m2v", ".vob", ".wmv", ".asf", ".flv", ".f4v"),
-    *(".swf", ".ogv", ".ogg", ".rm", ".rmvb", ".gif", ".h264", ".264", ".hevc", ".265", ".mjpeg"),
-    *(".mjpg", ".ivf", ".obu", ".dv", ".mxf", ".nut"),
-)
 LINKED_FOLDER = "a link to a folder; links to folders are not followed"
 EMPTY = "an empty folder, which held videos: is a disk not mounted?"
 

@@ -17,8 +17,8 @@ from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import shards
 from animclip_jax.video_index.catalogue import Catalogue
 from animclip_jax.words import readable
-from input_pipeline.media.segments import SHORT_SIDE
-from input_pipeline.media.video import fit, read_frames
+from input_pipeline.media.picture import fit
+from input_pipeline.media.video import SHORT_SIDE, read_frames
 from input_pipeline.tokenizer import Tokenizer
 
 # How often a reader looks again when a writer has just removed what the catalogue named.

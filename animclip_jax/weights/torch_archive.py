@@ -8,7 +8,6 @@ what it makes are plain descriptions, from which arrays are made afterwards, aft
 from __future__ import annotations
 
 import collections
-import io
 import math
 import pickle
 import zipfile
@@ -18,6 +17,8 @@ from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
+
+from animclip_jax import files
 
 DTYPES = {
     "DoubleStorage": np.float64,
@@ -109,7 +110,7 @@ def _is_pickle(name: str) -> bool:
 
 def _unpickle(data: bytes, path: Path) -> Any:
     try:
-        return _Unpickler(data, path).load()
+        return _Unpickler(data).load()
     except pickle.UnpicklingError as error:
         raise ValueError(f"{path}: refused: {error}") from error
     except Exception as error:  # A hostile pickle can break the machine that reads it in any way.
@@ -118,12 +119,11 @@ def _unpickle(data: bytes, path: Path) -> Any:
         ) from error
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(files.PlainUnpickler):
     """Knows how tensors, containers and TorchScript modules are written, and nothing else."""
 
-    def __init__(self, data: bytes, path: Path) -> None:
-        super().__init__(io.BytesIO(data), encoding="utf-8")
-        self.path = path
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
 
         # Made anew for each file, for a pickle can set attributes of a class.
         class Module:

@@ -1,22 +1,37 @@
-"""One encoded picture, by Pillow alone: its header, whether it can be used, its pixels."""
+"""One picture, by Pillow alone: its header, whether it can be used, its pixels, CLIP's size."""
 
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import GifImagePlugin, Image, ImageOps, UnidentifiedImageError
 
-# What TensorFlow decodes, by Pillow's names (MPO: a JPEG with further pictures behind it).
-FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP")
-# More would take gigabytes to decode.
-MAX_PIXELS = 89_000_000
+
+class Limits(NamedTuple):
+    """Which pictures are read.
+
+    formats: by Pillow's names (MPO: a JPEG with further pictures behind it). max_pixels: of all.
+    names_others: whether a picture of another format is opened as far as to name that; else no
+    code of another format sees the bytes.
+    """
+
+    formats: tuple[str, ...]
+    max_pixels: int
+    names_others: bool
+
+
+# To train and evaluate on: what TensorFlow decodes, too. More pixels would take gigabytes.
+SOURCE = Limits(("JPEG", "MPO", "PNG", "GIF", "WEBP"), 89_000_000, names_others=True)
+# To search with, from anyone.
+QUERY = Limits(("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP"), 50_000_000, names_others=False)
 # Length of a side over the other: training and search look at a square of it.
 MAX_ASPECT = 100
-# More than that many pixels take; a longer file is not read.
-MAX_BYTES = 3 * MAX_PIXELS
+# More than the most pixels take; a longer file is not read.
+MAX_BYTES = 3 * SOURCE.max_pixels
 
 # Pillow's names of grey PNGs of 2 and 4 bits, whose levels it spreads over 0 to 255, but not the
 # level that means transparent.
@@ -38,75 +53,97 @@ def check_length(length: int) -> None:
         raise ValueError(f"{length} bytes, wanted {MAX_BYTES} at most")
 
 
-def check_size(image: Image.Image, max_pixels: int) -> None:
-    """Raises ValueError where an opened picture is too large, or too long for its width."""
-    width, height = image.size
-    if width * height > max_pixels:
-        raise ValueError(f"{width} x {height} pixels, wanted {max_pixels} at most")
-    if max(width, height) > MAX_ASPECT * min(width, height):
-        raise ValueError(
-            f"{width} x {height} pixels, wanted no side over {MAX_ASPECT} times the other"
-        )
-
-
-def read_header(file: Path | io.BytesIO) -> Header:
+def read_header(file: Path | io.BytesIO, limits: Limits = SOURCE) -> Header:
     """Reads what comes before the pixels.
 
-    Raises ValueError saying why the picture can't be used: of a format that is not one of FORMATS,
-    too large, or no picture at all.
+    Raises ValueError saying why the picture can't be used: its format or size is not within the
+    limits, or it is no picture at all.
     """
     try:
-        with Image.open(file) as image:
-            return _header(image)
+        with _opened(file, limits) as image:
+            return _header(image, limits)
     except Exception as error:  # Whatever a broken file causes, it is that file's fault.
-        raise _unusable(error) from error
+        raise _unusable(error, limits) from error
 
 
-def check(file: Path | io.BytesIO) -> Header:
+def check(file: Path | io.BytesIO, limits: Limits = SOURCE) -> Header:
     """As read_header, and reads the picture to its end: what is cut short is refused too."""
     try:
-        with Image.open(file) as image:
-            header = _header(image)
+        with _opened(file, limits) as image:
+            header = _header(image, limits)
             # A JPEG at an eighth of its size: all of its bytes are read, at half the cost.
             image.draft("RGB", (1, 1))
             image.load()
             return header
     except Exception as error:
-        raise _unusable(error) from error
+        raise _unusable(error, limits) from error
 
 
-def pixels(encoded: bytes) -> np.ndarray:
-    """The picture as it is shown, uint8 [H, W, 3]. Raises ValueError as `check` does."""
+def pixels(encoded: bytes, limits: Limits = SOURCE) -> np.ndarray:
+    """The picture as it is shown, upright and on a white ground: uint8 [H, W, 3].
+
+    Of an animation that is the first frame. Raises ValueError as `check` does.
+    """
     try:
-        with opened(encoded) as image:
-            _header(image)
-            return shown(image)
+        with _opened(io.BytesIO(encoded), limits) as image:
+            _header(image, limits)
+            image.load()
+            return np.asarray(ImageOps.exif_transpose(on_white(image)))
     except Exception as error:
-        raise _unusable(error) from error
+        raise _unusable(error, limits) from error
 
 
-def read(path: Path) -> np.ndarray:
+def read(path: Path, limits: Limits = SOURCE) -> np.ndarray:
     """As `pixels`, of a file. Raises FileNotFoundError, and ValueError that names the file."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     try:
-        return pixels(path.read_bytes())
+        return pixels(path.read_bytes(), limits)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def opened(encoded: bytes, formats: tuple[str, ...] | None = None) -> Image.Image:
-    """The picture, not decoded yet, of any format or of those by Pillow's names."""
-    image = Image.open(io.BytesIO(encoded), formats=formats)
-    if image.format == "PNG" and "transparency" in image.info:
-        image.info["transparency"] *= _GREY_LEVELS.get(str(image.tile[0].args), 1)
-    return image
+def fit(picture: np.ndarray, size: int) -> np.ndarray:
+    """OpenAI CLIP's preprocessing of a picture: bicubic resize of the short side, centre crop.
+
+    Only what the crop shows is resized, so that a long thin picture takes no memory. The whole
+    picture resized, across and then down, and cropped gives the same, except that one value in a
+    thousand may be rounded to the next grey level. (Pillow 13 resizes a picture over twice as tall
+    as wide down first, which differs by 1 to 3 grey levels where there is fine detail.)
+
+    Args:
+      picture: uint8 [H, W, 3], RGB.
+    Returns:
+      uint8 [size, size, 3].
+    """
+    height, width = picture.shape[:2]
+    short = min(height, width)
+    rows, columns = _centre(height, short, size), _centre(width, short, size)
+    image = Image.fromarray(picture[rows.first : rows.last, columns.first : columns.last])
+    box = (columns.start, rows.start, columns.stop, rows.stop)
+    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box))
 
 
-def shown(image: Image.Image) -> np.ndarray:
-    """An opened picture's pixels as it is shown, upright and on a white ground: uint8 [H, W, 3]."""
-    image.load()
-    return np.asarray(ImageOps.exif_transpose(on_white(image)))
+class _Part(NamedTuple):
+    """Of one side of a picture: the pixels that a filter reads, and in these what it shows."""
+
+    first: int
+    last: int
+    start: float
+    stop: float
+
+
+def _centre(length: int, short: int, size: int) -> _Part:
+    """What a centre crop of `size` pixels shows of a side, once `short` pixels have that size."""
+    resized = int(size * length / short)
+    left_out = round((resized - size) / 2.0)
+    scale = length / resized
+    start, stop = left_out * scale, (left_out + size) * scale
+    # The bicubic filter reaches two pixels of the coarser grid to each side.
+    reach = math.ceil(2 * max(scale, 1.0)) + 1
+    first = max(math.floor(start) - reach, 0)
+    last = min(math.ceil(stop) + reach, length)
+    return _Part(first, last, start - first, min(stop, length) - first)
 
 
 def on_white(image: Image.Image) -> Image.Image:
@@ -142,11 +179,26 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.merge("LA", (grey, Image.fromarray(alpha)))
 
 
-def _header(image: Image.Image) -> Header:
-    if image.format not in FORMATS:
-        raise ValueError(f"a {image.format} picture, wanted {', '.join(FORMATS)}")
-    check_size(image, MAX_PIXELS)
+def _opened(file: Path | io.BytesIO, limits: Limits) -> Image.Image:
+    """The picture, not decoded yet."""
+    # Pillow opens an MPO as a JPEG.
+    formats = None if limits.names_others else [one for one in limits.formats if one != "MPO"]
+    image = Image.open(file, formats=formats)
+    if image.format == "PNG" and "transparency" in image.info:
+        image.info["transparency"] *= _GREY_LEVELS.get(str(image.tile[0].args), 1)
+    return image
+
+
+def _header(image: Image.Image, limits: Limits) -> Header:
+    if image.format not in limits.formats:
+        raise ValueError(f"a {image.format} picture, wanted {', '.join(limits.formats)}")
     width, height = image.size
+    if width * height > limits.max_pixels:
+        raise ValueError(f"{width} x {height} pixels, wanted {limits.max_pixels} at most")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise ValueError(
+            f"{width} x {height} pixels, wanted no side over {MAX_ASPECT} times the other"
+        )
     orientation = image.getexif().get(_ORIENTATION, 1)
     if not isinstance(orientation, int) or not 1 <= orientation <= 8:
         orientation = 1
@@ -155,14 +207,11 @@ def _header(image: Image.Image) -> Header:
     return Header(height, width, orientation)
 
 
-def reason(error: Exception) -> str:
-    """What Pillow's error says, without the address in memory that it gives for encoded bytes."""
-    if isinstance(error, UnidentifiedImageError):
-        return "cannot identify it as a picture"
-    return str(error)
-
-
-def _unusable(error: Exception) -> ValueError:
+def _unusable(error: Exception, limits: Limits) -> ValueError:
     if isinstance(error, ValueError) and ", wanted " in str(error):
         return error
-    return ValueError(f"can't be decoded: {reason(error)}")
+    if isinstance(error, UnidentifiedImageError):
+        # Without the address in memory that Pillow gives for encoded bytes.
+        wanted = ", ".join(limits.formats)
+        return ValueError(f"can't be decoded: cannot identify it as a picture, wanted {wanted}")
+    return ValueError(f"can't be decoded: {error}")

@@ -20,8 +20,9 @@ from PIL import Image
 
 from animclip_jax import files
 from input_pipeline.media.container import codec_of
+from input_pipeline.media.picture import fit
 from input_pipeline.media.timing import Timing, positions
-from input_pipeline.media.video import fit, read_parts
+from input_pipeline.media.video import SHORT_SIDE, read_parts
 
 # Frames are looked at that often, or oftener where a segment's frames ask for it.
 SECONDS_BETWEEN = 0.25
@@ -32,8 +33,6 @@ SHORTEST = 1.0
 CUT = 0.4
 # Pixels of a side of the picture that colours are counted in, and shades of a colour.
 LOOKED_AT, SHADES = 64, 4
-# As `animclip prepare` stores videos, so that models see here what they are evaluated on.
-SHORT_SIDE = 256
 THUMBNAIL, QUALITY = 320, 80
 
 

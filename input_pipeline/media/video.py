@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import av
 import numpy as np
@@ -18,6 +18,18 @@ from input_pipeline.media.container import Film, clock_of, decode, opened, packe
 from input_pipeline.media.picture import on_white
 from input_pipeline.media.timing import Timing, positions_in_time, timing
 
+# Pixels of the short side of frames: what stores keep, and so what models are evaluated on and what
+# search shows them.
+SHORT_SIDE = 256
+# What is taken for a video by its name, for a folder of videos holds other files too.
+SUFFIXES = frozenset(
+    (
+        *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".divx", ".ts"),
+        *(".mts", ".m2ts", ".mpg", ".mpeg", ".m1v", ".m2v", ".vob", ".wmv", ".asf", ".flv"),
+        *(".f4v", ".swf", ".ogv", ".ogg", ".rm", ".rmvb", ".gif", ".h264", ".264", ".hevc"),
+        *(".265", ".mjpeg", ".mjpg", ".ivf", ".obu", ".dv", ".mxf", ".nut"),
+    )
+)
 # Width of a pixel over its height, or the reverse: 2.2 is about the widest of film.
 MAX_ASPECT = 4
 # Frames a second of a GIF. Browsers play a frame of under two hundredths of a second for ten; one
@@ -101,49 +113,6 @@ def _at(
                 for _ in range(times[number]):
                     yield picture
         found.append(timing(stamps, clock_of(film)))
-
-
-def fit(picture: np.ndarray, size: int) -> np.ndarray:
-    """OpenAI CLIP's preprocessing of a picture: bicubic resize of the short side, centre crop.
-
-    Only what the crop shows is resized, so that a long thin picture takes no memory. The whole
-    picture resized, across and then down, and cropped gives the same, except that one value in a
-    thousand may be rounded to the next grey level. (Pillow 13 resizes a picture over twice as tall
-    as wide down first, which differs by 1 to 3 grey levels where there is fine detail.)
-
-    Args:
-      picture: uint8 [H, W, 3], RGB.
-    Returns:
-      uint8 [size, size, 3].
-    """
-    height, width = picture.shape[:2]
-    short = min(height, width)
-    rows, columns = _centre(height, short, size), _centre(width, short, size)
-    image = Image.fromarray(picture[rows.first : rows.last, columns.first : columns.last])
-    box = (columns.start, rows.start, columns.stop, rows.stop)
-    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box))
-
-
-class _Part(NamedTuple):
-    """Of one side of a picture: the pixels that a filter reads, and in these what it shows."""
-
-    first: int
-    last: int
-    start: float
-    stop: float
-
-
-def _centre(length: int, short: int, size: int) -> _Part:
-    """What a centre crop of `size` pixels shows of a side, once `short` pixels have that size."""
-    resized = int(size * length / short)
-    left_out = round((resized - size) / 2.0)
-    scale = length / resized
-    start, stop = left_out * scale, (left_out + size) * scale
-    # The bicubic filter reaches two pixels of the coarser grid to each side.
-    reach = math.ceil(2 * max(scale, 1.0)) + 1
-    first = max(math.floor(start) - reach, 0)
-    last = min(math.ceil(stop) + reach, length)
-    return _Part(first, last, start - first, min(stop, length) - first)
 
 
 def check_rate(path: str | os.PathLike[str], fps: float) -> None:

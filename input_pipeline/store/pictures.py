@@ -23,15 +23,13 @@ from input_pipeline.store.partial import Encoded
 if TYPE_CHECKING:  # Worker processes do without TensorFlow.
     from input_pipeline.examples import Examples
 
-SHORT_SIDE, QUALITY = 320, 90
-
 
 @dataclass(frozen=True)
 class PictureSettings:
     """What is kept of a picture: shrunk to a short side in pixels, as JPEG."""
 
-    short_side: int = SHORT_SIDE
-    quality: int = QUALITY
+    short_side: int = 320
+    quality: int = 90
 
     def __post_init__(self) -> None:
         if self.short_side < 1 or not 1 <= self.quality <= 100:

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from input_pipeline.media.video import read_frames
+from input_pipeline.media.video import SHORT_SIDE, read_frames
 from input_pipeline.store import making
 from input_pipeline.store.partial import Encoded
 
 # What is kept of a video. Whoever caches a store makes these part of its name.
-NUM_FRAMES, SHORT_SIDE, QUALITY = 16, 256, 90
+NUM_FRAMES, QUALITY = 16, 90
 
 
 class Video(NamedTuple):

@@ -16,12 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from animclip_jax import files
-from input_pipeline.video_sets.pickles import load_plain
+from input_pipeline.media.video import SUFFIXES
 
-# Their names without it are the videos' ids.
-VIDEO_SUFFIXES = frozenset(
-    (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".flv", ".mpg", ".mpeg", ".3gp", ".wmv")
-)
 # Ten times the largest annotation file of these sets.
 MAX_BYTES = 1 << 30
 
@@ -45,7 +41,7 @@ class Download:
             folders.sort()
             for name in sorted(names):
                 path = Path(above, name)
-                is_video = path.suffix.lower() in VIDEO_SUFFIXES
+                is_video = path.suffix.lower() in SUFFIXES
                 # Unlike Path.resolve, realpath bears links that lead to themselves.
                 if not Path(os.path.realpath(path)).is_relative_to(inside):
                     self._outside.add(path.stem if is_video else name)
@@ -106,8 +102,17 @@ class Download:
             ) from error
 
     def pickle(self, name: str) -> Any:
-        """What a pickle of plain values holds, see `load_plain`."""
-        return load_plain(io.BytesIO(self._bytes(name)), self.path(name))
+        """Dicts, lists, tuples, sets, texts, bytes, numbers and None.
+
+        Raises ValueError for what is no pickle, and for one that asks for anything else.
+        """
+        try:
+            return files.PlainUnpickler(self._bytes(name)).load()
+        # A damaged pickle can raise nearly anything.
+        except Exception as error:
+            raise ValueError(
+                f"{self.path(name)}: can't be read as a pickle of plain values: {error}"
+            ) from error
 
     def _text(self, name: str) -> str:
         return files.as_text(self._bytes(name), self.path(name))

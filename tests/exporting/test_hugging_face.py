@@ -11,7 +11,7 @@ from PIL import Image
 
 from animclip_jax import api, convert, export
 from animclip_jax.weights import folder, manifest
-from input_pipeline.media.video import fit
+from input_pipeline.media.picture import fit
 from input_pipeline.tokenizer import Tokenizer, clean
 from tests.exporting.models import CLIP, FRAMES, WORDS, source
 

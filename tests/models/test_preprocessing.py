@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from animclip_jax.models.clip import PIXEL_MEAN, PIXEL_STD
-from input_pipeline.media.video import fit
+from input_pipeline.media.picture import fit
 from tests.weights import reference
 
 

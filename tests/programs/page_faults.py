@@ -1,4 +1,7 @@
-"""Prints the page faults of making a large array five times; with `kept`, freed memory is kept."""
+"""`page_faults.py BYTES` prints those of making a large array five times.
+
+Freed memory is kept as a process does that makes and frees blocks of so many bytes.
+"""
 
 import resource
 import sys
@@ -7,8 +10,7 @@ import numpy as np
 
 from animclip_jax import process
 
-if sys.argv[1] == "kept":
-    process.keep_freed_memory(2 * process.LARGEST_KEPT)
+process.keep_freed_memory(int(sys.argv[1]))
 before = 0
 for number in range(9):
     if number == 4:

@@ -4,7 +4,7 @@ import resource
 
 import numpy as np
 
-from input_pipeline.media.video import fit
+from input_pipeline.media.picture import fit
 
 strip = np.arange(300_000, dtype=np.uint32).astype(np.uint8)[:, None].repeat(3, axis=1)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -17,7 +17,7 @@ import pytest
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import shards, update
 from animclip_jax.video_index.searcher import Index
-from input_pipeline.media import video, workers
+from input_pipeline.media import picture, video, workers
 from input_pipeline.media.segments import SegmentSettings
 from tests import searchable
 from tests.searchable import EFFORT, RED, shot
@@ -88,7 +88,7 @@ def test_segments_hold_what_the_model_makes_of_them(indexed, search_model):
     assert index.times[number].tolist() == [0.0, 2.0]
     assert index.thumbnail(number).startswith(b"\xff\xd8")
     frames = video.read_frames(indexed.parent / "videos" / "red.mp4", 3, 256)
-    fitted = np.stack([video.fit(frame, 32) for frame in frames])
+    fitted = np.stack([picture.fit(frame, 32) for frame in frames])
     parts = model.encoder.num_parts
     wanted = model.encoder.encode_video(np.repeat(fitted[None], parts, axis=0), parts)
     found = index.features(np.array([number]))

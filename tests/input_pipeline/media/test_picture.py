@@ -14,6 +14,7 @@ from PIL import Image
 
 from input_pipeline.filming.decoding import decode_region
 from input_pipeline.media import picture
+from tests import processes
 from tests.input_pipeline import transparent
 from tests.input_pipeline.pictures import BROKEN, GOOD, bomb, encode
 
@@ -59,12 +60,12 @@ def test_a_bomb_takes_neither_memory_nor_time() -> None:
     assert time.perf_counter() - began < 2
 
 
-def test_the_limit_is_in_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(picture, "MAX_PIXELS", 3_499)
+def test_the_limit_is_in_pixels() -> None:
+    limits = picture.SOURCE._replace(max_pixels=3_499)
     with pytest.raises(ValueError, match="^70 x 50 pixels, wanted 3499 at most$"):
-        picture.read_header(io.BytesIO(GOOD["png"]))
-    monkeypatch.setattr(picture, "MAX_PIXELS", 3_500)
-    assert picture.read_header(io.BytesIO(GOOD["png"])).width == 70
+        picture.read_header(io.BytesIO(GOOD["png"]), limits)
+    limits = limits._replace(max_pixels=3_500)
+    assert picture.read_header(io.BytesIO(GOOD["png"]), limits).width == 70
 
 
 @pytest.mark.parametrize("turn", range(10))
@@ -86,3 +87,42 @@ def test_turned_pictures_are_shown_upright(turn: int) -> None:
 def test_a_file_on_disk_is_read_alike(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(GOOD["png"])
     assert picture.check(tmp_path / "a.png") == (50, 70, 1)
+
+
+@pytest.mark.parametrize(
+    ("size", "kept"), [((60, 100), (0, 20, 60, 80)), ((100, 60), (20, 0, 80, 60))]
+)
+def test_fit_takes_the_centre(size: tuple[int, int], kept: tuple[int, int, int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    y0, x0, y1, x1 = kept
+    assert (picture.fit(pixels, 60) == pixels[y0:y1, x0:x1]).all()
+
+
+def test_fit_is_a_bicubic_resize_of_the_short_side() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (75, 102, 3), np.uint8)
+    # int(32 x 102 / 75 = 43.5) = 43 columns, of which (43 - 32) / 2 = 5.5, to even 6, are left out.
+    resized = Image.fromarray(pixels).resize((43, 32), Image.Resampling.BICUBIC)
+    fitted = picture.fit(pixels, 32)
+    assert fitted.shape == (32, 32, 3) and fitted.dtype == np.uint8
+    assert (fitted == np.asarray(resized)[:, 6:38]).all()
+
+
+@pytest.mark.parametrize(
+    "shape", [(75, 102), (102, 75), (360, 640), (1, 1), (1, 5), (3, 200), (700, 40), (61, 60)]
+)
+@pytest.mark.parametrize("size", [32, 224])
+def test_fit_gives_what_resizing_the_whole_picture_gives(shape: tuple[int, int], size: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    height, width = (int(size * side / min(shape)) for side in shape)
+    across = Image.fromarray(pixels).resize((width, shape[0]), Image.Resampling.BICUBIC)
+    whole = across.resize((width, height), Image.Resampling.BICUBIC)
+    top, left = round((height - size) / 2), round((width - size) / 2)
+    wanted = np.asarray(whole)[top : top + size, left : left + size].astype(int)
+    difference = np.abs(picture.fit(pixels, size) - wanted)
+    assert difference.max() <= 1 and (difference > 0).mean() < 0.002
+
+
+def test_a_long_thin_picture_takes_no_memory() -> None:
+    """A process of its own: the peak of this one is long past."""
+    made = processes.run(processes.program("peak_of_fit"))
+    assert made.returncode == 0 and int(made.stdout) < 20_000, made.stderr  # kB

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from input_pipeline.media import segments, video
+from input_pipeline.media import picture, segments, video
 from input_pipeline.media.segments import SegmentSettings, frames_of, read_segments
 from input_pipeline.media.timing import Timing
 from tests.searchable import BLUE, GREEN, GREY, RED, shot
@@ -32,7 +32,7 @@ def test_a_short_video_is_one_segment_of_the_frames_that_training_evaluates(
     video.write_video(path, write + np.arange(count, dtype=np.uint8)[:, None, None, None], fps)
     settings = SegmentSettings(4, 32, shots=False)
     (one,) = read_segments((path, spool), settings)
-    wanted = np.stack([video.fit(frame, 32) for frame in video.read_frames(path, 4, 256)])
+    wanted = np.stack([picture.fit(frame, 32) for frame in video.read_frames(path, 4, 256)])
     np.testing.assert_array_equal(frames_of(spool, settings), wanted[None])
     assert one.start == 0 and one.end == pytest.approx(count / fps)
 

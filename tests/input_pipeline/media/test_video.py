@@ -14,7 +14,6 @@ from PIL import Image
 
 from input_pipeline.media import video
 from input_pipeline.media.timing import Timing
-from tests import processes
 
 
 def clip(count: int, height: int = 48, width: int = 64) -> np.ndarray:
@@ -225,45 +224,6 @@ def test_huge_frames_are_not_decoded(tmp_path: Path) -> None:
     path.write_bytes(bytes(data))
     with pytest.raises(ValueError, match="16000 x 16000 pixels, wanted 67108864 at most"):
         video.read_frames(path, 4)
-
-
-@pytest.mark.parametrize(
-    ("size", "kept"), [((60, 100), (0, 20, 60, 80)), ((100, 60), (20, 0, 80, 60))]
-)
-def test_fit_takes_the_centre(size: tuple[int, int], kept: tuple[int, int, int, int]) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    y0, x0, y1, x1 = kept
-    assert (video.fit(picture, 60) == picture[y0:y1, x0:x1]).all()
-
-
-def test_fit_is_a_bicubic_resize_of_the_short_side() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (75, 102, 3), np.uint8)
-    # int(32 x 102 / 75 = 43.5) = 43 columns, of which (43 - 32) / 2 = 5.5, to even 6, are left out.
-    resized = Image.fromarray(picture).resize((43, 32), Image.Resampling.BICUBIC)
-    fitted = video.fit(picture, 32)
-    assert fitted.shape == (32, 32, 3) and fitted.dtype == np.uint8
-    assert (fitted == np.asarray(resized)[:, 6:38]).all()
-
-
-@pytest.mark.parametrize(
-    "shape", [(75, 102), (102, 75), (360, 640), (1, 1), (1, 5), (3, 200), (700, 40), (61, 60)]
-)
-@pytest.mark.parametrize("size", [32, 224])
-def test_fit_gives_what_resizing_the_whole_picture_gives(shape: tuple[int, int], size: int) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
-    height, width = (int(size * side / min(shape)) for side in shape)
-    across = Image.fromarray(picture).resize((width, shape[0]), Image.Resampling.BICUBIC)
-    whole = across.resize((width, height), Image.Resampling.BICUBIC)
-    top, left = round((height - size) / 2), round((width - size) / 2)
-    wanted = np.asarray(whole)[top : top + size, left : left + size].astype(int)
-    difference = np.abs(video.fit(picture, size) - wanted)
-    assert difference.max() <= 1 and (difference > 0).mean() < 0.002
-
-
-def test_a_long_thin_picture_takes_no_memory() -> None:
-    """A process of its own: the peak of this one is long past."""
-    made = processes.run(processes.program("peak_of_fit"))
-    assert made.returncode == 0 and int(made.stdout) < 20_000, made.stderr  # kB
 
 
 def test_odd_sides_are_written(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ def test_files_are_found_wherever_they_lie(write, tmp_path: Path) -> None:
             "z.json.gz": gzip.compress(b'{"a": 1}'),
             "videos/a/v1.mp4": "",
             "videos/b/v2.AVI": "",
+            "videos/b/v3.ts": "",
         }
     )
     download = Download(directory)
@@ -27,6 +28,7 @@ def test_files_are_found_wherever_they_lie(write, tmp_path: Path) -> None:
     assert download.json("z.json") == {"a": 1}
     assert download.video("v1") == directory / "videos/a/v1.mp4"
     assert download.video("v2") == directory / "videos/b/v2.AVI"
+    assert download.video("v3") == directory / "videos/b/v3.ts"
     assert "no video file of that name" in str(download.video("train"))
     assert download.has("z.json") and not download.has("v1.mp4")
     assert download.names("t", ".txt") == ["train.txt"]

@@ -4,11 +4,14 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
-from animclip_jax.video_index import query_picture
-from animclip_jax.video_index.query_picture import FORMATS, read_picture
+from input_pipeline.media import picture
 from tests.input_pipeline import transparent
+
+
+def read_picture(data: bytes) -> np.ndarray:
+    return picture.pixels(data, picture.QUERY)
 
 
 def encoded(image: Image.Image, kind: str, **options) -> bytes:
@@ -20,11 +23,11 @@ def encoded(image: Image.Image, kind: str, **options) -> bytes:
 STRIPS = {size: encoded(Image.new("L", size), "PNG") for size in [(101, 1), (1, 101), (300_000, 1)]}
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", picture.QUERY.formats)
 def test_known_formats_are_read(kind):
-    picture = read_picture(encoded(Image.new("RGB", (40, 30), (200, 30, 30)), kind))
-    assert picture.shape == (30, 40, 3) and picture.dtype == np.uint8
-    assert np.abs(picture.astype(int) - [200, 30, 30]).max() < 8
+    pixels = read_picture(encoded(Image.new("RGB", (40, 30), (200, 30, 30)), kind))
+    assert pixels.shape == (30, 40, 3) and pixels.dtype == np.uint8
+    assert np.abs(pixels.astype(int) - [200, 30, 30]).max() < 8
 
 
 def test_what_a_phone_turned_is_turned_back():
@@ -59,15 +62,26 @@ def test_what_is_transparent_shows_a_white_ground(name):
     ],
 )
 def test_others_are_refused(data):
-    with pytest.raises(ValueError, match="can't be read as a picture") as found:
+    with pytest.raises(ValueError, match="^can't be decoded: ") as found:
         read_picture(data)
     assert "0x" not in str(found.value), "no address of memory"
 
 
-def test_a_huge_one_is_refused_before_it_is_decoded(monkeypatch):
-    monkeypatch.setattr(query_picture, "MAX_PIXELS", 99)
+def test_no_code_of_another_format_sees_the_bytes(monkeypatch):
+    """A TIFF is not opened to name it, as of a source."""
+    data = encoded(Image.new("RGB", (9, 9)), "TIFF")
+    monkeypatch.setattr(TiffImagePlugin.TiffImageFile, "_open", None)
+    with pytest.raises(ValueError, match="cannot identify it as a picture, wanted JPEG, MPO, PNG"):
+        read_picture(data)
+
+
+def test_a_huge_one_is_refused_before_it_is_decoded():
+    small = picture.QUERY._replace(max_pixels=99)
     with pytest.raises(ValueError, match="10 x 10 pixels, wanted 99 at most"):
-        read_picture(encoded(Image.new("RGB", (10, 10)), "PNG"))
+        picture.pixels(encoded(Image.new("RGB", (10, 10)), "PNG"), small)
+    most = picture.QUERY.max_pixels
+    with pytest.raises(ValueError, match=f"5001 x 10000 pixels, wanted {most} at most"):
+        read_picture(encoded(Image.new("1", (5001, 10_000)), "PNG"))
 
 
 @pytest.mark.parametrize("size", STRIPS)
