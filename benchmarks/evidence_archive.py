@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from animclip_jax import files
 from animclip_jax.runs import layout
 
 ARCHIVES = Path(__file__).resolve().parents[1] / "docs" / "evidence" / "runs"
@@ -26,10 +27,12 @@ def pack(path: Path, sweeps: Sequence[Path]) -> None:
     """Writes a zip with a folder for each sweep, 0, 1, ..., in it one for each arm and their order.
 
     Raises:
-      FileNotFoundError: a sweep has no evaluated arm, or an arm lacks the ranks.
+      FileNotFoundError: a sweep has no evaluated arm, or an arm lacks the ranks. DiskError.
     """
-    temporary = path.with_name(f".{path.name}")  # whole or not at all
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with (
+        files.replacing(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
+    ):
         for number, sweep in enumerate(sweeps):
             arms = sorted(found.parent for found in sweep.glob(f"*/{layout.RESULTS}"))
             if not arms:
@@ -39,7 +42,6 @@ def pack(path: Path, sweeps: Sequence[Path]) -> None:
             for arm in arms:
                 for name in KEPT:
                     archive.write(arm / name, f"{number}/{arm.name}/{name}")
-    temporary.replace(path)
 
 
 @contextlib.contextmanager

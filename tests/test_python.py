@@ -3,10 +3,12 @@
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
 import animclip_jax as ac
+from animclip_jax import api
 from tests import searchable
 
 
@@ -37,6 +39,28 @@ def test_texts_and_videos_are_compared_in_two_stages(search_model_path, indexed)
     chosen = model.rerank("a red card", found, [2, 0])
     np.testing.assert_allclose(chosen, scores[[2, 0]], atol=1e-5)
     assert model.rerank("a red card", found, []).shape == (0,)
+
+
+def test_more_videos_and_texts_than_one_batch_are_each_as_if_alone(search_model_path, monkeypatch):
+    """Batches of 2 and of 4: of 5 videos and 11 texts the last batch is not full."""
+    monkeypatch.setattr(api, "VIDEOS_AT_ONCE", 2)
+    monkeypatch.setattr(api, "TEXTS_AT_ONCE", 4)
+    model = ac.load(search_model_path)
+    videos = list(np.random.default_rng(0).integers(0, 256, (5, 4, 20, 30, 3), np.uint8))
+    found, alone = model.encode_video(videos), [model.encode_video(video) for video in videos]
+    jax.tree.map(
+        lambda whole, *parts: np.testing.assert_allclose(
+            np.float32(whole), np.float32(np.concatenate(parts)), atol=1e-5
+        ),
+        *(found, *alone),
+    )
+    assert len(np.unique(found.embedding.round(4), axis=0)) == 5
+    texts = [f"a {'small ' * (n % 3)}red card {n}" for n in range(11)]
+    embeddings = model.encode_text(texts)
+    each = np.concatenate([model.encode_text(text) for text in texts])
+    np.testing.assert_allclose(embeddings, each, atol=1e-5)
+    scores = [model.rerank(texts[10], one)[0] for one in alone]
+    np.testing.assert_allclose(model.rerank(texts[10], found), scores, atol=1e-4)
 
 
 def test_an_index_is_searched_by_text_picture_and_video(indexed):

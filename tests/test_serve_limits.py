@@ -169,6 +169,42 @@ def test_a_video_that_disappears_while_it_is_asked_for(guarded, searcher, monkey
     assert (root / name).exists()
 
 
+def test_a_video_that_became_a_link_to_itself_or_leads_elsewhere(searcher, tmp_path, monkeypatch):
+    """Or a folder, or one that another owner closed: each is told as an error, none is sent."""
+    root = tmp_path / "videos"
+    root.mkdir()
+    monkeypatch.setattr(searcher.index, "root", root)
+    names = ["itself.mp4", "a.mp4", "elsewhere.mp4", "folder.mp4", "closed.mp4"]
+    monkeypatch.setattr(searcher.index, "names", names)
+    guarded = guard.Guard(app.make_app(searcher))
+    (root / "itself.mp4").symlink_to("itself.mp4")
+    (root / "a.mp4").symlink_to("b.mp4")
+    (root / "b.mp4").symlink_to("a.mp4")
+    (tmp_path / "secret").write_bytes(b"not below the folder that is indexed")
+    (root / "elsewhere.mp4").symlink_to(tmp_path / "secret")
+    (root / "folder.mp4").mkdir()
+    (root / "closed.mp4").write_bytes(b"x")
+    monkeypatch.setattr(type(root), "open", refuse_the_closed(type(root).open))
+    said = [ask(guarded, f"/video/{number}") for number in range(len(names))]
+    for reply in said:
+        check(reply, 404)
+    words = [reply.json["error"] for reply in said]
+    assert words[4] == "the video can't be read: Permission denied"
+    for told in words[:4]:
+        assert told.startswith(("the video can't be read: ", "the video is no longer where"))
+
+
+def refuse_the_closed(opened):
+    """`Path.open` of who is not root, for whom a file with mode 000 is closed."""
+
+    def opening(path, *args, **kwargs):
+        if path.name == "closed.mp4":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *args, **kwargs)
+
+    return opening
+
+
 def test_an_answer_that_breaks_off_is_told_in_a_line(caplog):
     async def broken(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import evidence, evidence_archive
+from tests.room import room
 
 ROOT = Path(__file__).resolve().parents[2]
 MADE = 1_764_000_000  # seconds since 1970
@@ -52,6 +53,19 @@ def test_what_cannot_be_packed_or_read_is_named(sweeps, tmp_path, monkeypatch, c
     (tmp_path / "some.zip").write_bytes(b"no archive")
     assert evidence.main(["some", str(tmp_path / "some.zip"), "--base", "full"]) == 1
     assert f"{tmp_path / 'some.zip'}: not an archive of runs" in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_the_archive_that_was_there(sweeps, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(evidence_archive, "ARCHIVES", tmp_path / "kept")
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "some.zip").write_bytes(b"before")
+    with room(900):
+        assert evidence_archive.main(["some", *map(str, sweeps)]) == 1
+    assert (
+        f"{tmp_path / 'kept' / 'some.zip'}: can't be written: File too" in capsys.readouterr().err
+    )
+    (left,) = (tmp_path / "kept").iterdir()
+    assert left.read_bytes() == b"before"
 
 
 def test_what_is_kept_has_a_page_whose_command_reads_it():
