@@ -157,6 +157,9 @@ def load(model: str | Path, devices: Sequence[jax.Device] | None = None) -> Mode
     reranks = isinstance(found[1], RetrieverConfig)
     if reranks or (directory / manifest.MANIFEST).is_file():
         document = manifest.read(directory, folder.KIND)
+        if left := {folder.CONFIG, folder.TENSORS} - document["files"].keys():
+            path = directory / manifest.MANIFEST
+            raise ValueError(f"{path}: lists no {min(left)} among its files; {manifest.AGAIN}")
     else:
         document = {"files": manifest.describe(directory)}
     config = whole_config(found[1])

@@ -70,6 +70,13 @@ def writing(path: Path | str, *others: type[Exception]) -> Iterator[None]:
         raise DiskError(number, os.strerror(number), str(path)) from error
 
 
+def require_room(folder: Path | epath.Path, needed: int) -> None:
+    """Raises DiskError where the disk of a folder has fewer than `needed` bytes left."""
+    if (free := shutil.disk_usage(folder).free) < needed:
+        said = f"needs {needed / 1e6:.1f} MB and the disk has {free / 1e6:.1f} MB left"
+        raise DiskError(errno.ENOSPC, said, str(folder))
+
+
 def is_remote(path: os.PathLike[str] | str) -> bool:
     """Whether a path is in a bucket, such as gs://BUCKET/FOLDER."""
     return "://" in str(path)

@@ -63,6 +63,8 @@ def keep_compiled_programs(cache_dir: str) -> None:
             f"data.cache_dir is {cache_dir}, and {cache} can't be written: {error.strerror}. "
             "Choose another folder by --config.data.cache_dir=FOLDER"
         ) from error
+    # On a full disk a program is compiled again next time; what else finds no room there says so.
+    warnings.filterwarnings("ignore", "Error writing persistent compilation cache entry")
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(cache / "compiled"))
 

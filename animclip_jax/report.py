@@ -49,7 +49,9 @@ def main(argv: list[str] | None = None) -> int:
     options = parse(argv)
     try:
         found = report(options.workdir, options.main)
-    except (FileNotFoundError, ValueError) as error:
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
         print(f"animclip report: {error}", file=sys.stderr)
         return 1
     print(table(found))

@@ -10,7 +10,8 @@ import safetensors.numpy
 
 from animclip_jax import api, export
 from animclip_jax.exporting import example, functions
-from animclip_jax.weights import folder
+from animclip_jax.exporting import source as sources
+from animclip_jax.weights import folder, manifest
 from tests.exporting.models import CLIP, WHOLE, source
 
 
@@ -84,6 +85,21 @@ def test_a_whole_model_without_its_manifest_is_refused(whole, tmp_path):
     (bad / "manifest.json").unlink()
     with pytest.raises(FileNotFoundError, match="manifest.json: no such file"):
         api.load(bad)
+
+
+def test_a_manifest_that_lists_too_little_is_named(whole, tmp_path):
+    """As another program may write one: ours lists every file, and what the model was made of."""
+    bad, kept = shutil.copytree(whole, tmp_path / "bad"), tmp_path / "kept"
+    (bad / "model.safetensors").rename(kept)
+    (bad / "manifest.json").unlink()
+    manifest.write(bad, "safetensors", {})
+    shutil.copy(kept, bad / "model.safetensors")
+    with pytest.raises(ValueError, match="manifest.json: lists no model.safetensors among its"):
+        api.load(bad)
+    (bad / "manifest.json").unlink()
+    manifest.write(bad, "safetensors", {})
+    assert not api.load(bad).drawn_only
+    assert sources.read(bad).origin == {}
 
 
 def test_another_version_is_refused(whole, tmp_path):

@@ -1,5 +1,6 @@
 """A full disk: every writer says so in one line, blames no input, and leaves nothing by halves."""
 
+import shutil
 from pathlib import Path
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx, traverse_util
+from ml_collections import ConfigDict
 
 from animclip_jax import files
 from animclip_jax.animation import contact_sheet
@@ -16,6 +18,7 @@ from animclip_jax.evaluation import comparison, rankings
 from animclip_jax.models.clip import Clip
 from animclip_jax.models.video_code import PackedCode
 from animclip_jax.runs import log as run_log
+from animclip_jax.runs import run_config
 from animclip_jax.training.checkpoint import Checkpoints
 from animclip_jax.training.step import TrainState
 from animclip_jax.video_index import catalogue as catalogues
@@ -82,6 +85,10 @@ def write_checkpoint(out: Path) -> None:
         checkpoints.save(4, TrainState(jnp.int32(4), {"kernel": kernel}, (kernel + 1,)))
 
 
+def write_configuration(out: Path) -> None:
+    run_config.claim(out, ConfigDict({"name": BIG}))
+
+
 def write_log(out: Path) -> None:
     with run_log.RunLog(out, 400, 0, quiet=True) as log:
         for step in range(1, 401):
@@ -116,7 +123,7 @@ def write_partial(out: Path) -> None:
 WRITERS = [
     *(write_store, write_baked, write_ranks, write_rankings, write_samples, write_shard),
     *(write_catalogue, write_weights, write_checkpoint, write_log, write_picture, write_mp4),
-    *(write_gif, write_quarantine, write_partial),
+    *(write_gif, write_quarantine, write_partial, write_configuration),
 ]
 
 
@@ -144,6 +151,23 @@ def test_a_writer_without_room_says_so_and_leaves_nothing_by_halves(tmp_path, wr
         if write is write_checkpoint:
             halves = {name for name in halves if "orbax-checkpoint-tmp" not in name}
         assert not halves
+
+
+def test_a_disk_with_less_room_than_a_checkpoint_takes_is_told_before_it_is_written(
+    tmp_path, monkeypatch
+):
+    """All of the state counts. What was saved before is left as it is, and nothing is begun."""
+    write_checkpoint(tmp_path)
+    state = TrainState(jnp.int32(5), {"kernel": jnp.ones(30_000)}, (jnp.ones(30_000),))
+    usage = shutil.disk_usage(tmp_path)
+    with Checkpoints(tmp_path) as checkpoints:
+        monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=240_003))
+        with pytest.raises(files.DiskError, match="needs 0.2 MB and the disk has 0.2 MB left"):
+            checkpoints.save(5, state)
+        assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["4"]
+        monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=240_004))
+        checkpoints.save(5, state)
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"4", "5"}
 
 
 def test_a_full_disk_blames_no_video_and_the_next_run_goes_on(

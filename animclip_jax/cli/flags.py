@@ -54,7 +54,12 @@ def main(argv: list[str] | None = None) -> int:
     if _HELP & set(arguments):
         # Without the verb itself, which imports all that it works with.
         importlib.import_module(f"animclip_jax.options.{verb}").parse(arguments[1:])
-    return load(verb)(arguments[1:])
+    try:
+        run = load(verb)
+    except OSError as error:  # TensorFlow wants a folder for temporary files as it is imported
+        print(f"animclip {verb}: {error}", file=sys.stderr)
+        return 1
+    return run(arguments[1:])
 
 
 def load(verb: str) -> Main:

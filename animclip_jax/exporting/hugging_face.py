@@ -48,7 +48,7 @@ def load(directory: Path) -> functions.Loaded:
     Raises:
       FileNotFoundError, ValueError: a file is missing, has changed or can't be read; names it.
     """
-    num_frames = manifest.check(directory, KIND)["frames"]["shape"][1]
+    num_frames = manifest.check(directory, KIND, ["frames.shape"])["frames"]["shape"][1]
     params, config = weights_source.read(directory)
     encoder = api.make_encoder(
         api.whole_params(params, config, num_frames),

@@ -67,7 +67,7 @@ def load(directory: Path) -> Loaded:
     Raises:
       FileNotFoundError, ValueError: a file is missing, has changed or can't be read; names it.
     """
-    document = manifest.check(directory, KIND)
+    document = manifest.check(directory, KIND, ("tokens", "tokens.shape"))
     tf, _ = _import()
     return {
         name: functools.partial(_run, signature, document["tokens"])

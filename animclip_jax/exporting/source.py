@@ -37,7 +37,7 @@ def read(directory: Path) -> Source:
         params, config = folder.load(directory)
         origin = {}
         if (directory / manifest.MANIFEST).is_file():
-            origin = manifest.read(directory, folder.KIND)["origin"]
+            origin = manifest.read(directory, folder.KIND).get("origin", {})
         return Source(params, config, api.whole_config(config).num_frames, origin)
     config = settings.retriever(run_config.read_config(directory))
     mesh = sharding.make_mesh(sharding.MeshConfig(data=1, fsdp=1), jax.local_devices()[:1])
@@ -66,7 +66,7 @@ def _trained_on(directory: Path) -> list[str]:
 def _seen_by(directory: Path) -> list[str]:
     """What the parameters of a folder have seen; what that is not known of is one source."""
     if (directory / manifest.MANIFEST).is_file():
-        origin = manifest.read(directory, folder.KIND)["origin"]
+        origin = manifest.read(directory, folder.KIND).get("origin", {})
         return origin.get("trained_on", [directory.name])
     return [directory.name]
 

@@ -41,8 +41,8 @@ def require_reader(document: dict[str, Any], directory: Path) -> None:
     if jax.__version_info__ < _numbers(oldest):
         raise ValueError(
             f"{directory}: its programs need JAX {oldest} or later, this is {jax.__version__} "
-            f"(they were written by {document['packages']['jax']}): install a later JAX, or export "
-            "the model again with this one"
+            f"(they were written by {document['packages'].get('jax')}): install a later JAX, or "
+            "export the model again with this one"
         )
 
 
@@ -66,7 +66,7 @@ def load(directory: Path) -> functions.Loaded:
     Raises:
       FileNotFoundError, ValueError: a file is missing, has changed or can't be read; names it.
     """
-    document = manifest.check(directory, KIND)
+    document = manifest.check(directory, KIND, ("functions", "tokens", "tokens.shape"))
     require_reader(document, directory)
     params = jax.device_put(folder.read_tensors(directory / folder.TENSORS))
 

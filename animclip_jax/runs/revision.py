@@ -15,10 +15,22 @@ def git_commit() -> str | None:
     """
     if given := os.environ.get("ANIMCLIP_COMMIT"):
         return given
-    here = Path(__file__).parent
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        run = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True)
+        commit = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.CalledProcessError):
         return None
+    return f"{commit}-dirty" if changed else commit
+
+
+def _git(*command: str) -> str:
+    # Others may work in the checkout: no lock is taken, which a kill or a full disk would leave.
+    # Without that option, and by `git describe --dirty` in any case, git writes its index anew.
+    run = subprocess.run(
+        ["git", "--no-optional-locks", *command],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return run.stdout.strip()

@@ -85,6 +85,7 @@ class Checkpoints:
         was saved before those is whole.
         """
         if step != self.manager.latest_step():
+            self._require_room(state)
             saves = {name: ocp.args.StandardSave(item) for name, item in _items(state).items()}
             made_of = ocp.args.JsonSave(self.made_of)
             with self._writing():
@@ -123,6 +124,15 @@ class Checkpoints:
             if metadata is None:
                 raise ValueError(f"{name} does not say which arrays it has")
             return metadata.tree
+
+    def _require_room(self, state: TrainState) -> None:
+        """Raises files.DiskError where the disk has not as many bytes left as the arrays have.
+
+        Of a disk that fills up while it writes, TensorStore prints a traceback for each array.
+        """
+        if not files.is_remote(self.directory):
+            needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+            files.require_room(self.directory, needed)
 
     def _writing(self) -> contextlib.AbstractContextManager[None]:
         """Names a disk that is full, of which TensorStore tells in a ValueError."""

@@ -101,7 +101,7 @@ def indexed(
     directory = Path(cache_dir) / f"{source.partition(':')[0]}-{_digest(files)}"
     if not (directory / INDEX).is_file():
         _write_index(files, read, directory)
-    entries = _read_index(directory)
+    entries = _read_index(directory, len(files))
     listed = directory / quarantine.NAME
     there = {entry.id for entry in entries}
     # Without those that only a run found out to be broken: others stand in for them.
@@ -113,12 +113,28 @@ def indexed(
     return Index(entries, missing, listed)
 
 
-def _read_index(directory: Path) -> list[Entry]:
+def _read_index(directory: Path, num_files: int) -> list[Entry]:
+    """Raises ValueError for a line that is damaged: what it says of a picture can't be so."""
     advice = f"remove {directory}, and the files are indexed again"
     kinds = {"str": str, "int": int, "list[str]": list}
     wanted = {field.name: kinds[str(field.type)] for field in fields(Entry)}
     lines = read_lines(directory / INDEX, advice, wanted)
-    return [Entry(**{name: line[name] for name in wanted}) for line in lines]
+    entries = [Entry(**{name: line[name] for name in wanted}) for line in lines]
+    for number, entry in enumerate(entries, 1):
+        within = {
+            "captions": bool(entry.captions) and all(isinstance(c, str) for c in entry.captions),
+            "file": 0 <= entry.file < num_files,
+            "offset": 0 <= entry.offset < 2**63,
+            **{name: 0 < getattr(entry, name) < 2**31 for name in ("length", "height", "width")},
+            "orientation": 1 <= entry.orientation <= 8,
+        }
+        for name, is_right in within.items():
+            if not is_right:
+                raise ValueError(
+                    f"{directory / INDEX} line {number}: {name} can't be "
+                    f"{getattr(entry, name)!r:.80}; {advice}"
+                )
+    return entries
 
 
 def _write_index(

@@ -30,8 +30,8 @@ RECORDS, INDEX, SUMMARY = "examples.tfrecord", "index.jsonl", "store.json"
 AGAIN = "remove the directory and prepare it again"
 
 _SUMMARY = {"version": int, "source": str, "num_items": int}
-_SIZES = {"offset": int, "num_frames": int, "width": int, "height": int}
-_ITEM = {"id": str, "captions": list, **_SIZES}
+_EXTENTS = ("num_frames", "width", "height")
+_ITEM = {"id": str, "captions": list, **dict.fromkeys(("offset", *_EXTENTS), int)}
 
 # A TFRecord: length (uint64), its CRC (uint32), the data, the data's CRC (uint32).
 _RECORD_OVERHEAD = 16
@@ -176,6 +176,7 @@ def read_index(directory: str | os.PathLike[str]) -> list[dict[str, Any]]:
             f"{place / INDEX}: {len(items)} items, but {SUMMARY} says {summary['num_items']}; "
             "remove the directory and prepare it again"
         )
+    _check_items(place / INDEX, items)
     _check_length(place / RECORDS, items)
     return items
 
@@ -208,6 +209,28 @@ def fetch_record(directory: str | os.PathLike[str]) -> Callable[[tf.Tensor], tf.
         return tf.io.parse_single_example(record, features)["frames"]
 
     return fetch
+
+
+def _check_items(path: epath.Path, items: list[dict[str, Any]]) -> None:
+    """Records follow each other from the file's start; sizes are sizes, captions texts."""
+    least = 0
+    for number, item in enumerate(items, 1):
+        starts = (0, 0) if number == 1 else (least, 2**63 - 1)
+        for name, (first, last) in {
+            "offset": starts,
+            **dict.fromkeys(_EXTENTS, (1, 2**31)),
+        }.items():
+            if not first <= item[name] <= last:
+                raise ValueError(
+                    f"{path} line {number}: found {item[name]!r:.80} as {name!r}, wanted "
+                    f"{first} or more; {AGAIN}"
+                )
+        if not all(isinstance(caption, str) for caption in item["captions"]):
+            raise ValueError(
+                f"{path} line {number}: found {item['captions']!r:.80} as 'captions', wanted "
+                f"texts; {AGAIN}"
+            )
+        least = item["offset"] + _RECORD_OVERHEAD + 1
 
 
 def _check_length(path: epath.Path, items: list[dict[str, Any]]) -> None:

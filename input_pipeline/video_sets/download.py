@@ -80,8 +80,15 @@ class Download:
         return [line.strip() for line in self._text(name).splitlines() if line.strip()]
 
     def rows(self, name: str, *columns: str) -> list[dict[str, str]]:
-        """The rows of a .csv. Raises ValueError where a column is missing."""
-        rows = list(csv.DictReader(io.StringIO(self._text(name))))
+        """The rows of a .csv.
+
+        Raises ValueError where a column is missing, and where a quotation mark is not closed, which
+        would make one cell of all that follows.
+        """
+        try:
+            rows = list(csv.DictReader(io.StringIO(self._text(name)), strict=True))
+        except csv.Error as error:
+            raise ValueError(f"{self.path(name)}: no table in CSV: {error}") from error
         for number, row in enumerate(rows, 2):
             if not all(row.get(column) for column in columns):
                 raise ValueError(

@@ -35,7 +35,11 @@ def read(download: Download) -> dict[str, dict[str, list[str]]]:
         try:
             content = download.json(name)
             for sentence in content["sentences"]:
-                captions.setdefault(sentence["video_id"], []).append(sentence["caption"])
+                id, caption = sentence["video_id"], sentence["caption"]
+                if not isinstance(id, str) or not isinstance(caption, str):
+                    found = f"{id!r:.40}: {caption!r:.40}"
+                    raise ValueError(f"{where}: found the caption {found}, wanted texts")
+                captions.setdefault(id, []).append(caption)
             for video in content["videos"]:
                 id = video["video_id"]
                 splits[f"full-{PARTS[video['split']]}"][id] = captions.setdefault(id, [])

@@ -1,5 +1,6 @@
 """manifest.json: what is written is found again; what has changed is refused by name."""
 
+import hashlib
 import json
 
 import pytest
@@ -57,3 +58,57 @@ def test_another_kind_or_version_is_named(written):
     (written / manifest.MANIFEST).write_text(json.dumps(document | {"version": 2}))
     with pytest.raises(ValueError, match="version 2, wanted 'stablehlo' 1"):
         manifest.check(written, "stablehlo")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("files", value) for value in (None, ["a.bin"], {"a.bin": "x"}, {"a.bin": {}})),
+        ("files", {"a.bin": {"bytes": -1, "sha256": 64 * "0"}}),
+        ("files", {"a.bin": {"bytes": True, "sha256": 64 * "0"}}),
+        ("files", {"a.bin": {"bytes": 256, "sha256": 7}}),
+        ("files", {"../a.bin": {"bytes": 256, "sha256": 64 * "0"}}),
+        ("files", {"/a.bin": {"bytes": 256, "sha256": 64 * "0"}}),
+        *(("packages", value) for value in ("jax", ["jax"], 3)),
+        *(("origin", value) for value in ("a run", [], 7)),
+        *(("origin.trained_on", value) for value in ("drawn:train", [3], None)),
+        *(("frames.shape", value) for value in ("5", ["batch"], ["batch", -3, 32, 32, 3])),
+        *(("tokens.shape", value) for value in (None, ["batch", "12"], ["batch", 0])),
+        *(("functions", value) for value in ([], {"rerank": []}, {"rerank": {"inputs": 3}})),
+        *(("oldest_reader.jax", value) for value in (0.11, "0.x", "1;2", [])),
+    ],
+)
+def test_a_field_that_can_not_be_so_is_named(written, field, value):
+    """Also where the manifest's own checksum is right, as another program may write it."""
+    write_changed(written, field, value)
+    with pytest.raises(ValueError) as raised:
+        manifest.check(written, "stablehlo")
+    said = str(raised.value)
+    found = f"found {value!r:.80} as {field!r}, wanted "
+    assert said.startswith(f"{written / 'manifest.json'}: {found}")
+    assert said.endswith("; copy or export the model again") and "\n" not in said
+
+
+def test_a_field_that_is_missing_is_named(written):
+    for field in ("files", "packages"):
+        changed = json.loads((written / manifest.MANIFEST).read_text())
+        del changed[field]
+        sealed(written, changed)
+        with pytest.raises(ValueError, match=f"found nothing as '{field}', wanted"):
+            manifest.check(written, "stablehlo")
+        manifest.write(written, "stablehlo", {})
+    with pytest.raises(ValueError, match="found nothing as 'tokens.shape', wanted"):
+        manifest.check(written, "stablehlo", ["tokens.shape"])
+
+
+def write_changed(directory, field, value):
+    """The manifest with another value in a field, and with the checksum that fits it."""
+    document = json.loads((directory / manifest.MANIFEST).read_text())
+    outer, _, inner = field.partition(".")
+    sealed(directory, document | {outer: {inner: value} if inner else value})
+
+
+def sealed(directory, document):
+    text = {name: value for name, value in document.items() if name != "sha256"}
+    own = hashlib.sha256(json.dumps(text, sort_keys=True).encode()).hexdigest()
+    (directory / manifest.MANIFEST).write_text(json.dumps(text | {"sha256": own}))

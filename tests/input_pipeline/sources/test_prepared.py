@@ -93,6 +93,24 @@ def test_a_video_set_is_never_taken_as_a_whole(tmp_path: Path) -> None:
             open_prepared(location)
 
 
+@pytest.mark.parametrize(
+    "text", ["\n", "[]\n", '{"id": "a"}\n', '{"id": 3, "captions": []}\n', '{"id": "a", "capt']
+)
+def test_a_line_of_a_split_that_is_damaged_is_named(tmp_path: Path, text: str) -> None:
+    directory = write(tmp_path / "s", SPLITS)
+    path = directory / "splits" / "hgr-train.jsonl"
+    path.write_text(path.read_text() + text)
+    with pytest.raises(ValueError, match=f"hgr-train.jsonl line 3: .*{records.AGAIN}"):
+        open_prepared(f"{directory}@split=hgr-train")
+
+
+def test_a_list_of_what_is_bad_may_be_damaged_too(tmp_path: Path) -> None:
+    directory = write(tmp_path / "s", {}, BAD)
+    (directory / "quarantine.jsonl").write_text('{"file": "gone"}\n')
+    with pytest.raises(ValueError, match="quarantine.jsonl line 1: found nothing as 'reason'"):
+        open_prepared(str(directory))
+
+
 def test_other_folders_are_not_stores(tmp_path: Path) -> None:
     assert open_prepared(str(tmp_path)) is None
     with pytest.raises(FileNotFoundError, match="no such directory"):

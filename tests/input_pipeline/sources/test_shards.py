@@ -267,6 +267,43 @@ def test_the_index_is_made_once(kind: str, tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
+    "changed",
+    [
+        *({"file": file} for file in (-1, 1, 10**30)),
+        *({"offset": offset} for offset in (-1, 10**30, "0")),
+        *({name: 0} for name in ("length", "height", "width", "orientation")),
+        {"orientation": 9},
+        *({"captions": captions} for captions in ([], [3], "a picture", None)),
+    ],
+)
+def test_a_line_of_the_kept_index_that_can_not_be_so_is_named(
+    tmp_path: Path, changed: dict
+) -> None:
+    write("tfrecord", tmp_path / "a", [sample(0), sample(1)])
+    opened("tfrecord", tmp_path)
+    (path,) = (tmp_path / "cache").glob(f"*/{shards.INDEX}")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(line | changed) + "\n" for line in lines))
+    (name,) = changed
+    with pytest.raises(ValueError) as raised:
+        opened("tfrecord", tmp_path)
+    said = str(raised.value)
+    assert said.startswith(f"{path} line 1: ") and name in said and "\n" not in said
+    assert said.endswith(f"remove {path.parent}, and the files are indexed again")
+
+
+@pytest.mark.parametrize("text", ["", "[]\n", '{"id": "a"', "\n"])
+def test_a_kept_index_that_is_cut_or_empty_is_named(tmp_path: Path, text: str) -> None:
+    write("tfrecord", tmp_path / "a", [sample(0), sample(1)])
+    opened("tfrecord", tmp_path)
+    (path,) = (tmp_path / "cache").glob(f"*/{shards.INDEX}")
+    path.write_text(text)
+    match = f"{path} line 1: .*indexed again" if text else "no pictures with captions in 1 files"
+    with pytest.raises(ValueError, match=match):
+        opened("tfrecord", tmp_path)
+
+
+@pytest.mark.parametrize(
     ("pattern", "names"),
     [
         ("*.tar", ["00.tar", "01.tar", "10.tar"]), ("{00..01}.tar", ["00.tar", "01.tar"]),

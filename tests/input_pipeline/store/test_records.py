@@ -115,6 +115,66 @@ def test_an_index_cut_short_is_found(tmp_path: Path) -> None:
         records.read_index(tmp_path / "s")
 
 
+@pytest.mark.parametrize(
+    ("number", "changed"),
+    [
+        *((1, {"offset": offset}) for offset in (-1, 5, 10**30)),
+        *((2, {"offset": offset}) for offset in (0, 10**30, -(10**30), True, "21", None)),
+        *((2, {name: size}) for name in ("num_frames", "width", "height") for size in (0, -3)),
+        (2, {"num_frames": 10**30}),
+        *((3, {"captions": captions}) for captions in ("x", [3], [None], [["x"]])),
+        (3, {"id": 7}),
+    ],
+)
+def test_a_line_of_an_index_that_can_not_be_so_is_named(
+    tmp_path: Path, number: int, changed: dict
+) -> None:
+    """Before anything is read by it: TensorFlow would tell of bytes, not of the file and line."""
+    write(tmp_path / "s")
+    path = tmp_path / "s" / records.INDEX
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[number - 1] |= changed
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (name,) = changed
+    with pytest.raises(ValueError) as raised:
+        records.read_index(tmp_path / "s")
+    said = str(raised.value)
+    assert said.startswith(f"{path} line {number}: found ") and f"{name!r}, wanted " in said
+    assert said.endswith(records.AGAIN) and len(said) < 400
+
+
+def test_lines_of_an_index_in_another_order_or_twice_are_found(tmp_path: Path) -> None:
+    write(tmp_path / "s")
+    path = tmp_path / "s" / records.INDEX
+    first, second, third = path.read_text().splitlines(keepends=True)
+    for text in (second + first + third, first + first + third, first + third + second):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=rf"{records.INDEX} line \d: found \d+ as 'offset'"):
+            records.read_index(tmp_path / "s")
+
+
+@pytest.mark.parametrize("text", [b"", b"[]\n", b"{\n", b"\xff\n", b"\n", b'"a"\n', b"{}\n"])
+def test_a_line_of_an_index_that_is_no_item_is_named(tmp_path: Path, text: bytes) -> None:
+    write(tmp_path / "s")
+    path = tmp_path / "s" / records.INDEX
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + text + lines[2])
+    match = f"{records.INDEX} line 2: |{records.INDEX}: 2 items, but store.json says 3"
+    with pytest.raises(ValueError, match=match) as raised:
+        records.read_index(tmp_path / "s")
+    assert str(raised.value).endswith(records.AGAIN)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"version": 1}', '{"version": 1, "source": 2, "num_items": 3}']
+)
+def test_a_summary_that_is_damaged_is_named(tmp_path: Path, text: str) -> None:
+    write(tmp_path / "s")
+    (tmp_path / "s" / records.SUMMARY).write_text(text)
+    with pytest.raises(ValueError, match=f"{records.SUMMARY}: .*{records.AGAIN}"):
+        records.read_index(tmp_path / "s")
+
+
 def test_another_version_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "s")
     path = tmp_path / "s" / records.SUMMARY

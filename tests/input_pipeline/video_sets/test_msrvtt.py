@@ -80,6 +80,41 @@ def test_what_is_wrong_is_named(write) -> None:
         msrvtt.read(Download(write(FILES | {"MSRVTT_train.9k.csv": "video_id\nvideo9\n"}, "c")))
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"sentences": [{"video_id": "video0", "caption": 3}]},
+        {"sentences": [{"video_id": 0, "caption": "x"}]},
+        {"sentences": [{"video_id": ["video0"], "caption": "x"}]},
+        {"sentences": ["video0"]},
+        {"sentences": 3},
+        {"videos": [{"video_id": "video0", "split": "extra"}]},
+        {"videos": [{"video_id": [], "split": "train"}]},
+        {"videos": None},
+    ],
+)
+def test_what_can_not_be_a_caption_or_a_video_is_named(write, broken) -> None:
+    directory = write(FILES | {"MSRVTT_data.json": data([*SPLIT]) | broken})
+    with pytest.raises(ValueError, match="MSRVTT_data.json: "):
+        msrvtt.read(Download(directory))
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ('ret0,msr3,video3,"a quotation mark\nret1,msr2,video2,swallowed\n', "no table in CSV"),
+        (f"ret0,msr3,video3,{'x' * 200_000}\n", "no table in CSV: field larger"),
+        ("ret0,msr3\n", "line 2: found "),
+        ("\x00\x00,,\n", "line 2: found |no table in CSV"),
+    ],
+)
+def test_a_broken_row_of_a_list_is_named(write, row, reason) -> None:
+    header = "key,vid_key,video_id,sentence\n"
+    directory = write(FILES | {"MSRVTT_JSFUSION_test.csv": header + row})
+    with pytest.raises(ValueError, match=f"MSRVTT_JSFUSION_test.csv:? ?.*({reason})"):
+        msrvtt.read(Download(directory))
+
+
 def test_real_counts(real) -> None:
     lists = ("MSRVTT_JSFUSION_test.csv", "MSRVTT_train.9k.csv", "MSRVTT_train.7k.csv")
     folder = real("msrvtt", "MSRVTT_data.merged.json", *lists)
