@@ -213,6 +213,10 @@ def test_every_configuration_imports() -> None:
         assert callable(importlib.import_module(name).get_config), name
 
 
+def test_the_top_of_input_pipeline_stays_small() -> None:
+    assert len(list((ROOT / "input_pipeline").glob("*.py"))) <= 6
+
+
 def test_input_pipeline_itself_is_empty() -> None:
     assert ast.parse((ROOT / "input_pipeline" / "__init__.py").read_text()).body == []
 

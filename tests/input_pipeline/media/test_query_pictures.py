@@ -70,9 +70,11 @@ def test_others_are_refused(data):
 def test_no_code_of_another_format_sees_the_bytes(monkeypatch):
     """A TIFF is not opened to name it, as of a source."""
     data = encoded(Image.new("RGB", (9, 9)), "TIFF")
-    monkeypatch.setattr(TiffImagePlugin.TiffImageFile, "_open", None)
+    opened = []
+    monkeypatch.setattr(TiffImagePlugin.TiffImageFile, "_open", lambda image: opened.append(image))
     with pytest.raises(ValueError, match="cannot identify it as a picture, wanted JPEG, MPO, PNG"):
         read_picture(data)
+    assert not opened
 
 
 def test_a_huge_one_is_refused_before_it_is_decoded():
