@@ -12,6 +12,9 @@ PYENVS = $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/*/bin
 PYENV = $(foreach name,$(NAMED),$(wildcard $(PYENVS)/$(name)))
 CANDIDATES = $(or $(PYTHON),$(THERE) python3.11 python3.12 python3 python) $(PYENV)
 
+# Whose types are checked.
+TYPED = animclip_jax input_pipeline configs benchmarks tests
+
 # What make demo-search searches with, and where it puts its videos and the index.
 DEMO_RUN ?= runs/quickstart/animated
 DEMO ?= runs/demo-search
@@ -54,10 +57,10 @@ test-all: setup ## run all tests
 lint: setup ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy animclip_jax input_pipeline
+	$(BIN)/mypy $(TYPED)
 
 types: setup ## check types alone
-	$(BIN)/mypy animclip_jax input_pipeline
+	$(BIN)/mypy $(TYPED)
 
 format: setup ## rewrite the files in the style that lint checks
 	$(BIN)/ruff check --fix-only .

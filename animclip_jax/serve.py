@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         )
         return 1
     try:
-        with _listen(options.host, options.port) as listening:
+        with listen(options.host, options.port) as listening:
             searcher = open_index(options.index, options.model, options.rerank_k)
             searcher.warm_up()
             url = _url(options.host, listening.getsockname()[1])
@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family, backlog=512)

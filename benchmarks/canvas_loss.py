@@ -46,7 +46,7 @@ def losses(photos: list[np.ndarray], config: AnimationConfig, size: int, clips: 
 
 def fractions(windows: ShotPlan, photo: np.ndarray) -> ShotPlan:
     """A plan in pixels of the photo -> in fractions of it."""
-    extent = np.tile(np.float32(photo.shape[:2]), 2)
+    extent = np.tile(np.array(photo.shape[:2], np.float32), 2)
     return windows._replace(
         boxes=windows.boxes / extent,
         shear=windows.shear / extent[:2],

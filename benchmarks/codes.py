@@ -13,13 +13,14 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from animclip_jax import evaluate, process, settings, sharding
 from animclip_jax.evaluation import metrics
 from animclip_jax.models import parameters
 from animclip_jax.models.reranker import CODE_DTYPES
-from animclip_jax.models.video_code import pack
+from animclip_jax.models.video_code import PackedCode, pack
 from animclip_jax.retrieval.coarse import coarse_stage
 from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.retrieval.rerank import PairScorer
@@ -56,9 +57,11 @@ def measure(workdir: Path) -> list[dict[str, float | str]]:
     captions = np.broadcast_to(np.arange(len(text))[:, None], coarse.candidates.shape)
     right = gallery.owner[:, None] == coarse.candidates
 
+    kept = video.code
+    assert isinstance(kept, PackedCode)
     scores, sizes = {}, {}
     for dtype in CODE_DTYPES:
-        code = jax.device_get(pack(video.code.values, dtype))
+        code = jax.device_get(pack(jnp.asarray(kept.values), dtype))
         sizes[dtype] = sum(leaf.nbytes for leaf in jax.tree.leaves(code)) / len(places) / 1024
         stored = video._replace(code=code)
         scores[dtype] = PairScorer(encoder, gallery.text, stored)(captions, coarse.candidates)

@@ -120,19 +120,21 @@ def compare(
     for name in (base, *against, *against.values(), *itertools.chain(*gains)):
         if name not in arms:
             raise ValueError(f"no arm {name!r}: there are {', '.join(arms)}")
-    rows = []
+    rows: list[Row] = []
     for direction in results.DIRECTIONS:
         scores = {stage: _scores(arms, direction, stage) for stage in STAGES}
         for name, theirs in bases.items():
             pairs = {stage: (of[name], of[theirs]) for stage, of in scores.items()}
             rows += _rows(name, theirs, direction, pairs)
         for name, theirs in gains:
-            said = [f"{arm} - {bases[arm]}" for arm in (name, theirs)]
+            first, second = (f"{arm} - {bases[arm]}" for arm in (name, theirs))
             pairs = {
                 stage: (of[name].less(of[bases[name]]), of[theirs].less(of[bases[theirs]]))
                 for stage, of in scores.items()
             }
-            rows += [row._replace(is_of_gains=True) for row in _rows(*said, direction, pairs)]
+            rows += [
+                row._replace(is_of_gains=True) for row in _rows(first, second, direction, pairs)
+            ]
     return rows
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.figure
 from PIL import Image
@@ -89,5 +89,5 @@ def _interval(axes: Axes, row: Row, measure: str, line: int) -> None:
         colour = ABOVE if gain.value > 0 else BELOW
     axes.plot([gain.lower, gain.upper], [y, y], color=colour, linewidth=1.6, zorder=1)
     axes.plot(gain.value, y, "o", markersize=5, color=colour, markerfacecolor=fill or colour)
-    place = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontsize": 7.5}
+    place: Any = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontsize": 7.5}
     axes.annotate(f"{gain.value:+.1f}", (max(gain.upper, gain.value), y), color=colour, **place)

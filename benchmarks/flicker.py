@@ -30,7 +30,7 @@ def slow_zoom(photo: np.ndarray, seed: int) -> tuple[float, float]:
     ours = np.round(np.asarray(_film(canvas, plan))[0] * 255)
     image = Image.fromarray(photo)
     resized = [
-        image.resize((SIZE, SIZE), Image.Resampling.BILINEAR, box=(x0, y0, x1, y1))
+        np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BILINEAR, box=(x0, y0, x1, y1)))
         for y0, x0, y1, x1 in made.windows.boxes.astype(float)
     ]
     return flicker(ours), flicker(np.stack(resized))

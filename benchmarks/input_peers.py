@@ -54,8 +54,9 @@ def _there(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def _windows(height: int, width: int, num_frames: int) -> list[tuple[float, float, float]]:
+def _windows(shape: tuple[int, ...], num_frames: int) -> list[tuple[float, float, float]]:
     """(y, x, side) of a slow zoom with a pan, from 0.95 to 0.65 of the short side."""
+    height, width = shape[:2]
     short = min(height, width)
     shares = np.linspace(0, 1, num_frames)
     return [
@@ -83,7 +84,7 @@ def _opencv_warp(encoded: bytes, num_frames: int, size: int) -> object:
             (size, size),
             flags=flags,
         )
-        for y, x, side in _windows(*picture.shape[:2], num_frames)
+        for y, x, side in _windows(picture.shape, num_frames)
     ]
 
 
@@ -97,7 +98,7 @@ def _opencv_area(encoded: bytes, num_frames: int, size: int) -> object:
             (size, size),
             interpolation=cv2.INTER_AREA,
         )
-        for y, x, side in _windows(*picture.shape[:2], num_frames)
+        for y, x, side in _windows(picture.shape, num_frames)
     ]
 
 
@@ -106,7 +107,7 @@ def _pil(encoded: bytes, num_frames: int, size: int) -> object:
         picture = image.convert("RGB")
     return [
         picture.resize((size, size), Image.Resampling.BILINEAR, (x, y, x + side, y + side))
-        for y, x, side in _windows(picture.height, picture.width, num_frames)
+        for y, x, side in _windows((picture.height, picture.width), num_frames)
     ]
 
 
@@ -116,7 +117,7 @@ def _kornia(encoded: bytes, num_frames: int, size: int) -> object:
 
     with Image.open(io.BytesIO(encoded)) as image:
         pixels = np.asarray(image.convert("RGB"))
-    windows = _windows(*pixels.shape[:2], num_frames)
+    windows = _windows(pixels.shape, num_frames)
     matrices = [[[size / side, 0, -x * size / side], [0, size / side, -y * size / side]]
                 for y, x, side in windows]  # fmt: skip
     picture = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
@@ -131,7 +132,7 @@ def _albumentations(encoded: bytes, num_frames: int, size: int) -> object:
 
     picture = _opencv(encoded)
     frames = []
-    for y, x, side in _windows(*picture.shape[:2], num_frames):
+    for y, x, side in _windows(picture.shape, num_frames):
         top, left = round(y), round(x)
         end = (min(left + round(side), picture.shape[1]), min(top + round(side), picture.shape[0]))
         steps = [albumentations.Crop(left, top, *end), albumentations.Resize(size, size)]
@@ -144,6 +145,6 @@ def _tensorflow(encoded: bytes, num_frames: int, size: int) -> object:
     height, width = picture.shape[:2]
     boxes = [
         (y / height, x / width, (y + side) / height, (x + side) / width)
-        for y, x, side in _windows(height, width, num_frames)
+        for y, x, side in _windows((height, width), num_frames)
     ]
     return tf.image.crop_and_resize(picture[None], boxes, [0] * num_frames, [size, size])

@@ -31,6 +31,7 @@ from PIL import Image  # noqa: E402
 
 from animclip_jax import process  # noqa: E402
 from animclip_jax.animation.batch import Batch  # noqa: E402
+from animclip_jax.animation.batch import Filmed
 from animclip_jax.animation.config import AnimationConfig  # noqa: E402
 from animclip_jax.animation.render import render  # noqa: E402
 from benchmarks import flicker, input_peers  # noqa: E402
@@ -172,6 +173,7 @@ def rendering(examples: Examples, animation: AnimationConfig) -> Iterator[int]:
     """The same with the device's part done by the CPU."""
     film = jax.jit(render, static_argnums=2)
     for batch in made(examples, animation, 8):
+        assert isinstance(batch, Filmed)
         film(batch.canvas, batch.plan, IMAGE_SIZE).block_until_ready()
         yield 8
 

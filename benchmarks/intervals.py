@@ -72,7 +72,8 @@ def called_different(random: np.random.Generator, setting: Setting) -> dict[str,
     cluster = np.repeat(np.arange(setting.videos), setting.captions)
     called = dict.fromkeys(NAMES, 0)
     for _ in range(setting.sets):
-        found = metrics.differences(*drawn(random, setting, 0.8, 2), cluster)
+        ours, theirs = drawn(random, setting, 0.8, 2)
+        found = metrics.differences(ours, theirs, cluster)
         for name in NAMES:
             called[name] += found[name]["lower"] > 0 or found[name]["upper"] < 0
     return {name: 100 * count / setting.sets for name, count in called.items()}

@@ -22,7 +22,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -115,7 +115,8 @@ def filled(shapes: Any, seed: int = 0) -> Any:
 def flops(function: Callable, *shapes: Any) -> float:
     """Of a program as XLA counts them before it optimises; a scan's body would count once."""
     with unrolled():
-        return jax.jit(function).lower(*shapes).cost_analysis()["flops"]
+        found: Any = jax.jit(function).lower(*shapes).cost_analysis()
+        return found["flops"]
 
 
 def cost(config: ClipConfig) -> Row:
@@ -271,7 +272,7 @@ def run_score(function: Callable, arguments: tuple) -> None:
     jax.block_until_ready(function(*arguments))
 
 
-def interleaved(steps: dict[str, Callable[[], Any]], repeats: int) -> Row:
+def interleaved(steps: Mapping[str, Callable[[], Any]], repeats: int) -> Row:
     """Median seconds of each, taken in turn, after one call of each that doesn't count."""
     times: dict[str, list[float]] = {name: [] for name in steps}
     for repeat in range(repeats + 1):

@@ -232,7 +232,7 @@ def _encoded(
 
 def _write(path: Path, codec: str, frame: av.VideoFrame, options: dict[str, str]) -> None:
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=8, options=options)
+        stream: Any = container.add_stream(codec, rate=8, options=options)
         stream.width, stream.height = frame.width, frame.height
         stream.pix_fmt = frame.format.name
         for _ in range(16):
@@ -254,7 +254,8 @@ def _shown(browser: str, path: Path) -> str:
         timeout=120,
     )
     with Image.open(screen) as image:
-        return " ".join(map(str, image.convert("RGB").getpixel((32, 32))))
+        colour: Any = image.convert("RGB").getpixel((32, 32))
+    return " ".join(map(str, colour))
 
 
 def _middle(path: Path) -> str:

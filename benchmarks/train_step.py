@@ -70,7 +70,7 @@ def example_batch(config: ConfigDict) -> Batch:
     else:
         batch.canvas[:] = rng.integers(0, 256, batch.canvas.shape, np.uint8)
         plan = batch.plan
-        window = np.float32([0.1, 0.1, 0.9, 0.9])
+        window = np.array([0.1, 0.1, 0.9, 0.9], np.float32)
         rolled = math.ceil(config.animation.roll.probability * config.batch_size)
         is_rolled = np.arange(config.batch_size) < rolled
         plan.boxes[:] = window + rng.uniform(-0.05, 0.05, plan.boxes.shape)

@@ -4,7 +4,7 @@ import dataclasses
 
 from ml_collections import ConfigDict, FieldReference
 
-from animclip_jax.animation.config import COMPONENTS
+from animclip_jax.animation.config import COMPONENTS, AnimationConfig
 from animclip_jax.models.presets import PRESETS, RERANKERS
 from animclip_jax.models.retriever import TemporalConfig
 
@@ -90,8 +90,8 @@ def _animation() -> ConfigDict:
     animation.render = "device"  # or host: clips leave tf.data as frames
     # Each component: how probable it is in a clip, and the ranges its amounts are drawn from; see
     # animclip_jax/animation/components.py for the units.
-    for name, component in COMPONENTS.items():
-        animation[name] = ConfigDict(dataclasses.asdict(component()))
+    for name in COMPONENTS:
+        animation[name] = ConfigDict(dataclasses.asdict(getattr(AnimationConfig(), name)))
     return animation
 
 

@@ -57,7 +57,7 @@ def write_film(
             frame.pts, frame.time_base = round(Fraction(time).limit_denominator(1000) / unit), unit
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
-        if voice:
+        if sound:
             _write_silence(file, voice, *sound)
     return path
 
@@ -106,7 +106,7 @@ def write_covered(
                 frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(one), format="rgb24")
                 file.mux(stream.encode(frame))
             file.mux(stream.encode(None))
-        if voice:
+        if sound:
             _write_silence(file, voice, 0, 1)
     return path
 

@@ -27,9 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     if not session.config.getoption("quick"):
         return
-    jax.monitoring.register_event_duration_secs_listener(
-        lambda name, *_, **__: skip("compiles a program") if name == LOWERED else None
-    )
+    jax.monitoring.register_event_duration_secs_listener(skip_at_lowering)
     skip_before(subprocess.Popen, "__init__", "starts a process")
     skip_before(multiprocessing.process.BaseProcess, "start", "starts a process")
     skip_before(os, "fork", "starts a process")
@@ -46,6 +44,11 @@ def pytest_runtest_protocol() -> Iterator[None]:
         return (yield)
     finally:
         testing = False
+
+
+def skip_at_lowering(event: str, duration_secs: float, **metadata: str | int) -> None:
+    if event == LOWERED:
+        skip("compiles a program")
 
 
 def skip(why: str) -> None:

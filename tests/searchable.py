@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -26,14 +27,15 @@ def write_model(directory: Path, seed: int = 0, origin: dict | None = None) -> P
     origin: what its manifest says of where the weights are from.
     """
     model = Retriever(CONFIG, rngs=nnx.Rngs(seed))
-    model.reranker.head_out.kernel[...] = 9 * jax.random.normal(jax.random.key(seed), (24, 1))
+    reranker: Any = model.reranker
+    reranker.head_out.kernel[...] = 9 * jax.random.normal(jax.random.key(seed), (24, 1))
     directory.mkdir(parents=True)
     folder.write(directory, _parameters(model), CONFIG)
     manifest.write(directory, folder.KIND, {"origin": origin} if origin else {})
     return directory
 
 
-def write_converted(directory: Path, **changed: int) -> Path:
+def write_converted(directory: Path, **changed: Any) -> Path:
     """Dual encoders alone, as animclip convert writes them.
 
     changed: fields of their configuration.

@@ -49,9 +49,9 @@ class Served(NamedTuple):
 @contextlib.contextmanager
 def served(index: Path, *flags: str) -> Iterator[Served]:
     """`animclip serve` without TensorFlow, on a free port, until the block ends."""
-    serve = ("animclip_jax", "serve", index, "--port=0", *flags)
+    serve = ("serve", index, "--port=0", *flags)
     process = processes.started(
-        processes.without(processes.TENSORFLOW, *serve),
+        processes.without(processes.TENSORFLOW, "animclip_jax", *serve),
         env=processes.environment(PYTHONUNBUFFERED="1"),
         stdout=subprocess.PIPE,
     )
@@ -66,4 +66,5 @@ def served(index: Path, *flags: str) -> Iterator[Served]:
     finally:
         process.terminate()
         process.wait(30)
-        process.stdout.close()
+        if process.stdout is not None:
+            process.stdout.close()

@@ -12,6 +12,7 @@ import math
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -57,7 +58,9 @@ def batch(seed: int = 0) -> Filmed:
     random = np.random.default_rng(seed)
     tokens = random.integers(1, 98, (BATCH, LENGTH)).astype(np.int32)
     tokens[:, 0], tokens[:, 5], tokens[:, 6:] = 98, 99, 0
-    windows = np.float32([0.1, 0.2, 0.8, 0.9]) + random.uniform(-0.1, 0.1, (BATCH, FRAMES, 4))
+    windows = np.array([0.1, 0.2, 0.8, 0.9], np.float32) + random.uniform(
+        -0.1, 0.1, (BATCH, FRAMES, 4)
+    )
     plan = upright(windows.astype(np.float32))
     plan.shear[[1, 6, 7, 15]] = 0.05  # devices have one, two or no clips that are rolled
     canvas = random.integers(0, 255, (BATCH, 40, 40, 3), dtype=np.uint8)
@@ -95,7 +98,7 @@ def run(out: Path, mesh_text: str) -> None:
     )
     state, metrics = program(state, fed)
     whole = jax.jit(lambda x: x, out_shardings=sharding.replicated(mesh))
-    gradients = {
+    gradients: Any = {
         jax.tree_util.keystr(path): np.asarray(whole(leaf))
         for path, leaf in jax.tree_util.tree_leaves_with_path(state.opt_state)
     }

@@ -16,6 +16,7 @@ from PIL import Image
 from animclip_jax import serve, train
 from animclip_jax.cli import flags
 from animclip_jax.cli.flags import VERBS
+from animclip_jax.models.clip import ClipConfig
 from animclip_jax.weights import folder, hub
 from tests import searchable
 
@@ -103,7 +104,9 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh folder to work in, a fresh home, and a Hub that gives a small model."""
     small = searchable.write_converted(tmp_path / "small", vocab_size=49408, context_length=77)
     (tmp_path / "hub").mkdir()
-    folder.write_hugging_face(tmp_path / "hub", *folder.load(small))
+    params, config = folder.load(small)
+    assert isinstance(config, ClipConfig)
+    folder.write_hugging_face(tmp_path / "hub", params, config)
     monkeypatch.setattr(hub, "download", lambda repository, revision=None: tmp_path / "hub")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: None)

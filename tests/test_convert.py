@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from animclip_jax import convert
+from animclip_jax.models.clip import ClipConfig
 from animclip_jax.weights import folder, rules, source
 from tests.exporting import models
 from tests.exporting.models import WORDS
@@ -36,7 +37,8 @@ def test_positions_are_resized_on_request_alone(tmp_path, capsys):
     assert convert.main([*command, "--image_size", "40"]) == 0
     assert "40 pixels, patches of 8, position embeddings resized from 24" in capsys.readouterr().out
     params, config = folder.load(out)
-    assert config.image_size == 40 and params["vision/position_embedding"].shape == (26, 20)
+    assert isinstance(config, ClipConfig) and config.image_size == 40
+    assert params["vision/position_embedding"].shape == (26, 20)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def described(docstring):
 def arguments(node):
     """Of a function; of a class those that it is made with."""
     if isinstance(node, ast.ClassDef):
-        fields = {one.target.id for one in node.body if isinstance(one, ast.AnnAssign)}
+        fields = {ast.unparse(one.target) for one in node.body if isinstance(one, ast.AnnAssign)}
         made = [one for one in node.body if isinstance(one, FUNCTION) and one.name == "__init__"]
         return fields.union(*map(arguments, made))
     given = node.args

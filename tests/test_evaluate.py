@@ -151,11 +151,8 @@ def test_a_protocol_that_is_not_the_sources(run, tmp_path, capsys):
 
 
 def test_a_folder_without_a_run_is_named(tmp_path, capsys):
-    try:
-        code = evaluate.main(["--workdir", str(tmp_path)])
-    except SystemExit as stop:
-        code = stop.code
-    assert code in (1, 2)
+    with pytest.raises(SystemExit, match="^2$"):
+        evaluate.main(["--workdir", str(tmp_path)])
     assert str(tmp_path) in capsys.readouterr().err
 
 

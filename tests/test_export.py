@@ -145,14 +145,13 @@ def test_what_does_not_compute_the_same_is_no_export(kind, tmp_path, monkeypatch
 
         def other(config, num_frames, batch_size):
             made = make(config, num_frames, batch_size)
-            return {
-                name: one._replace(
-                    call=lambda params, given, call=one.call: call(
-                        {key: value * 1.001 for key, value in params.items()}, given
-                    )
+
+            def changed(call):
+                return lambda params, given: call(
+                    {key: value * 1.001 for key, value in params.items()}, given
                 )
-                for name, one in made.items()
-            }
+
+            return {name: one._replace(call=changed(one.call)) for name, one in made.items()}
 
         monkeypatch.setattr(export.saved_model, "make", other)
     with pytest.raises(ValueError, match="encode_text is not the live model's: text_"):

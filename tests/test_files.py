@@ -33,11 +33,20 @@ def test_a_writer_that_is_stopped_anywhere_leaves_the_old_file_or_the_new_one(tm
     assert int(run.stdout) > 20, "so many times it was stopped"
 
 
+def note_renaming(done: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    replace = os.replace
+
+    def noted(old: Path, new: Path) -> None:
+        done.append("renamed")
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", noted)
+
+
 def test_a_file_is_on_the_disk_before_it_takes_its_name(tmp_path, monkeypatch):
     done = []
     monkeypatch.setattr(os, "fsync", lambda fd: done.append(os.readlink(f"/proc/self/fd/{fd}")))
-    replace = os.replace
-    monkeypatch.setattr(os, "replace", lambda a, b: (done.append("renamed"), replace(a, b)))
+    note_renaming(done, monkeypatch)
     files.write_text(tmp_path / "file", "x")
     assert [Path(name).name for name in done] == [f".file.{os.getpid()}", "renamed", tmp_path.name]
 
@@ -108,7 +117,7 @@ def test_a_missing_json_file_is_named(tmp_path):
 
 
 def test_what_is_written_is_read_back(tmp_path):
-    lines = [{"a": "ä", "b": None}, {"name": "half of a pair \udcff"}]
+    lines: list[dict] = [{"a": "ä", "b": None}, {"name": "half of a pair \udcff"}]
     files.write_lines(tmp_path / "lines", lines)
     assert files.read_lines(tmp_path / "lines") == lines
     assert "ä" in (tmp_path / "lines").read_text()
@@ -189,8 +198,7 @@ def test_appears_at_the_end_with_nothing_beside_it(tmp_path):
 def test_everything_is_on_the_disk_before_it_is_renamed(tmp_path, monkeypatch):
     done = []
     monkeypatch.setattr(os, "fsync", lambda fd: done.append(os.readlink(f"/proc/self/fd/{fd}")))
-    replace = os.replace
-    monkeypatch.setattr(os, "replace", lambda a, b: (done.append("renamed"), replace(a, b)))
+    note_renaming(done, monkeypatch)
     with new_folder(tmp_path / "a") as temporary:
         (temporary / "below").mkdir()
         (temporary / "below" / "file").write_text("x")

@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from animclip_jax import index, search
+from animclip_jax.models.clip import ClipConfig
 from animclip_jax.weights import folder, hub
 from tests import processes, searchable
 
@@ -43,6 +44,7 @@ def test_a_published_model_is_taken_by_its_name(tmp_path, monkeypatch, capsys):
     """Downloaded from what stands in for the Hub once, converted, and found again without it."""
     name = "openai/clip-vit-base-patch32"
     params, config = folder.load(searchable.write_converted(tmp_path / "clip"))
+    assert isinstance(config, ClipConfig)
     (tmp_path / "hub").mkdir()
     folder.write_hugging_face(tmp_path / "hub", params, config)
     downloads = []

@@ -188,7 +188,7 @@ def test_attaches_to_what_runs(cloud):
         text=True,
         start_new_session=True,
     )
-    assert first.stdout.readline() == "begun\n"
+    assert first.stdout is not None and first.stdout.readline() == "begun\n"
     os.killpg(first.pid, signal.SIGINT)
     _, said = first.communicate(timeout=120)
     assert first.returncode == 130
@@ -196,7 +196,7 @@ def test_attaches_to_what_runs(cloud):
     second = subprocess.Popen(
         [SCRIPT, *PLACE, *command], env=cloud.env, stdout=subprocess.PIPE, text=True
     )
-    assert second.stdout.readline() == "begun\n"
+    assert second.stdout is not None and second.stdout.readline() == "begun\n"
     (cloud.folder / "go-on").touch()
     assert second.wait(timeout=120) == 0
     second.stdout.close()
@@ -321,7 +321,7 @@ def test_a_dry_run_prints_what_a_run_calls(cloud):
 
 def test_a_dry_run_needs_no_gcloud_and_packs_what_it_copies(cloud, tmp_path):
     env = cloud.env | {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)}
-    command = [SCRIPT, "--name=run", "--type=v5litepod-16", "--dry-run", "--", "true"]
+    command = [str(SCRIPT), "--name=run", "--type=v5litepod-16", "--dry-run", "--", "true"]
     dry = subprocess.run(command, env=env, capture_output=True, text=True)
     assert dry.returncode == 0, dry.stderr
     assert "# ZONE stands for the zone: --zone=ZONE" in dry.stdout
@@ -343,7 +343,7 @@ def recorded(cloud: Cloud, lines: str) -> set[str]:
     return set(run.stdout.splitlines())
 
 
-SLURM = re.search(r"```bash\n(.*?)```", (ROOT / "docs" / "launch.md").read_text(), re.DOTALL)[1]
+SLURM = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "launch.md").read_text(), re.DOTALL)[0]
 
 
 @pytest.mark.parametrize(

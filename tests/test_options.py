@@ -43,8 +43,8 @@ def parse(verb: str, *words: str) -> dict[str, Any]:
     found = importlib.import_module(f"animclip_jax.options.{verb}").parse(list(words))
     values = found[0] if isinstance(found, tuple) else found
     if hasattr(values, "flag_values_dict"):
-        return values.flag_values_dict()
-    return vars(values)
+        return dict(values.flag_values_dict())
+    return dict(vars(values))
 
 
 def paths(options: dict[str, Any]) -> list[str]:

@@ -61,9 +61,9 @@ def test_a_video_set_becomes_sources(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert examples.ids == ["v0", "v1"] and examples.captions[0] == ["one 0", "two 0"]
     assert examples.coverage == {"wanted": 3, "found": 2} and examples.missing.keys() == {"v4"}
 
-    part = tmp_path / "part"
-    assert prepare.main([f"msvd:{videos}", "--out", str(part), "--split", "test"]) == 0
-    assert open_source(f"folder:{part}@split=test", str(tmp_path)).ids == ["v3"]
+    alone = tmp_path / "part"
+    assert prepare.main([f"msvd:{videos}", "--out", str(alone), "--split", "test"]) == 0
+    assert open_source(f"folder:{alone}@split=test", str(tmp_path)).ids == ["v3"]
     arguments = [f"msvd:{videos}", "--out", str(tmp_path / "strict"), "--max_bad", "0.1"]
     assert prepare.main(arguments) == 1
     assert "1 of 5 videos can't be used, wanted 10% at most" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def write_run(folder, run, text="a red ball", side=SIDE):
     for number, (before, after) in enumerate(RANKS):
         target = f"{text}/{number}"
         videos.add(target)
-        query = {"caption": f"{text} {number}", "target": target}
+        query: dict[str, Any] = {"caption": f"{text} {number}", "target": target}
         for stage, rank in (("coarse", before), ("reranked", after)):
             found = [f"{text}/{n}" for n in range(12, 17)]
             if rank <= 5:
@@ -90,7 +91,8 @@ class Outline(HTMLParser):
 
     def __init__(self, page):
         super().__init__()
-        self.open, self.tags = [], []
+        self.open: list[str] = []
+        self.tags: list[tuple] = []
         self.feed(page)
         assert self.open == []
 
@@ -385,7 +387,7 @@ def test_one_logged_step_is_a_dot_with_its_value(tmp_path, value):
     page = (tmp_path / "run" / "report.html").read_text()
     assert "One step was logged." in page and "Faint: as logged" not in page
     chart = curves([load_arm(tmp_path / "run", "", a_run.results())], "loss")
-    (across, down, radius) = re.search(r'<circle.* cx="(.*?)" cy="(.*?)" r="(.*?)"', chart).groups()
+    ((across, down, radius),) = re.findall(r'<circle.* cx="(.*?)" cy="(.*?)" r="(.*?)"', chart)
     assert float(radius) >= 3 and 30 < float(down) < 234 and float(across) <= 370
     assert f">{value:.4g}</text>" in chart
 

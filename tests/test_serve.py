@@ -8,6 +8,7 @@ import shutil
 import socket
 import urllib.parse
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -229,9 +230,9 @@ def test_a_token_is_asked_for(home):
     token = "0123456789abcdefXYZ"
     with served(home / "index", f"--token={token}", "--host=0.0.0.0") as server:
         for given in ({}, {"Authorization": "Bearer wrong"}, {"Cookie": "animclip_token=é"}):
-            given = {name: text.encode().decode("latin-1") for name, text in given.items()}
-            assert server.ask(SEARCH, **given).status == 401
-            assert server.ask("/thumbnail/0", **given).status == 401
+            sent: Any = {name: text.encode().decode("latin-1") for name, text in given.items()}
+            assert server.ask(SEARCH, **sent).status == 401
+            assert server.ask("/thumbnail/0", **sent).status == 401
         assert server.ask(f"{SEARCH}&token={token}").status == 401, "the page's address alone"
         assert server.ask("/?token=wrong").status == 401
         assert server.ask(SEARCH, Authorization=f"Bearer {token}").status == 200
@@ -298,7 +299,7 @@ def test_heads_are_answered_as_what_they_begin(server):
 
 def test_an_answers_body_does_not_wait_for_its_head_to_be_acknowledged():
     with (
-        serve._listen("127.0.0.1", 0) as listening,
+        serve.listen("127.0.0.1", 0) as listening,
         socket.create_connection(listening.getsockname()),
     ):
         accepted, _ = listening.accept()

@@ -217,6 +217,9 @@ def test_an_answer_that_breaks_off_is_told_in_a_line(caplog):
 
 
 def test_a_client_that_leaves_is_no_error(guarded, caplog):
-    gone = [{"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.disconnect"}]
+    gone: list[dict] = [
+        {"type": "http.request", "body": b"x", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
     assert ask(guarded, "/api/search", "POST", gone).status == 400
     assert not caplog.records

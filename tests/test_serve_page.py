@@ -42,11 +42,11 @@ def page(browser, server, request):
     page = context.new_page()
     complaints: list[str] = []
     expected = "Failed to load resource"  # Chromium's word for an answer that is an error.
-    page.on("console", lambda said: expected in said.text or complaints.append(said.text))
+    page.on("console", lambda said: complaints.extend([said.text] * (expected not in said.text)))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on(
         "request",
-        lambda asked: asked.url.startswith(server.url) or complaints.append(asked.url),
+        lambda asked: complaints.extend([asked.url] * (not asked.url.startswith(server.url))),
     )
     page.goto(server.url)
     yield page

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -90,8 +90,8 @@ def test_the_pairs_of_a_part_are_scored_at_a_time(out, mesh, clips):
 def test_two_processes_compute_what_one_does(out, tmp_path):
     address = f"localhost:{processes.free_port()}"
     running = []
-    for process in ("0", "1"):
-        given = environment(4, COORDINATOR=address, PROCESSES="2", PROCESS=process)
+    for number in ("0", "1"):
+        given = environment(4, COORDINATOR=address, PROCESSES="2", PROCESS=number)
         running.append(
             subprocess.Popen(command(tmp_path, FSDP), env=given, stderr=subprocess.PIPE, text=True)
         )
@@ -205,7 +205,7 @@ def test_tensor_parallel_blocks_reduce_only_what_they_must(out):
 
 
 def test_sharding_follows_names_and_sizes():
-    mesh = jax.sharding.AbstractMesh((1, 2, 2), sharding.AXES)
+    mesh: Any = jax.sharding.AbstractMesh((1, 2, 2), sharding.AXES)
 
     def spec(*names: str, shape: tuple[int, ...]) -> tuple:
         tree: object = jax.ShapeDtypeStruct(shape, "float32")
@@ -242,7 +242,7 @@ def test_parts_come_back_in_their_order():
 
 
 def test_the_table_counts_what_a_device_holds():
-    mesh = jax.sharding.AbstractMesh((1, 4, 1), sharding.AXES)
+    mesh: Any = jax.sharding.AbstractMesh((1, 4, 1), sharding.AXES)
     tree = {"kernel": jax.ShapeDtypeStruct((1024, 1000), "float32")}
     places = sharding.state_sharding(mesh, tree)
     kernel = jax.ShapeDtypeStruct((1024, 1000), "float32", sharding=places["kernel"])

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from animclip_jax.models.clip import Clip, ClipConfig
@@ -15,6 +16,9 @@ from animclip_jax.models.video_code import PackedCode, VideoCoder, pack, unpack
 
 # How far below zero the logits of the sigmoid loss start: nearly all pairs are wrong (SigLIP).
 INITIAL_LOGIT_BIAS = -10.0
+
+# Of a device, or as they are kept by the host.
+Array = jax.Array | np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,16 +46,16 @@ class RetrieverConfig:
 class TextFeatures(NamedTuple):
     """embedding float32 [B, E], unit length; hidden [B, L, D]; mask bool [B, L]."""
 
-    embedding: jax.Array
-    hidden: jax.Array
-    mask: jax.Array
+    embedding: Array
+    hidden: Array
+    mask: Array
 
 
 class VideoFeatures(NamedTuple):
     """embedding float32 [B, E], unit length; code [B, M, code_width], or as it is stored."""
 
-    embedding: jax.Array
-    code: jax.Array | PackedCode
+    embedding: Array
+    code: Array | PackedCode
 
 
 def unit(x: jax.Array) -> jax.Array:
@@ -131,7 +135,7 @@ class Retriever(nnx.Module):
         """Features as an index holds them: the code in `code_dtype`."""
         return video._replace(code=pack(unpack(video.code, self.dtype), self.code_dtype))
 
-    def coarse_logits(self, text: jax.Array, video: jax.Array) -> jax.Array:
+    def coarse_logits(self, text: Array, video: Array) -> jax.Array:
         """[..., E] x [..., E] -> float32 [...]: scaled cosine similarities of pairs."""
         return self.clip.logit_scale * jnp.sum(text * video, axis=-1)
 

@@ -40,10 +40,10 @@ def pack(code: jax.Array, dtype: str) -> PackedCode:
     return PackedCode(jnp.clip(steps, -INT8_MAX, INT8_MAX).astype(jnp.int8), scales)
 
 
-def unpack(code: jax.Array | PackedCode, dtype: jnp.dtype) -> jax.Array:
+def unpack(code: jax.Array | np.ndarray | PackedCode, dtype: jnp.dtype) -> jax.Array:
     """The code [..., M, C] in the dtype it is computed with; one that isn't packed is taken too."""
     if not isinstance(code, PackedCode):
-        return code.astype(dtype)
+        return jnp.asarray(code).astype(dtype)
     values = jnp.asarray(code.values)
     if code.scales is None:
         return values.astype(dtype)

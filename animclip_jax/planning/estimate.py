@@ -99,7 +99,7 @@ def plan(
     except jax.errors.JaxRuntimeError as error:
         if (said := TOO_LARGE.search(str(error))) is None:
             raise
-        used, most = _gib(said[1], said[2]), _gib(said[3], said[4])
+        used, most = gibibytes(said[1], said[2]), gibibytes(said[3], said[4])
         return Plan(False, len(devices), kind, used, most, time.perf_counter() - began)
     took = time.perf_counter() - began
     parts = _memory_by_kind(mesh, state, compiled.memory_analysis())
@@ -119,7 +119,7 @@ def plan(
         highest_flops=(cost.passes - cost.flops) / (hlo.HIGHEST_PASSES - 1),
         hbm_traffic_gib=cost.bytes / GIB,
         collectives=collectives,
-        seconds=_seconds(devices[0], cost, collectives),
+        seconds=seconds_at_best(devices[0], cost, collectives),
         unknown_loops=cost.unknown_loops,
     )
 
@@ -132,7 +132,7 @@ def available_gib(device: jax.Device) -> float | None:
             jax.jit(lambda x: x + 1).lower(huge).compile()
         except jax.errors.JaxRuntimeError as error:
             if said := TOO_LARGE.search(str(error)):
-                return _gib(said[3], said[4])
+                return gibibytes(said[3], said[4])
         return None
     if gpus.is_described(device):
         return gpus.memory_for_jax(device) / GIB
@@ -140,7 +140,7 @@ def available_gib(device: jax.Device) -> float | None:
     return stats["bytes_limit"] / GIB if stats and "bytes_limit" in stats else None
 
 
-def _gib(number: str, unit: str) -> float:
+def gibibytes(number: str, unit: str) -> float:
     return float(number) * 1024.0 ** (" KMGT".index(unit or " ") - 3)
 
 
@@ -187,7 +187,7 @@ def axes_of(mesh: Mesh, group: tuple[int, ...]) -> str:
     return " x ".join(map(str, differ)) or "?"
 
 
-def _seconds(
+def seconds_at_best(
     device: jax.Device, cost: hlo.Cost, collectives: Sequence[Traffic]
 ) -> dict[str, float] | None:
     if (chip := chip_of(device)) is None:

@@ -20,7 +20,7 @@ CHUNK = 2**17
 # Items from which on a TPU's approximate top-K is worth its misses (`top_k`).
 APPROXIMATE_ABOVE = 2**20
 APPROXIMATE_RECALL = 0.99
-# Items of which `_largest` first takes the best.
+# Items of which `largest` first takes the best.
 BLOCK = 32
 
 _NO_QUERY, _NO_ITEM = -2, -1  # groups of padding
@@ -69,7 +69,7 @@ def coarse_stage(
     if normalization is not None:
         normalization = put(normalization.padded(size), everywhere)
     num_groups = int(gallery_group.max()) + 1 if groups_once else None
-    score = _compiled(split, min(k, items), num_groups)
+    score = compiled(split, min(k, items), num_groups)
     results = []
     for start in range(0, count, rows):
         part = slice(start, start + rows)
@@ -82,7 +82,7 @@ def coarse_stage(
 
 
 @functools.lru_cache
-def _compiled(split: NamedSharding, k: int, num_groups: int | None) -> Any:
+def compiled(split: NamedSharding, k: int, num_groups: int | None) -> Any:
     """(queries, gallery, groups of both, normalization) -> candidates, scores, ranks."""
     axes = split.spec[0]
 
@@ -109,7 +109,7 @@ def _compiled(split: NamedSharding, k: int, num_groups: int | None) -> Any:
             once = jax.ops.segment_max(before.T.astype(jnp.int8), item_group, num_groups)
             count = (jax.lax.pmax(once, axes) > 0).sum(axis=0)
         ranks = jnp.where(best > -jnp.inf, 1 + count, 0)
-        values, places = _largest(scores, min(k, len(gallery)))
+        values, places = largest(scores, min(k, len(gallery)))
         return *_merged(values, first + places, k, axes), ranks
 
     def program(*given: Any) -> Any:
@@ -129,7 +129,7 @@ def _scores(queries: jax.Array, gallery: jax.Array) -> jax.Array:
     return jnp.matmul(queries, gallery.astype(jnp.float32).T, precision=jax.lax.Precision.HIGHEST)
 
 
-def _largest(scores: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
+def largest(scores: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
     """`jax.lax.top_k` of scores [Q, N], equals too: values and places [Q, K]; N is read only once.
 
     An item among the K best lies in one of the K blocks whose own best are the best: any other
@@ -250,13 +250,13 @@ def _better(
         place = jax.lax.axis_index(axes) * len(gallery) + jnp.arange(len(gallery))
         here = min(k, len(gallery))
 
-        def largest(some: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def best(some: jax.Array) -> tuple[jax.Array, jax.Array]:
             scores = jnp.where(place < real, _scores(some, gallery), -jnp.inf)
             if approximate:
                 return jax.lax.approx_max_k(scores, here, recall_target=APPROXIMATE_RECALL)
-            return _largest(scores, here)
+            return largest(scores, here)
 
-        found = jax.lax.map(largest, queries)
+        found = jax.lax.map(best, queries)
         values, places = (column.reshape(-1, here) for column in found)
         whole_k = min(k, here * num_parts(split))
         return _merged(values, place[places], whole_k, axes)

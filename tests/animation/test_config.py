@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import ml_collections
 import pytest
@@ -26,16 +27,16 @@ from animclip_jax.animation.config import COMPONENTS, PRESETS, AnimationConfig, 
         (lambda: AnimationConfig("wild"), "animation.preset: found 'wild', wanted one of repeat"),
         (lambda: AnimationConfig(render="gpu"), "animation.render: .* wanted one of device, host"),
         (lambda: AnimationConfig(num_frames=0), "animation.num_frames: found 0"),
-        (lambda: AnimationConfig(image_size=1.5), "animation.image_size: found 1.5"),
+        (lambda: AnimationConfig(image_size=1.5), "animation.image_size: found 1.5"),  # type: ignore[arg-type]
         (lambda: Framing(shot_size=(0.0, 1.0)), "animation.framing.shot_size: .* 0.01 <= from"),
         (lambda: Framing(shot_size=(0.5, 1.1)), "animation.framing.shot_size: .* to <= 1.0"),
         (lambda: Framing(start=(-0.1, 1.0)), "animation.framing.start"),
         (lambda: Framing(probability=1.5), "animation.framing.probability: found 1.5"),
         (lambda: Pan(travel=(0.5, 0.1)), "animation.pan.travel: found .0.5, 0.1., wanted a pair"),
-        (lambda: Tilt(travel=(0.1,)), "animation.tilt.travel"),
+        (lambda: Tilt(travel=(0.1,)), "animation.tilt.travel"),  # type: ignore[arg-type]
         (lambda: Zoom(ratio=(0.5, 2.0)), "animation.zoom.ratio: .* 1.0 <= from <= to$"),
         (lambda: Zoom(ratio=(1.0, float("nan"))), "animation.zoom.ratio"),
-        (lambda: Cut(when=(0.5, "0.7")), "animation.cut.when"),
+        (lambda: Cut(when=(0.5, "0.7")), "animation.cut.when"),  # type: ignore[arg-type]
         (lambda: Roll(turn=(0.0, 90.0)), "animation.roll.turn: .* 0.0 <= from <= to <= 40.0"),
         (lambda: Shake(sway=(0.0, 0.5)), "animation.shake.sway"),
         (lambda: Wipe(softness=(0.0, 0.5)), "animation.wipe.softness"),
@@ -49,7 +50,7 @@ def test_what_cannot_be_filmed_is_refused(make: Callable, message: str) -> None:
 
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_every_range_is_checked_and_named_as_the_config_names_it(name: str) -> None:
-    component = COMPONENTS[name]
+    component: Any = COMPONENTS[name]
     ranges = {f.name for f in dataclasses.fields(component)} - {"probability"}
     assert ranges == set(component.LIMITS)
     for part in ranges:

@@ -40,8 +40,8 @@ def test_equals_rendering_four_times_finer(
     cos, sin = side * math.cos(math.radians(angle)), side * math.sin(math.radians(angle))
     middle = 0.5 + 0.3 / SIDE
     box = [middle - cos / 2, middle - cos / 2, middle + cos / 2, middle + cos / 2]
-    plan = upright(np.tile(np.float32(box), (len(photos), 1, 1)))
-    plan = plan._replace(shear=np.tile(np.float32([sin, -sin]), (len(photos), 1, 1)))
+    plan = upright(np.tile(np.array(box, np.float32), (len(photos), 1, 1)))
+    plan = plan._replace(shear=np.tile(np.array([sin, -sin], np.float32), (len(photos), 1, 1)))
     fine = np.asarray(film(canvases, plan, 4 * FRAME))
     wanted = fine.reshape(len(photos), FRAME, 4, FRAME, 4, 3).mean(axis=(2, 4))
     found = np.asarray(film(canvases, plan, FRAME))[:, 0]

@@ -72,7 +72,7 @@ def test_weights_sum_to_one_at_the_canvas_edge():
 
 def test_batches_keep_pictures_apart():
     canvases = np.stack([np.full((16, 16, 3), value, np.uint8) for value in (0, 128, 255)])
-    plan = upright(np.tile(np.float32([0, 0, 1, 1]), (3, 2, 1)))
+    plan = upright(np.tile(np.array([0, 0, 1, 1], np.float32), (3, 2, 1)))
     frames = np.asarray(render(jnp.asarray(canvases), plan, 8))
     assert frames.shape == (3, 2, 8, 8, 3)
     for value, clip in zip((0, 128, 255), frames, strict=True):
@@ -111,8 +111,10 @@ def rolled(angle: float, side: float, size: tuple[int, int], middle: tuple[float
     cos, sin = (side * f(math.radians(angle)) for f in (math.cos, math.sin))
     (height, width), (y, x) = size, middle
     box = [y - cos / 2, x - cos / 2, y + cos / 2, x + cos / 2]
-    plan = upright(np.float32(box)[None, None] / np.float32([height, width, height, width]))
-    return plan._replace(shear=np.float32([[[sin / height, -sin / width]]]))
+    plan = upright(
+        np.array(box, np.float32)[None, None] / np.array([height, width, height, width], np.float32)
+    )
+    return plan._replace(shear=np.array([[[sin / height, -sin / width]]], np.float32))
 
 
 @pytest.mark.parametrize("angle", [-40.0, -7.0, 0.3, 12.0, 45.0])
@@ -132,7 +134,9 @@ def test_a_rolled_window_sees_what_is_there(angle: float, jit: bool) -> None:
 
 def test_each_clip_is_as_if_it_were_alone_rolled_or_not():
     canvases = np.stack([picture(48, seed) for seed in range(5)])
-    plan = upright(np.tile(np.float32([[0.2, 0.2, 0.7, 0.8], [0.3, 0.25, 0.8, 0.85]]), (5, 1, 1)))
+    plan = upright(
+        np.tile(np.array([[0.2, 0.2, 0.7, 0.8], [0.3, 0.25, 0.8, 0.85]], np.float32), (5, 1, 1))
+    )
     plan.shear[1, 1] = 0.05  # of two windows one
     plan.shear[2] = -0.08
     plan.shear[4] = [0.1, 0.02]
@@ -161,7 +165,7 @@ def test_lines_move_by_whole_pixels_exactly_and_alike_on_every_platform():
 
 def test_lines_move_by_parts_of_pixels_linearly():
     pixels = np.random.default_rng(0).random((1, 20, 3, 3)).astype(np.float32)
-    got = renderer.shift_lines(pixels, np.float32([[0.75, -0.75, 2.25]]))[0]
+    got = renderer.shift_lines(jnp.asarray(pixels), jnp.array([[0.75, -0.75, 2.25]]))[0]
     up, down = pixels[0, 5], pixels[0, 6]
     np.testing.assert_allclose(got[5, 0], 0.25 * up[0] + 0.75 * down[0], atol=1e-6)
     np.testing.assert_allclose(got[6, 1], 0.25 * down[1] + 0.75 * up[1], atol=1e-6)
@@ -183,7 +187,7 @@ def test_shifts_at_and_beside_whole_pixels_agree_when_jitted():
 def test_blur_and_smear_spread_a_point_as_far_as_they_say():
     canvas = np.zeros((129, 129, 3), np.uint8)
     canvas[64, 64] = 255
-    plan = upright(np.float32([[[0, 0, 1, 1]]]))
+    plan = upright(np.array([[[0, 0, 1, 1]]], np.float32))
     place = (np.arange(129) - 64) / 129
 
     def spreads(plan: ShotPlan) -> list[float]:
@@ -191,10 +195,10 @@ def test_blur_and_smear_spread_a_point_as_far_as_they_say():
         frame = np.asarray(render(jnp.asarray(canvas[None]), plan, 129))[0, 0, :, :, 0]
         return [math.sqrt((frame.sum(1 - axis) * place**2).sum() / frame.sum()) for axis in (0, 1)]
 
-    blurred = spreads(plan._replace(blur=np.float32([[0.06]])))
+    blurred = spreads(plan._replace(blur=np.array([[0.06]], np.float32)))
     np.testing.assert_allclose(blurred, 0.06 / math.sqrt(6), rtol=0.02)
     # A line of length L spreads by L / sqrt(12).
-    smear = np.float32([[[0, 0.1, 0, 0.1]]])
+    smear = np.array([[[0, 0.1, 0, 0.1]]], np.float32)
     down, right = spreads(plan._replace(smear=smear))
     assert down < 1 / 129 and abs(right - 0.1 / math.sqrt(12)) < 0.001
 
@@ -211,30 +215,32 @@ def test_outgoing_windows_are_laid_over_their_frames():
     canvas = np.zeros((16, 16, 3), np.uint8)
     canvas[8:] = 200
     top, bottom = [0, 0, 0.4, 0.4], [0.6, 0.6, 1, 1]
-    plan = upright(np.float32([[top, top, top, bottom, bottom]]))
+    plan = upright(np.array([[top, top, top, bottom, bottom]], np.float32))
     plan = plan._replace(
         gain=np.ones((1, 3), np.float32),
         offset=np.zeros((1, 3), np.float32),
-        at=np.int32([[1, 3]]),  # the second overlaps no frame
-        mix=np.float32([[[0.25, 0, 0], [1, 0, 0]]]),
+        at=np.array([[1, 3]], np.int32),  # the second overlaps no frame
+        mix=np.array([[[0.25, 0, 0], [1, 0, 0]]], np.float32),
     )
     frames = np.asarray(render(jnp.asarray(canvas[None]), plan, 8))[0]
     assert frames.shape == (3, 8, 8, 3)
     np.testing.assert_allclose(frames[[0, 2]], 0, atol=1e-6)
     np.testing.assert_allclose(frames[1], 0.25 * 200 / 255, atol=1e-6)
-    wiped = plan._replace(mix=np.float32([[[0.5, 0, 10], [1, 0, 0]]]))
+    wiped = plan._replace(mix=np.array([[[0.5, 0, 10], [1, 0, 0]]], np.float32))
     frame = np.asarray(render(jnp.asarray(canvas[None]), wiped, 8))[0, 1, :, :, 0] * 255 / 200
     np.testing.assert_allclose(frame[:, :3], 0, atol=1e-6)
     np.testing.assert_allclose(frame[:, 5:], 1, atol=1e-5)
-    wiped = plan._replace(mix=np.float32([[[0.5, 10, 0], [1, 0, 0]]]))
+    wiped = plan._replace(mix=np.array([[[0.5, 10, 0], [1, 0, 0]]], np.float32))
     frame = np.asarray(render(jnp.asarray(canvas[None]), wiped, 8))[0, 1, :, :, 0] * 255 / 200
     np.testing.assert_allclose(frame[:3], 0, atol=1e-6)
     np.testing.assert_allclose(frame[5:], 1, atol=1e-5)
 
 
 def test_gain_and_offset_are_of_each_frame_and_levels_stay_in_range():
-    plan = upright(np.tile(np.float32([0, 0, 1, 1]), (1, 3, 1)))
-    plan = plan._replace(gain=np.float32([[1, 0.5, 3]]), offset=np.float32([[0, 0.25, 0]]))
+    plan = upright(np.tile(np.array([0, 0, 1, 1], np.float32), (1, 3, 1)))
+    plan = plan._replace(
+        gain=np.array([[1, 0.5, 3]], np.float32), offset=np.array([[0, 0.25, 0]], np.float32)
+    )
     frames = np.asarray(render(jnp.full((1, 8, 8, 3), 102, jnp.uint8), plan, 4))[0]
     for frame, wanted in zip(frames, (0.4, 0.45, 1.0), strict=True):
         np.testing.assert_allclose(frame, wanted, atol=1e-6)

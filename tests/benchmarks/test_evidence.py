@@ -91,10 +91,10 @@ def test_what_an_arm_gains_is_compared_with_what_another_gains(sweeps):
         "| (better - still) minus (same - better) | re-ranked | 10.9 ± 1.2 | **+21.9"
     )
     # By what re-ranking raised the gain on its base, as the coarse row has it.
-    assert row.raised.value == pytest.approx(100 * (56 - 5) / 512)
+    raised = row.raised
+    assert raised is not None and raised.value == pytest.approx(100 * (56 - 5) / 512)
     assert line.endswith(
-        f"**+{row.raised.value:.1f} [{row.raised.lower:+.1f}, "
-        f"{row.raised.upper:+.1f}] p < 0.001** |"
+        f"**+{raised.value:.1f} [{raised.lower:+.1f}, {raised.upper:+.1f}] p < 0.001** |"
     )
     with pytest.raises(ValueError, match="no arm 'worse': there are better, still, same"):
         evidence.compare(arms, "still", {}, [("better", "worse")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,8 @@ def test_every_way_that_is_installed_makes_clips() -> None:
     assert set(ways) | named == set(input_peers.NEEDS) and not set(ways) & named
     assert {"PIL resize", "tf crop_and_resize"} <= set(ways)
     for film in ways.values():
-        frames = [np.asarray(frame) for frame in film(encoded(90, (80, 60)))]
+        made: Any = film(encoded(90, (80, 60)))
+        frames = [np.asarray(frame) for frame in made]
         assert len(frames) == 3
         assert all(sorted(frame.shape) == [3, 32, 32] for frame in frames)
         assert all(abs(float(frame.mean()) - 90) < 4 or frame.max() <= 1 for frame in frames)

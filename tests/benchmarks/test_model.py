@@ -45,7 +45,10 @@ def test_unrolled_layers_compute_the_same():
 
 
 def test_ratios_are_ours_over_the_peers():
-    rows = [{"preset": "a", "step s, ours": 2.0, "step s, PyTorch": 4.0}, {"preset": "b"}]
+    rows: list[dict] = [
+        {"preset": "a", "step s, ours": 2.0, "step s, PyTorch": 4.0},
+        {"preset": "b"},
+    ]
     pairs = {"preset": "a", "pairs a second, re-ranker": 6.0, "pairs a second, joint": 2.0}
     assert model.ratios(rows, [pairs]) == {
         "step, ours / PyTorch, a": 0.5,

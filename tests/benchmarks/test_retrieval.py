@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from animclip_jax.models.video_code import PackedCode
 from benchmarks import retrieval
 
 
@@ -53,9 +54,10 @@ def test_an_evaluation_of_a_given_size(tmp_path, capsys):
 
 def test_the_store_is_full_of_numbers(tmp_path):
     store = retrieval.write_store(tmp_path, 30)
+    assert isinstance(store.code, PackedCode) and store.code.scales is not None
     values = store.code.values
     assert isinstance(values, np.memmap) and values.shape == (30, 4, 256)
-    assert (store.code.scales > 0).all()
+    assert np.all(store.code.scales > 0)
     np.testing.assert_allclose(np.linalg.norm(store.embedding, axis=1), 1, atol=1e-2)
     assert len(np.unique(values)) == 256
 

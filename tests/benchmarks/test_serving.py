@@ -4,6 +4,7 @@ import http.server
 import json
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ class Slow(http.server.BaseHTTPRequestHandler):
     refuse = False
 
     def do_GET(self):
-        told = {"segments": 7, "reranks": True}
+        told: dict[str, Any] = {"segments": 7, "reranks": True}
         status = 200
         if self.path.startswith("/api/search"):
             time.sleep(0.02)

@@ -57,7 +57,10 @@ def test_flops_are_three_forward_passes_and_more_for_the_whole_step(small_preset
 
 def test_a_peer_that_was_not_measured_is_missing():
     ours = {f"clips/s, {name}": 3.0 for name in (train_step.WHOLE, train_step.PEERS_WORK)}
-    rows = [{"preset": "a"} | ours, {"preset": "b", f"clips/s, {train_step.PEER}": 2.0} | ours]
+    rows: list[dict] = [
+        {"preset": "a"} | ours,
+        {"preset": "b", f"clips/s, {train_step.PEER}": 2.0} | ours,
+    ]
     found = train_step.ratios(rows)
     assert found == {
         "ours, whole / PyTorch, a": None,

@@ -1,9 +1,9 @@
 """Tests of animclip_jax/cli/flags.py."""
 
 import os
+import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -315,7 +315,7 @@ def test_help_lists_flags_and_settings(config_file: Path, capsys: pytest.Capture
 
 def test_verbs_are_modules_with_a_main() -> None:
     for verb in command_line.VERBS:
-        assert command_line.load(verb).__name__ == "main", verb
+        assert getattr(command_line.load(verb), "__name__", None) == "main", verb
 
 
 def test_runs_a_verb(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -343,10 +343,10 @@ def test_listing_the_verbs_is_quick_and_loads_neither_jax_nor_tensorflow(tmp_pat
         "sys.exit(len({'jax', 'tensorflow', 'numpy'} & set(sys.modules)))"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    began = time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
     assert run.returncode == 0, run.stderr
-    assert time.perf_counter() - began < 5, "0.2 s, but for a machine that has much else to do"
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 0.5
     command = [sys.executable, "-m", "animclip_jax", "--help"]
     shown = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert shown.returncode == 0

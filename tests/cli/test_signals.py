@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -65,7 +66,7 @@ def test_a_reader_that_has_gone_is_no_news(gone):
         f"def main(argv=None): print('much', file=sys.{gone}, flush=True); return 0\n"
         "sys.exit(main())"
     )
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, gone: writing}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, gone: writing}
     with subprocess.Popen([sys.executable, "-c", program], text=True, **pipes) as process:
         os.close(writing)
         said = process.communicate(timeout=60)

@@ -61,7 +61,8 @@ def test_ranks_equal_a_brute_force_loop():
         group = random.integers(0, 4, items)
         found = metrics.ranks(scores, right), metrics.ranks(scores, right, group)
         for q in range(queries):
-            before, groups, best = 0, set(), None
+            before, best = 0, None
+            groups: set[int] = set()
             for i in range(items):
                 if right[q, i] and (best is None or scores[q, i] > best):
                     best = scores[q, i]
@@ -265,5 +266,5 @@ def test_shared_captions_limit_what_a_caption_can_find():
     texts = ["a man", "a man", "a man", "a dog", "a cat", "a cat"]
     # "a man" is two captions of video 0 and one of 1; "a cat" is a caption of 2 twice.
     shared, greatest = metrics.greatest_recall(texts, np.array([0, 1, 0, 1, 2, 2]))
-    assert (shared, greatest) == (3, pytest.approx(100 * 5 / 6))
+    assert shared == 3 and greatest == pytest.approx(100 * 5 / 6)
     assert metrics.greatest_recall(["x", "y"], np.array([0, 1])) == (0, 100.0)

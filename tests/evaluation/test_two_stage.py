@@ -1,6 +1,7 @@
 """Both stages with an oracle for a model, in both directions."""
 
 import types
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +29,11 @@ class Oracle:
         return self.sign * (text.embedding[rows] * video.embedding[columns]).sum(axis=1)
 
 
+def searching(split, made: Gallery, sign=1.0, **more: Any) -> Search:
+    oracle: Any = Oracle(split, sign)
+    return Search(oracle, made, **more)
+
+
 def gallery(owner=OWNER) -> Gallery:
     videos = np.eye(owner.max() + 1, dtype=np.float32)
     texts = 0.9 * videos[owner] + 0.1 * np.roll(videos[owner], 1, axis=1)
@@ -40,7 +46,7 @@ def gallery(owner=OWNER) -> Gallery:
 @pytest.mark.parametrize("by_text", [True, False])
 @pytest.mark.parametrize("k", [3, 100])
 def test_an_oracle_finds_everything(split, by_text, k):
-    ranked, sweep, seconds = Search(Oracle(split), gallery())(by_text, k)
+    ranked, sweep, seconds = searching(split, gallery())(by_text, k)
     items = 5 if by_text else 8
     assert ranked.fused.shape == (8 if by_text else 5, min(k, items))
     for ranks in ranked[2:3] + ranked[4:]:
@@ -50,8 +56,8 @@ def test_an_oracle_finds_everything(split, by_text, k):
 
 
 def test_a_reranker_that_is_always_wrong_puts_the_right_one_last_of_k(split):
-    told = []
-    ranked, sweep, _ = Search(Oracle(split, -1.0), gallery())(True, 3, told.append)
+    told: list[int] = []
+    ranked, sweep, _ = searching(split, gallery(), -1.0)(True, 3, told.append)
     assert (ranked.coarse_ranks == 1).all()
     assert (ranked.reranked_ranks == 3).all()
     assert (ranked.ceiling_ranks == 1).all()
@@ -66,11 +72,11 @@ def test_one_reranking_gives_every_k(split):
     features = [some.text.features[0]._replace(embedding=texts)]
     text = some.text._replace(embedding=texts, features=features)
     some = some._replace(video=some.video._replace(embedding=videos), text=text)
-    ranked, sweep, _ = Search(Oracle(split, -1.0), some)(True, 50)
+    ranked, sweep, _ = searching(split, some, -1.0)(True, 50)
     assert [one["k"] for one in sweep] == [5, 10, 20, 50]
     assert sorted(one["milliseconds"] for one in sweep) == [one["milliseconds"] for one in sweep]
     for one in sweep:
-        alone, (*_, last), _ = Search(Oracle(split, -1.0), some)(True, one["k"])
+        alone, (*_, last), _ = searching(split, some, -1.0)(True, int(one["k"]))
         assert last["k"] == one["k"] and last["R@1"] == one["R@1"]
         assert one["R@1"] == metrics.summary(alone.reranked_ranks)["R@1"]
         assert one["ceiling"] == 100 * np.mean(ranked.coarse_ranks <= one["k"])
@@ -81,13 +87,13 @@ def test_other_videos_captions_count_once_where_asked(split):
     some = gallery()
     some.text.embedding[:] = 0.01
     some.text.embedding[:, 4] = [0.9, 0.8, 0.0, 0.7, 0.6, 0.5, 0.0, 0.4]
-    by_caption = Search(Oracle(split), some)(False, 3)[0]
-    by_video = Search(Oracle(split), some, groups_once=True)(False, 3)[0]
+    by_caption = searching(split, some)(False, 3)[0]
+    by_video = searching(split, some, groups_once=True)(False, 3)[0]
     assert by_caption.coarse_ranks[4] == by_caption.reranked_ranks[4] == 6
     assert by_video.coarse_ranks[4] == by_video.reranked_ranks[4] == 3
-    by_text = Search(Oracle(split), some, groups_once=True)(True, 3)[0]
+    by_text = searching(split, some, groups_once=True)(True, 3)[0]
     np.testing.assert_array_equal(
-        by_text.coarse_ranks, Search(Oracle(split), some)(True, 3)[0].coarse_ranks
+        by_text.coarse_ranks, searching(split, some)(True, 3)[0].coarse_ranks
     )
 
 
@@ -95,12 +101,12 @@ def test_what_is_not_finite_is_named(split, monkeypatch):
     some = gallery()
     some.video.embedding[3, 1] = np.nan
     with pytest.raises(ValueError, match="video 'v3': its embedding is not finite"):
-        Search(Oracle(split), some)
+        searching(split, some)
     some = gallery()
     some.text.embedding[6, 0] = np.inf
     with pytest.raises(ValueError, match="caption 'c6': its embedding is not finite"):
-        Search(Oracle(split), some)
-    search = Search(Oracle(split), gallery())
+        searching(split, some)
+    search = searching(split, gallery())
     real = search.scorer
 
     def damaged(rows, columns, progress):
@@ -108,14 +114,14 @@ def test_what_is_not_finite_is_named(split, monkeypatch):
         found[(rows == 6) & (columns == 3)] = np.nan
         return found
 
-    search.scorer = damaged
+    monkeypatch.setattr(search, "scorer", damaged)
     for by_text in (True, False):
         with pytest.raises(ValueError, match="caption 'c6' and video 'v3' is nan"):
             search(by_text, 5)
 
 
 def test_time_spent_compiling_is_not_in_the_sweep(split, monkeypatch):
-    oracle = Oracle(split)
+    oracle: Any = Oracle(split)
     clock = types.SimpleNamespace(now=0.0)
     monkeypatch.setattr(two_stage.time, "perf_counter", lambda: clock.now)
     search = Search(oracle, gallery())
@@ -126,7 +132,7 @@ def test_time_spent_compiling_is_not_in_the_sweep(split, monkeypatch):
         clock.now += 7.0 + rows.size
         return real(rows, columns, progress)
 
-    search.scorer = slow
+    monkeypatch.setattr(search, "scorer", slow)
     _, sweep, seconds = search(False, 8)
     assert [one["milliseconds"] for one in sweep] == [5000.0, 8000.0]
     assert seconds["rerank"] == 2 * 7 + 5 * 8

@@ -1,6 +1,7 @@
 """The functions of an export are the model's, by name."""
 
 import re
+from typing import Any
 
 import jax
 import numpy as np
@@ -23,7 +24,7 @@ def model() -> Retriever:
 def test_they_compute_what_the_model_does(model):
     frames, tokens = np.asarray(clips(4) * 255).astype(np.uint8), captions(4)
     text, video = model.encode_text(tokens), model.stored(model.encode_video(frames / 255.0))
-    given = {"frames": frames, "tokens": tokens}
+    given: dict[str, Any] = {"frames": frames, "tokens": tokens}
     params = source().params
     for name, function in functions.make(WHOLE, WHOLE.num_frames).items():
         given |= jax.jit(function.call)(params, given)
@@ -54,8 +55,9 @@ def test_sizes_are_the_callers_or_given():
 
 
 def test_the_setting_goes_when_the_block_ends():
-    before = jax.config.jax_traceback_in_locations_limit
+    config: Any = jax.config
+    before = config.jax_traceback_in_locations_limit
     with pytest.raises(RuntimeError), functions.without_paths():
-        assert jax.config.jax_traceback_in_locations_limit == 0 != before
+        assert config.jax_traceback_in_locations_limit == 0 != before
         raise RuntimeError
-    assert jax.config.jax_traceback_in_locations_limit == before
+    assert config.jax_traceback_in_locations_limit == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def metadata(key: str, caption: str | None) -> dict:
     }  # fmt: skip
 
 
-def write_tar(path: Path, samples: list[tuple[str, str | None, bytes]]) -> None:
+def write_tar(path: Path, samples: Sequence[tuple[str, str | None, bytes]]) -> None:
     """KEY.jpg, KEY.txt and KEY.json of each (key, caption, picture)."""
     with tarfile.open(path, "w") as tar:
         for key, caption, picture in samples:
@@ -43,7 +44,7 @@ def write_tar(path: Path, samples: list[tuple[str, str | None, bytes]]) -> None:
                 tar.addfile(member, io.BytesIO(content))
 
 
-def write_tfrecord(path: Path, samples: list[tuple[str, str | None, bytes]]) -> None:
+def write_tfrecord(path: Path, samples: Sequence[tuple[str, str | None, bytes]]) -> None:
     """A tf.train.Example of each (key, caption, picture): key, jpg, txt, and the metadata."""
     with tf.io.TFRecordWriter(str(path)) as writer:
         for key, caption, picture in samples:

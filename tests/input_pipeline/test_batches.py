@@ -73,7 +73,7 @@ def train(
     steps: int = 4,
     start_step: int = 0,
     process: tuple[int, int] = (0, 1),
-    **changes: int,
+    **changes: Any,
 ) -> list[Any]:
     """The batches of some steps, or a process's part of them: (which, of how many)."""
     config = dataclasses.replace(CONFIG, animation=animation, **changes)
@@ -84,16 +84,20 @@ def train(
     return list(itertools.islice(made, steps))
 
 
-def flat(batch: Filmed) -> list[np.ndarray]:
-    return [batch.canvas, *batch.plan, batch.tokens, batch.index]
-
-
 def same(ours: list[Filmed], theirs: list[Filmed]) -> bool:
     return len(ours) == len(theirs) and all(
         a.dtype == b.dtype and a.tobytes() == b.tobytes()
         for x, y in zip(ours, theirs, strict=True)
-        for a, b in zip(flat(x), flat(y), strict=True)
+        for a, b in zip(tf.nest.flatten(x), tf.nest.flatten(y), strict=True)
     )
+
+
+def joined(parts: list[list[Filmed]]) -> list[Filmed]:
+    """The batches of which each process made a part."""
+    return [
+        tf.nest.map_structure(lambda *rows: np.concatenate(rows), *pieces)
+        for pieces in zip(*parts, strict=True)
+    ]
 
 
 def test_what_a_batch_is(examples: Examples) -> None:
@@ -170,10 +174,8 @@ def test_a_far_step_is_reached_at_once(examples: Examples) -> None:
 @pytest.mark.parametrize("process_count", [2, 4])
 def test_processes_together_make_the_same_batches(examples: Examples, process_count: int) -> None:
     parts = [train(examples, process=(n, process_count)) for n in range(process_count)]
-    for whole, *pieces in zip(train(examples), *parts, strict=True):
-        assert all(len(piece.index) == BATCH // process_count for piece in pieces)
-        for array, *fragments in zip(flat(whole), *map(flat, pieces), strict=True):
-            assert array.tobytes() == np.concatenate(fragments).tobytes()
+    assert all(len(batch.index) == BATCH // process_count for part in parts for batch in part)
+    assert same(train(examples), joined(parts))
 
 
 def test_threads_change_nothing(examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,10 +185,18 @@ def test_threads_change_nothing(examples: Examples, monkeypatch: pytest.MonkeyPa
         assert same(several, train(examples))
 
 
-def test_no_thread_that_tunes_can_keep_a_run_from_ending(examples: Examples) -> None:
-    part = batches._Part(examples, CONFIG, range(BATCH))
-    made = batches._dataset(part, np.arange(len(examples.ids)), 0)
-    assert made.options().autotune.enabled is False
+def test_no_thread_that_tunes_can_keep_a_run_from_ending(
+    examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, real = [], tf.data.Dataset.with_options
+
+    def noted(self: tf.data.Dataset, options: tf.data.Options) -> tf.data.Dataset:
+        made.append(options)
+        return real(self, options)
+
+    monkeypatch.setattr(tf.data.Dataset, "with_options", noted)
+    train(examples, steps=1)
+    assert made and made[-1].autotune.enabled is False
 
 
 def test_another_seed_is_another_run(examples: Examples) -> None:
@@ -268,9 +278,7 @@ def test_what_breaks_in_mid_run_is_quarantined_and_stood_in_for(
                 assert (batch.canvas[row] == before.canvas[row]).all()
     assert same(run[2:], train(breakable, start_step=2, steps=2))
     parts = [train(breakable, process=(n, 2)) for n in range(2)]
-    for whole, *halves in zip(run, *parts, strict=True):
-        for array, *pieces in zip(flat(whole), *map(flat, halves), strict=True):
-            assert array.tobytes() == np.concatenate(pieces).tobytes()
+    assert same(run, joined(parts))
 
     assert breakable.quarantine is not None
     lines = [json.loads(line) for line in breakable.quarantine.read_text().splitlines()]
@@ -359,10 +367,8 @@ def test_clips_of_two_scenes(examples: Examples) -> None:
     two = dataclasses.replace(ANIMATION, scenes=Scenes(0.5))
     whole = train(examples, two, steps=3)
     parts = [train(examples, two, steps=3, process=(n, 2)) for n in range(2)]
-    for batch, *pieces in zip(whole, *parts, strict=True):
-        for array, *fragments in zip(flat(batch), *map(flat, pieces), strict=True):
-            assert array.tobytes() == np.concatenate(fragments).tobytes()
-        assert batch.canvas.shape == (BATCH, 48, 48, 3)
+    assert same(whole, joined(parts))
+    assert all(batch.canvas.shape == (BATCH, 48, 48, 3) for batch in whole)
     # Captions of one picture have 4 words, joint ones 9 (with the comma).
     lengths = np.concatenate([(batch.tokens != 0).sum(axis=1) for batch in whole])
     assert 0.2 < (lengths > lengths.min() + 3).mean() < 0.8
@@ -459,7 +465,7 @@ def test_evaluation_takes_evenly_spaced_frames_once_and_in_order(tmp_path: Path)
 
 def test_evaluation_takes_the_items_that_are_asked_for(tmp_path: Path) -> None:
     examples = videos(tmp_path, [16, 8, 4, 3, 1])
-    few = {"num_frames": 4, "image_size": 32, "batch_size": 2}
+    few: dict[str, Any] = {"num_frames": 4, "image_size": 32, "batch_size": 2}
     whole = np.concatenate([batch["frames"] for batch in batches.eval_batches(examples, **few)])
     made = list(batches.eval_batches(examples, **few, items=[3, 0, 1]))
     assert [batch["index"].tolist() for batch in made] == [[3, 0], [1, -1]]

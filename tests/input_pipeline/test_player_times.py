@@ -74,7 +74,7 @@ def test_a_segment_has_the_times_that_a_player_shows(tmp_path: Path, kind: str) 
 def test_an_avi_whose_frames_have_the_times_of_others_is_read_in_order(tmp_path: Path) -> None:
     path = films.write_film(tmp_path / "clip.avi", NOW, unit=TENTH, b_frames=2)
     with av.open(str(path)) as file:
-        stamps = [frame.pts for frame in file.decode(video=0)]
+        stamps: list[Any] = [frame.pts for frame in file.decode(video=0)]
     assert stamps != sorted(stamps), "AVI knows when packets are decoded, not when they are shown"
     ((start, end),) = spans(path)
     assert end - start == 2 and start <= 0.2
@@ -87,6 +87,7 @@ def test_a_cut_by_copying_begins_with_what_is_shown(tmp_path: Path) -> None:
     # From frame 8 on: the group begins with frame 5, which is kept and not shown.
     with av.open(str(whole)) as source, av.open(str(path), "w") as file:
         stream = file.add_stream_from_template(source.streams.video[0])
+        packet: Any
         for packet in source.demux(video=0):
             if packet.dts is not None and packet.pts * packet.time_base >= 0.5:
                 shift = round(Fraction(8, 10) / packet.time_base)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -29,7 +30,7 @@ KINDS = {
 
 def write(path: Path, codec: str, kind: str, frame: av.VideoFrame) -> None:
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=8)
+        stream: Any = container.add_stream(codec, rate=8)
         stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, kind
         for _ in range(3):
             container.mux(stream.encode(frame))
@@ -53,10 +54,11 @@ def test_frames_are_shown_on_white(tmp_path: Path, name: str) -> None:
 
 
 def test_a_palettes_transparent_colours_are_shown_on_white(tmp_path: Path) -> None:
-    indices = np.repeat(np.uint8([0, 1, 2]), 32)[None].repeat(64, axis=0)
+    indices = np.repeat(np.array([0, 1, 2], np.uint8), 32)[None].repeat(64, axis=0)
     palette = np.zeros((256, 4), np.uint8)
     palette[:3] = [(alpha, *COLOUR) for alpha in ALPHA]
-    frame = av.VideoFrame.from_ndarray((indices, palette), format="pal8")
+    paletted: Any = (indices, palette)  # as PyAV has it, though not in its types
+    frame = av.VideoFrame.from_ndarray(paletted, format="pal8")
     write(tmp_path / "clip.mov", "png", "pal8", frame)
     (shown,) = video.read_frames(tmp_path / "clip.mov", 1)
     assert shown[32, [16, 48, 80]].tolist() == [[255, 255, 255], [132, 227, 142], [*COLOUR]]

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +41,8 @@ class Recorder:
 
     def __init__(self, transformer: Transformer):
         self.graphdef, self.layers = nnx.split(transformer.blocks.layers)
-        self.transformer, self.seen = transformer, []
+        self.transformer = transformer
+        self.seen: list[jax.Array] = []
 
     def __call__(self, x: jax.Array) -> jax.Array:
         result = self.transformer(x)
@@ -60,7 +62,7 @@ def ours(model: Clip, frames: np.ndarray, tokens: np.ndarray) -> Outputs:
     result = {"image_embedding": image, "text_embedding": text}
     result["logits"] = model.logit_scale * cosines
     for name, tower, given in (("vision", model.vision, frames), ("text", model.text, tokens)):
-        recorder = Recorder(tower.transformer)
+        recorder: Any = Recorder(tower.transformer)
         tower.transformer = recorder
         tower(jnp.asarray(given))
         tower.transformer = recorder.transformer

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +32,8 @@ def retriever(reranker: RerankerConfig, trained: bool = False) -> Retriever:
     """A model of SMALL's size, its score head zero or no longer so; built once."""
     model = Retriever(dataclasses.replace(CONFIG, reranker=reranker), rngs=nnx.Rngs(0))
     if trained:
-        open_head(model.reranker)
+        scorer: Any = model.reranker
+        open_head(scorer)
     return model
 
 
@@ -44,8 +46,9 @@ def open_head(scorer: Reranker | TightTransformer) -> None:
 def long_scorer(kind: str) -> Reranker | TightTransformer:
     """A re-ranker for captions of up to 77 tokens, its score head no longer zero."""
     clip = dataclasses.replace(SMALL, context_length=77)
-    make = {"cross": Reranker, "tight": TightTransformer}[kind]
-    scorer = make(clip, INTERACTIONS[kind], rngs=nnx.Rngs(3))
+    make: dict[str, type[Reranker | TightTransformer]]
+    make = {"cross": Reranker, "tight": TightTransformer}
+    scorer = make[kind](clip, INTERACTIONS[kind], rngs=nnx.Rngs(3))
     open_head(scorer)
     return scorer
 
@@ -200,7 +203,7 @@ def test_caption_layers_start_as_the_text_towers_last():
     np.testing.assert_array_equal(after["reranker"]["text_projection"]["kernel"], np.eye(32))
     for part in ("cross_attention", "gate", "norm_cross"):
         assert blocks[part] is before["reranker"]["blocks"]["layers"][part]
-    assert jax.tree.structure(before) == jax.tree.structure(after)
+    jax.tree.map(lambda old, new: None, before, after)  # an error where they differ
     assert np.abs(before["reranker"]["text_projection"]["kernel"] - np.eye(32)).max() > 0.1
 
 

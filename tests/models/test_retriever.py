@@ -27,6 +27,7 @@ def trained(model) -> Retriever:
 def temporal() -> Retriever:
     """A model with a temporal transformer that no longer adds nothing."""
     other = Retriever(TEMPORAL, rngs=nnx.Rngs(0))
+    assert other.temporal is not None
     other.temporal.out.kernel[...] = 0.2 * jax.random.normal(jax.random.key(1), (16, 16))
     return other
 

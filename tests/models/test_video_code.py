@@ -30,6 +30,7 @@ def random_code(count: int = 3, scale: float = 1.0) -> jax.Array:
 def test_int8_is_off_by_half_a_step_at_most(scale):
     code = random_code(scale=scale)
     packed = pack(code, "int8")
+    assert packed.scales is not None
     assert packed.values.dtype == jnp.int8 and packed.scales.dtype == jnp.float16
     assert packed.values.shape == (3, 15, 20) and packed.scales.shape == (3, 15)
     assert np.abs(packed.values).max(axis=-1).min() >= (127 if scale >= 1 else 1)
@@ -52,6 +53,7 @@ def test_a_large_token_does_not_coarsen_its_neighbours():
     alone = pack(random_code(), "int8")
     beside = pack(random_code().at[:, 0].multiply(1000.0), "int8")
     np.testing.assert_array_equal(alone.values[:, 1:], beside.values[:, 1:])
+    assert alone.scales is not None and beside.scales is not None
     np.testing.assert_array_equal(alone.scales[:, 1:], beside.scales[:, 1:])
 
 

@@ -1,6 +1,7 @@
 """What is made of a compiled program: memory by kind, collectives by axis, time at best."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import jax
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from animclip_jax.planning import estimate, hlo
 from animclip_jax.training.chips import CHIPS
 
-MESH = SimpleNamespace(devices=np.empty((4, 8)), axis_names=("data", "fsdp"))
+MESH: Any = SimpleNamespace(devices=np.empty((4, 8)), axis_names=("data", "fsdp"))
 
 
 @pytest.mark.parametrize(
@@ -39,9 +40,9 @@ def test_time_at_best_is_that_of_the_narrowest():
     device = SimpleNamespace(device_kind="TPU v5 lite", platform="tpu")
     cost = hlo.Cost(flops=chip.flops, passes=2 * chip.flops, bytes=3 * chip.hbm_bandwidth)
     traffic = [estimate.Traffic("all-gather", "data", 2, 1, 2 * chip.network / 2**30)]
-    seconds = estimate._seconds(device, cost, traffic)
+    seconds = estimate.seconds_at_best(device, cost, traffic)
     assert seconds == pytest.approx({"compute": 2, "hbm": 3, "network": 1, "step": 3})
-    assert estimate._seconds(jax.devices()[0], cost, traffic) is None
+    assert estimate.seconds_at_best(jax.devices()[0], cost, traffic) is None
 
 
 @pytest.mark.parametrize(
@@ -55,5 +56,6 @@ def test_time_at_best_is_that_of_the_narrowest():
 )  # fmt: skip
 def test_the_compilers_refusals_are_read(said, used, available):
     found = estimate.TOO_LARGE.search(f"RESOURCE_EXHAUSTED: {said} More.")
-    assert estimate._gib(found[1], found[2]) == used
-    assert estimate._gib(found[3], found[4]) == available
+    assert found is not None
+    assert estimate.gibibytes(found[1], found[2]) == used
+    assert estimate.gibibytes(found[3], found[4]) == available

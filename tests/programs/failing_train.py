@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from animclip_jax import train
 from animclip_jax.training import data
@@ -20,5 +21,5 @@ def two_batches(*arguments: Any) -> Iterator[Any]:
 
 
 if __name__ == "__main__":
-    data.open_batches = two_batches
-    sys.exit(train.main())
+    with mock.patch.object(data, "open_batches", two_batches):
+        sys.exit(train.main())

@@ -5,6 +5,7 @@ anything else than the old file or the new one. It is a program of its own becau
 a process with JAX's threads must not.
 """
 
+import functools
 import os
 import resource
 import signal
@@ -79,7 +80,7 @@ def main(folder: Path) -> int:
             for left in folder.iterdir():
                 left.unlink()
             path.write_bytes(OLD)
-            code = child(lambda stop=stop, point=point: stop(point, write))
+            code = child(functools.partial(stop, point, write))
             if not check(code, stopped):
                 print(f"{stop.__name__}({point}): code {code}, {list(folder.iterdir())}")
                 return 1

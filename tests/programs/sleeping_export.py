@@ -2,6 +2,7 @@
 
 import sys
 import time
+from unittest import mock
 
 from animclip_jax import export
 from animclip_jax.exporting import example
@@ -13,5 +14,5 @@ def sleep(*_: object) -> None:
 
 
 if __name__ == "__main__":
-    example.check = sleep
-    sys.exit(export.main())
+    with mock.patch.object(example, "check", sleep):
+        sys.exit(export.main())

@@ -60,6 +60,7 @@ def test_fused_scores_lose_what_their_items_are_near_to_everything(split):
     candidates = random.integers(0, 19, (7, 2))
     nearest = (queries @ gallery.T).argmax(axis=1)
     by = measure("qb_norm", bank, gallery, 20.0, split)
+    assert by is not None
     activated = set((bank @ gallery.T).argmax(axis=1).tolist())
     lowered = fused - np.log(np.exp(20 * bank @ gallery.T).sum(axis=0))[candidates]
     found = normalized_fused(fused, candidates, nearest, by)

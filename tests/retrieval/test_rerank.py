@@ -56,7 +56,7 @@ def test_pairs_in_chunks_equal_pairs_one_by_one(encoder, tokens, video, monkeypa
     columns = np.array([[3, 0, 2, 1, 1, 2], [1, 2, 0, 0, 3, 0]])
     scorer = rerank.PairScorer(encoder, text, video)
     assert scorer.videos.held == on_device
-    told = []
+    told: list[int] = []
     found = scorer(rows, columns, told.append)
     assert sum(told) == 12 and max(told) <= 4
     wanted = one_by_one(encoder, tokens, video, rows, columns)

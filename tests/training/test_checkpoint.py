@@ -108,7 +108,9 @@ def test_a_damaged_checkpoint_is_named(tmp_path, lost, said):
         assert len(str(refused.value)) < 700
         shutil.rmtree(newest)
     with Checkpoints(tmp_path) as checkpoints:
-        found = checkpoints.restore(checkpoints.latest(), like)
+        latest = checkpoints.latest()
+        assert latest is not None
+        found = checkpoints.restore(latest, like)
     jax.tree.map(np.testing.assert_array_equal, found, state())
 
 

@@ -1,5 +1,7 @@
 """Watch: one step late, at the steps that are to be logged; and what stops a run."""
 
+from typing import Any
+
 import pytest
 
 from animclip_jax.training.watch import Watch
@@ -17,7 +19,7 @@ class Log:
 
 
 def watch(tmp_path, log, **changes):
-    given = {
+    given: dict[str, Any] = {
         "first": 0,
         "last": 5,
         "every": 2,

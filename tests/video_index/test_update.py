@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from animclip_jax.models.video_code import PackedCode
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import shards, update
 from animclip_jax.video_index.searcher import Index
@@ -65,12 +66,14 @@ def contents(directory: Path) -> dict[tuple[str, float], tuple]:
     """Everything an index tells, by video and start."""
     index = Index(directory)
     features = index.features(np.arange(len(index)))
+    code = features.code
+    assert isinstance(code, PackedCode) and code.scales is not None
     return {
         (index.names[n], index.times[n, 0]): (
             index.times[n, 1],
             features.embedding[n].tobytes(),
-            features.code.values[n].tobytes(),
-            features.code.scales[n].tobytes(),
+            np.asarray(code.values[n]).tobytes(),
+            np.asarray(code.scales[n]).tobytes(),
             index.thumbnail(n),
         )
         for n in range(len(index))
@@ -93,6 +96,7 @@ def test_segments_hold_what_the_model_makes_of_them(indexed, search_model):
     wanted = model.encoder.encode_video(np.repeat(fitted[None], parts, axis=0), parts)
     found = index.features(np.array([number]))
     np.testing.assert_allclose(found.embedding[0], wanted.embedding[0], atol=1e-5)
+    assert isinstance(found.code, PackedCode) and isinstance(wanted.code, PackedCode)
     np.testing.assert_array_equal(found.code.values.dtype, np.int8)
     assert np.abs(found.code.values[0].astype(int) - wanted.code.values[0]).max() <= 1
 
@@ -216,8 +220,8 @@ def test_kills_at_any_moment_leave_an_undisturbed_index(indexed, search_model_pa
         if number % 2:
             time.sleep(whole * chance.uniform(0.4, 1.0))
         else:  # in the middle of its work, however long it takes to begin
-            wanted = len(list((out / shards.SHARDS).glob("*"))) + 1
-            while process.poll() is None and len(list((out / shards.SHARDS).glob("*"))) < wanted:
+            before = len(list((out / shards.SHARDS).glob("*")))
+            while process.poll() is None and len(list((out / shards.SHARDS).glob("*"))) <= before:
                 time.sleep(0.001)
             time.sleep(chance.uniform(0.0, 0.2))
         process.send_signal(signal.SIGKILL)

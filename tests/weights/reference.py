@@ -77,7 +77,7 @@ def outputs(model: Any, frames: np.ndarray, tokens: np.ndarray) -> dict[str, np.
     """Embeddings, logits [text, image], and what enters and leaves each block of both towers."""
     import torch
 
-    pixels = (frames - np.float32(PIXEL_MEAN)) / np.float32(PIXEL_STD)
+    pixels = (frames - np.array(PIXEL_MEAN, np.float32)) / np.array(PIXEL_STD, np.float32)
     with torch.no_grad():
         images = torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy())
         captions = torch.from_numpy(tokens).long()
@@ -269,7 +269,8 @@ def make_golden() -> None:
         several.load_state_dict(model.state_dict())
         frames, tokens = inputs(GOLDEN_CLIP, 3)
         name = "heads" if heads else "one_head"
-        np.savez(GOLDEN / f"{name}.npz", **outputs(several, frames, tokens))
+        found: Any = outputs(several, frames, tokens)
+        np.savez(GOLDEN / f"{name}.npz", **found)
         (GOLDEN / f"{name}.json").write_text(json.dumps(config.to_diff_dict(), indent=1) + "\n")
     jpeg = picture(83, 60)
     (GOLDEN / "picture.jpg").write_bytes(jpeg)

@@ -1,6 +1,7 @@
 """What a file says of the architecture, and what we refuse because we would compute otherwise."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,7 +97,7 @@ def test_a_resnet_is_refused():
 
 def test_open_clips_description():
     tensors = rules.unfuse_openai(torch_archive.read(GOLDEN / "openai.pt").tensors)
-    document = {
+    document: dict[str, Any] = {
         "model_cfg": {
             "embed_dim": 14,
             "vision_cfg": {"image_size": 24, "layers": 2, "width": 20, "head_width": 5},

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from animclip_jax.weights import architecture
@@ -24,7 +25,7 @@ def test_settings_beyond_plain_clip_are_named_and_others_are_read(name):
     for setting in MODELS[name]["settings"]:
         section, _, inner = setting.partition(".")
         sections.setdefault(section, {}).update({inner: 1} if inner else {})
-    resnet = {"visual.layer1.0.conv1.weight": None} if name.startswith("RN") else {}
+    resnet = {"visual.layer1.0.conv1.weight": np.zeros(1)} if name.startswith("RN") else {}
     with pytest.raises(ValueError) as error:
         architecture.from_open_clip(resnet, {"model_cfg": sections}, name)
     refused = "not plain CLIP" in str(error.value) or "is a ResNet" in str(error.value)

@@ -9,7 +9,7 @@ from tests.weights.reference import GOLDEN_CLIP
 # A raster of 3 x 3 whose two values are its row and column, and a [CLS] of its own.
 RASTER = np.stack(np.meshgrid(*[np.arange(3.0)] * 2, indexing="ij"), -1).astype(np.float32)
 TABLE = np.concatenate([[[9.0, 9.0]], RASTER.reshape(-1, 2)]).astype(np.float32)
-PARAMS = {"vision/position_embedding": TABLE, "other": np.ones(3)}
+PARAMS: dict[str, np.ndarray] = {"vision/position_embedding": TABLE, "other": np.ones(3)}
 
 
 def test_the_same_size_changes_nothing():

@@ -138,7 +138,8 @@ def test_a_checkpoint_of_two_models_is_refused(tmp_path):
 def sharded(directory: Path, tensors: dict[str, np.ndarray]) -> dict[str, str]:
     """Replaces model.safetensors by two shards and their index."""
     (directory / "model.safetensors").unlink()
-    every, places = sorted(tensors), {}
+    every = sorted(tensors)
+    places: dict[str, str] = {}
     for number, part in enumerate((every[::2], every[1::2]), 1):
         file = f"model-{number:05}-of-00002.safetensors"
         safetensors.numpy.save_file({name: tensors[name] for name in part}, directory / file)

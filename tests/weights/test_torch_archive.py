@@ -25,7 +25,7 @@ def archive(path: Path, data: bytes, storages: dict[str, bytes], **options: Any)
     return path
 
 
-def rebuild(storage: Any, offset: int, size: Any, stride: Any) -> Any:
+def rebuild(storage: Any, offset: Any, size: Any, stride: Any) -> Any:
     """A tensor as PyTorch's pickles have it; names are looked up when it is pickled."""
     function = sys.modules["torch._utils"]._rebuild_tensor_v2
     return Call(function, (storage, offset, size, stride, False, collections.OrderedDict()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +18,7 @@ CLIPS = 1000
 
 def only(num_frames: int = 12, **on: Component) -> AnimationConfig:
     """A configuration in which nothing happens but what is named."""
-    off = {name: part(probability=0.0) for name, part in COMPONENTS.items()}
+    off: dict[str, Any] = {name: part(probability=0.0) for name, part in COMPONENTS.items()}
     return AnimationConfig("full", num_frames, **(off | on))
 
 
@@ -51,7 +52,7 @@ def in_dataset(noise: tf.Tensor, size: np.ndarray, config: AnimationConfig) -> S
 
 def film(config: AnimationConfig, size: tuple[int, int], count: int = CLIPS) -> ShotPlan:
     """Plans of `count` clips of pictures of one size."""
-    return eagerly(draws(count), np.tile(np.int32(size), (count, 1)), config)
+    return eagerly(draws(count), np.tile(np.array(size, np.int32), (count, 1)), config)
 
 
 def sides(boxes: np.ndarray) -> np.ndarray:

@@ -32,9 +32,9 @@ def test_the_draws_are_those_of_every_version() -> None:
     """A run is filmed again years later: these may not change. Nor would docs/animation be true."""
     noise = director.noise(3, tf.constant(10**12, tf.int64), 1).numpy()[0]
     rows = {name: noise[n, 0, 0] for n, name in enumerate(director_draws.COMPONENTS)}
-    found = np.float32([rows["framing"], rows["pan"], rows["cut"]])
+    found = np.array([rows["framing"], rows["pan"], rows["cut"]], np.float32)
     np.testing.assert_array_equal(
-        found, np.float32([0.13919878005981445, 0.1944882869720459, 0.8099313974380493])
+        found, np.array([0.13919878005981445, 0.1944882869720459, 0.8099313974380493], np.float32)
     )
 
 

@@ -15,7 +15,9 @@ from tests.input_pipeline.director.plans import centres, degrees, edges, film, o
 def test_framing_starts_where_it_is_told() -> None:
     config = AnimationConfig("still", framing=Framing(1.0, (0.5, 0.5), (0.5, 0.5)))
     boxes = film(config, (100, 200), 5).boxes
-    np.testing.assert_allclose(boxes[:, 0], np.tile(np.float32([25, 75, 75, 125]), (5, 1)))
+    np.testing.assert_allclose(
+        boxes[:, 0], np.tile(np.array([25, 75, 75, 125], np.float32), (5, 1))
+    )
 
 
 @pytest.mark.parametrize("axis", [0, 1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ from tests.input_pipeline.director.plans import (
 )  # fmt: skip
 
 # As much as the configuration can ask for, of everything at once.
-WILD = {
+WILD: dict[str, Any] = {
     "framing": Framing(0.9, (0.1, 1.0)),
     "pan": Pan(1.0, (0.0, 9.0)),
     "tilt": Tilt(1.0, (0.0, 9.0)),
@@ -137,7 +138,7 @@ def test_the_shortest_clips(num_frames: int) -> None:
 
 def test_repeat_is_the_largest_centred_square() -> None:
     boxes = film(AnimationConfig("repeat", num_frames=3), (100, 160), 2).boxes
-    np.testing.assert_allclose(boxes, np.tile(np.float32([0, 30, 100, 130]), (2, 3, 1)))
+    np.testing.assert_allclose(boxes, np.tile(np.array([0, 30, 100, 130], np.float32), (2, 3, 1)))
 
 
 def test_still_holds_one_window_of_its_range() -> None:
@@ -213,7 +214,7 @@ def test_a_plan_does_not_depend_on_the_rest_of_the_batch() -> None:
 
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_each_component_alone_changes_the_clip(name: str) -> None:
-    size = np.tile(np.int32([[200, 320], [300, 200]]), (50, 1, 1))
+    size = np.tile(np.array([[200, 320], [300, 200]], np.int32), (50, 1, 1))
     with_it = eagerly(draws(50), size, alone(name, 9, 64))
     config = alone(name, 9, 64)
     off = dataclasses.replace(getattr(config, name), probability=0.0)
@@ -227,7 +228,7 @@ def test_each_component_alone_changes_the_clip(name: str) -> None:
 
 def test_scenes_show_the_second_picture_from_the_first_cut_on() -> None:
     first, second = (100, 400), (900, 300)
-    size = np.tile(np.int32([first, second]), (CLIPS, 1, 1))
+    size = np.tile(np.array([first, second], np.int32), (CLIPS, 1, 1))
     config = only(9, scenes=Scenes(0.5), cut=Cut(0.3), dissolve=Dissolve(0.5))
     plan, picture = director.direct(draws(CLIPS), tf.constant(size), config)
     picture, boxes = picture.numpy(), plan.boxes.numpy()

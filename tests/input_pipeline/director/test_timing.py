@@ -1,11 +1,13 @@
 """Tests of input_pipeline.director.timing."""
 
+from typing import Any
+
 import numpy as np
 
 from animclip_jax.animation.components import Acceleration, Framing, Pan, Sampling, Speed
 from tests.input_pipeline.director.plans import centres, film, only
 
-MOVING = {"framing": Framing(1.0, (0.3, 0.3)), "pan": Pan(1.0, (0.5, 0.5))}
+MOVING: dict[str, Any] = {"framing": Framing(1.0, (0.3, 0.3)), "pan": Pan(1.0, (0.5, 0.5))}
 
 
 def steps(**on) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,8 @@ def test_the_text_states_each_fact_of_its_owner():
     for at, told in WRITTEN:
         things = {thing.kind: thing for thing in at.things}
         for text, facts in told:
+            about: str
+            value: Any
             for about, kinds, value in facts:
                 noun = rf"\b({nouns(kinds[0])})\b" if kinds else ""
                 if about == "there":
@@ -131,7 +134,7 @@ def test_most_captions_of_siblings_settle_which_is_meant():
         for caption in told:
             false = [fact for fact in caption.facts if not holds(fact, sibling)]
             settled.append(bool(false))
-            swapped = {at.things[slot].kind for slot in at.swapped}
+            swapped = {at.things[slot].kind for slot in at.swapped or ()}
             assert all(swapped & set(fact.kinds) for fact in false)
     assert len(settled) > 900
     assert SETTLING_FRACTION - 0.02 < sum(settled) / len(settled) < 0.98
@@ -142,7 +145,7 @@ def test_settling_captions_of_colour_siblings_mostly_use_the_same_words_for_both
     both = total = 0
     for at, told in WRITTEN:
         if at.differs == "colour":
-            kinds = {at.things[slot].kind for slot in at.swapped}
+            kinds = {at.things[slot].kind for slot in at.swapped or ()}
             for caption in told:
                 owners = {fact.kinds[0] for fact in caption.facts if fact.about == "colour"}
                 both, total = both + (kinds <= owners), total + 1

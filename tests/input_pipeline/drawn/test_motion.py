@@ -55,7 +55,7 @@ def test_no_frame_shows_all_things_and_the_clip_shows_each_whole():
         share = visible(at, motion)
         assert (share.min(1) < 0.5).all()
         low, high = motion.viewports[:, None, 1::-1], motion.viewports[:, None, :1:-1]
-        held = ((motion.centres >= low) & (motion.centres <= high)).all(-1)
+        held = np.all((motion.centres >= low) & (motion.centres <= high), axis=-1)
         assert not held.all(1).any()
         assert (share.max(0) > 0.999).all()
 
@@ -68,7 +68,7 @@ def test_relations_hold_in_every_frame():
                 assert np.allclose(steps, steps[0])
                 assert motion.scales[:, (a, b)].tolist() == [[1, 1]] * NUM_FRAMES
             else:
-                held = [direction(*step, MOVING_MARGIN, MOVING_DOMINANCE) for step in steps]
+                held = [direction(x, y, MOVING_MARGIN, MOVING_DOMINANCE) for x, y in steps]
                 assert held == [name] * NUM_FRAMES
 
 

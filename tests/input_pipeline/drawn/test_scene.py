@@ -60,6 +60,7 @@ def test_same_scene_in_a_fresh_process_and_in_any_order():
     assert fresh.stdout.strip() == repr([scene("val", index) for index in (7, 6, 40)])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("split", SPLITS)
 def test_splits_are_compositional(split):
     for index in range(1500):
@@ -90,6 +91,7 @@ def test_siblings_differ_only_in_the_swap_they_record():
             continue
         assert (first.sibling, second.sibling) == (index + 1, index)
         differences.append(first.differs)
+        assert first.swapped is not None and first.differs is not None
         a, b = first.swapped
         one, other = first.things[a], first.things[b]
         things = list(first.things)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -31,8 +32,8 @@ def test_host_and_device_repeat_the_edge_alike(shape: tuple[int, int]) -> None:
     filled = filming.edge_repeated(tf.constant(pixels), 48, 48).numpy()
     canvas = np.zeros((1, 48, 48, 3), np.uint8)
     canvas[0, : shape[0], : shape[1]] = pixels
-    extent = np.float32([shape]) / np.float32(48)
-    np.testing.assert_array_equal(render.edge_repeated(canvas, extent)[0], filled)
+    extent = jnp.array([shape], jnp.float32) / 48
+    np.testing.assert_array_equal(render.edge_repeated(jnp.asarray(canvas), extent)[0], filled)
     assert (filled[: shape[0], : shape[1]] == pixels).all()
     assert (filled[shape[0] :] == filled[shape[0] - 1]).all()
     assert (filled[:, shape[1] :] == filled[:, shape[1] - 1 : shape[1]]).all()

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from animclip_jax.animation.batch import Filmed
 from animclip_jax.animation.config import AnimationConfig
 from input_pipeline import batches
 from input_pipeline.examples import BatchConfig
@@ -62,8 +63,8 @@ def test_a_jpegs_pixels_are_those_that_pillow_reads(name: str, behind: bytes) ->
     random = np.random.default_rng(1)
     regions = [(0, 0, 251, 333), (0, 0, 1, 1), (250, 332, 1, 1), (7, 0, 30, 333)]
     for _ in range(40):
-        y, x = random.integers(0, 250), random.integers(0, 332)
-        regions.append((y, x, random.integers(1, 252 - y), random.integers(1, 334 - x)))
+        y, x = random.integers(0, (250, 332)).tolist()
+        regions.append((y, x, *random.integers(1, (252 - y, 334 - x)).tolist()))
     for y, x, height, width in regions:
         region = tf.constant([y, x, height, width], tf.int32)
         made = decoding.decode_region(tf.constant(encoded), region, [251, 333]).numpy()
@@ -82,6 +83,7 @@ def test_training_sees_the_pixels_that_evaluation_sees(tmp_path: Path, read: str
     config = BatchConfig(AnimationConfig(preset="repeat"), 1, seed=0, canvas_size=400)
     pipeline = batches.train_batches(examples, config, start_step=0)
     batch = next(iter(pipeline))
+    assert isinstance(batch, Filmed)
     (encoded, *_) = examples.fetch(tf.constant(0, tf.int64)).numpy()
     pixels = picture.pixels(encoded)
     side = min(pixels.shape[:2])
@@ -117,6 +119,7 @@ def test_training_and_evaluation_see_what_is_transparent_alike(tmp_path: Path) -
     evaluated = next(iter(batches.eval_batches(
         examples, num_frames=1, image_size=size, batch_size=total
     )))  # fmt: skip
+    assert isinstance(seen, Filmed)
     assert sorted(seen.index) == list(range(total)), "each once, none replaced"
     for canvas, index in zip(seen.canvas, seen.index, strict=True):
         encoded, wanted = list(TRANSPARENT.values())[index]

@@ -20,9 +20,9 @@ CLIPS, SIZE = 24, 64
 
 def plans(config: AnimationConfig, count: int = CLIPS) -> ShotPlan:
     """Of pictures of 96 x 120 pixels that are all on their canvas."""
-    size = np.tile(np.int32([96, 120]), (count, 1))
+    size = np.tile(np.array([96, 120], np.int32), (count, 1))
     plan = eagerly(draws(count), size, config)
-    extent = np.float32([96, 120, 96, 120])
+    extent = np.array([96, 120, 96, 120], np.float32)
     return plan._replace(
         boxes=plan.boxes / extent,
         shear=plan.shear / extent[:2],

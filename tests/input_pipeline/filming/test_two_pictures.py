@@ -33,8 +33,8 @@ def test_halves_fill_the_canvas_and_keep_apart(canvas_size: int) -> None:
 
 
 def test_the_renderer_fills_nothing_of_a_canvas_of_two() -> None:
-    whole = upright(np.float32([[0, 0, 1, 1], [0, 0, 0.5, 0.5]]))
-    part = whole._replace(extent=np.float32([0.5, 0.5]))
+    whole = upright(np.array([[0, 0, 1, 1], [0, 0, 0.5, 0.5]], np.float32))
+    part = whole._replace(extent=np.array([0.5, 0.5], np.float32))
     placed = two_pictures.plan_on_halves(part, part, tf.constant([0, 1]), 320)
     np.testing.assert_array_equal(placed.extent, [1, 1])
     rows = np.array(two_pictures.heights(320)) / 320

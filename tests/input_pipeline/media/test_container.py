@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -150,7 +151,7 @@ def test_a_film_that_breaks_says_where(tmp_path: Path, name: str) -> None:
     path = films.write_film(tmp_path / name, TENTHS, unit=Fraction(1, 10))
     data = bytearray(path.read_bytes())
     with av.open(str(path)) as file:
-        packets = [packet for packet in file.demux(video=0) if packet.size]
+        packets: list[Any] = [packet for packet in file.demux(video=0) if packet.size]
     # Frame 15 is the first of a group: from there on the decoder knows nothing.
     for packet in packets[15:]:
         data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size

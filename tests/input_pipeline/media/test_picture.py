@@ -52,12 +52,12 @@ def test_what_is_broken_has_a_reason(name: str) -> None:
 
 def test_a_bomb_takes_neither_memory_nor_time() -> None:
     encoded = bomb()
-    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     for read in (picture.read_header, picture.check):
         with pytest.raises(ValueError, match="pixels"):
             read(io.BytesIO(encoded))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kB
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_the_limit_is_in_pixels() -> None:

@@ -66,7 +66,8 @@ def test_where_a_stream_jumps_a_player_goes_on_without_a_gap() -> None:
 def test_where_a_file_jumps_a_player_jumps_and_the_film_goes_on() -> None:
     found = timing([*TENTHS, *(190 + 360_000 + time for time in TENTHS)], FILE)
     assert found.times == [*TENTHS, *(200 + time for time in TENTHS)]
-    assert found.breaks == ((20, pytest.approx(3599.9)),)
+    ((frame, seconds),) = found.breaks
+    assert frame == 20 and seconds == pytest.approx(3599.9)
     assert found.shown(1.9, 19) == 1.9 and found.shown(2.0, 20) == pytest.approx(3601.9)
 
 

@@ -255,7 +255,7 @@ def test_frames_are_counted_as_the_file_has_them(tmp_path: Path) -> None:
     frames = clip(4)[[0, 0, 1, 1, 1, 2, 3]]
     assert video.write_video(tmp_path / "clip.gif", frames, 8) == 4
     with Image.open(tmp_path / "clip.gif") as image:
-        assert image.n_frames == 4
+        assert getattr(image, "n_frames", None) == 4
     assert video.write_video(tmp_path / "clip.mp4", frames, 8) == 7
     assert video.write_video(tmp_path / "one.gif", clip(1), 8) == 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from input_pipeline.sources import folder
 from input_pipeline.store import records, videos
 
 
-def write_captions(directory: Path, lines: list[dict | str]) -> None:
+def write_captions(directory: Path, lines: Sequence[dict | str]) -> None:
     texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
     (directory / "captions.jsonl").write_text("\n".join(texts) + "\n")
 

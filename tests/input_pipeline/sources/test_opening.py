@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -107,7 +108,9 @@ ODD_CAPTIONS = {
 }
 
 
-def write_source(kind: str, directory: Path, samples: list[tuple[str, str | None, bytes]]) -> str:
+def write_source(
+    kind: str, directory: Path, samples: Sequence[tuple[str, str | None, bytes]]
+) -> str:
     """The samples (name, caption, picture) as a source of that kind."""
     if kind == "folder":
         lines = []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +24,7 @@ BAD = [
 ]
 
 
-def write(directory: Path, splits: dict[str, list[dict]], bad: list[dict] | None = None) -> Path:
+def write(directory: Path, splits: Mapping[str, Any], bad: list[dict] | None = None) -> Path:
     with records.StoreWriter(directory, "test") as writer:
         for n, id in enumerate("abc"):
             fields = {"pool": n > 0, "n": n, "kind": id}

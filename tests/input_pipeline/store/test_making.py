@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +57,15 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
     real = workers.run
 
     def run(function: Callable, arguments: Iterable[Any], *rest: Any) -> Any:
-        runs.append([])
-        taken = (runs[-1].append(argument) or argument for argument in arguments)
-        return real(function, taken, *rest)
+        taken: list[Any] = []
+        runs.append(taken)
+
+        def noted() -> Iterator[Any]:
+            for argument in arguments:
+                taken.append(argument)
+                yield argument
+
+        return real(function, noted(), *rest)
 
     monkeypatch.setattr(workers, "run", run)
     return runs
