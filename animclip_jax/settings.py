@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from ml_collections import ConfigDict
 
 from animclip_jax.animation.config import AnimationConfig
+from animclip_jax.evaluation.config import EvaluationConfig
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.reranker import RerankerConfig
@@ -51,6 +52,34 @@ def loss(config: ConfigDict) -> LossConfig:
     return _fields(LossConfig, config.loss)
 
 
+def evaluation(config: ConfigDict) -> EvaluationConfig:
+    """What is searched at the end of a run, and how."""
+    return _fields(
+        EvaluationConfig,
+        config.evaluation,
+        model=retriever(config),
+        source=config.data.eval,
+        cache_dir=config.data.cache_dir,
+        seed=config.seed,
+    )
+
+
+def validation(config: ConfigDict) -> EvaluationConfig | None:
+    """What the best step is chosen by; None where a run's last step is taken.
+
+    Raises:
+      ValueError: these are the videos of the test.
+    """
+    if not config.validation.every:
+        return None
+    if config.validation.source == config.data.eval:
+        raise ValueError(
+            f"validation.source is data.eval, {config.data.eval}: a step that is chosen on the "
+            "test makes its score worthless; name other videos, or set validation.every=0"
+        )
+    return dataclasses.replace(evaluation(config), source=config.validation.source)
+
+
 def mesh(config: ConfigDict) -> MeshConfig:
     """The mesh's configuration."""
     return _fields(MeshConfig, config.mesh)
@@ -72,7 +101,8 @@ def batches(config: ConfigDict) -> BatchConfig:
 
 def check(config: ConfigDict) -> None:
     """Raises ValueError where a setting is wrong, or does not fit another one."""
-    retriever(config)
+    evaluation(config)
+    validation(config)
     optimizer(config)
     loss(config).check_batch(config.batch_size)
     batches(config)

@@ -105,7 +105,9 @@ def train(
             beginning.check_folder(mirror, config)
         git_commit()  # the one that starts the run, not the one there when it ends
         mesh = sharding.make_mesh(settings.mesh(config))
-        run = Run(config, mirror, options, mesh, beginning.open_sources(config))
+        searched = settings.evaluation(config), settings.validation(config)
+        sources = beginning.open_sources(config, *searched)
+        run = Run(config, mirror, options, mesh, sources)
         began = time.perf_counter()
         state, validation, interruption = advance(run)
         push(run)
@@ -134,9 +136,9 @@ def advance(run: Run) -> tuple[step.TrainState, Validation | None, Interruption]
             Checkpoints(run.mirror.remote, keep=keep, made_of=made_of)
         )
         validation = None
-        if config.validation.every:
+        if (searched := settings.validation(config)) is not None:
             validation = closing.enter_context(
-                Validation(config, run.mirror, run.mesh, dict(made_of))
+                Validation(searched, run.mirror, run.mesh, dict(made_of))
             )
         state = begin(run, checkpoints)
         if jax.process_index() == 0:
@@ -277,20 +279,13 @@ def finish(
     """Evaluates what was trained, and leaves WORKDIR/finished."""
     config, report = run.config, None
     if run.sources.lacking is None:
-        from animclip_jax.evaluate import evaluate
+        from animclip_jax.evaluation.arm import Made, evaluate
 
         steps, params = config.steps, state.best_params
         if validation is not None:
             steps, params = validation.restore_best()
-        report = evaluate(
-            config,
-            run.mesh,
-            params,
-            run.workdir,
-            steps=steps,
-            config_overrides=config_overrides,
-            train_seconds=seconds,
-        )
+        made = Made(steps, config.to_dict(), config_overrides, seconds)
+        report = evaluate(settings.evaluation(config), run.mesh, params, run.workdir, made)
     else:
         say(f"{run.workdir}: trained, not evaluated: {run.sources.lacking}.")
     if jax.process_index() == 0:

@@ -16,8 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from animclip_jax import evaluate, process, settings, sharding
+from animclip_jax import process, settings, sharding
 from animclip_jax.evaluation import metrics
+from animclip_jax.evaluation.arm import embed
 from animclip_jax.models import parameters
 from animclip_jax.models.reranker import CODE_DTYPES
 from animclip_jax.models.video_code import PackedCode, pack
@@ -48,7 +49,7 @@ def measure(workdir: Path) -> list[dict[str, float | str]]:
     split = sharding.batch_sharding(mesh)
     encoder = Encoder(split, parameters.graph_definition(settings.retriever(config)), params)
     examples = open_source(config.data.eval, config.data.cache_dir)
-    gallery = evaluate.embed(encoder, examples, config)
+    gallery = embed(encoder, examples, settings.evaluation(config))
     video = gallery.video
     places = np.arange(len(video.embedding))
     k = min(config.evaluation.rerank_k, len(places))

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 
-from animclip_jax.evaluate import shared_captions
+from animclip_jax.evaluation.arm import shared_captions
 from input_pipeline.video_sets.collect import SETS
 from input_pipeline.video_sets.download import Download
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from animclip_jax import evaluate, process, settings, sharding
+from animclip_jax import process, settings, sharding
+from animclip_jax.evaluation.arm import embed
 from animclip_jax.models import parameters
 from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.retrieval.rerank import PairScorer
@@ -50,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     graphdef = parameters.graph_definition(settings.retriever(config))
     encoder = Encoder(sharding.batch_sharding(mesh), graphdef, params)
     examples = open_source(config.data.eval, config.data.cache_dir)
-    gallery = evaluate.embed(encoder, examples, config)
+    gallery = embed(encoder, examples, settings.evaluation(config))
 
     per_video = len(examples.captions[0])
     told = telling_captions(config.data.eval.split(":")[1], len(examples.ids), per_video)

@@ -17,7 +17,9 @@ TENSORFLOW = ("tensorflow", "tensorflow_datasets", "jax.experimental.jax2tf")
 # What alone may import it there, inside a function: it writes TensorFlow's own format.
 WRITES_FOR_TENSORFLOW = "animclip_jax.exporting.saved_model"
 # Commands that read pictures and videos through tf.data, or make what it reads.
-NEED_TENSORFLOW = {f"animclip_jax.{verb}" for verb in ("evaluate", "animate_photo", "prepare")}
+NEED_TENSORFLOW = {
+    f"animclip_jax.{name}" for name in ("evaluate", "evaluation.arm", "animate_photo", "prepare")
+}
 # What alone may import it in input_pipeline: it hides the GPU from it, and hands it on.
 HIDES_THE_GPU = "input_pipeline.tensorflow_on_cpu"
 # TensorFlow Datasets' builders of the video sets.

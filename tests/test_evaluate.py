@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +11,11 @@ import numpy as np
 import pytest
 
 from animclip_jax import evaluate, train
-from animclip_jax.evaluation import comparison, results
+from animclip_jax.evaluation import arm, comparison, results
 from animclip_jax.evaluation.table import table
 from animclip_jax.runs import mirror, run_config
 from configs import quickstart
+from tests import processes
 from tests.a_run import SHRUNK
 
 
@@ -102,7 +102,7 @@ def test_what_can_not_be_compared_is_said_before_anything_is_evaluated(
     def embed(*_):
         raise AssertionError("it evaluates")
 
-    monkeypatch.setattr(evaluate, "embed", embed)
+    monkeypatch.setattr(arm, "embed", embed)
     command = ["--workdir", str(run), "--out", str(tmp_path / "out")]
     against = f"--against={run / 'results.json'}"
     for change, said in {
@@ -156,98 +156,16 @@ def test_a_folder_without_a_run_is_named(tmp_path, capsys):
     assert str(tmp_path) in capsys.readouterr().err
 
 
-# Everything of a model but the model: an embedding is the video's own number, bit by bit.
-SCRIPT = """
-import json, sys
-import jax, jax.numpy as jnp, numpy as np
-processes, process, port = map(int, sys.argv[1:4])
-if processes > 1:
-    jax.distributed.initialize(f"127.0.0.1:{port}", processes, process)
-from ml_collections import ConfigDict
-from animclip_jax import evaluate, sharding
-from animclip_jax.models.retriever import TextFeatures, VideoFeatures
-from animclip_jax.retrieval.encode import Encoder
-from animclip_jax.evaluation.two_stage import Search
-
-VIDEOS = 37
-decoded, encoded = [], []
-
-class Oracle(Encoder):
-    def __init__(self, split):
-        super().__init__(split, None, {})
-        def one_hot(numbers):
-            return jax.nn.one_hot(numbers, 64)
-        def text(params, tokens):
-            encoded.append(tokens.shape)
-            return TextFeatures(one_hot(tokens[:, 1] - 1), tokens[..., None] * 1.0, tokens > 0)
-        def video(params, frames):
-            numbers = frames[:, 0, 0, 0, 0].astype(jnp.int32)
-            return VideoFeatures(one_hot(numbers), numbers[:, None, None] * 1.0)
-        def fused(params, text, rows, video, columns):
-            return (text.embedding[rows] * video.embedding[columns]).sum(axis=1)
-        self._encode_text, self._encode_video, self._fused_scores = (
-            jax.jit(one, out_shardings=self.whole) for one in (text, video, fused))
-    def _scale(self, graphdef):
-        return 10.0
-
-def batches(examples, config, batch_size, items):
-    items = list(items)
-    decoded.extend(int(item) for item in items)
-    for start in range(0, len(items), batch_size):
-        some = items[start : start + batch_size]
-        frames = np.zeros((batch_size, 1, 2, 2, 3), np.uint8)
-        frames[: len(some)] = np.asarray(some)[:, None, None, None, None]
-        yield {"frames": frames, "index": np.pad(some, (0, batch_size - len(some)))}
-
-class Numbers:
-    def __init__(self, length, size): pass
-    def __call__(self, captions):
-        tokens = np.zeros((len(captions), 40), np.int32)
-        for row, caption in enumerate(captions):
-            tokens[row, : 3 + row % 36] = 1 + int(caption)
-        return tokens
-
-evaluate._frames, evaluate.Tokenizer = batches, Numbers
-class Examples:
-    ids = [f"v{n}" for n in range(VIDEOS)]
-    captions = [[str(n)] * (1 + n % 3) for n in range(VIDEOS)]
-
-config = ConfigDict({
-    "evaluation": {"batch_size": 5}, "animation": {"num_frames": 1},
-    "model": {"image_size": 2, "context_length": 40, "vocab_size": 100}})
-mesh = sharding.make_mesh(sharding.MeshConfig(-1, 2))
-oracle = Oracle(sharding.batch_sharding(mesh))
-gallery = evaluate.embed(oracle, Examples, config)
-report = {"decoded": decoded, "devices": jax.device_count(), "shapes": len(set(encoded))}
-assert (gallery.video.embedding.argmax(axis=1) == np.arange(VIDEOS)).all()
-assert (gallery.video.code[:, 0, 0] == np.arange(VIDEOS)).all()
-assert (gallery.text.embedding.argmax(axis=1) == gallery.owner).all()
-search = Search(oracle, gallery)
-for by_text in (True, False):
-    ranked, sweep, _ = search(by_text, 7)
-    stages = ranked.coarse_ranks, ranked.reranked_ranks
-    report[str(by_text)] = [int(ranks.max()) for ranks in stages]
-    report[f"queries {by_text}"] = len(ranked.coarse_ranks)
-print(json.dumps(report))
-"""
-
-
-def run_oracle(processes: int, devices: int) -> list[dict]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def run_oracle(count: int, devices: int) -> list[dict]:
+    """What tests/programs/oracle.py prints, in each of its processes."""
+    port = processes.free_port()
     flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
     # No cache of compiled programs: two processes would read each other's half-written entries.
-    environment = os.environ | {"XLA_FLAGS": flags, "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    given = processes.environment(XLA_FLAGS=flags, JAX_ENABLE_COMPILATION_CACHE="false")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     running = [
-        subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(processes), str(number), str(port)],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(processes)
+        processes.started(processes.program("oracle", count, number, port), env=given, **pipes)
+        for number in range(count)
     ]
     said = [one.communicate(timeout=300) for one in running]
     for one, (_, error) in zip(running, said, strict=True):
@@ -255,15 +173,15 @@ def run_oracle(processes: int, devices: int) -> list[dict]:
     return [json.loads(out.splitlines()[-1]) for out, _ in said]
 
 
-@pytest.mark.parametrize("processes, devices", [(1, 8), (2, 4)])
-def test_an_oracle_finds_everything_on_eight_devices(processes, devices):
-    found = run_oracle(processes, devices)
+@pytest.mark.parametrize("count, devices", [(1, 8), (2, 4)])
+def test_an_oracle_finds_everything_on_eight_devices(count, devices):
+    found = run_oracle(count, devices)
     captions = sum(1 + n % 3 for n in range(37))
     for one in found:
         assert one["devices"] == 8
-        assert one["True"] == one["False"] == [1, 1]
-        assert (one["queries True"], one["queries False"]) == (captions, 37)
-        assert one["shapes"] == 3  # lengths of captions
+        assert one["text"] == {"worst": [1, 1], "queries": captions}
+        assert one["video"] == {"worst": [1, 1], "queries": 37}
+        assert one["lengths"] == 3
     # Every video is decoded once, by one of the processes.
     assert sorted(n for one in found for n in one["decoded"]) == list(range(37))
     assert all(len(one["decoded"]) > 0 for one in found)

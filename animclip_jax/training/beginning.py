@@ -7,9 +7,10 @@ import jax
 from etils import epath
 from ml_collections import ConfigDict
 
+from animclip_jax.evaluation.config import EvaluationConfig
 from animclip_jax.runs import layout, run_config
 from animclip_jax.runs.mirror import Mirror
-from animclip_jax.training import checkpoint, data, init_from, validation
+from animclip_jax.training import checkpoint, data, init_from
 
 if TYPE_CHECKING:
     from input_pipeline.examples import Examples
@@ -27,7 +28,9 @@ class Sources(NamedTuple):
     lacking: str | None
 
 
-def open_sources(config: ConfigDict) -> Sources:
+def open_sources(
+    config: ConfigDict, evaluation: EvaluationConfig, validation: EvaluationConfig | None
+) -> Sources:
     """Opens all sources of a run, so that a wrong one is found before the first step.
 
     Raises:
@@ -35,31 +38,31 @@ def open_sources(config: ConfigDict) -> Sources:
     """
     examples = data.open_examples(config)
     digests = {"data.train": data.fingerprint(config, examples)}
-    lacking = _why_not_evaluated(config)
-    if config.validation.every:
-        digests["validation.source"] = _searched(validation.configured(config))["data.eval"]
+    lacking = _why_not_evaluated(evaluation.source)
+    if validation is not None:
+        digests["validation.source"] = _searched(validation)["data.eval"]
     if lacking is None:
-        digests |= _searched(config)
+        digests |= _searched(evaluation)
     return Sources(examples, digests, lacking)
 
 
-def _why_not_evaluated(config: ConfigDict) -> str | None:
+def _why_not_evaluated(source: str) -> str | None:
     if jax.process_count() > 1:
         return "that is for one process: animclip evaluate does it"
     try:
-        import animclip_jax.evaluate  # noqa: F401
+        import animclip_jax.evaluation.arm  # noqa: F401
     except ModuleNotFoundError as error:
         if error.name != "tensorflow":
             raise
         return (
-            f"there is no TensorFlow here to read {config.data.eval}. The same command evaluates "
+            f"there is no TensorFlow here to read {source}. The same command evaluates "
             "where there is"
         )
     return None
 
 
-def _searched(config: ConfigDict) -> dict[str, str]:
-    from animclip_jax.evaluate import open_sources
+def _searched(config: EvaluationConfig) -> dict[str, str]:
+    from animclip_jax.evaluation.arm import open_sources
 
     return {name: data.digest(found) for name, found in open_sources(config).items()}
 

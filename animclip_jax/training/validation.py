@@ -4,10 +4,10 @@ import functools
 from typing import Any
 
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
 from animclip_jax import sharding
-from animclip_jax.runs import layout, run_config
+from animclip_jax.evaluation.config import EvaluationConfig
+from animclip_jax.runs import layout
 from animclip_jax.runs.mirror import Mirror
 from animclip_jax.training.checkpoint import Checkpoints
 from animclip_jax.training.step import TrainState
@@ -15,30 +15,23 @@ from animclip_jax.training.step import TrainState
 SCORE = "R@1"
 
 
-def configured(config: ConfigDict) -> ConfigDict:
-    """A run's configuration as it searches the videos that its best step is chosen by.
-
-    Raises:
-      ValueError: those are the videos of the test.
-    """
-    if config.validation.source == config.data.eval:
-        raise ValueError(
-            f"validation.source is data.eval, {config.data.eval}: a step that is chosen on the "
-            "test makes its score worthless; name other videos, or set validation.every=0"
-        )
-    return run_config.changed(config, {"data.eval": config.validation.source})
-
-
 class Validation:
-    """Every so many steps searches config.validation.source, and keeps the best state so far.
+    """Every so many steps searches validation.source, and keeps the best state so far.
 
     A context manager. WORKDIR/best holds that state's checkpoint, and the results of the newest
     validation.
     """
 
-    def __init__(self, config: ConfigDict, mirror: Mirror, mesh: Mesh, made_of: dict[str, Any]):
-        """Raises ValueError where the videos to choose by are those of the test."""
-        self.config = configured(config)
+    def __init__(
+        self, config: EvaluationConfig, mirror: Mirror, mesh: Mesh, made_of: dict[str, Any]
+    ):
+        """Goes on from the best step so far.
+
+        Args:
+          made_of: kept in the checkpoint (see Checkpoints); its `config` has all settings.
+        """
+        self.config, found = config, made_of["config"]
+        self.settings = found | {"data": found["data"] | {"eval": config.source}}
         self.workdir, self.mesh = mirror.local / layout.BEST, mesh
         self.directory = mirror.remote / layout.BEST
         self.checkpoints = Checkpoints(self.directory, keep=1, made_of=made_of)
@@ -57,20 +50,13 @@ class Validation:
         Returns:
           a line for a person.
         """
-        from animclip_jax.evaluate import evaluate
+        from animclip_jax.evaluation.arm import Made, evaluate
 
         self.workdir.mkdir(parents=True, exist_ok=True)
-        report = evaluate(
-            self.config,
-            self.mesh,
-            state.best_params,
-            self.workdir,
-            steps=step,
-            config_overrides={},
-            train_seconds=0.0,
-        )
+        made = Made(step, self.settings, {})
+        report = evaluate(self.config, self.mesh, state.best_params, self.workdir, made)
         score = report["text_to_video"]["reranked"][SCORE]
-        line = f"step {step}: {SCORE} {score:.1f} on {self.config.data.eval}"
+        line = f"step {step}: {SCORE} {score:.1f} on {self.config.source}"
         if score <= self.best:
             return f"{line}, the best was {self.best:.1f}"
         self.best = score

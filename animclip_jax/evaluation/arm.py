@@ -1,0 +1,271 @@
+"""One evaluation: a source is encoded, searched in two stages and scored; what that leaves."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from tqdm import tqdm
+
+from animclip_jax import sharding
+from animclip_jax.evaluation import comparison, metrics, results
+from animclip_jax.evaluation.config import EvaluationConfig
+from animclip_jax.evaluation.protocols import describe, protocol_of
+from animclip_jax.evaluation.rankings import sample_queries, write_rankings
+from animclip_jax.evaluation.two_stage import Gallery, Ranked, Search
+from animclip_jax.models.parameters import graph_definition
+from animclip_jax.models.retriever import VideoFeatures
+from animclip_jax.retrieval.encode import Encoder
+from animclip_jax.retrieval.placement import local_rows
+from animclip_jax.retrieval.rerank import Captions, encode_captions
+from animclip_jax.runs import layout
+from animclip_jax.runs.revision import git_commit
+from input_pipeline.batches import eval_batches
+from input_pipeline.examples import Examples
+from input_pipeline.sources.opening import open_source
+from input_pipeline.tokenizer import Tokenizer, clean
+
+
+class Made(NamedTuple):
+    """Where the parameters come from, as results.json says it.
+
+    steps: training steps, in `seconds`. config: all settings of the run, a plain dict; overrides:
+    those that were changed, by dotted name.
+    """
+
+    steps: int
+    config: dict[str, Any]
+    overrides: dict[str, Any]
+    seconds: float = 0.0
+
+
+def embed(encoder: Encoder, examples: Examples, config: EvaluationConfig) -> Gallery:
+    """Encodes each video and each caption of a source once, over all devices of all processes."""
+    captions = [caption for item in examples.captions for caption in item]
+    owner = np.repeat(np.arange(len(examples.ids)), [len(item) for item in examples.captions])
+    video = _embed_videos(encoder, examples, config)
+    return Gallery(video, _embed_captions(encoder, captions, config), owner, examples.ids, captions)
+
+
+def _batch_size(encoder: Encoder, config: EvaluationConfig) -> int:
+    """The configured size, or the next multiple of the number of devices."""
+    return -(-config.batch_size // encoder.num_parts) * encoder.num_parts
+
+
+def _embed_videos(encoder: Encoder, examples: Examples, config: EvaluationConfig) -> VideoFeatures:
+    size, count = _batch_size(encoder, config), len(examples.ids)
+    rows = local_rows(encoder.split, size)
+    total = -(-count // size)
+    mine = (np.arange(total)[:, None] * size + rows).ravel()
+    batches = _frames(examples, config, len(rows), mine[mine < count])
+    side = config.model.clip.image_size
+    shape = config.model.num_frames, side, side, 3
+    features = []
+    for _ in tqdm(range(total), "videos", unit="batch", leave=False, disable=None):
+        # Another process may have a part of the last batch where this one has none.
+        batch = next(batches, None)
+        frames = np.zeros((len(rows), *shape), np.uint8) if batch is None else batch["frames"]
+        features.append(encoder.encode_video(frames, size))
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[:count], *features)
+
+
+def _embed_captions(encoder: Encoder, captions: list[str], config: EvaluationConfig) -> Captions:
+    tokens = Tokenizer(config.model.clip.context_length, config.model.clip.vocab_size)(captions)
+    return encode_captions(encoder, tokens, _batch_size(encoder, config))
+
+
+def _frames(
+    examples: Examples, config: EvaluationConfig, batch_size: int, items: Sequence[int]
+) -> Iterator[dict]:
+    return eval_batches(
+        examples,
+        num_frames=config.model.num_frames,
+        image_size=config.model.clip.image_size,
+        batch_size=batch_size,
+        items=items,
+    )
+
+
+def open_sources(config: EvaluationConfig) -> dict[str, Examples]:
+    """The sources of an evaluation, opened, by their settings' names.
+
+    Raises:
+      ValueError, FileNotFoundError: a source can't be opened, or does not fit the protocol.
+    """
+    sources = {"data.eval": config.source, "evaluation.query_bank": config.query_bank}
+    found = {
+        setting: open_source(source, config.cache_dir)
+        for setting, source in sources.items()
+        if source
+    }
+    _setting(config, found["data.eval"])
+    return found
+
+
+def evaluate(
+    config: EvaluationConfig,
+    mesh: Mesh,
+    params: dict,
+    workdir: Path,
+    made: Made,
+    *,
+    against: comparison.Evaluated | None = None,
+) -> dict:
+    """Retrieval in both directions; writes WORKDIR/results.json, ranks.npz and rankings/.
+
+    Args:
+      params: the model's parameters. made: where they come from.
+      against: an evaluation to compare with. If that is impossible, nothing is evaluated.
+
+    Returns:
+      the contents of results.json (docs/results.md).
+
+    Raises:
+      ValueError: the source does not fit the protocol, an item can't be used, or `against` has
+        other queries or another protocol.
+    """
+    _, protocol = protocol_of(config.protocol, config.source)
+    sources = open_sources(config)
+    examples = sources["data.eval"]
+    setting = _setting(config, examples)
+    if against is not None:
+        comparison.refuse_unlike(setting, against.results, str(against.path))
+    graphdef = graph_definition(config.model)
+    encoder = Encoder(sharding.batch_sharding(mesh), graphdef, params)
+    bank = None
+    if (captions := sources.get("evaluation.query_bank")) is not None:
+        queries = [one for item in captions.captions for one in item]
+        bank = _embed_captions(encoder, queries, config).embedding
+    began = time.perf_counter()
+    gallery = embed(encoder, examples, config)
+    seconds = {"train": made.seconds, "embed": time.perf_counter() - began}
+    search = Search(
+        encoder,
+        gallery,
+        groups_once=protocol.groups_once,
+        normalization=config.normalization,
+        bank=bank,
+    )
+    ranked, directions = search_both(search, setting["rerank_k"])
+    report = {
+        **setting,
+        "steps": made.steps,
+        "git_commit": git_commit(),
+        "config": made.config,
+        "config_overrides": made.overrides,
+        **{direction: found["scores"] for direction, found in directions.items()},
+        "chance": chance(gallery.owner, protocol.groups_once),
+        "shared_captions": shared_captions(gallery.captions, gallery.owner),
+        "seconds": seconds | _total([found["seconds"] for found in directions.values()]),
+    }
+    if jax.process_index() == 0:
+        _write(workdir, config, examples, gallery, ranked, report)
+    return report
+
+
+def _setting(config: EvaluationConfig, examples: Examples) -> dict[str, Any]:
+    """The fields of results.json that say what is searched, and how; raises as `evaluate` does."""
+    name, _ = protocol_of(config.protocol, config.source)
+    num_captions = sum(map(len, examples.captions))
+    described = describe(
+        name,
+        config.source,
+        num_videos=len(examples.ids),
+        num_captions=num_captions,
+        missing=len(examples.missing),
+        num_frames=config.model.num_frames,
+    )
+    return {
+        "dataset": examples.name,
+        **described,
+        "queries": fingerprint(examples),
+        "normalization": config.normalization,
+        "num_queries": num_captions,
+        "num_videos": len(examples.ids),
+        "seed": config.seed,
+        "rerank_k": min(config.rerank_k, len(examples.ids)),
+        "stage_one": "exact",
+    }
+
+
+def search_both(search: Search, k: int) -> tuple[dict[str, Ranked], dict[str, dict[str, Any]]]:
+    """Both directions by the names of results.json: what was ranked, and its scores and seconds."""
+    owner, videos = search.gallery.owner, len(search.gallery.ids)
+    pairs = (len(owner) + videos) * k
+    ranked, found = {}, {}
+    with tqdm(total=pairs, desc="re-ranking", unit="pair", leave=False, disable=None) as bar:
+        for direction, cluster in (("text_to_video", owner), ("video_to_text", np.arange(videos))):
+            one, sweep, seconds = search(direction == "text_to_video", k, bar.update)
+            stages = {
+                stage: metrics.summary(ranks) | {"intervals": metrics.intervals(ranks, cluster)}
+                for stage, ranks in stage_ranks(one).items()
+            }
+            ranked[direction] = one
+            found[direction] = {"scores": stages | {"k_sweep": sweep}, "seconds": seconds}
+    return ranked, found
+
+
+def stage_ranks(ranked: Ranked) -> dict[str, np.ndarray]:
+    """Ranks by the names of results.json's stages."""
+    stages = ranked.coarse_ranks, ranked.reranked_ranks, ranked.ceiling_ranks
+    return dict(zip(results.STAGES, stages, strict=True))
+
+
+def chance(owner: np.ndarray, groups_once: bool) -> dict[str, dict[str, float]]:
+    """What a random order would reach, by direction."""
+    captions = np.bincount(owner)
+    by_text = metrics.chance(np.ones(len(owner)), len(captions))
+    by_video = by_text if groups_once else metrics.chance(captions, len(owner))
+    return {"text_to_video": by_text, "video_to_text": by_video}
+
+
+def shared_captions(captions: list[str], owner: np.ndarray) -> dict[str, float]:
+    """How many captions another video has too, as CLIP reads them, and the R@1 they leave.
+
+    Args:
+      owner: int [Q], the video of each caption.
+    """
+    texts = [clean(caption).lower() for caption in captions]
+    count, greatest = metrics.greatest_recall(texts, owner)
+    return {"captions": count, "greatest_R@1": greatest}
+
+
+def fingerprint(examples: Examples) -> str:
+    """A digest of the videos and captions that are searched, in order."""
+    captions = [caption for item in examples.captions for caption in item]
+    owner = [index for index, item in enumerate(examples.captions) for _ in item]
+    listed = json.dumps([examples.ids, captions, owner])
+    return hashlib.sha256(listed.encode()).hexdigest()
+
+
+def _total(seconds: list[dict[str, float]]) -> dict[str, float]:
+    return {stage: sum(one[stage] for one in seconds) for stage in seconds[0]}
+
+
+def _write(
+    workdir: Path,
+    config: EvaluationConfig,
+    examples: Examples,
+    gallery: Gallery,
+    ranked: dict[str, Ranked],
+    report: dict[str, Any],
+) -> None:
+    """results.json last: that it is there says that the run is finished."""
+    shown = ranked["text_to_video"]
+    listing, videos = sample_queries(shown, examples.ids, examples.captions, config.seed)
+    frames = {
+        examples.ids[index]: clip
+        for batch in _frames(examples, config, config.batch_size, sorted(videos))
+        for index, clip in zip(batch["index"], batch["frames"], strict=True)
+        if index >= 0
+    }
+    write_rankings(workdir, listing, frames)
+    comparison.write_ranks(
+        workdir, gallery.owner, {name: stage_ranks(one) for name, one in ranked.items()}
+    )
+    results.write(workdir / layout.RESULTS, report)

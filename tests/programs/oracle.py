@@ -1,0 +1,119 @@
+"""Embeds and searches with a model that knows every video: `oracle.py PROCESSES PROCESS PORT`.
+
+An embedding is the video's own number, bit by bit. Prints, as JSON, the worst ranks, the videos
+that this process decoded, and how many lengths of captions were encoded.
+"""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from animclip_jax import sharding
+from animclip_jax.evaluation import arm
+from animclip_jax.evaluation.config import EvaluationConfig
+from animclip_jax.evaluation.two_stage import Search
+from animclip_jax.models.retriever import TextFeatures, VideoFeatures
+from animclip_jax.retrieval.encode import Encoder
+from tests.small_model import CONFIG, SMALL
+
+VIDEOS, LONGEST = 37, 40
+MODEL = dataclasses.replace(
+    CONFIG, clip=dataclasses.replace(SMALL, context_length=LONGEST), num_frames=1
+)
+decoded: list[int] = []
+encoded: list[tuple[int, ...]] = []
+
+
+class Scale(nnx.Module):
+    """Stands for the two towers."""
+
+    logit_scale = 10.0
+
+
+class Oracle(nnx.Module):
+    """Reads the number of a video from its first pixel, or from its caption's first word."""
+
+    def __init__(self) -> None:
+        self.clip = Scale()
+
+    def encode_text(self, tokens: jax.Array) -> TextFeatures:
+        encoded.append(tokens.shape)
+        known = jax.nn.one_hot(tokens[:, 1] - 1, 64)
+        return TextFeatures(known, tokens[..., None] * 1.0, tokens > 0)
+
+    def encode_video(self, frames: jax.Array) -> VideoFeatures:
+        numbers = jnp.round(frames[:, 0, 0, 0, 0] * 255).astype(jnp.int32)
+        return VideoFeatures(jax.nn.one_hot(numbers, 64), numbers[:, None, None] * 1.0)
+
+    def stored(self, video: VideoFeatures) -> VideoFeatures:
+        return video
+
+    def fused_scores(self, text: TextFeatures, video: VideoFeatures) -> jax.Array:
+        return (text.embedding * video.embedding).sum(axis=1)
+
+
+class Examples:
+    """Videos with one, two or three captions each: their number."""
+
+    ids = [f"v{number}" for number in range(VIDEOS)]
+    captions = [[str(number)] * (1 + number % 3) for number in range(VIDEOS)]
+
+
+def eval_batches(
+    _: Any, *, num_frames: int, image_size: int, batch_size: int, items: Sequence[int]
+) -> Iterator[dict[str, np.ndarray]]:
+    """Frames whose pixels are the video's number."""
+    decoded.extend(int(item) for item in items)
+    for start in range(0, len(items), batch_size):
+        some = items[start : start + batch_size]
+        frames = np.zeros((batch_size, num_frames, image_size, image_size, 3), np.uint8)
+        frames[: len(some)] = np.asarray(some)[:, None, None, None, None]
+        yield {"frames": frames, "index": np.pad(some, (0, batch_size - len(some)))}
+
+
+class Tokenizer:
+    """A caption's number again and again, in rows of many lengths."""
+
+    def __init__(self, length: int, _: int) -> None:
+        self.length = length
+
+    def __call__(self, captions: list[str]) -> np.ndarray:
+        tokens = np.zeros((len(captions), self.length), np.int32)
+        for row, caption in enumerate(captions):
+            tokens[row, : 3 + row % 36] = 1 + int(caption)
+        return tokens
+
+
+def main(processes: int, process: int, port: int) -> None:
+    """One of the processes."""
+    if processes > 1:
+        jax.distributed.initialize(f"127.0.0.1:{port}", processes, process)
+    arm.eval_batches, arm.Tokenizer = eval_batches, Tokenizer
+    config = EvaluationConfig(MODEL, f"drawn:val:{VIDEOS}", "", "none", "", 7, 5, "", 0)
+    mesh = sharding.make_mesh(sharding.MeshConfig(-1, 2))
+    graphdef, params = nnx.split(Oracle())
+    oracle = Encoder(sharding.batch_sharding(mesh), graphdef, nnx.to_pure_dict(params))
+    gallery = arm.embed(oracle, Examples, config)
+    assert (gallery.video.embedding.argmax(axis=1) == np.arange(VIDEOS)).all()
+    assert (gallery.video.code[:, 0, 0] == np.arange(VIDEOS)).all()
+    assert (gallery.text.embedding.argmax(axis=1) == gallery.owner).all()
+    found: dict[str, Any] = {"decoded": decoded, "devices": jax.device_count()}
+    found["lengths"] = len(set(encoded))
+    search = Search(oracle, gallery)
+    for direction in ("text", "video"):
+        ranked, _, _ = search(direction == "text", config.rerank_k)
+        stages = ranked.coarse_ranks, ranked.reranked_ranks
+        found[direction] = {"worst": [int(ranks.max()) for ranks in stages]}
+        found[direction]["queries"] = len(ranked.coarse_ranks)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
