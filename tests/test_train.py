@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from animclip_jax import evaluate, train
-from animclip_jax.evaluation import results
+from animclip_jax.evaluation import arm, results
 from animclip_jax.runs import run_config
 from animclip_jax.training import data, watch
 from tests.a_run import SHRUNK, STEPS, assert_same_losses, losses
@@ -300,7 +300,7 @@ def test_a_signal_in_the_last_step_or_in_the_evaluation_is_obeyed(
     assert f"{number.name}: stopped after step 2 of 2, saved in " in said
     assert "The same command evaluates it." in said
     with monkeypatch.context() as patch:
-        patch.setattr(evaluate, "embed", lambda *_: os.kill(os.getpid(), number))
+        patch.setattr(arm, "embed", lambda *_: os.kill(os.getpid(), number))
         assert train.main(run) == code
     name = {signal.SIGINT: "Ctrl-C"}.get(number, number.name)
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "stopped" in line]
