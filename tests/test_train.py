@@ -195,8 +195,8 @@ def test_another_configuration_in_the_same_folder_is_refused(straight, flags, ca
 def test_a_sweep_runs_each_arm_once(flags, tmp_path, capsys):
     sweep = [*flags, "--config.steps=2", "--sweep", f"--workdir={tmp_path}"]
     assert train.main(sweep) == 0
-    for arm, preset in (("animated", "full"), ("repeat", "repeat"), ("still", "still")):
-        found = results.read(tmp_path / arm / "results.json")
+    for name, preset in (("animated", "full"), ("repeat", "repeat"), ("still", "still")):
+        found = results.read(tmp_path / name / "results.json")
         assert found["config"]["animation"]["preset"] == preset
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/results.json")}
     assert train.main(sweep) == 0
