@@ -14,7 +14,7 @@ def readable(name: str) -> str:
 
 
 def on_a_terminal(name: str) -> str:
-    """As `readable`, with control characters, which a terminal would obey, as their numbers."""
+    """A name, or a line that has one, as `readable`; what a terminal would obey as numbers."""
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
         for letter in readable(name)

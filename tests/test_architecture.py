@@ -51,7 +51,7 @@ RULES = [
     Rule(
         ("input_pipeline",),
         ("animclip_jax", "configs"),
-        ("animclip_jax.animation", "animclip_jax.files"),
+        ("animclip_jax.animation", "animclip_jax.files", "animclip_jax.words"),
     ),
     Rule(
         tuple(

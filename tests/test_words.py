@@ -7,13 +7,17 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from animclip_jax import files
+from animclip_jax import files, index, search
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.process import has_tpu
+from animclip_jax.video_index.listing import Listing
+from animclip_jax.video_index.searcher import Hit
 from animclip_jax.words import count, on_a_terminal
+from input_pipeline.media import quarantine
 from input_pipeline.sources import folder
 
 
@@ -40,6 +44,22 @@ def test_a_terminal_that_can_not_show_a_letter_ends_nothing(
 def test_control_characters_of_a_file_name_do_not_reach_the_terminal() -> None:
     assert on_a_terminal("a\x1b[31mred\n.mp4") == "a\\x1b[31mred\\n.mp4"
     assert on_a_terminal("caf\u00e9 \u2028.mp4") == "caf\u00e9 \\u2028.mp4"
+
+
+def test_names_of_files_can_not_steer_the_terminal_from_any_list(tmp_path, capsys) -> None:
+    """What is found, what is left alone and what is bad: the names are those of other people."""
+    name = "a\x1b]0;gone\x07.mp4"
+    hit = Hit(0, 0.5, 1, None, 1)
+    found = search.table([hit], SimpleNamespace(names=[name], times=[(0.0, 1.0)]))
+    left = Listing(left={name: "a link to itself"})
+    done = index.report(tmp_path, index.Summary(0, 0, 0, 0, {}, 1, 1, left))
+    quarantine.report("set", {name: "cut"}, 9, tmp_path, "")
+    told = capsys.readouterr().err
+    with pytest.raises(ValueError, match="can't be used") as raised:
+        quarantine.check_share("set", {"a": f"no file {name}"}, 1, 0.5)
+    for text in (found, done, told, str(raised.value)):
+        assert "a\\x1b]0;gone\\x07.mp4" in text
+        assert all(letter.isprintable() or letter == "\n" for letter in text)
 
 
 def test_without_a_tpu_libtpu_is_told_not_to_look_for_one(tmp_path: Path) -> None:

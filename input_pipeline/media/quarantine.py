@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from animclip_jax import files
+from animclip_jax.words import on_a_terminal
 
 NAME = "quarantine.jsonl"
 FIELDS = {"file": str, "reason": str}
@@ -59,7 +60,7 @@ def check_share(
         units = unit if total == 1 else f"{unit}s"
         raise ValueError(
             f"{source}: {len(bad)} of {total} {units} can't be used, wanted {most:.0%} at most; "
-            f"such as {file}: {reason}"
+            f"such as {on_a_terminal(f'{file}: {reason}')}"
         )
 
 
@@ -76,7 +77,8 @@ def report(name: str, bad: Mapping[str, str], total: int, path: Path, advice: st
     reasons: dict[str, str] = {}
     for file, reason in bad.items():
         reasons.setdefault(reason, file)
-    shown = "; ".join(f"{file}: {reason}" for reason, file in list(reasons.items())[:SHOWN])
+    some = list(reasons.items())[:SHOWN]
+    shown = on_a_terminal("; ".join(f"{file}: {reason}" for reason, file in some))
     files = "file" if total == 1 else "files"
     message = (
         f"{name}: {len(bad)} of {total} {files} can't be used, such as {shown}; "

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
 import numpy as np
 import pytest
 
-from input_pipeline.media import video
+from input_pipeline.media import container, video
 from tests import films
 
 
@@ -159,6 +161,16 @@ def test_a_film_that_breaks_says_where(tmp_path: Path, name: str) -> None:
     assert reason(path) == "breaks after 15 of 20 frames: damaged or cut short"
 
 
+def test_a_header_that_counts_fewer_frames_than_came_is_not_quoted() -> None:
+    def frames(stream: object) -> Iterator[int]:
+        yield from range(3)
+        raise av.InvalidDataError(1094995529, "Invalid data")
+
+    film = container.Film(SimpleNamespace(decode=frames), SimpleNamespace(frames=2))
+    with pytest.raises(ValueError, match="^breaks after 3 frames: damaged or cut short$"):
+        list(container.decode(film))
+
+
 def test_a_film_without_a_frame_is_called_so(tmp_path: Path) -> None:
     path = films.write_film(tmp_path / "clip.mp4", TENTHS, options={"movflags": "faststart"})
     data = path.read_bytes()
@@ -180,6 +192,17 @@ def test_a_limit_of_memory_is_not_the_films_fault(
     monkeypatch.setattr(video, "_picture", picture)
     with pytest.raises(MemoryError):
         video.read_frames(path, 4)
+
+
+@pytest.mark.parametrize("kind", [av.error.MemoryError, av.error.OSError])
+def test_an_error_of_this_machine_while_decoding_is_not_called_a_break(kind: type) -> None:
+    def frames(stream: object) -> Iterator[int]:
+        yield 0
+        raise kind(5, "of this machine")
+
+    film = container.Film(SimpleNamespace(decode=frames), SimpleNamespace(frames=2))
+    with pytest.raises(kind, match="of this machine"):
+        list(container.decode(film))
 
 
 def test_odd_videos_have_a_reason_that_people_understand(shared_data: Path) -> None:
