@@ -82,7 +82,7 @@ def crops(width: int, height: int) -> list[dict[str, Any]]:
             "size": f"{width} x {height}",
             "crop": side,
             "left out": left_out,
-            "ours (OpenAI's)": _crop_of(video.fit, width, height, side),
+            "ours (OpenAI's)": _crop_of(picture.fit, width, height, side),
         }
         processor = _transformers(side)
         if processor:

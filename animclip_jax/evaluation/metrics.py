@@ -202,7 +202,7 @@ def resampled_medians(columns: list[np.ndarray], cluster: np.ndarray) -> np.ndar
     orders = [np.argsort(ranks) for ranks in columns]
     prepared = [(ranks[by], cluster[by]) for ranks, by in zip(columns, orders, strict=True)]
     medians = []
-    for block in draws(cluster.max() + 1, RESAMPLES):
+    for block in draws(int(cluster.max()) + 1, RESAMPLES):
         found = []
         for ranks, clusters in prepared:
             so_far = np.cumsum(block[:, clusters], axis=1)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.typing import DTypeLike
 
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
@@ -40,7 +41,7 @@ def pack(code: jax.Array, dtype: str) -> PackedCode:
     return PackedCode(jnp.clip(steps, -INT8_MAX, INT8_MAX).astype(jnp.int8), scales)
 
 
-def unpack(code: jax.Array | np.ndarray | PackedCode, dtype: jnp.dtype) -> jax.Array:
+def unpack(code: jax.Array | np.ndarray | PackedCode, dtype: DTypeLike) -> jax.Array:
     """The code [..., M, C] in the dtype it is computed with; one that isn't packed is taken too."""
     if not isinstance(code, PackedCode):
         return jnp.asarray(code).astype(dtype)

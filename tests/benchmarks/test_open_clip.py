@@ -1,6 +1,7 @@
 """The converted features beside open_clip's, as far as no torch is needed."""
 
 import json
+from typing import Any
 
 import jax
 import numpy as np
@@ -22,7 +23,7 @@ def made(tmp_path):
     params = jax.device_get(traverse_util.flatten_dict(tree, sep="/"))
     folder.save(tmp_path / "some", params, config)
     random = np.random.default_rng(0)
-    given = {
+    given: dict[str, Any] = {
         "frames": random.random((2, config.image_size, config.image_size, 3), np.float32),
         "tokens": np.full((2, config.context_length), 5, np.int32),
     }
@@ -30,7 +31,9 @@ def made(tmp_path):
     model = nnx.merge(abstract(config)[0], tree)
     with jax.default_matmul_precision("highest"):
         found = {"image": model.vision(given["frames"])[0], "text": model.text(given["tokens"])[0]}
-    unit = {name: value / np.linalg.norm(value, axis=-1)[:, None] for name, value in found.items()}
+    unit: dict[str, Any] = {
+        name: value / np.linalg.norm(value, axis=-1)[:, None] for name, value in found.items()
+    }
     np.savez(tmp_path / "some.npz", **given, **unit)
     return tmp_path
 
@@ -48,7 +51,7 @@ def test_equal_features_differ_by_nothing_and_others_by_how_much(made, capsys):
 
 
 def test_a_small_architecture_has_few_layers_and_keeps_every_other_size():
-    config = {
+    config: dict[str, Any] = {
         "embed_dim": 512,
         "vision_cfg": {"layers": 12, "width": 768, "image_size": 224},
         "text_cfg": {"layers": 12, "width": 512, "vocab_size": 49408, "context_length": 77},

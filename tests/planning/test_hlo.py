@@ -25,7 +25,7 @@ def stack(remat: str):
 
     def make():
         return Transformer(
-            config, is_causal=False, dtype=jnp.float32, rngs=nnx.Rngs(0), remat=remat
+            config, is_causal=False, dtype=jnp.dtype("float32"), rngs=nnx.Rngs(0), remat=remat
         )
 
     graphdef, state = nnx.split(nnx.eval_shape(make))

@@ -33,7 +33,7 @@ def test_changes_are_seen_and_nothing_is_written_into_the_checkout(tmp_path, mon
     index = tmp_path / ".git" / "index"
     before = index.read_bytes()
     clean = revision.git_commit.__wrapped__()
-    assert len(clean) == 40 and index.read_bytes() == before
+    assert clean is not None and len(clean) == 40 and index.read_bytes() == before
     (tmp_path / "untracked").write_text("does not count")
     assert revision.git_commit.__wrapped__() == clean
     module.write_text("second")
