@@ -72,8 +72,14 @@ def clock_of(film: Film) -> Clock:
         zero = round(Fraction(file.start_time, av.time_base) / unit)
     flags = Flags(file.format.flags)
     # Of a bare stream the average is FFmpeg's default, the guess what the codec says.
-    rate = None if Flags.no_timestamps in flags else stream.average_rate
-    return Clock(unit, rate or stream.guessed_rate, zero, Flags.ts_discont in flags)
+    average = None if Flags.no_timestamps in flags else stream.average_rate
+    rate = average or stream.guessed_rate
+    return Clock(
+        Fraction(unit.numerator, unit.denominator),
+        Fraction(rate.numerator, rate.denominator) if rate else None,
+        zero,
+        Flags.ts_discont in flags,
+    )
 
 
 def codec_of(path: str | os.PathLike[str]) -> str:
