@@ -14,7 +14,7 @@ from animclip_jax.evaluation import comparison
 from animclip_jax.evaluation.arm import Made, evaluate
 from animclip_jax.evaluation.table import table
 from animclip_jax.options.evaluate import parse
-from animclip_jax.report import report as write_page
+from animclip_jax.reporting.report import report as write_page
 from animclip_jax.runs import layout, run_config
 from animclip_jax.runs.mirror import Mirror, local_folder
 from animclip_jax.training.checkpoint import load_params

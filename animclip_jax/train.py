@@ -23,6 +23,7 @@ from animclip_jax.models.reranker import CAPTION_BUCKETS
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.models.video_code import stored_bytes
 from animclip_jax.options.train import TRACED, parse
+from animclip_jax.reporting.report import report as write_page
 from animclip_jax.runs import layout, run_config
 from animclip_jax.runs.log import RunLog
 from animclip_jax.runs.mirror import Mirror, local_folder
@@ -286,6 +287,7 @@ def finish(
             steps, params = validation.restore_best()
         made = Made(steps, config.to_dict(), config_overrides, seconds)
         report = evaluate(settings.evaluation(config), run.mesh, params, run.workdir, made)
+        write_page(run.workdir)
     else:
         say(f"{run.workdir}: trained, not evaluated: {run.sources.lacking}.")
     if jax.process_index() == 0:

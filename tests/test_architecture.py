@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
+from animclip_jax.cli import flags
 from tests.processes import imported_without_tensorflow
 from tests.repository import ROOT, tracked
 
@@ -28,6 +29,8 @@ BUILDS = "input_pipeline.video_sets.builders"
 WITHOUT_TENSORFLOW = tuple(
     f"input_pipeline.{room}" for room in ("baked", "drawn", "media", "tokenizer", "video_sets")
 )
+# Modules of the commands. What they share lies in rooms.
+VERBS = tuple(map(flags.module, flags.VERBS))
 # What may import TensorFlow, or TensorFlow Datasets, although its room may not.
 MAY = {
     WRITES_FOR_TENSORFLOW: (*TENSORFLOW, HIDES_THE_GPU),
@@ -61,6 +64,7 @@ RULES = [
         ("input_pipeline", "animclip_jax.sharding"),
     ),
     Rule(LIBRARY, ("tests", "benchmarks")),
+    Rule(LIBRARY, VERBS),
 ]
 
 
@@ -142,6 +146,12 @@ def test_no_room_imports_what_it_must_not() -> None:
         ("animclip_jax/models/x.py", "from .. import sharding", "animclip_jax.sharding"),
         ("animclip_jax/retrieval/x.py", "from .. import sharding", "animclip_jax.sharding"),
         ("animclip_jax/models/__init__.py", "from ..sharding import y", "animclip_jax.sharding"),
+        (
+            "animclip_jax/training/x.py",
+            "from animclip_jax import evaluate",
+            "animclip_jax.evaluate",
+        ),
+        ("animclip_jax/api.py", "def f():\n    import animclip_jax.train", "animclip_jax.train"),
         ("animclip_jax/x.py", "from tests import conftest", "tests.conftest"),
         ("animclip_jax/x.py", "if 1:\n    import benchmarks.a", "benchmarks.a"),
     ],
@@ -149,6 +159,7 @@ def test_no_room_imports_what_it_must_not() -> None:
 def test_finds_a_forbidden_import(tmp_path: Path, file: str, text: str, imported: str) -> None:
     for there in (
         "animclip_jax/__init__.py",
+        "animclip_jax/evaluate.py",
         "animclip_jax/sharding.py",
         "animclip_jax/training/losses.py",
     ):

@@ -13,7 +13,7 @@ import pytest
 from animclip_jax import evaluate, train
 from animclip_jax.evaluation import arm, comparison, results
 from animclip_jax.evaluation.table import table
-from animclip_jax.runs import mirror, run_config
+from animclip_jax.runs import layout, mirror, run_config
 from configs import quickstart
 from tests import processes
 from tests.a_run import SHRUNK
@@ -55,6 +55,14 @@ def test_evaluates_a_finished_run_again(run, tmp_path, capsys):
     assert evaluate.main([*again, "--config.data.eval=drawn:val:6"]) == 0
     other = results.read(tmp_path / "again" / "results.json")
     assert other["num_videos"] == 6 and other["queries"] != first["queries"]
+
+
+def test_a_run_leaves_the_files_of_an_evaluation_and_no_other_than_its_page_names(run, tmp_path):
+    assert evaluate.main(["--workdir", str(run), "--out", str(tmp_path)]) == 0
+    left = {path.name for path in run.iterdir()}
+    assert {"report.html", "results.json"} <= {path.name for path in tmp_path.iterdir()} <= left
+    assert "What came out" in (run / "report.html").read_text()
+    assert left <= {name for key, name in vars(layout).items() if key.isupper()}
 
 
 def test_a_run_in_a_bucket(run, tmp_path, monkeypatch, capsys):

@@ -14,15 +14,16 @@ import pytest
 from markupsafe import Markup
 from PIL import Image
 
-from animclip_jax import report
 from animclip_jax.animation.contact_sheet import strip, write_samples
 from animclip_jax.evaluation import results
 from animclip_jax.evaluation.comparison import write_ranks
 from animclip_jax.evaluation.table import caveats, table
+from animclip_jax.report import main
 from animclip_jax.reporting import pictures as report_pictures
 from animclip_jax.reporting import words as report_words
 from animclip_jax.reporting.arms import load_arm
 from animclip_jax.reporting.charts import curves, k_sweep, rank_changes, smoothed
+from animclip_jax.reporting.report import report
 from animclip_jax.reporting.svg import element
 from tests import a_run
 
@@ -106,37 +107,37 @@ class Outline(HTMLParser):
 
 
 def test_a_sweep_is_gathered_and_printed(sweep, capsys):
-    assert report.main([str(sweep)]) == 0
+    assert main([str(sweep)]) == 0
     printed = capsys.readouterr().out
     assert table(results.read(sweep / "results.json")) in printed
     assert str(sweep / "report.html") in printed and str(sweep / "results.json") in printed
     found = results.read(sweep / "results.json")
     assert found["arm"] == "animated" and set(found["controls"]) == {"repeat", "still"}
-    assert report.main([str(sweep)]) == 0  # its own results.json is not in the way
+    assert main([str(sweep)]) == 0  # its own results.json is not in the way
 
 
 def test_the_main_arm_by_option_or_by_sweep_json(sweep):
-    assert report.report(sweep, "still")["arm"] == "still"
+    assert report(sweep, "still")["arm"] == "still"
     (sweep / "sweep.json").write_text('{"main": "repeat", "arms": ["repeat", "still"]}')
-    found = report.report(sweep)
+    found = report(sweep)
     assert found["arm"] == "repeat" and set(found["controls"]) == {"still"}
-    assert report.report(sweep, "still")["arm"] == "still"  # the option goes first
+    assert report(sweep, "still")["arm"] == "still"  # the option goes first
 
 
 def test_a_single_run(tmp_path, capsys):
     write_run(tmp_path / "run", a_run.results())
     before = (tmp_path / "run" / "results.json").read_bytes()
-    assert report.main([str(tmp_path / "run")]) == 0
+    assert main([str(tmp_path / "run")]) == 0
     assert (tmp_path / "run" / "results.json").read_bytes() == before
     page = text_of((tmp_path / "run" / "report.html").read_text())
     assert "The model, trained for 600 steps on drawn:train" in page
-    assert report.main([str(tmp_path / "run"), "--main", "x"]) == 1
+    assert main([str(tmp_path / "run"), "--main", "x"]) == 1
     assert "leave out --main" in capsys.readouterr().err
 
 
 def test_a_run_that_kept_nothing_but_its_results(tmp_path):
     results.write(tmp_path / "results.json", a_run.results())
-    report.report(tmp_path)
+    report(tmp_path)
     page = (tmp_path / "report.html").read_text()
     Outline(page)
     assert "The run kept no samples" in page and "The run kept no queries" in page
@@ -144,9 +145,9 @@ def test_a_run_that_kept_nothing_but_its_results(tmp_path):
 
 def test_errors_name_what_is_missing_and_leave_no_page(sweep, capsys):
     (sweep / "still" / "results.json").unlink()
-    assert report.main([str(sweep)]) == 1
+    assert main([str(sweep)]) == 1
     assert "arm 'still' is not finished" in capsys.readouterr().err
-    assert report.main([str(sweep / "nowhere")]) == 1
+    assert main([str(sweep / "nowhere")]) == 1
     assert "no folder" in capsys.readouterr().err
     assert not list(sweep.glob("*.html"))
 
@@ -173,7 +174,7 @@ def test_damaged_files_are_named(tmp_path, file, content, message):
     path = tmp_path / "run" / file
     path.unlink() if content is None else path.write_bytes(content)
     with pytest.raises(ValueError, match=message):
-        report.report(tmp_path / "run")
+        report(tmp_path / "run")
 
 
 def test_hostile_texts_stay_texts(tmp_path):
@@ -182,7 +183,7 @@ def test_hostile_texts_stay_texts(tmp_path):
     hostile |= {"config": {HOSTILE: HOSTILE}, "config_overrides": {HOSTILE: HOSTILE}}
     write_run(tmp_path / "s" / "main", hostile, HOSTILE)
     write_run(tmp_path / "s" / arm, hostile | {"config": {HOSTILE: [HOSTILE]}}, HOSTILE)
-    report.report(tmp_path / "s", "main")
+    report(tmp_path / "s", "main")
     page = (tmp_path / "s" / "report.html").read_text()
     outline = Outline(page)
     assert not {"script", "iframe", "object", "link"} & {tag for tag, _ in outline.tags}
@@ -196,7 +197,7 @@ def test_hostile_texts_stay_texts(tmp_path):
 
 
 def test_the_page_needs_nothing_else(sweep):
-    report.report(sweep)
+    report(sweep)
     page = (sweep / "report.html").read_text()
     outline = Outline(page)
     for _, attributes in outline.tags:
@@ -220,7 +221,7 @@ def test_the_page_needs_nothing_else(sweep):
 
 
 def test_right_results_are_marked_in_words(sweep):
-    report.report(sweep)
+    report(sweep)
     page = (sweep / "report.html").read_text()
     marked = re.findall(r'<li class="right">.*?</li>', page, flags=re.S)
     # One for each list in which the right video is among the five.
@@ -241,7 +242,7 @@ def test_the_sample_of_queries_follows_the_order_of_the_file(sweep):
         for n, query in enumerate(listing["queries"])
     ]
     path.write_text(json.dumps(listing))
-    report.report(sweep)
+    report(sweep)
     page = (sweep / "report.html").read_text()
     assert re.findall(r"<h4[^>]*>(caption \d+)", page) == [f"caption {n}" for n in range(4)]
     assert "the first 4 of each group" in page
@@ -340,7 +341,7 @@ def test_what_makes_numbers_incomparable_is_said(tmp_path):
     write_run(tmp_path / "run", run)
     stages = dict.fromkeys(results.STAGES, np.ones(512, int))
     write_ranks(tmp_path / "run", np.zeros(512), dict.fromkeys(results.DIRECTIONS, stages))
-    found = report.report(tmp_path / "run")
+    found = report(tmp_path / "run")
     shown = text_of((tmp_path / "run" / "report.html").read_text())
     for text in (shown, table(found)):
         assert "PART OF THE SET: 987 of 1,000 videos (98.7%), not comparable" in text
@@ -351,12 +352,12 @@ def test_what_makes_numbers_incomparable_is_said(tmp_path):
 
 
 def test_the_arms_say_in_what_they_differ(sweep):
-    report.report(sweep)
+    report(sweep)
     shown = text_of((sweep / "report.html").read_text())
     assert "The whole picture, the same in every frame." in shown
     assert "Differs from the main arm in animation.preset = still (animated: full)." in shown
     results.write(sweep / "still" / "results.json", a_run.results("still") | {"steps": 500})
-    report.report(sweep)
+    report(sweep)
     shown = text_of((sweep / "report.html").read_text())
     assert "steps = 500 (animated: 600)" in shown
 
@@ -366,7 +367,7 @@ def test_curves_choose_their_scale_and_leave_out_what_is_not_finite(tmp_path):
     arm = load_arm(tmp_path / "run", "", a_run.results())
     assert "log scale" in curves([arm], "loss") and "linear scale" in curves([arm], "matching")
     assert (30, None) in arm.curves["loss"]
-    report.report(tmp_path / "run")
+    report(tmp_path / "run")
     assert "Left out, not finite: loss: 1" in (tmp_path / "run" / "report.html").read_text()
 
 
@@ -383,7 +384,7 @@ def test_one_logged_step_is_a_dot_with_its_value(tmp_path, value):
     write_run(tmp_path / "run", a_run.results())
     line = json.dumps({"step": 3, "loss": value}) + "\n"
     (tmp_path / "run" / "metrics.jsonl").write_text(line)
-    report.report(tmp_path / "run")
+    report(tmp_path / "run")
     page = (tmp_path / "run" / "report.html").read_text()
     assert "One step was logged." in page and "Faint: as logged" not in page
     chart = curves([load_arm(tmp_path / "run", "", a_run.results())], "loss")
@@ -431,7 +432,7 @@ def test_how_many_frames_a_strip_has_is_read_and_not_guessed(tmp_path):
 def test_large_pictures_are_made_to_fit(tmp_path, monkeypatch):
     monkeypatch.setattr(report_pictures, "BUDGET", 400_000)
     write_run(tmp_path / "run", a_run.results(), side=224)
-    report.report(tmp_path / "run")
+    report(tmp_path / "run")
     assert 50_000 < (tmp_path / "run" / "report.html").stat().st_size < 450_000
 
 
@@ -476,7 +477,7 @@ def test_in_a_browser_nothing_overflows_and_no_picture_is_broken(tmp_path):
     for arm, preset in (("main", "full"), ("w" * 60, "repeat")):
         run = a_run.results(preset) | {"dataset": "folder:/" + "long" * 40}
         write_run(tmp_path / "s" / arm, run, "x" * 50 + " " + HOSTILE.replace("/", "|"))
-    report.report(tmp_path / "s", "main")
+    report(tmp_path / "s", "main")
     text = json.dumps((tmp_path / "s" / "report.html").read_text()).replace("</", "<\\/")
     (tmp_path / "measure.html").write_text(MEASURE % text)
     flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync"

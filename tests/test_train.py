@@ -201,6 +201,7 @@ def test_a_sweep_runs_each_arm_once(flags, tmp_path, capsys):
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/results.json")}
     assert train.main(sweep) == 0
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/results.json")}
+    assert len(list(tmp_path.glob("*/report.html"))) == 3
     assert "finished already" in capsys.readouterr().out
 
 

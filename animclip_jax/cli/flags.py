@@ -64,7 +64,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def load(verb: str) -> Main:
     """The main function of a verb."""
-    return importlib.import_module(f"animclip_jax.{_MODULES.get(verb, verb)}").main
+    return importlib.import_module(module(verb)).main
+
+
+def module(verb: str) -> str:
+    """The name of a verb's module."""
+    return f"animclip_jax.{_MODULES.get(verb, verb)}"
 
 
 def parse_flags(
