@@ -38,13 +38,13 @@ setup(
     project_urls={"Paper": "https://doi.org/10.1145/3477495.3531776"},
     # 3.13 has no wheel of the tokenizer.
     python_requires=">=3.11,<3.13",
-    packages=find_packages(
-        include=[
-            f"{name}{below}"
-            for name in ("animclip_jax", "input_pipeline", "configs")
-            for below in ("", ".*")
-        ]
-    ),
+    packages=[
+        # The folder configs/ is installed inside the package: no other project loses the name.
+        f"animclip_jax.{name}" if name.split(".")[0] == "configs" else name
+        for name in find_packages()
+        if name.split(".")[0] in ("animclip_jax", "input_pipeline", "configs")
+    ],
+    package_dir={"animclip_jax.configs": "configs"},
     package_data={
         "": ["*.json", "*.css", "*.html", "templates/*.html", "*.js", "*.svg", "clip_merges.*"]
     },

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these in one line, too
+    from animclip_jax.cli.flags import main as animclip
+
+    sys.exit(animclip(["animate", *sys.argv[1:]]))
+
 import argparse
 import dataclasses
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -123,7 +129,3 @@ def _config(name: str, options: argparse.Namespace, num_photos: int) -> Animatio
     if num_photos == 2 and "scenes" in PRESETS[config.preset]:
         return dataclasses.replace(config, scenes=Scenes(1.0))
     return config
-
-
-if __name__ == "__main__":
-    sys.exit(main())

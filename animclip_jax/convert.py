@@ -7,6 +7,12 @@ open_clip's .safetensors), or a name on the Hugging Face Hub such as openai/clip
 from __future__ import annotations
 
 import sys
+
+if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these in one line, too
+    from animclip_jax.cli.flags import main as animclip
+
+    sys.exit(animclip(["convert", *sys.argv[1:]]))
+
 from pathlib import Path
 
 from animclip_jax.cli.signals import stoppable
@@ -44,7 +50,3 @@ def main(argv: list[str] | None = None) -> int:
         f"{config.image_size} pixels, patches of {config.patch_size}{resized}"
     )
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,12 @@
 """`animclip evaluate`: two-stage retrieval on a source of captioned videos, and what it scored."""
 
 import sys
+
+if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these in one line, too
+    from animclip_jax.cli.flags import main as animclip
+
+    sys.exit(animclip(["evaluate", *sys.argv[1:]]))
+
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +73,3 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     print(f"\n{kept.remote / layout.RESULTS}\n{kept.remote / layout.REPORT}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,8 +7,14 @@ read again and computes what the model does.
 
 from __future__ import annotations
 
-import functools
 import sys
+
+if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these in one line, too
+    from animclip_jax.cli.flags import main as animclip
+
+    sys.exit(animclip(["export", *sys.argv[1:]]))
+
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -109,7 +115,3 @@ def main(argv: list[str] | None = None) -> int:
     if left := source.origin.get("left_out"):
         print(f"left out, for this format has no place for it: {', '.join(left)}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

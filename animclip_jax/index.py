@@ -8,6 +8,12 @@ the first, and a folder of `animclip convert`, search without re-ranking.
 from __future__ import annotations
 
 import sys
+
+if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these in one line, too
+    from animclip_jax.cli.flags import main as animclip
+
+    sys.exit(animclip(["index", *sys.argv[1:]]))
+
 from pathlib import Path
 
 from animclip_jax import api
@@ -80,7 +86,3 @@ def report(out: Path, done: Summary) -> str:
             "what can't be seen"
         )
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,13 @@
 """`animclip plan`: does a configuration fit TPUs or GPUs that nobody holds, and what limits it?"""
 
-import dataclasses
 import sys
+
+if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these in one line, too
+    from animclip_jax.cli.flags import main as animclip
+
+    sys.exit(animclip(["plan", *sys.argv[1:]]))
+
+import dataclasses
 from pathlib import Path
 
 import jax
@@ -60,7 +66,3 @@ def _plan(config: ConfigDict, topology: str | None, wants_best: bool, file: str 
 
 def _print_tried(settings: Settings, found: Plan) -> None:
     print(readable.tried(settings, found), flush=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

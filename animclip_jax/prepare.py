@@ -4,6 +4,12 @@
 """
 
 import sys
+
+if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these in one line, too
+    from animclip_jax.cli.flags import main as animclip
+
+    sys.exit(animclip(["prepare", *sys.argv[1:]]))
+
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +142,3 @@ def _report(out: Path, summary: dict[str, Any], what: str) -> str:
     if splits:
         lines.append(f"a split is a source: folder:{out}@split={min(splits)}")
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,6 +2,11 @@
 
 import sys
 
+if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these in one line, too
+    from animclip_jax.cli.flags import main as animclip
+
+    sys.exit(animclip(["report", *sys.argv[1:]]))
+
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.evaluation.table import table
 from animclip_jax.options.report import parse
@@ -23,7 +28,3 @@ def main(argv: list[str] | None = None) -> int:
     print(table(found))
     print(f"\n{options.workdir / layout.RESULTS}\n{options.workdir / layout.REPORT}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,8 +5,14 @@ Instead of a sentence, --image=FILE and --video=FILE search for what looks alike
 
 from __future__ import annotations
 
-import json
 import sys
+
+if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these in one line, too
+    from animclip_jax.cli.flags import main as animclip
+
+    sys.exit(animclip(["search", *sys.argv[1:]]))
+
+import json
 
 from animclip_jax import process
 from animclip_jax.cli.signals import stoppable
@@ -53,7 +59,3 @@ def table(hits: list[Hit], index: Index) -> str:
         fused = f"{hit.coarse_rank:6}  {hit.fused:8.3f}  " if reranked else ""
         lines.append(f"{hit.rank:4}  {fused}{hit.coarse:6.3f}  {moment}")
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

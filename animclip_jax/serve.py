@@ -5,10 +5,16 @@ Only this machine reaches it, unless --host says otherwise, which needs a token.
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these in one line, too
+    from animclip_jax.cli.flags import main as animclip
+
+    sys.exit(animclip(["serve", *sys.argv[1:]]))
+
 import functools
 import os
 import socket
-import sys
 import webbrowser
 
 from animclip_jax import process
@@ -91,7 +97,3 @@ def listen(host: str, port: int) -> socket.socket:
 
 def _url(host: str, port: int) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

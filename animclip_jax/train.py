@@ -1,10 +1,16 @@
 """`animclip train`: the one training loop, for every stage and every experiment."""
 
+import sys
+
+if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these in one line, too
+    from animclip_jax.cli.flags import main as animclip
+
+    sys.exit(animclip(["train", *sys.argv[1:]]))
+
 import contextlib
 import dataclasses
 import functools
 import json
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -351,7 +357,3 @@ def dispatch(values: flags.FlagValues) -> int:
         return train(config, folder, overrides | changes, options)
 
     return sweep.train_arms(values.config, workdir, module.sweep(), train_arm)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -34,8 +34,11 @@ VERBS = {
 }
 # Of another name than its verb: `animclip_jax.animate` is a function for Python programs.
 _MODULES = {"animate": "animate_photo"}
-# What holds the packages: the checkout, or site-packages.
-_ROOT = Path(__file__).resolve().parents[2]
+# The configurations that ship: inside the package where it is installed, beside it in a checkout.
+_PACKAGE = Path(__file__).resolve().parents[1]
+_SHIPPED = next(
+    (root for root in (_PACKAGE, _PACKAGE.parent) if (root / "configs").is_dir()), _PACKAGE
+)
 _HELP = {"-h", "--help", "-help", "--helpfull"}
 
 
@@ -208,16 +211,17 @@ def _load(flag: str, argument: str) -> tuple[ModuleType, ConfigDict]:
     module = ModuleType(path.stem)
     module.__file__ = str(path)
     try:
-        exec(compile(path.read_bytes(), path, "exec"), module.__dict__)
-        get_config = getattr(module, "get_config", None)
-        if get_config is None:
-            raise Refused(f"{flag}={argument}: {path} has no get_config()")
-        try:
-            inspect.signature(get_config).bind(*parameters)
-        except TypeError:
-            wanted = f"{name}:NAME" if not parameters else f"{name} with no :NAME behind it"
-            raise Refused(f"{flag}={argument}: get_config() there wants {wanted}") from None
-        config = get_config(*parameters)
+        with _neighbours_of(path):
+            exec(compile(path.read_bytes(), path, "exec"), module.__dict__)
+            get_config = getattr(module, "get_config", None)
+            if get_config is None:
+                raise Refused(f"{flag}={argument}: {path} has no get_config()")
+            try:
+                inspect.signature(get_config).bind(*parameters)
+            except TypeError:
+                wanted = f"{name}:NAME" if not parameters else f"{name} with no :NAME behind it"
+                raise Refused(f"{flag}={argument}: get_config() there wants {wanted}") from None
+            config = get_config(*parameters)
     except Refused:
         raise
     except Exception as error:
@@ -228,6 +232,32 @@ def _load(flag: str, argument: str) -> tuple[ModuleType, ConfigDict]:
         found = type(config).__name__
         raise Refused(f"{flag}={argument}: get_config() returned {found}, wanted a ConfigDict")
     return module, config
+
+
+@contextlib.contextmanager
+def _neighbours_of(path: Path) -> Iterator[None]:
+    """Lets a configuration import others, as in `from configs import quickstart`.
+
+    No package `configs` is installed. While the file runs, `configs` is the folder of that name
+    which holds it, and then the one that ships.
+    """
+    folders = [parent for parent in path.parents if parent.name == "configs"][:1]
+    package = ModuleType("configs")
+    package.__path__ = [str(folder) for folder in (*folders, _SHIPPED / "configs")]
+    before = _modules_of_configs()
+    for name in before:
+        del sys.modules[name]
+    sys.modules["configs"] = package
+    try:
+        yield
+    finally:
+        for name in _modules_of_configs():
+            del sys.modules[name]
+        sys.modules.update(before)
+
+
+def _modules_of_configs() -> dict[str, ModuleType]:
+    return {name: held for name, held in sys.modules.items() if name.split(".")[0] == "configs"}
 
 
 def _file_and_parameters(argument: str) -> tuple[str, list[str]]:
@@ -242,7 +272,7 @@ def _file_and_parameters(argument: str) -> tuple[str, list[str]]:
 def _files_of(name: str) -> list[Path]:
     """The file, then the one that ships under that name; those that there are."""
     given = Path(name).expanduser()
-    shipped = [_ROOT / given] if given.parts[:1] == ("configs",) else []
+    shipped = [_SHIPPED / given] if given.parts[:1] == ("configs",) else []
     return [path for path in (given, *shipped) if path.is_file()]
 
 
@@ -250,7 +280,7 @@ def _find(flag: str, name: str) -> Path:
     """The file, or the one that ships under that name where the folder here has none."""
     if found := _files_of(name):
         return found[0].resolve()
-    there = (_ROOT / "configs").glob("[!_]*.py")
+    there = (_SHIPPED / "configs").glob("[!_]*.py")
     names = sorted(f"configs/{path.name}" for path in there)
     raise Refused(f"{flag}={name}: no such file; {nearest(name, names)}")
 

@@ -255,6 +255,26 @@ def test_finds_the_configurations_that_ship_from_anywhere(
     assert parse("--config=configs/common.py")[0].config.copied == 3, "the nearer one comes first"
 
 
+def test_a_configuration_imports_its_neighbours_and_those_that_ship(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "configs" / "deep"
+    folder.mkdir(parents=True)
+    path = folder / "mine.py"
+    path.write_text(
+        "from configs import common, theirs\n\n\ndef get_config():\n"
+        "    config = common.get_config()\n    config.steps = theirs.STEPS\n    return config\n"
+    )
+    for steps in (11, 12):
+        (tmp_path / "configs" / "theirs.py").write_text(f"STEPS = {steps}\n" + "#" * steps)
+        assert parse(f"--config={path}")[0].config.steps == steps
+    held = {name for name in sys.modules if name.split(".")[0] == "configs"}
+    assert "configs.theirs" not in held
+    shipped = parse("--config=configs/experiments/finetune.py")[0]
+    assert "sweep" in vars(command_line.config_module(shipped))
+
+
 def define_from_dict(values: flags.FlagValues) -> None:
     config = ConfigDict({"steps": 3, "data": {"eval": "drawn:val"}})
     config_flags.DEFINE_config_dict("config", config, flag_values=values)

@@ -43,6 +43,21 @@ def test_a_signal_while_a_verb_is_imported(capsys, monkeypatch):
     assert capsys.readouterr().err == "animclip: stopped by Ctrl-C\n"
 
 
+@pytest.mark.parametrize("verb", flags.VERBS)
+def test_ctrl_c_while_a_module_that_python_runs_still_imports(verb):
+    program = (
+        "import os, runpy, signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == 'animclip_jax.options.{verb}':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        f"runpy.run_module({flags.module(verb)!r}, run_name='__main__', alter_sys=True)"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (130, "animclip: stopped by Ctrl-C\n")
+
+
 def test_what_to_do_next_is_noted_on_the_way(capsys):
     @signals.stoppable("animclip x")
     def main(argv=None):
