@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,8 @@ def test_names_of_files_can_not_steer_the_terminal_from_any_list(tmp_path, capsy
     """What is found, what is left alone and what is bad: the names are those of other people."""
     name = "a\x1b]0;gone\x07.mp4"
     hit = Hit(0, 0.5, 1, None, 1)
-    found = search.table([hit], SimpleNamespace(names=[name], times=[(0.0, 1.0)]))
+    searched: Any = SimpleNamespace(names=[name], times=[(0.0, 1.0)])
+    found = search.table([hit], searched)
     left = Listing(left={name: "a link to itself"})
     done = index.report(tmp_path, index.Summary(0, 0, 0, 0, {}, 1, 1, left))
     quarantine.report("set", {name: "cut"}, 9, tmp_path, "")

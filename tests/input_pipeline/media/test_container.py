@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -161,12 +161,19 @@ def test_a_film_that_breaks_says_where(tmp_path: Path, name: str) -> None:
     assert reason(path) == "breaks after 15 of 20 frames: damaged or cut short"
 
 
+def film_of(frames: Callable[[object], Iterator[int]]) -> container.Film:
+    """A film of two frames, as its header says, that is decoded by a function."""
+    file: Any = SimpleNamespace(decode=frames)
+    stream: Any = SimpleNamespace(frames=2)
+    return container.Film(file, stream)
+
+
 def test_a_header_that_counts_fewer_frames_than_came_is_not_quoted() -> None:
     def frames(stream: object) -> Iterator[int]:
         yield from range(3)
         raise av.InvalidDataError(1094995529, "Invalid data")
 
-    film = container.Film(SimpleNamespace(decode=frames), SimpleNamespace(frames=2))
+    film = film_of(frames)
     with pytest.raises(ValueError, match="^breaks after 3 frames: damaged or cut short$"):
         list(container.decode(film))
 
@@ -200,7 +207,7 @@ def test_an_error_of_this_machine_while_decoding_is_not_called_a_break(kind: typ
         yield 0
         raise kind(5, "of this machine")
 
-    film = container.Film(SimpleNamespace(decode=frames), SimpleNamespace(frames=2))
+    film = film_of(frames)
     with pytest.raises(kind, match="of this machine"):
         list(container.decode(film))
 
