@@ -1,7 +1,7 @@
 """What a run makes sure of before its first step: its folder and its sources."""
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from etils import epath
@@ -11,9 +11,7 @@ from animclip_jax.evaluation.config import EvaluationConfig
 from animclip_jax.runs import layout, run_config
 from animclip_jax.runs.mirror import Mirror
 from animclip_jax.training import checkpoint, data, init_from
-
-if TYPE_CHECKING:
-    from input_pipeline.examples import Examples
+from input_pipeline.examples import Examples
 
 
 class Sources(NamedTuple):
@@ -23,7 +21,7 @@ class Sources(NamedTuple):
     lacking: why the run is not evaluated here; None where it is.
     """
 
-    examples: "Examples | None"
+    examples: Examples | None
     digests: dict[str, str]
     lacking: str | None
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -15,24 +14,21 @@ from animclip_jax.animation.batch import Batch, Footage
 from animclip_jax.animation.contact_sheet import write_samples
 from animclip_jax.animation.render import clips
 from input_pipeline import baked
-
-# Without TensorFlow baked batches can still be read, so what imports it is imported late.
-if TYPE_CHECKING:
-    from input_pipeline.examples import Examples
+from input_pipeline.examples import Examples
 
 NUM_SAMPLES = 6
 
 
-def open_examples(config: ConfigDict) -> "Examples | None":
+def open_examples(config: ConfigDict) -> Examples | None:
     """The source to train on; None for baked batches, which take no TensorFlow."""
     if config.data.train.startswith(baked.KIND):
         return None
-    from input_pipeline.sources.opening import open_source
+    from input_pipeline.sources.opening import open_source  # Baked batches are read without it.
 
     return open_source(config.data.train, config.data.cache_dir)
 
 
-def fingerprint(config: ConfigDict, examples: "Examples | None") -> str:
+def fingerprint(config: ConfigDict, examples: Examples | None) -> str:
     """Of the examples' ids and captions, in their order, or of a baked folder's description."""
     if examples is None:
         folder = Path(config.data.train.removeprefix(baked.KIND)).expanduser()
@@ -40,7 +36,7 @@ def fingerprint(config: ConfigDict, examples: "Examples | None") -> str:
     return digest(examples)
 
 
-def digest(examples: "Examples") -> str:
+def digest(examples: Examples) -> str:
     """Of a source's ids and captions, in their order."""
     found = hashlib.sha256()
     for name, captions in zip(examples.ids, examples.captions, strict=True):
@@ -49,7 +45,7 @@ def digest(examples: "Examples") -> str:
 
 
 def open_batches(
-    config: ConfigDict, examples: "Examples | None", start_step: int, part: tuple[int, int]
+    config: ConfigDict, examples: Examples | None, start_step: int, part: tuple[int, int]
 ) -> Iterator[Batch]:
     """A part of each batch, (which, of how many), from a step on."""
     made = settings.batches(config)
@@ -61,7 +57,7 @@ def open_batches(
     return train_batches(examples, made, start_step=start_step, **process)
 
 
-def names(examples: "Examples | None", index: np.ndarray) -> list[str]:
+def names(examples: Examples | None, index: np.ndarray) -> list[str]:
     """What the clips of a batch were made from."""
     if examples is None:
         return [f"baked example {i}" for i in index]
@@ -69,7 +65,7 @@ def names(examples: "Examples | None", index: np.ndarray) -> list[str]:
 
 
 def keep_samples(
-    config: ConfigDict, workdir: Path, examples: "Examples | None", batch: Batch
+    config: ConfigDict, workdir: Path, examples: Examples | None, batch: Batch
 ) -> None:
     """Writes the first clips of a batch, as the model will see them, beside their pictures."""
     few = jax.tree.map(lambda x: x[:NUM_SAMPLES], batch)
