@@ -11,7 +11,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,6 +41,18 @@ BROKEN = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.Not
 _MANY = 1 << 48
 # Places within a part of a video.
 _PLACES = 1 << 20
+
+
+class Shown(NamedTuple):
+    """A batch to evaluate on.
+
+    frames: uint8 [B, T, H, W, 3], H = W = image_size, as OpenAI CLIP prepares pictures: the middle
+    frame of each of T equal parts of a video; a picture T times; zeros where padding. index: int64
+    [B], into the examples; -1 where padding.
+    """
+
+    frames: Any
+    index: Any
 
 
 class _Part(NamedTuple):
@@ -102,14 +114,8 @@ def eval_batches(
     image_size: int,
     batch_size: int,
     items: Sequence[int] | None = None,
-) -> Iterator[dict]:
+) -> Iterator[Shown]:
     """Every example once, or those of `items`, in order; the last batch padded to B = batch_size.
-
-    Yields dicts:
-      frames: uint8 [B, T, H, W, 3], H = W = image_size, as OpenAI CLIP prepares pictures: the
-        middle frame of each of T = num_frames equal parts of a video; a picture T times; zeros
-        where padding.
-      index: int64 [B], into `examples`; -1 where padding.
 
     Raises ValueError for an item that can't be decoded, with its id.
     """
@@ -134,7 +140,7 @@ def eval_batches(
             for row, made in enumerate(threads.map(frames_of, batch)):
                 frames[row] = made
                 index[row] = batch[row][0]
-            yield {"frames": frames, "index": index}
+            yield Shown(frames, index)
 
 
 def decode_pictures(examples: Examples, indices: Iterable[int]) -> list[np.ndarray]:

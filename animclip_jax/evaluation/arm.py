@@ -25,7 +25,7 @@ from animclip_jax.retrieval.placement import local_rows
 from animclip_jax.retrieval.rerank import Captions, encode_captions
 from animclip_jax.runs import layout
 from animclip_jax.runs.revision import git_commit
-from input_pipeline.batches import eval_batches
+from input_pipeline.batches import Shown, eval_batches
 from input_pipeline.examples import Examples
 from input_pipeline.sources.opening import open_source
 from input_pipeline.tokenizer import Tokenizer, clean
@@ -69,7 +69,7 @@ def _embed_videos(encoder: Encoder, examples: Examples, config: EvaluationConfig
     for _ in tqdm(range(total), "videos", unit="batch", leave=False, disable=None):
         # Another process may have a part of the last batch where this one has none.
         batch = next(batches, None)
-        frames = np.zeros((len(rows), *shape), np.uint8) if batch is None else batch["frames"]
+        frames = np.zeros((len(rows), *shape), np.uint8) if batch is None else batch.frames
         features.append(encoder.encode_video(frames, size))
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:count], *features)
 
@@ -81,7 +81,7 @@ def _embed_captions(encoder: Encoder, captions: list[str], config: EvaluationCon
 
 def _frames(
     examples: Examples, config: EvaluationConfig, batch_size: int, items: Sequence[int]
-) -> Iterator[dict]:
+) -> Iterator[Shown]:
     return eval_batches(
         examples,
         num_frames=config.model.num_frames,
@@ -261,7 +261,7 @@ def _write(
     frames = {
         examples.ids[index]: clip
         for batch in _frames(examples, config, config.batch_size, sorted(videos))
-        for index, clip in zip(batch["index"], batch["frames"], strict=True)
+        for index, clip in zip(batch.index, batch.frames, strict=True)
         if index >= 0
     }
     write_rankings(workdir, listing, frames)

@@ -22,6 +22,7 @@ from animclip_jax.evaluation.config import EvaluationConfig
 from animclip_jax.evaluation.two_stage import Search
 from animclip_jax.models.retriever import TextFeatures, VideoFeatures
 from animclip_jax.retrieval.encode import Encoder
+from input_pipeline.batches import Shown
 from tests.small_model import CONFIG, SMALL
 
 VIDEOS, LONGEST = 37, 40
@@ -69,14 +70,14 @@ class Examples:
 
 def eval_batches(
     _: Any, *, num_frames: int, image_size: int, batch_size: int, items: Sequence[int]
-) -> Iterator[dict[str, np.ndarray]]:
+) -> Iterator[Shown]:
     """Frames whose pixels are the video's number."""
     decoded.extend(int(item) for item in items)
     for start in range(0, len(items), batch_size):
         some = items[start : start + batch_size]
         frames = np.zeros((batch_size, num_frames, image_size, image_size, 3), np.uint8)
         frames[: len(some)] = np.asarray(some)[:, None, None, None, None]
-        yield {"frames": frames, "index": np.pad(some, (0, batch_size - len(some)))}
+        yield Shown(frames, np.pad(some, (0, batch_size - len(some))))
 
 
 class Tokenizer:

@@ -21,5 +21,5 @@ for source in sys.argv[2:]:
         for index, canvas in zip(batch.index, batch.canvas, strict=True):
             levels[examples.ids[index]] = float(canvas[:8, :8].mean())
     (shown,) = eval_batches(examples, num_frames=1, image_size=8, batch_size=6)
-    found[source] = [levels, shown["frames"].mean(axis=(1, 2, 3, 4)).tolist()[: len(examples.ids)]]
+    found[source] = [levels, shown.frames.mean(axis=(1, 2, 3, 4)).tolist()[: len(examples.ids)]]
 print(json.dumps(found))

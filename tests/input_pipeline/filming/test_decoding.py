@@ -125,7 +125,7 @@ def test_training_and_evaluation_see_what_is_transparent_alike(tmp_path: Path) -
         encoded, wanted = list(TRANSPARENT.values())[index]
         left = (wanted.shape[1] - size) // 2
         np.testing.assert_array_equal(canvas, wanted[:, left : left + size])
-        np.testing.assert_array_equal(evaluated["frames"][index, 0], canvas)
+        np.testing.assert_array_equal(evaluated.frames[index, 0], canvas)
 
 
 def test_only_two_modules_decode_pictures_by_tensorflow() -> None:
