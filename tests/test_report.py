@@ -1,6 +1,5 @@
 """The report: of a run or a sweep, honest in words, safe with hostile texts, seen in a browser."""
 
-import base64
 import html
 import json
 import re
@@ -406,27 +405,6 @@ def test_smoothing_keeps_a_constant_and_a_line():
     assert smoothed([(s, 2.0) for s in range(50)]) == [(s, 2.0) for s in range(50)]
     middle = smoothed([(s, float(s)) for s in range(101)])[50]
     assert middle == (50, 50.0)
-
-
-def test_a_strip_is_cut_into_rows_in_reading_order(tmp_path):
-    frames = np.stack([np.full((20, 20, 3), 20 * n, np.uint8) for n in range(8)])
-    strip(frames).save(tmp_path / "strip.png")
-    (wanted,) = [report_pictures.Wanted(tmp_path / "strip.png", 8, 20, 1.4)]
-    picture = report_pictures.embed([wanted])[wanted]
-    assert (picture.width, picture.height) == (4 * 22 - 2, 2 * 22 - 2)
-    code = picture.uri.removeprefix("data:image/jpeg;base64,")
-    (tmp_path / "back.jpg").write_bytes(base64.b64decode(code))
-    back = np.asarray(Image.open(tmp_path / "back.jpg").convert("L"), int)
-    centres = [back[10 + 22 * (n // 4), 10 + 22 * (n % 4)] for n in range(8)]
-    assert np.abs(np.array(centres) - 20 * np.arange(8)).max() < 8
-
-
-def test_how_many_frames_a_strip_has_is_read_and_not_guessed(tmp_path):
-    """A picture as wide as three frames is one picture, unless the listing says otherwise."""
-    Image.new("RGB", (3 * 20 + 2 * 2, 20)).save(tmp_path / "wide.png")
-    wanted = report_pictures.Wanted(tmp_path / "wide.png")
-    (picture,) = report_pictures.embed([wanted]).values()
-    assert (picture.width, picture.height) == (64, 20)
 
 
 def test_large_pictures_are_made_to_fit(tmp_path, monkeypatch):

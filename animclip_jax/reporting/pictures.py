@@ -58,10 +58,10 @@ def embed(wanted: Iterable[Wanted]) -> dict[Wanted, Picture]:
       wanted: as often as the page shows it, since it holds a copy for each.
 
     Raises:
-      ValueError: a file is missing or no picture.
+      ValueError: a file is missing or no picture, or a strip has not the frames that are wanted.
     """
     uses = Counter(wanted)
-    opened = {one: _open(one.path) for one in uses}
+    opened = {one: _open(one) for one in uses}
     for side, quality in LADDER:
         pictures = {
             one: _encode(_arrange(image, one, side), quality) for one, image in opened.items()
@@ -71,11 +71,18 @@ def embed(wanted: Iterable[Wanted]) -> dict[Wanted, Picture]:
     return pictures
 
 
-def _open(path: Path) -> Image.Image:
+def _open(wanted: Wanted) -> Image.Image:
+    path, frames, side = wanted[:3]
     try:
         with Image.open(path) as image:
+            if frames:
+                size = [frames * (side + GAP) - GAP, side]
+                if type(frames) is not int or type(side) is not int or size != [*image.size]:
+                    found = f"{image.width} x {image.height} pixels"
+                    raise ValueError(f"{found}, wanted {frames} frames of {side} pixels")
             return image.convert("RGB")
-    except OSError as error:
+    # Of a broken PNG Pillow says SyntaxError; of one that claims to be huge, an error of its own.
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(
             f"{path} is no readable picture ({error}): evaluate the run again"
         ) from None
