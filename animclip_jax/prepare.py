@@ -16,6 +16,7 @@ from typing import Any
 from absl import flags
 
 from animclip_jax.cli.signals import stoppable
+from animclip_jax.options.parser import dashed
 from animclip_jax.options.prepare import parse
 from animclip_jax.training import bake
 from input_pipeline.media import quarantine
@@ -127,8 +128,8 @@ def _check_flags(values: flags.FlagValues, what: str) -> None:
     """Raises ValueError for a flag that would change nothing."""
     for name in sorted({flag for taken in TAKES.values() for flag in taken}):
         if values[name].present and name not in TAKES[what]:
-            taken = ", ".join(f"--{flag}" for flag in ("out", *TAKES[what]))
-            raise ValueError(f"--{name}: not for {what}, which take {taken}")
+            taken = ", ".join(f"--{dashed(flag)}" for flag in ("out", *TAKES[what]))
+            raise ValueError(f"--{dashed(name)}: not for {what}, which take {taken}")
 
 
 def _report(out: Path, summary: dict[str, Any], what: str) -> str:

@@ -324,7 +324,7 @@ def main(argv: list[str] | None = None) -> int:
         if extra:
             raise ValueError(f"{' '.join(extra)}: see animclip train --help")
         if values.dry_run and not values.sweep:
-            raise ValueError("--dry_run prints the runs of a --sweep: give both")
+            raise ValueError("--dry-run prints the runs of a --sweep: give both")
         process.keep_compiled_programs(values.config.data.cache_dir)
         process.keep_freed_memory(settings.batches(values.config).canvas_bytes)
         distributed.initialize(values.coordinator, values.processes, values.process)

@@ -1,6 +1,6 @@
 """What a clip loses by crossing as one small square canvas: PSNR against the whole picture.
 
-    python -m benchmarks.canvas_loss PHOTO... [--canvas_size 320] [--image_size 224] [--clips 8]
+    python -m benchmarks.canvas_loss PHOTO... [--canvas-size 320] [--image-size 224] [--clips 8]
 
 Every clip is rendered twice from one plan: from the canvas, uint8 [S, S, 3], that the pipeline
 sends to the device, and from all pixels of the picture. Prints the median and the worst of both
@@ -62,8 +62,8 @@ def batched(plan: ShotPlan) -> ShotPlan:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photos", nargs="+", type=Path)
-    parser.add_argument("--canvas_size", type=int, default=320)
-    parser.add_argument("--image_size", type=int, default=224)
+    parser.add_argument("--canvas-size", type=int, default=320)
+    parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--clips", type=int, default=8, help="a photo")
     parser.add_argument("--quick", action="store_true", help="two clips a photo")
     parser.add_argument("--json", type=Path, help="write the figures here, too")

@@ -240,7 +240,7 @@ def crossing_in_a_process(preset: str, clips: int, quick: bool) -> list[Row]:
     """As `crossing`, on 8 devices that a process of its own has."""
     count = "--xla_force_host_platform_device_count=8"
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": count}
-    command = [sys.executable, "-m", "benchmarks.train_step", "--crossing_only"]
+    command = [sys.executable, "-m", "benchmarks.train_step", "--crossing-only"]
     command += ["--presets", preset, "--clips", str(clips)] + (["--quick"] if quick else [])
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
@@ -253,7 +253,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--presets", help=f"of {', '.join(PRESETS)}, with commas between")
     parser.add_argument("--clips", type=int, default=8, help="a step and device, 4 or more")
     parser.add_argument("--json", type=Path, help="also write the figures into this file")
-    parser.add_argument("--crossing_only", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--crossing-only", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     default = "tiny" if options.quick else "vit_b32,vit_b16"
     names, clips = (options.presets or default).split(","), options.clips

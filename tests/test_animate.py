@@ -17,7 +17,7 @@ from input_pipeline.filming.canvas import film_pictures
 from input_pipeline.media.picture import read
 from input_pipeline.media.video import read_frames
 
-SMALL = ["--num_frames", "5", "--image_size", "32"]
+SMALL = ["--num-frames", "5", "--image-size", "32"]
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_the_frames_that_a_gif_has_are_counted(
 
 def test_contact_sheet(photo: Path, tmp_path: Path) -> None:
     out = tmp_path / "sheet.png"
-    arguments = [str(photo), "--out", str(out), "--num_frames", "8", "--image_size", "32"]
+    arguments = [str(photo), "--out", str(out), "--num-frames", "8", "--image-size", "32"]
     assert animate_photo.main([*arguments, "--preset", "repeat"]) == 0
     with Image.open(out) as image:
         sheet = np.asarray(image)
@@ -161,7 +161,7 @@ def test_what_is_wrong_is_said(
         ([str(photo), "--out", "clip.avi"], "can't write '.avi', wanted .gif, .mp4, .png"),
         ([str(photo), "--out", clip, "--component", "scenes"], "found one photo, wanted two"),
         ([str(photo)] * 3 + ["--out", clip], "found 3 photos, wanted one, or two"),
-        ([str(photo), "--out", clip, "--num_frames", "0"], "animation.num_frames: found 0"),
+        ([str(photo), "--out", clip, "--num-frames", "0"], "animation.num_frames: found 0"),
         ([str(photo), "--out", clip, "--fps", "0", *SMALL], "0.0 frames a second"),
         ([str(photo), "--out", clip, "--fps", "60", *SMALL], "60 frames a second, wanted 0.01 to"),
     ]
@@ -174,5 +174,5 @@ def test_what_is_wrong_is_said(
 def test_folders_above_the_clip_are_made(photo: Path, tmp_path: Path) -> None:
     for name in ("clip.gif", "sheet.png"):
         out = tmp_path / "new" / name.split(".")[0] / name
-        assert animate_photo.main([str(photo), "--out", str(out), "--num_frames=2", *SMALL]) == 0
+        assert animate_photo.main([str(photo), "--out", str(out), "--num-frames=2", *SMALL]) == 0
         assert out.is_file()

@@ -38,7 +38,7 @@ SHORTER = {
         *("--config.steps=2", "--config.batch_size=4", "--config.log_every=1"),
         *("--config.model.vision.layers=1", "--config.model.text.layers=1"),
     ],
-    "animate": ["--num_frames=4", "--image_size=32"],
+    "animate": ["--num-frames=4", "--image-size=32"],
     "serve": ["--port=0"],
 }
 

@@ -34,7 +34,7 @@ def test_ours_becomes_hugging_faces(tmp_path):
 def test_positions_are_resized_on_request_alone(tmp_path, capsys):
     out = tmp_path / "clip"
     command = [str(GOLDEN / "openai.pt"), "--out", str(out)]
-    assert convert.main([*command, "--image_size", "40"]) == 0
+    assert convert.main([*command, "--image-size", "40"]) == 0
     assert "40 pixels, patches of 8, position embeddings resized from 24" in capsys.readouterr().out
     params, config = folder.load(out)
     assert isinstance(config, ClipConfig) and config.image_size == 40
@@ -47,7 +47,7 @@ def test_positions_are_resized_on_request_alone(tmp_path, capsys):
         (["SOURCE", "--out", "FULL"], "there already"),
         (["missing.pt", "--out", "new"], "missing.pt: no such file or folder"),
         (["some/clip", "--out", "new"], "some/clip: no such file or folder; to download"),
-        (["SOURCE", "--out", "new", "--image_size", "30"], "30 is not a multiple of patch_size 8"),
+        (["SOURCE", "--out", "new", "--image-size", "30"], "30 is not a multiple of patch_size 8"),
         (["SOURCE", "--out", "new", "--activation", "gelu"], "says it itself"),
         (["SOURCE", "--out", "new", "--revision", "0" * 40], "is not on the Hub"),
         (["SOURCE", "--out", "new", "--to", "hugging_face"], "vocab_size is 99: Hugging Face's"),

@@ -121,7 +121,7 @@ def test_converted_weights_without_training(kind, tmp_path):
         folder.save(tmp_path / "clip", source(WORDS.clip).params, WORDS.clip)
     else:
         assert convert.main([str(GOLDEN / "openai.pt"), "--out", there]) == 0
-    size = [f"--batch_size={batch_size(kind)}"] if batch_size(kind) else []
+    size = [f"--batch-size={batch_size(kind)}"] if batch_size(kind) else []
     assert export.main([there, "--out", str(tmp_path / "out"), "--format", kind, *size]) == 0
     found = manifest.check(tmp_path / "out", kind)
     assert not found["reranks"] and set(found["config"]) == {"clip"}
@@ -182,8 +182,8 @@ def test_wrong_requests_are_explained_and_leave_nothing(
 @pytest.mark.parametrize(
     "flags, message",
     [
-        (["--format=stablehlo", "--batch_size=2"], "leave it out"),
-        (["--format=savedmodel", "--batch_size=0"], "wanted a whole number, 1 or more"),
+        (["--format=stablehlo", "--batch-size=2"], "leave it out"),
+        (["--format=savedmodel", "--batch-size=0"], "wanted a whole number, 1 or more"),
     ],
 )
 def test_a_wrong_batch_size_is_explained(tmp_path, capsys, flags, message):

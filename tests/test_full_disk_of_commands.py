@@ -79,12 +79,12 @@ def fails_in_a_line(
     assert str(named) in told[0] and "Traceback" not in "".join(said)
 
 
-PREPARED = ["--short_side=64"]
+PREPARED = ["--short-side=64"]
 BAKED = [
     *("--config=configs/quickstart.py", "--config.batch_size=2", "--bake=1"),
     *("--config.animation.preset=still", "--config.data.train=folder:{given}/pictures"),
 ]
-CLIP = ["{given}/pictures/0.jpg", "--preset=still", "--num_frames=3", "--image_size=64"]
+CLIP = ["{given}/pictures/0.jpg", "--preset=still", "--num-frames=3", "--image-size=64"]
 # By what is made: the verb, its main function, its arguments, and so many bytes a file at most.
 COMMANDS: dict[str, tuple[str, Main, list[str], int]] = {
     "videos": ("prepare", prepare.main, ["folder:{given}/videos", *PREPARED], 999),

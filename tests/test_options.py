@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -27,7 +28,7 @@ LINES = {
     "train": "--config=configs/common.py --workdir={}",
     "evaluate": "--workdir={} --out={} --against={}",
     "plan": "--config=configs/common.py --json={}",
-    "prepare": "folder:x --out={} --cache_dir={}",
+    "prepare": "folder:x --out={} --cache-dir={}",
     "animate": "{} --out={}",
     "export": "{} --out={}",
     "convert": "{} --out={}",
@@ -98,6 +99,45 @@ def test_help_is_quick_and_loads_neither_jax_nor_tensorflow(verb: str) -> None:
     assert run.returncode == 0 and f"animclip {verb}" in run.stdout, run.stderr
     # CPU, not the clock: 0.1 to 0.3 s here, several seconds with JAX or TensorFlow.
     assert after.ru_utime - before.ru_utime < 0.5, "what does its help import?"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_has_one_style_and_dashes(verb: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as end:
+        parse(verb, "--help")
+    usage, blank, what, *lines = capsys.readouterr().out.splitlines()
+    assert end.value.code == 0 and usage.startswith(f"usage: animclip {verb} ") and not blank
+    assert what[0].isupper() and what.split(".")[0].lower() in f"{what.lower()} {VERBS[verb]}"
+    lines = [line for line in lines if line.startswith("  -") or line.startswith("  [")]
+    options = [re.split(r"[= ]", line.strip())[0] for line in lines]
+    assert options and all(re.fullmatch(r"--?(\[no-?\])?[a-z0-9-]+", name) for name in options)
+    assert max(map(len, lines)) <= 102
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "train --config=configs/common.py --workdir=x --sweep --dry-run --other-data",
+        "train --config=configs/common.py --workdir=x --noother-data --config.model.embed_dim=8",
+        "prepare folder:a_b --out=y_z --cache-dir=z --max-bad 0.25",
+        "plan --config=configs/common.py --config.batch_size=8",
+        "serve x_y --max-waiting=3 --rerank-k 20 --allowed-host=a_b",
+        "search x_y a_b --rerank-k 20 --coarse-only",
+        "index x_y --model=a_b --out=c_d --no-shots --batch-size=3",
+        "animate x_y.jpg --out=c_d.gif --num-frames=3 --show-path",
+        "convert x_y --out=c_d --image-size 32",
+        "export x_y --out=c_d --format=savedmodel --batch-size=2",
+    ],
+)
+def test_underscores_are_read_as_dashes_in_options_alone(words: str) -> None:
+    verb, *line = words.split()
+    found = parse(verb, *line)
+    dash = re.compile(r"(?<=[a-z])-(?=[a-z])")
+    spelt = [dash.sub("_", word) if word.startswith("--") else word for word in line]
+    assert spelt != line or verb == "plan"
+    assert {k: str(v) for k, v in found.items()} == {
+        k: str(v) for k, v in parse(verb, *spelt).items()
+    }
 
 
 @pytest.mark.parametrize("flag", [["-n", "2"], ["-n2"], ["--coarse-only"], ["--json"]])

@@ -32,7 +32,7 @@ def test_a_folder_becomes_a_source(tmp_path: Path, capsys: pytest.CaptureFixture
     videos = folder(tmp_path / "in", "a.mp4", "bb.mp4", bad=("bad.mp4",))
     out = tmp_path / "out"
     arguments = [f"folder:{videos}", "--out", str(out)]
-    assert prepare.main([*arguments, "--num_frames", "4", "--short_side", "16"]) == 0
+    assert prepare.main([*arguments, "--num-frames", "4", "--short-side", "16"]) == 0
     told = capsys.readouterr().out
     assert f"{out}: 2 videos of folder:{videos}" in told
     assert f"1 can't be used, listed in {out / 'quarantine.jsonl'}" in told
@@ -42,8 +42,8 @@ def test_a_folder_becomes_a_source(tmp_path: Path, capsys: pytest.CaptureFixture
     assert open_source(f"folder:{out}@n=6", str(tmp_path)).ids == ["bb.mp4"]
 
     # The same again has nothing to do; other settings don't touch what is there.
-    assert prepare.main([*arguments, "--num_frames", "4", "--short_side", "16"]) == 0
-    assert prepare.main([*arguments, "--num_frames", "5", "--short_side", "16"]) == 1
+    assert prepare.main([*arguments, "--num-frames", "4", "--short-side", "16"]) == 0
+    assert prepare.main([*arguments, "--num-frames", "5", "--short-side", "16"]) == 1
     assert "a store is already there" in capsys.readouterr().err
 
 
@@ -64,7 +64,7 @@ def test_a_video_set_becomes_sources(tmp_path: Path, capsys: pytest.CaptureFixtu
     alone = tmp_path / "part"
     assert prepare.main([f"msvd:{videos}", "--out", str(alone), "--split", "test"]) == 0
     assert open_source(f"folder:{alone}@split=test", str(tmp_path)).ids == ["v3"]
-    arguments = [f"msvd:{videos}", "--out", str(tmp_path / "strict"), "--max_bad", "0.1"]
+    arguments = [f"msvd:{videos}", "--out", str(tmp_path / "strict"), "--max-bad", "0.1"]
     assert prepare.main(arguments) == 1
     assert "1 of 5 videos can't be used, wanted 10% at most" in capsys.readouterr().err
 
@@ -87,10 +87,10 @@ def test_what_is_wrong_is_said(
         (f"folder:{videos}@n=5", [], "prepare all of"),
         (f"folder:{pictures}", [], "over half of the files are bad"),
         (f"folder:{pictures}", ["--split", "x"], "--split: not for pictures, which take --out, "),
-        (f"folder:{videos}", ["--cache_dir", "x"], "--cache_dir: not for videos"),
+        (f"folder:{videos}", ["--cache-dir", "x"], "--cache-dir: not for videos"),
         (f"folder:{videos}", ["--config=configs/quickstart.py"], "--config: not for videos"),
         ("webdataset:/gone/*.tar", [], "/gone/*.tar: no such file"),
-        (f"folder:{videos}", ["--num_frames", "5000"], "num_frames: found 5000"),
+        (f"folder:{videos}", ["--num-frames", "5000"], "num_frames: found 5000"),
     ]
     out = ["--out", str(tmp_path / "out")]
     for source, more, message in cases:
@@ -98,7 +98,7 @@ def test_what_is_wrong_is_said(
         assert message in capsys.readouterr().err
     assert prepare.main(out) == 1
     assert "found no source, wanted one" in capsys.readouterr().err
-    numbers = {"short_side": "0", "num_frames": "0", "processes": "0", "max_bad": "2"}
+    numbers = {"short-side": "0", "num-frames": "0", "processes": "0", "max-bad": "2"}
     for name, number in numbers.items():
         with pytest.raises(SystemExit) as stop:
             prepare.main([f"folder:{videos}", *out, f"--{name}={number}"])
@@ -108,7 +108,7 @@ def test_what_is_wrong_is_said(
 
 def test_limits_are_handed_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     videos = folder(tmp_path / "in", "a.mp4")
-    arguments = [f"folder:{videos}", "--out", str(tmp_path / "out"), "--time_limit", "1e-9"]
+    arguments = [f"folder:{videos}", "--out", str(tmp_path / "out"), "--time-limit", "1e-9"]
     assert prepare.main(arguments) == 1
     assert "not decoded after 1e-09 seconds" in capsys.readouterr().err
 
@@ -116,8 +116,8 @@ def test_limits_are_handed_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_pictures_are_shrunk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_tar(tmp_path / "0.tar", [(f"{n}", f"picture {n}", encoded(9, (500, 400))) for n in "abc"])
     out = tmp_path / "out"
-    paths = ["--out", str(out), "--cache_dir", str(tmp_path / "cache")]
-    assert prepare.main([f"webdataset:{tmp_path}/*.tar", *paths, "--short_side", "100"]) == 0
+    paths = ["--out", str(out), "--cache-dir", str(tmp_path / "cache")]
+    assert prepare.main([f"webdataset:{tmp_path}/*.tar", *paths, "--short-side", "100"]) == 0
     assert f"{out}: 3 pictures of webdataset:" in capsys.readouterr().out
     examples = open_source(f"folder:{out}", str(tmp_path))
     assert examples.ids == ["a", "b", "c"] and (examples.sizes == [100, 125]).all()

@@ -51,7 +51,7 @@ def home(indexed, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(home):
-    with served(home / "index", "--max_waiting=4") as running:
+    with served(home / "index", "--max-waiting=4") as running:
         yield running
 
 

@@ -42,7 +42,7 @@ def check(reply: Reply, status: int) -> None:
 
 
 def test_connections_that_say_nothing_shut_nobody_out(indexed):
-    with served(indexed, "--max_connections=8") as server, contextlib.ExitStack() as held:
+    with served(indexed, "--max-connections=8") as server, contextlib.ExitStack() as held:
         silent = [held.enter_context(connect(server)) for _ in range(12)]
         time.sleep(1.5)
         for _ in range(3):
@@ -51,7 +51,7 @@ def test_connections_that_say_nothing_shut_nobody_out(indexed):
 
 
 def test_a_client_that_holds_many_connections_leaves_room_for_others(indexed):
-    flags = ("--max_connections=6", "--max_per_client=3")
+    flags = ("--max-connections=6", "--max-per-client=3")
     with served(indexed, *flags) as server, contextlib.ExitStack() as held:
         for _ in range(3):
             held.enter_context(connect(server, "127.0.0.2")).sendall(NO_BODY)
@@ -75,7 +75,7 @@ def impatient(indexed, tmp_path_factory):
     for video in (home / "videos").glob("*.mp4"):
         with video.open("wb") as file:
             file.truncate(64 * 2**20)
-    with served(home / "index", "--request_timeout=1") as server:
+    with served(home / "index", "--request-timeout=1") as server:
         yield server
 
 

@@ -162,7 +162,7 @@ def test_other_data_is_refused_unless_told(flags, tmp_path, capsys, monkeypatch)
     monkeypatch.setattr(data, "fingerprint", lambda *_: "second")
     assert train.main(run) == 1
     assert "began with other items or captions" in capsys.readouterr().err
-    assert train.main([*run, "--other_data"]) == 0
+    assert train.main([*run, "--other-data"]) == 0
 
 
 def test_a_run_that_is_no_longer_finite_keeps_its_last_good_checkpoint(flags, tmp_path, capsys):
@@ -179,11 +179,11 @@ def test_a_run_that_is_no_longer_finite_keeps_its_last_good_checkpoint(flags, tm
 
 
 def test_a_sweep_lists_its_runs(flags, tmp_path, capsys):
-    listed = [*flags, "--sweep", "--dry_run", f"--workdir={tmp_path / 'sweep'}"]
+    listed = [*flags, "--sweep", "--dry-run", f"--workdir={tmp_path / 'sweep'}"]
     assert train.main(listed) == 0
     assert f"{tmp_path / 'sweep' / 'repeat'}: to run: " in capsys.readouterr().out
     assert not (tmp_path / "sweep").exists()
-    assert train.main([*flags, "--dry_run", f"--workdir={tmp_path}"]) == 1
+    assert train.main([*flags, "--dry-run", f"--workdir={tmp_path}"]) == 1
 
 
 def test_another_configuration_in_the_same_folder_is_refused(straight, flags, capsys):

@@ -17,16 +17,17 @@ from ml_collections.config_flags import config_flags
 
 from animclip_jax.cli.overrides import Refused, all_settings, check_override, nearest, overrides_in
 from animclip_jax.cli.signals import Main, stoppable
+from animclip_jax.options.parser import dashed, page, written
 
 # Every verb is a module of the package, with `main(argv: list[str] | None) -> int`.
 VERBS = {
     "train": "train on animated pictures, then evaluate",
     "evaluate": "search captioned videos with a trained model and score it",
-    "plan": "tell whether a configuration fits a TPU slice, what a step costs and what limits it",
+    "plan": "predict whether a configuration fits some devices, and what a step costs",
     "prepare": "decode videos once, into a store that training reads",
-    "animate": "film a photo as training does, into a .gif, an .mp4 or a contact sheet",
-    "export": "write a trained model in a form that others read",
-    "convert": "turn published CLIP weights into ours, or ours into Hugging Face's layout",
+    "animate": "film a photo as training does, as a clip or a sheet of its frames",
+    "export": "write a trained model in a format that other software reads",
+    "convert": "convert published CLIP weights to our layout, or ours to Hugging Face's",
     "index": "make a folder of videos searchable, or bring its index up to date",
     "search": "find moments of indexed videos by a sentence, a picture or a video",
     "serve": "search an index in the browser",
@@ -76,7 +77,10 @@ def module(verb: str) -> str:
 
 
 def parse_flags(
-    argv: list[str] | None, program: str, define: Callable[[flags.FlagValues], None]
+    argv: list[str] | None,
+    program: str,
+    define: Callable[[flags.FlagValues], None],
+    *words: str,
 ) -> tuple[flags.FlagValues, list[str]]:
     """Reads a verb's flags, and its configuration with the settings changed on the command line.
 
@@ -86,6 +90,7 @@ def parse_flags(
       define: defines the flags into the empty FlagValues it is given, configurations by
         `config_flags.DEFINE_config_file` or `DEFINE_config_dict` (`flag_values=` that object). An
         OSError or ValueError it raises is shown like a wrong flag.
+      words: what else the line may hold, as the help names it.
 
     Returns:
       the parsed flags, and the arguments that are no flags.
@@ -96,7 +101,7 @@ def parse_flags(
     arguments = list(sys.argv[1:] if argv is None else argv)
     values = flags.FlagValues()
     try:
-        return values, _parse(values, arguments, program, define)
+        return values, _parse(values, arguments, program, define, words)
     except Refused as error:
         print(f"{program}: {error}", file=sys.stderr)
     except flags.Error as error:
@@ -134,6 +139,7 @@ def _parse(
     arguments: list[str],
     program: str,
     define: Callable[[flags.FlagValues], None],
+    words: tuple[str, ...],
 ) -> list[str]:
     # The overrides stay hidden at first: a flag with a default would check them at once, its way.
     with _as_sys_argv([program]):
@@ -142,11 +148,16 @@ def _parse(
         except (OSError, ValueError) as error:
             raise Refused(str(error)) from error
     arguments = values.read_flags_from_files(arguments, force_gnu=False)
+    arguments = written(
+        arguments,
+        lambda name: name in values or name.removeprefix("no") in values,
+        lambda name: name.replace("-", "_"),
+    )
     configs = _config_flags(values)
     if _HELP & set(arguments):
         for flag in configs:
             flag.parser = _ConfigParser(flag, [])
-        print(_help(values, arguments, program))
+        print(_help(values, arguments, program, words))
         raise SystemExit(0)
     with _as_sys_argv([program, *arguments]):
         for flag in configs:
@@ -220,7 +231,7 @@ def _load(flag: str, argument: str) -> tuple[ModuleType, ConfigDict]:
                 inspect.signature(get_config).bind(*parameters)
             except TypeError:
                 wanted = f"{name}:NAME" if not parameters else f"{name} with no :NAME behind it"
-                raise Refused(f"{flag}={argument}: get_config() there wants {wanted}") from None
+                raise Refused(f"{flag}={argument}: get_config() there needs {wanted}") from None
             config = get_config(*parameters)
     except Refused:
         raise
@@ -313,7 +324,7 @@ def _check_order(flag: Any, arguments: list[str]) -> None:
 def _explain(error: flags.Error, values: flags.FlagValues) -> str:
     """absl's error in words that also say what was wanted."""
     if isinstance(error, flags.UnrecognizedFlagError):
-        names = [f"--{name}" for name in values if "." not in name]
+        names = [f"--{dashed(name)}" for name in values if "." not in name]
         return f"--{error.flagname}: no such flag; {nearest(f'--{error.flagname}', names)}"
     reasons = []
     for line in str(error).splitlines():
@@ -321,25 +332,40 @@ def _explain(error: flags.Error, values: flags.FlagValues) -> str:
         if match is None or match[1] not in values:
             reasons.append(line)
         elif values[match[1]].value is None and match[2] == "None":
-            reasons.append(f"--{match[1]} is missing: {values[match[1]].help}")
+            reasons.append(f"--{dashed(match[1])} is missing: {values[match[1]].help}")
         else:
             flag = values[match[1]]
-            wanted = f"wants {flag.flag_type()}, {flag.help}"
-            reasons.append(f"--{match[1]}={match[2]}: {match[3]} ({wanted})")
+            wanted = f"expected {flag.flag_type()}: {flag.help}"
+            reasons.append(f"--{dashed(match[1])}={match[2]}: {match[3]} ({wanted})")
     return "; ".join(reasons)
 
 
-def _help(values: flags.FlagValues, arguments: list[str], program: str) -> str:
+def _required(values: flags.FlagValues) -> list[str]:
+    """The flags that a command line must give."""
+    try:
+        values.validate_all_flags()
+    except flags.Error as error:
+        return re.findall(r"flag --(\w+)=None", str(error))
+    return []
+
+
+def _help(
+    values: flags.FlagValues, arguments: list[str], program: str, words: tuple[str, ...]
+) -> str:
     """What a verb does, its flags, and the settings of the configuration where one is given."""
-    verb = program.split()[-1]
-    lines = [f"usage: {program} --FLAG=VALUE ...", "", f"{program}: {VERBS.get(verb, '')}", ""]
+    rows, needed = [], [*words]
     for name in values:
         flag = values[name]
         kind = flag.flag_type().split()[-1].upper()
-        left = f"--[no]{name}" if flag.boolean else f"--{name}={kind}"
+        left = f"--[no]{dashed(name)}" if flag.boolean else f"--{dashed(name)}={kind}"
         plain = not flag.boolean and not config_flags.is_config_flag(flag)
-        default = f" (default {flag.default_as_str})" if plain and flag.default is not None else ""
-        lines.append(f"  {left:<22} {flag.help}{default}")
+        default = f" (default {flag.default})" if plain and flag.default not in (None, []) else ""
+        explained = flag.help.partition(";\n")[0]  # absl adds how a list is given
+        rows.append((left, explained + default))
+        if name in _required(values):
+            needed.append(left)
+    what = VERBS.get(program.split()[-1], "")
+    lines = [page(program, needed, f"{what[:1].upper()}{what[1:]}.", rows).rstrip()]
     for flag in _config_flags(values):
         path = early_value(arguments, flag.name) or flag.default_unparsed
         if path is None:

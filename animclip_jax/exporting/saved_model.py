@@ -91,7 +91,7 @@ def _run(signature: Any, tokens: dict[str, Any], given: Named) -> Named:
         reason = " ".join(error.message.split())[:400]
         raise ValueError(
             f"TensorFlow {tf.__version__} can't run what JAX {jax.__version__} wrote; with one "
-            f"batch size it may, --batch_size=8: {reason}"
+            f"batch size it may, --batch-size=8: {reason}"
         ) from error
     return {name: np.asarray(value) for name, value in found.items()}
 

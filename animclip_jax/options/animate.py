@@ -6,32 +6,39 @@ import argparse
 
 from animclip_jax.animation.config import COMPONENTS, PRESETS
 from animclip_jax.options import kinds
+from animclip_jax.options.parser import Parser
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="animclip animate",
-        description="shows what training sees: a photo filmed by the director",
+        description="Film a photo as training does, as a clip or a sheet of its frames.",
     )
     parser.add_argument(
-        "photo", nargs="+", type=kinds.path, help="a picture of any shape; two for two scenes"
+        "photo", nargs="+", type=kinds.path, help="a picture of any shape; give two for two scenes"
     )
     parser.add_argument(
         "--out",
         type=kinds.path,
         required=True,
-        help="clip.gif, clip.mp4, or sheet.png or .jpg with all frames",
+        help="the file to write: .gif or .mp4 for a clip, .png or .jpg for a sheet of all frames",
     )
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--preset", default="full", choices=PRESETS, help="which components are on")
-    what.add_argument("--component", choices=COMPONENTS, help="that one alone")
-    what.add_argument("--grid", choices=("presets", "components"), help="all of them, side by side")
-    parser.add_argument("--num_frames", type=int, default=24)
-    parser.add_argument("--image_size", type=int, default=224, help="side of a frame in pixels")
-    parser.add_argument("--seed", type=int, default=0, help="another seed films another clip")
-    parser.add_argument("--fps", type=float, default=8.0)
+    what.add_argument("--preset", default="full", choices=PRESETS, help="the components to combine")
+    what.add_argument("--component", choices=COMPONENTS, help="one component alone")
+    what.add_argument(
+        "--grid",
+        choices=("presets", "components"),
+        help="all presets or all components, side by side",
+    )
+    parser.add_argument("--num-frames", type=int, default=24, help="frames of the clip")
+    parser.add_argument("--image-size", type=int, default=224, help="side of a frame, in pixels")
     parser.add_argument(
-        "--show-path", action="store_true", help="draw the camera's windows on the photo, too"
+        "--seed", type=int, default=0, help="the random seed; another one films another clip"
+    )
+    parser.add_argument("--fps", type=float, default=8.0, help="frames per second")
+    parser.add_argument(
+        "--show-path", action="store_true", help="also draw the camera's windows on the photo"
     )
     return parser.parse_args(argv)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from animclip_jax.options import kinds
+from animclip_jax.options.parser import Parser
 
 LAYOUTS = ("animclip", "hugging_face")
 ACTIVATIONS = ("quick_gelu", "gelu")
@@ -12,28 +13,31 @@ ACTIVATIONS = ("quick_gelu", "gelu")
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="animclip convert",
-        description="turns CLIP's weights from one layout into another. SOURCE is a folder "
-        "(Hugging Face's CLIPModel, open_clip's or ours), a file (OpenAI's .pt, open_clip's "
-        ".safetensors), or a name on the Hugging Face Hub such as openai/clip-vit-base-patch32.",
+        description="Convert published CLIP weights to our layout, or ours to Hugging Face's.",
     )
     parser.add_argument(
-        "source", type=kinds.home, help="a folder, a file, or OWNER/NAME on the Hugging Face Hub"
+        "source",
+        type=kinds.home,
+        help="a folder (Hugging Face's CLIPModel, open_clip's or ours), a file (OpenAI's .pt, "
+        "open_clip's .safetensors), or OWNER/NAME on the Hugging Face Hub",
     )
     parser.add_argument(
-        "--out", required=True, type=kinds.path, help="the folder to write, a new one"
+        "--out", required=True, type=kinds.path, help="the folder to write; it must not exist"
     )
+    parser.add_argument("--to", default="animclip", choices=LAYOUTS, help="the layout to write")
     parser.add_argument(
-        "--to", default="animclip", choices=LAYOUTS, help="the layout to write (default animclip)"
-    )
-    parser.add_argument(
-        "--image_size",
+        "--image-size",
         type=kinds.whole,
-        help="resize the position embeddings for pictures of that side",
+        help="resize the position embeddings for pictures of this side, in pixels",
     )
     parser.add_argument(
-        "--activation", choices=ACTIVATIONS, help="of the MLPs, for a file that does not say it"
+        "--activation",
+        choices=ACTIVATIONS,
+        help="the activation of the MLPs, for a file that does not name it",
     )
-    parser.add_argument("--revision", help="a commit on the Hub, for a name without a pinned one")
+    parser.add_argument(
+        "--revision", help="the commit on the Hub, for a name that has no pinned one"
+    )
     return parser.parse_args(argv)

@@ -17,9 +17,9 @@ def parse(argv: list[str] | None) -> flags.FlagValues:
 
     def define(values: flags.FlagValues) -> None:
         path = kinds.define_path(values)
-        path("workdir", None, "folder of the run to evaluate")
-        path("out", None, "folder for results.json; the run's own if not given")
-        path("against", None, "results.json of another run to compare with")
+        path("workdir", None, "the folder of the run to evaluate")
+        path("out", None, "the folder for the results; without it the run's own")
+        path("against", None, "the results.json of another run to compare with")
         flags.mark_flags_as_required(["workdir"], flag_values=values)
         if folder:
             config = run_config.read_config(epath.Path(kinds.home(folder)))
@@ -27,6 +27,6 @@ def parse(argv: list[str] | None) -> flags.FlagValues:
 
     values, extra = command_line.parse_flags(argv, "animclip evaluate", define)
     if extra:
-        print(f"animclip evaluate: {' '.join(extra)}: see --help", file=sys.stderr)
+        print(f"animclip evaluate: {' '.join(extra)}: unexpected; see --help", file=sys.stderr)
         raise SystemExit(2)
     return values

@@ -5,51 +5,62 @@ from __future__ import annotations
 import argparse
 
 from animclip_jax.options import kinds
+from animclip_jax.options.parser import Parser
 from animclip_jax.video_index.effort import Effort
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command's options."""
     defaults = Effort()
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="animclip index",
-        description="makes a folder of videos searchable; the same command again reads new and "
-        "changed files alone. Published models and folders of animclip convert search without "
-        "re-ranking.",
+        description="Make a folder of videos searchable, or bring its index up to date. "
+        "Run again, it reads only new and changed files. Published and converted models have no "
+        "re-ranker.",
     )
     parser.add_argument(
-        "videos", type=kinds.path, help="the folder; folders below it are searched too"
+        "videos", type=kinds.path, help="the folder of videos; folders below it are included"
     )
     parser.add_argument(
         "--model",
         type=kinds.home,
         required=True,
-        help="a folder of animclip export, or a published model's name",
+        help="a folder that animclip export or convert wrote, or a published model's name",
     )
-    parser.add_argument("--out", type=kinds.path, required=True, help="the index, a folder")
+    parser.add_argument("--out", type=kinds.path, required=True, help="the folder of the index")
     parser.add_argument(
-        "-w", "--window", type=float, default=10.0, help="seconds of a segment, at most (10)"
+        "-w", "--window", type=float, default=10.0, help="the longest segment, in seconds"
     )
     parser.add_argument(  # fmt: skip
         "--shots",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="cut where the shot changes, too",
-    )
-    parser.add_argument("--batch_size", type=kinds.whole, default=defaults.batch_size)
-    parser.add_argument("--processes", type=kinds.whole, help="that decode; without it all cores")
-    parser.add_argument(
-        "--time_limit", type=float, default=defaults.limits.seconds, help="seconds for a file"
+        help="also cut where the shot changes (default yes)",
     )
     parser.add_argument(
-        "--memory_limit", type=float, default=defaults.limits.gibibytes, help="GiB for a file"
+        "--batch-size", type=kinds.whole, default=defaults.batch_size, help="segments per batch"
     )
     parser.add_argument(
-        "--retry", action="store_true", help="read files again that could not be read before"
+        "--processes", type=kinds.whole, help="processes that decode; without it one for each core"
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        default=defaults.limits.seconds,
+        help="seconds allowed for a file",
+    )
+    parser.add_argument(
+        "--memory-limit",
+        type=float,
+        default=defaults.limits.gibibytes,
+        help="GiB of memory allowed for a file",
+    )
+    parser.add_argument(
+        "--retry", action="store_true", help="try again to read files that could not be read before"
     )
     parser.add_argument(
         "--forget",
         action="store_true",
-        help="forget every video that is not seen now, even most of them or all",
+        help="remove every video that is no longer there, even if that is most of them or all",
     )
     return parser.parse_args(argv)

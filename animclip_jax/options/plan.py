@@ -18,12 +18,12 @@ def _define(values: flags.FlagValues) -> None:
         "config", None, "the experiment, such as configs/folders.py:vit_b32", flag_values=values
     )
     flags.DEFINE_string(
-        "topology", None, "such as v5e:16x16 or h100:8; without it the devices here",
+        "topology", None, "such as v5e:16x16 or h100:8; without it this machine's devices",
         flag_values=values,
     )  # fmt: skip
     flags.DEFINE_bool(
-        "suggest", False, "try remat, microbatch and mesh for the least work that fits",
+        "suggest", False, "find the remat, microbatch and mesh that fit with the least work",
         flag_values=values,
     )  # fmt: skip
-    kinds.define_path(values)("json", None, "file to write the plan to")
+    kinds.define_path(values)("json", None, "the file to write the plan to")
     flags.mark_flags_as_required(["config"], flag_values=values)

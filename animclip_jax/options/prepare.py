@@ -13,32 +13,50 @@ NUM_FRAMES, QUALITY, MAX_BAD = 16, 90, 0.5
 
 def parse(argv: list[str] | None) -> tuple[flags.FlagValues, list[str]]:
     """The command's flags, and what else stands on its line."""
-    return command_line.parse_flags(argv, "animclip prepare", _define)
+    return command_line.parse_flags(argv, "animclip prepare", _define, "[SOURCE]")
 
 
 def _define(values: flags.FlagValues) -> None:
     limits = Limits()
     path = kinds.define_path(values)
-    path("out", None, "the directory to write; afterwards folder:DIR is a source")
-    path("cache_dir", "~/.cache/animclip", "where pictures are indexed or checked")
+    path("out", None, "the folder to write, a source for training as folder:DIR")
+    path(
+        "cache_dir",
+        "~/.cache/animclip",
+        "the folder for lists of pictures",
+    )
     flags.DEFINE_multi_string(
-        "split", [], "of a video set, one split or protocol; again for more", flag_values=values
+        "split", [], "a split or protocol of a video set; repeat it for more", flag_values=values
     )
     numbers: list[tuple[str, int | None, str]] = [
-        ("num_frames", NUM_FRAMES, "frames that are kept of a video"),
-        ("short_side", None, "in pixels; without it 256 of videos, 320 of pictures"),
-        ("quality", QUALITY, "of the JPEGs"),
-        ("processes", None, "how many; without it all cores"),
+        ("num_frames", NUM_FRAMES, "frames to keep of a video"),
+        (
+            "short_side",
+            None,
+            "short side in pixels; without it 256 for videos, 320 for pictures",
+        ),
+        ("quality", QUALITY, "quality of the JPEGs"),
+        ("processes", None, "processes that decode; without it one for each core"),
     ]
     for name, number, help in numbers:
         flags.DEFINE_integer(name, number, help, 1, flag_values=values)
-    flags.DEFINE_float("max_bad", MAX_BAD, "share that may be bad", 0, 1, flag_values=values)
-    flags.DEFINE_float("time_limit", limits.seconds, "seconds for a file", 0, flag_values=values)
-    flags.DEFINE_float("memory_limit", limits.gibibytes, "GiB for a file", 0, flag_values=values)
+    flags.DEFINE_float(
+        "max_bad", MAX_BAD, "share of files that may be bad", 0, 1, flag_values=values
+    )
+    flags.DEFINE_float(
+        "time_limit", limits.seconds, "seconds allowed for a file", 0, flag_values=values
+    )
+    flags.DEFINE_float(
+        "memory_limit", limits.gibibytes, "GiB of memory allowed for a file", 0, flag_values=values
+    )
     flags.DEFINE_integer(
-        "bake", None, "write that many batches of --config, no store", 1, flag_values=values
+        "bake",
+        None,
+        "write so many batches of --config, not a store",
+        1,
+        flag_values=values,
     )
     config_flags.DEFINE_config_file(
-        "config", None, "the experiment whose batches are baked", flag_values=values
+        "config", None, "the experiment whose batches to write", flag_values=values
     )
     flags.mark_flags_as_required(["out"], flag_values=values)

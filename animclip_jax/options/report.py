@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 
 from animclip_jax.options import kinds
-from animclip_jax.runs import layout
+from animclip_jax.options.parser import Parser
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="animclip report",
-        description="gathers the results of a run or of a sweep of arms in one table and one page",
+        description="Gather the results of a run or a sweep into one page.",
     )
-    parser.add_argument("workdir", type=kinds.path, help="folder of a run, or of a sweep's arms")
-    parser.add_argument("--main", metavar="ARM", help=f"the sweep's main arm [{layout.MAIN_ARM}]")
+    parser.add_argument("workdir", type=kinds.path, help="the folder of a run or of a sweep")
+    parser.add_argument("--main", metavar="ARM", help="arm to compare with; without it the sweep's")
     return parser.parse_args(argv)

@@ -5,28 +5,28 @@ from __future__ import annotations
 import argparse
 
 from animclip_jax.options import kinds
+from animclip_jax.options.parser import Parser
 from animclip_jax.video_index import sentence
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command's options; options may stand before, behind and between the other words."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="animclip search",
-        description="finds the moments of videos that show what a sentence says; --image and "
-        "--video instead of a sentence search for what looks alike",
+        description="Find moments of indexed videos by a sentence, a picture or a video.",
     )
-    parser.add_argument("index", type=kinds.path, help="a folder that animclip index wrote")
-    parser.add_argument("text", nargs="?", help="a sentence")
-    parser.add_argument("--image", type=kinds.path, help="search for what looks like this picture")
-    parser.add_argument("--video", type=kinds.path, help="search for what looks like this video")
-    parser.add_argument("-n", type=int, default=10, help="how many to show (10)")
-    parser.add_argument("--coarse-only", action="store_true", help="do not re-rank")
+    parser.add_argument("index", type=kinds.path, help="the folder that animclip index wrote")
     parser.add_argument(
-        "--rerank_k", type=int, default=50, help="how many the re-ranker puts in order (50)"
+        "text", nargs="?", help="the sentence to search for; leave it out with --image or --video"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--image", type=kinds.path, help="find moments that look like this picture")
+    parser.add_argument("--video", type=kinds.path, help="find moments that look like this video")
+    parser.add_argument("-n", type=int, default=10, help="how many moments to show")
+    parser.add_argument("--coarse-only", action="store_true", help="leave out the re-ranking")
+    parser.add_argument("--rerank-k", type=int, default=50, help="how many candidates to re-rank")
+    parser.add_argument("--json", action="store_true", help="print the moments as JSON")
     parser.add_argument(
-        "--model", type=kinds.home, help="where the index's model is, if it has moved"
+        "--model", type=kinds.home, help="the folder of the index's model, if it has moved"
     )
     options = parser.parse_intermixed_args(argv)
     if options.text is not None:
@@ -35,7 +35,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         except ValueError as error:
             parser.error(str(error))
     if sum(bool(given) for given in (options.text, options.image, options.video)) != 1:
-        parser.error("wanted one of a sentence, --image=FILE and --video=FILE")
+        parser.error("give a sentence, --image=FILE or --video=FILE: exactly one of them")
     if not 1 <= options.n <= options.rerank_k:
-        parser.error(f"-n {options.n}: wanted 1 to {options.rerank_k}, which --rerank_k raises")
+        parser.error(f"-n {options.n}: wanted 1 to {options.rerank_k}, which --rerank-k raises")
     return options

@@ -115,7 +115,7 @@ class Guard:
         """What is answered in the app's place."""
         hosts = request.headers.getlist("host")
         if len(hosts) != 1 or not self._is_ours(hosts[0]):
-            return refused(421, "this server is not known by that name; --allowed_host adds one")
+            return refused(421, "this server is not known by that name; --allowed-host adds one")
         origin = request.headers.get("origin")
         foreign = origin is not None and _netloc(origin) != hosts[0]
         if foreign and method not in ("GET", "HEAD"):

@@ -107,5 +107,5 @@ def check_sources(
             raise ValueError(
                 f"{workdir} began with other items or captions than {name}={now[name]} now holds "
                 f"(then {named.get(name)}): bring those back, choose another --workdir, or go on "
-                "with --other_data"
+                "with --other-data"
             )

@@ -329,7 +329,7 @@ def test_help_lists_flags_and_settings(config_file: Path, capsys: pytest.Capture
         assert end.value.code == ends
     shown = capsys.readouterr().out
     assert "--workdir=STRING" in shown and "folder of this run" in shown
-    assert "  --[no]sweep" in shown and "how many (default '5')" in shown
+    assert "  --[no]sweep" in shown and "how many (default 5)" in shown
     assert shown.count("  optimizer.learning_rate = 0.001") == 1
 
 

@@ -23,7 +23,7 @@ def test_any_batch_size_and_length(tmp_path):
 
 @pytest.mark.skipif(ANY_BATCH, reason="TensorFlow can read it from this JAX")
 def test_what_tensorflow_can_not_read_is_no_export(tmp_path):
-    with pytest.raises(ValueError, match="can't run what JAX .*--batch_size=8: "):
+    with pytest.raises(ValueError, match="can't run what JAX .*--batch-size=8: "):
         export.export(source(), tmp_path / "out", "savedmodel")
     assert list(tmp_path.iterdir()) == []
 

@@ -84,8 +84,8 @@ def test_baking_asks_for_what_it_lacks(tmp_path: Path, monkeypatch, capsys) -> N
     assert "--bake takes its source from --config.data.train" in capsys.readouterr().err
     assert prepare.main(asked) == 1
     assert str(tmp_path) in capsys.readouterr().err
-    assert prepare.main([*asked, "--short_side=9"]) == 1
-    assert "--short_side: not for --bake, which take --out, --bake, --config" in (
+    assert prepare.main([*asked, "--short-side=9"]) == 1
+    assert "--short-side: not for --bake, which take --out, --bake, --config" in (
         capsys.readouterr().err
     )
     assert prepare.main([*asked[:2], asked[3]]) == 1

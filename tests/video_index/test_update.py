@@ -208,7 +208,7 @@ def test_kills_at_any_moment_leave_an_undisturbed_index(indexed, search_model_pa
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
 
     def command(out):
-        flags = [f"--model={search_model_path}", f"--out={out}", "--batch_size=4", "--processes=2"]
+        flags = [f"--model={search_model_path}", f"--out={out}", "--batch-size=4", "--processes=2"]
         return [sys.executable, "-c", program, str(videos), *flags]
 
     began = time.monotonic()

@@ -214,7 +214,7 @@ def test_kill_9_at_any_moment_loses_only_what_is_in_the_making(tmp_path: Path, k
     count = 60 if kind == "image" else 14
     folder_of(tmp_path / "in", kind, count)
     command = [sys.executable, "-m", "animclip_jax.prepare", f"folder:{tmp_path / 'in'}"]
-    command += ["--cache_dir", str(tmp_path / "cache")] if kind == "image" else []
+    command += ["--cache-dir", str(tmp_path / "cache")] if kind == "image" else []
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
 
     def start(name: str) -> subprocess.Popen:
