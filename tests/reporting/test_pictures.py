@@ -61,7 +61,7 @@ def test_a_file_that_is_no_picture_is_named(tmp_path, name, data):
 @pytest.mark.parametrize("claimed", [(9, 20), (7, 20), (-3, 20), (10**9, 20), (8, 0), (8, 19.5)])
 def test_a_strip_of_other_frames_than_its_listing_says_is_named(tmp_path, claimed):
     strip(np.zeros((8, 20, 20, 3), np.uint8)).save(tmp_path / "strip.png")
-    wanted = pictures.Wanted(tmp_path / "strip.png", *claimed, 1.4)
+    wanted = pictures.Wanted(tmp_path / "strip.png", claimed[0], claimed[1], 1.4)
     with pytest.raises(ValueError, match=f"strip.png .*wanted {claimed[0]} frames of {claimed[1]}"):
         pictures.embed([wanted])
 
