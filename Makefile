@@ -33,7 +33,7 @@ help: ## list these targets
 setup: ## make the environment, .venv
 	@$(FIND_PYTHON); $(INSTALL)
 
-quickstart: setup ## train and evaluate the embedded world, write runs/quickstart/report.html
+quickstart: setup ## train and evaluate the drawn world, write runs/quickstart/report.html
 	$(BIN)/animclip train --config=configs/quickstart.py --sweep --workdir=runs/quickstart
 	$(BIN)/animclip report runs/quickstart
 

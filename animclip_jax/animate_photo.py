@@ -15,16 +15,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from animclip_jax.animation import contact_sheet
-from animclip_jax.animation.camera_path import draw_path
 from animclip_jax.animation.components import Scenes
 from animclip_jax.animation.config import COMPONENTS, PRESETS, AnimationConfig, alone
 from animclip_jax.animation.render import render_frames
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.animate import parse
-from input_pipeline.filming.canvas import Filmed, film_pictures
+from animclip_jax.words import count
+from input_pipeline.filming.canvas import film_pictures
+from input_pipeline.filming.shown import make_clip, make_sheet
 from input_pipeline.media import picture, video
 
 # A sheet holds all frames side by side.
@@ -35,7 +35,7 @@ CLIPS, SHEETS = (".gif", ".mp4"), (".png", ".jpg")
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, or 1 after saying on stderr what is wrong."""
     options = parse(argv)
-    out, frames = options.out, f"{options.num_frames} frames"
+    out, frames = options.out, count(options.num_frames, "frame")
     try:
         _check_out(out, options.fps)
         photos = [picture.read(photo) for photo in options.photo]
@@ -52,53 +52,14 @@ def main(argv: list[str] | None = None) -> int:
             contact_sheet.write_picture(out, make_sheet(photos, filmed, clips, options.show_path))
         else:
             shown = make_clip(photos, filmed, clips, options.show_path)
-            count = video.write_video(out, shown, options.fps)
-            if count < options.num_frames:
-                frames = f"{count} of {options.num_frames} frames, equal ones held"
+            written = video.write_video(out, shown, options.fps)
+            if written < options.num_frames:
+                frames = f"{written} of {frames}, equal ones held"
     except (OSError, ValueError) as error:
         print(f"animclip animate: {error}", file=sys.stderr)
         return 1
     print(f"{out}: {frames}, {', '.join(clips)}, seed {options.seed}")
     return 0
-
-
-def make_sheet(
-    photos: Sequence[np.ndarray],
-    filmed: dict[str, Filmed],
-    clips: dict[str, np.ndarray],
-    show_path: bool,
-) -> Image.Image:
-    """One picture: the frames of one clip in rows, or a row for each clip of several."""
-    several, rows = len(clips) > 1, []
-    for name, frames in clips.items():
-        row = contact_sheet.strip(frames) if several else contact_sheet.sheet(frames)
-        if show_path:
-            windows, picture = filmed[name].windows, filmed[name].picture
-            height = frames.shape[1] * (1 if several else 2)
-            path = draw_path(photos, windows, picture, height)
-            row = contact_sheet.join([path, row], side_by_side=several)
-        rows.append(contact_sheet.labelled(row, name) if several else row)
-    return contact_sheet.join(rows)
-
-
-def make_clip(
-    photos: Sequence[np.ndarray],
-    filmed: dict[str, Filmed],
-    clips: dict[str, np.ndarray],
-    show_path: bool,
-) -> np.ndarray:
-    """One clip uint8 [T, H, W, 3]: as it is, or several playing side by side."""
-    shown = {}
-    for name, frames in clips.items():
-        if show_path:
-            windows, picture = filmed[name].windows, filmed[name].picture
-            paths = [
-                np.asarray(draw_path(photos, windows, picture, frames.shape[1], now))
-                for now in range(len(frames))
-            ]
-            frames = np.concatenate([np.stack(paths), frames], axis=2)
-        shown[name] = frames
-    return contact_sheet.grid(shown) if len(shown) > 1 else next(iter(shown.values()))
 
 
 def _check_out(out: Path, fps: float) -> None:

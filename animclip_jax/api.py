@@ -58,7 +58,7 @@ class Model:
 
     @property
     def drawn_only(self) -> bool:
-        """Whether it has seen the embedded world alone, by its manifest."""
+        """Whether it has seen the drawn world alone, by its manifest."""
         seen = self.manifest.get("origin", {}).get("trained_on", [])
         return bool(seen) and all(one.startswith("drawn:") for one in seen)
 

@@ -21,12 +21,10 @@ from animclip_jax.options.prepare import parse
 from animclip_jax.training import bake
 from input_pipeline.media import quarantine
 from input_pipeline.media.workers import Limits
-from input_pipeline.sources import folder, prepared
+from input_pipeline.sources import prepared
 from input_pipeline.store import making, videos
-from input_pipeline.video_sets.collect import SETS, collect
+from input_pipeline.video_sets.preparable import holds_pictures, read_source
 
-KINDS = ("folder", *SETS)
-PICTURE_KINDS = ("tfrecord", "webdataset", "tfds")
 # The flags that each kind of preparing takes, besides --out.
 EFFORT = ("processes", "max_bad", "time_limit", "memory_limit")
 TAKES = {
@@ -60,27 +58,6 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def read_source(source: str, splits: list[str]) -> videos.Collection:
-    """The videos that `folder:DIR`, `msrvtt:DIR`, `msvd:DIR` or `vatex:DIR` names.
-
-    Raises FileNotFoundError or ValueError saying what is wrong where.
-    """
-    kind, colon, location = source.partition(":")
-    if not colon or not location or kind not in KINDS:
-        kinds = ", ".join(
-            [f"{kind}:DIR" for kind in KINDS] + [f"{kind}:..." for kind in PICTURE_KINDS]
-        )
-        raise ValueError(f"source {source!r}: can't be prepared, wanted one of {kinds}")
-    if kind != "folder":
-        return collect(kind, location, splits)
-    if splits:
-        raise ValueError(f"{source}: a folder has no splits; prepare all of it, choose later")
-    listing = folder.read_listing(location)
-    if len(listing.selected) < len(listing.items):
-        raise ValueError(f"{source}: prepare all of {listing.directory}, choose by @ later")
-    return folder.video_collection(listing)
-
-
 def _bake(values: flags.FlagValues, sources: list[str], out: Path) -> str:
     if sources:
         raise ValueError(f"{sources[0]}: --bake takes its source from --config.data.train")
@@ -92,7 +69,7 @@ def _bake(values: flags.FlagValues, sources: list[str], out: Path) -> str:
 
 
 def _prepare(values: flags.FlagValues, sources: list[str], out: Path) -> str:
-    """What is told afterwards."""
+    """What to report afterwards."""
     if len(sources) != 1:
         raise ValueError(f"found {sources or 'no source'}, wanted one, kind:location")
     (source,) = sources
@@ -101,7 +78,7 @@ def _prepare(values: flags.FlagValues, sources: list[str], out: Path) -> str:
     sizes = {"quality": values.quality}
     if values.short_side is not None:
         sizes["short_side"] = values.short_side
-    if not _holds_pictures(source):
+    if not holds_pictures(source):
         _check_flags(values, "videos")
         kept = videos.FrameSettings(values.num_frames, **sizes)
         collection = read_source(source, values.split)
@@ -115,13 +92,6 @@ def _prepare(values: flags.FlagValues, sources: list[str], out: Path) -> str:
     settings = pictures.PictureSettings(**sizes)
     summary = pictures.prepare_pictures(examples, out, settings, effort)
     return _report(out, summary, "pictures")
-
-
-def _holds_pictures(source: str) -> bool:
-    kind, _, location = source.partition(":")
-    if kind in PICTURE_KINDS:
-        return True
-    return kind == "folder" and bool(location) and not folder.read_listing(location).is_video
 
 
 def _check_flags(values: flags.FlagValues, what: str) -> None:

@@ -1,4 +1,4 @@
-"""How hard the embedded world's gallery is: how many of its videos each caption is true of.
+"""How hard the drawn world's gallery is: how many of its videos each caption is true of.
 
 python -m benchmarks.drawn_world --split test --count 600
 """

@@ -1,4 +1,4 @@
-"""Does animating pictures help? A tiny model, the embedded world, minutes on two CPU cores.
+"""Does animating pictures help? A tiny model, the drawn world, minutes on two CPU cores.
 
     animclip train --config=configs/quickstart.py --sweep --workdir=runs/quickstart
     animclip report runs/quickstart

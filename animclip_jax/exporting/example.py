@@ -31,7 +31,7 @@ UNROUNDED, LOGIT_SCALE = "unrounded_code", "logit_scale"
 
 
 def inputs(config: RetrieverConfig, items: int) -> Named:
-    """Videos and captions of the embedded world.
+    """Videos and captions of the drawn world.
 
     Returns:
       frames uint8 [B, T, H, W, 3], tokens int32 [B, L], B = items.

@@ -1,1 +1,1 @@
-"""The embedded world: drawn stills and videos with captions, so that everything runs offline."""
+"""The drawn world: drawn stills and videos with captions, so that everything runs offline."""

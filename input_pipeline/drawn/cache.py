@@ -1,4 +1,4 @@
-"""Draws a split of the embedded world into a prepared store, once, with all cores."""
+"""Draws a split of the drawn world into a prepared store, once, with all cores."""
 
 import os
 from concurrent.futures import ProcessPoolExecutor

@@ -1,4 +1,4 @@
-"""Videos of the embedded world as .mp4 files, to index, search and look at.
+"""Videos of the drawn world as .mp4 files, to index, search and look at.
 
     python -m input_pipeline.drawn.films runs/demo-search/videos --count=60
 

@@ -1,4 +1,4 @@
-"""The words of the embedded world's captions: names, properties, places and sentence patterns."""
+"""The words of the drawn world's captions: names, properties, places and sentence patterns."""
 
 NOUNS: dict[str, tuple[tuple[str, str], ...]] = {  # (one, many)
     "ball": (("ball", "balls"), ("sphere", "spheres")),

@@ -31,7 +31,7 @@ def open_source(source: str, cache_dir: str) -> Examples:
     - `tfrecord:PATTERN`, `webdataset:PATTERN`: files as img2dataset writes them, named by `*`, `?`
       and braces; an index of them is made once, in cache_dir.
     - `tfds:NAME[:SPLIT]`: a prepared TensorFlow Datasets set of captioned pictures.
-    - `drawn:SPLIT[:COUNT]`: the embedded world, drawn once, into cache_dir.
+    - `drawn:SPLIT[:COUNT]`: the drawn world, drawn once, into cache_dir.
 
     Raises ValueError or FileNotFoundError saying what is wrong where.
     """

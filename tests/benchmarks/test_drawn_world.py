@@ -1,4 +1,4 @@
-"""What is said of the embedded world is counted in its scenes."""
+"""What is said of the drawn world is counted in its scenes."""
 
 from benchmarks import drawn_world, siblings
 from input_pipeline.drawn.captions import captions, holds, write

@@ -1,4 +1,4 @@
-"""The embedded world as files."""
+"""The drawn world as files."""
 
 import numpy as np
 

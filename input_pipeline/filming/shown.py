@@ -1,0 +1,49 @@
+"""Clips as a person looks at them: a contact sheet, or several clips side by side."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from animclip_jax.animation import contact_sheet
+from animclip_jax.animation.camera_path import draw_path
+from input_pipeline.filming.canvas import Filmed
+
+
+def make_sheet(
+    photos: Sequence[np.ndarray],
+    filmed: dict[str, Filmed],
+    clips: dict[str, np.ndarray],
+    show_path: bool,
+) -> Image.Image:
+    """One picture: the frames of one clip in rows, or a row for each clip of several."""
+    several, rows = len(clips) > 1, []
+    for name, frames in clips.items():
+        row = contact_sheet.strip(frames) if several else contact_sheet.sheet(frames)
+        if show_path:
+            windows, picture = filmed[name].windows, filmed[name].picture
+            height = frames.shape[1] * (1 if several else 2)
+            path = draw_path(photos, windows, picture, height)
+            row = contact_sheet.join([path, row], side_by_side=several)
+        rows.append(contact_sheet.labelled(row, name) if several else row)
+    return contact_sheet.join(rows)
+
+
+def make_clip(
+    photos: Sequence[np.ndarray],
+    filmed: dict[str, Filmed],
+    clips: dict[str, np.ndarray],
+    show_path: bool,
+) -> np.ndarray:
+    """One clip uint8 [T, H, W, 3]: as it is, or several playing side by side."""
+    shown = {}
+    for name, frames in clips.items():
+        if show_path:
+            windows, picture = filmed[name].windows, filmed[name].picture
+            paths = [
+                np.asarray(draw_path(photos, windows, picture, frames.shape[1], now))
+                for now in range(len(frames))
+            ]
+            frames = np.concatenate([np.stack(paths), frames], axis=2)
+        shown[name] = frames
+    return contact_sheet.grid(shown) if len(shown) > 1 else next(iter(shown.values()))
