@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from animclip_jax import files
 from input_pipeline.media import picture, quarantine
+from input_pipeline.media.once import each_once
 from input_pipeline.store import making, videos
 
 CAPTIONS = "captions.jsonl"
@@ -92,7 +93,7 @@ def read_listing(location: str) -> Listing:
     selected: dict[str, Item] = {}
     bad: list[tuple[str, str]] = []
     kinds: set[str] = set()
-    for number, line in enumerate(files.as_text(content, path, "replace").split("\n"), 1):
+    for number, line in enumerate(files.as_text(content, path, "surrogateescape").split("\n"), 1):
         if not line.strip():
             continue
         where = f"{path} line {number}"
@@ -245,7 +246,11 @@ def split_location(location: str) -> tuple[epath.Path, str | None, str]:
 def _read_line(line: str, directory: Path) -> tuple[str, Item, dict[str, Any]]:
     """-> ("image" or "video", the item, all of the line's values)."""
     try:
-        values = json.loads(line)
+        line.encode()
+        values = json.loads(line, object_pairs_hook=each_once)
+    except UnicodeEncodeError:  # what stands for a byte that is no UTF-8
+        shown = line[:80].encode(errors="replace").decode()
+        raise ValueError(f"not UTF-8: {shown!r}; save the file anew as UTF-8") from None
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"not JSON ({error}): {line[:80]!r}") from error
     if not isinstance(values, dict):

@@ -16,14 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from animclip_jax import files
+from input_pipeline.media.once import Twice, each_once
 from input_pipeline.media.video import SUFFIXES
 
 # Ten times the largest annotation file of these sets.
 MAX_BYTES = 1 << 30
-
-
-class _Twice(Exception):
-    """A name that comes twice in a JSON object."""
 
 
 class Download:
@@ -99,14 +96,11 @@ class Download:
     def json(self, name: str) -> Any:
         """Raises ValueError for what is no JSON, and where an object has a name twice."""
         try:
-            return json.loads(self._text(name), object_pairs_hook=_each_once)
+            return json.loads(self._text(name), object_pairs_hook=each_once)
         except (json.JSONDecodeError, RecursionError) as error:
             raise ValueError(f"{self.path(name)}: not JSON ({error})") from error
-        except _Twice as error:
-            raise ValueError(
-                f"{self.path(name)}: found {error} twice in one object, wanted it once: a reader "
-                "would keep the last one only; put the two together"
-            ) from error
+        except Twice as error:
+            raise ValueError(f"{self.path(name)}: {error}") from error
 
     def pickle(self, name: str) -> Any:
         """Dicts, lists, tuples, sets, texts, bytes, numbers and None.
@@ -143,11 +137,3 @@ class Download:
                 f"{', '.join(str(path.relative_to(self.directory)) for path in paths[:3])}"
             )
         return paths[0]
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _Twice(repr(next(name for name in names if names.count(name) > 1)))
-    return values

@@ -298,3 +298,20 @@ def test_other_captions_have_another_cache(tmp_path: Path) -> None:
     assert folder.read_listing(str(tmp_path)).cache("cache") == before
     write_captions(tmp_path, [image("a", captions=["y"])])
     assert folder.read_listing(str(tmp_path)).cache("cache") != before
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b'{"image": "b.jpg", "captions": ["x"], "captions": ["y"]}', "found 'captions' twice in"),
+        (b'{"image": "b.jpg", "image": "a.jpg", "caption": "x"}', "found 'image' twice in one"),
+        (b'{"image": "b.jpg", "caption": "caf\xe9"}', "not UTF-8: .*save the file anew as UTF-8"),
+    ],
+)
+def test_a_line_that_would_lose_or_change_a_caption_is_bad(tmp_path, line, why):
+    good = b'{"image": "a.jpg", "caption": "caf\xc3\xa9"}\n'
+    (tmp_path / "captions.jsonl").write_bytes(good + line + b"\n")
+    listing = folder.read_listing(str(tmp_path))
+    assert [item.captions for item in listing.items] == [["caf\u00e9"]]
+    ((name, reason),) = listing.bad
+    assert name == "captions.jsonl line 2" and re.search(why, reason), reason
