@@ -28,7 +28,7 @@ export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
-	@echo '  make PYTHON=python3.12 TARGET   with that Python; .venv is made anew if it is of another'
+	@echo '  make PYTHON=python3.12 TARGET   with that Python; .venv is made again if it is of another'
 
 setup: ## make the environment, .venv
 	@$(FIND_PYTHON); $(INSTALL)
@@ -37,7 +37,7 @@ quickstart: setup ## train and evaluate the drawn world, write runs/quickstart/r
 	$(BIN)/animclip train --config=configs/quickstart.py --sweep --workdir=runs/quickstart
 	$(BIN)/animclip report runs/quickstart
 
-# Whole scenes are told there, so a cut ends no segment.
+# Whole scenes are captioned there, so a cut ends no segment.
 demo-search: setup ## search drawn videos in the browser, with the model of make quickstart
 	@test -d $(DEMO_RUN) || { echo "make: no $(DEMO_RUN): run make quickstart first" >&2; exit 1; }
 	$(BIN)/python -m input_pipeline.drawn.films $(DEMO)/videos
@@ -86,7 +86,7 @@ fi
 endef
 
 # Shell: brings $(VENV) up to date. The stamp, written last, says that an installation went to its
-# end, of which Python and in which folder; without it everything is made anew.
+# end, of which Python and in which folder; without it everything is made again.
 define INSTALL
 tag=$$(echo "py$$version" | tr -d .); \
 stamp=$(VENV)/.installed-$$tag; constraints=constraints/$$tag.txt; \

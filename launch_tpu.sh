@@ -170,7 +170,7 @@ create_slice() {
   say "asking for a $type called $name in $zone${spot:+, spot}"
   tpus queued-resources create "$name" --node-id="$name" --accelerator-type="$type" \
     --runtime-version="$runtime" ${spot:+--spot} ||
-    die "Google Cloud refused the request for $name; the lines above say why"
+    die "Google Cloud rejected the request for $name; the lines above say why"
 }
 
 delete_slice() {

@@ -204,7 +204,7 @@ def as_text(data: bytes, where: object, errors: str = "strict") -> str:
       ValueError: it is UTF-16; or it is not UTF-8, where errors is "strict".
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise ValueError(f"{where}: is UTF-16, wanted UTF-8: save it anew as UTF-8")
+        raise ValueError(f"{where}: is UTF-16, wanted UTF-8: save it again as UTF-8")
     try:
         return data.decode("utf-8-sig", errors)
     except UnicodeDecodeError as error:

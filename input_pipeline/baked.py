@@ -38,7 +38,7 @@ def bake(
     """
     directory = Path(directory)
     if directory.exists():
-        raise FileExistsError(f"{directory}: already there; remove it first to bake anew")
+        raise FileExistsError(f"{directory}: already there; remove it first to bake it again")
     with files.new_folder(directory) as temporary:
         for number, batch in enumerate(itertools.islice(batches, count)):
             with files.writing(directory):
@@ -104,7 +104,7 @@ def _check(directory: Path, config: BatchConfig) -> int:
     for name in {**settings, **baked}:
         if settings.get(name) != baked.get(name):
             raise ValueError(
-                f"{path}: baked with {name} {baked.get(name)!r}, but the run wants "
+                f"{path}: baked with {name} {baked.get(name)!r}, but the run needs "
                 f"{settings.get(name)!r}: change the run's configuration, or bake again"
             )
     count = max(1, summary["count"])

@@ -132,7 +132,7 @@ def test_normalized_scores_are_marked(run, tmp_path, capsys):
     assert evaluate.main([*command, "--config.evaluation.normalization=dsl"]) == 0
     printed = capsys.readouterr().out
     assert "coarse DSL" in printed and "no search engine has" in printed
-    assert "DSL: scores look at all queries" in (tmp_path / "report.html").read_text()
+    assert "DSL uses all test queries at once" in (tmp_path / "report.html").read_text()
     assert evaluate.main([*command, f"--against={run / 'results.json'}"]) == 0
     capsys.readouterr()
     bank = [

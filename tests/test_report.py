@@ -264,10 +264,10 @@ def arms_with(*first_places, count=512):
             [(10.0, 20.0), (8.0, 9.0), (8.0, 30.0)],
             "it is above “arm1” (9.0%), but not above “arm2” (30.0%).",
         ),
-        ([(10.0, 20.0), (9.0, 19.5)], "above “arm1” (19.5%, within the margin of error)."),
-        ([(10.0, 9.0)], "re-ranking the best 20 candidates did not help, it lowered that from 10"),
+        ([(10.0, 20.0), (9.0, 19.5)], "above “arm1” (19.5%, not a significant difference)."),
+        ([(10.0, 9.0)], "re-ranking the best 20 candidates did not help: it lowered that from 10"),
         ([(10.0, 10.0)], "re-ranking the best 20 candidates did not change that."),
-        ([(10.0, 11.0)], "raised that from 10.0%, within the margin of error."),
+        ([(10.0, 11.0)], "raised that from 10.0%, not a significant difference."),
     ],
 )
 def test_the_summary_claims_no_more_than_the_numbers(first_places, words):
@@ -299,7 +299,7 @@ def test_arms_that_kept_their_ranks_are_compared_query_by_query():
         kept = [arms[0]._replace(ranks=ranks | {"text_to_video/reranked": after})]
         kept.append(arms[1]._replace(ranks=ranks))
         assert [found.verdict for found in report_words.findings(kept)][1::2] == [verdict] * 2
-        doubts = report_words.summary(kept).count("within the margin of error")
+        doubts = report_words.summary(kept).count("not a significant difference")
         assert doubts == 2 * (verdict == "unclear")
 
 
@@ -344,7 +344,7 @@ def test_what_makes_numbers_incomparable_is_said(tmp_path):
     shown = text_of((tmp_path / "run" / "report.html").read_text())
     for text in (shown, table(found)):
         assert "PART OF THE SET: 987 of 1,000 videos (98.7%), not comparable" in text
-        assert "coarse DSL" in text and "all queries of the test" in text
+        assert "coarse DSL" in text and "all test queries at once" in text
     assert "protocol drawn, test" in shown and "stage one exact" in shown
     assert "0 queries better, 0 worse" in shown
     assert not caveats(a_run.results())

@@ -137,7 +137,7 @@ def test_a_run_begins_with_anothers_weights_and_keeps_its_best_step(
     run = tmp_path / "more"
     assert train.main([*flags, *more, f"--workdir={run}", "--profile"]) == 0
     said = capsys.readouterr().err
-    assert f"init_from={straight}: took" in said and "begins anew" not in said
+    assert f"init_from={straight}: took" in said and "starts fresh" not in said
     # 4 frames of 17 tokens of 64 numbers and a scale of 2 bytes.
     assert f"re-ranking: {4 * 17 * 66 / 1024:.1f} KiB a video as int8" in said
     assert "GFLOP a pair of 16 caption tokens" in said

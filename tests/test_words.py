@@ -94,7 +94,7 @@ def test_a_file_in_utf_16_is_called_so(tmp_path: Path, mark: bytes) -> None:
     path = tmp_path / folder.CAPTIONS
     coding = "utf-16-le" if mark == codecs.BOM_UTF16_LE else "utf-16-be"
     path.write_bytes(mark + LINE.encode(coding))
-    wanted = rf"^{re.escape(str(path))}.*: is UTF-16, wanted UTF-8: save it anew as UTF-8$"
+    wanted = rf"^{re.escape(str(path))}.*: is UTF-16, wanted UTF-8: save it again as UTF-8$"
     for read in (lambda: folder.read_listing(str(tmp_path)), lambda: files.read_lines(path)):
         with pytest.raises(ValueError, match=wanted):
             read()

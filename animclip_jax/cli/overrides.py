@@ -1,4 +1,4 @@
-"""The settings that a command line changes in a configuration: found, and refused where wrong."""
+"""The settings that a command line changes in a configuration: found and checked."""
 
 import difflib
 import re
@@ -35,7 +35,7 @@ def overrides_in(name: str, arguments: list[str]) -> Iterator[Override]:
 
 
 def check_override(config: ConfigDict, given: Override) -> None:
-    """Refuses a setting that is not there and a value that is not of its type."""
+    """Raises Refused for a setting that does not exist or a value of another type."""
     kind, value = _setting(config, given)
     text = given.text
     if kind not in _WANTED:
@@ -47,13 +47,13 @@ def check_override(config: ConfigDict, given: Override) -> None:
             raise Refused(f"{given.flag}={given.text}: takes no value")
         text = "true" if text is None else text
     elif given.negated:
-        raise Refused(f"{given.flag}: only a yes or no can be negated, this is {value!r}")
+        raise Refused(f"{given.flag}: --no works for true/false settings only; this is {value!r}")
     else:
         text = given.following if text is None else text
     if text is None:
-        raise Refused(f"{given.flag}: wants a value, {_WANTED[kind]} such as {value!r}")
+        raise Refused(f"{given.flag}: needs a value, {_WANTED[kind]} such as {value!r}")
     if not _fits(kind, value, text):
-        raise Refused(f"{given.flag}={text}: wants {_WANTED[kind]} such as {value!r}")
+        raise Refused(f"{given.flag}={text}: expected {_WANTED[kind]} such as {value!r}")
 
 
 # The types a setting can have on the command line, as a person would call them.

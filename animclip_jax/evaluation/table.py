@@ -5,6 +5,7 @@ from typing import Any
 
 from animclip_jax.evaluation.results import DIRECTIONS, MEASURES, RECALLS, STAGES
 from animclip_jax.evaluation.sweep import arms_of
+from animclip_jax.words import count
 
 NORMALIZATIONS = {"none": "", "dsl": "DSL", "qb_norm": "QB-Norm"}
 
@@ -65,10 +66,12 @@ def table(results: dict[str, Any]) -> str:
         above += f"{title:^{sum(widths[start : start + half]) + half}}"
     rule = "-" * max(map(len, lines))
     facts = (
-        f"{_ascii(results['dataset'], 40)}: {results['num_queries']} queries, "
-        f"{results['num_videos']} videos, seed {results['seed']}, {results['steps']} steps"
+        f"{_ascii(results['dataset'], 40)}: {results['num_queries']} "
+        f"{'query' if results['num_queries'] == 1 else 'queries'}, "
+        f"{count(results['num_videos'], 'video')}, seed {results['seed']}, "
+        f"{count(results['steps'], 'step')}"
     )
-    note = "* best of its column, the ceiling apart: perfect re-ranking would reach that"
+    note = "* best in its column. The ceiling is what a perfect re-ranker would reach."
     heading = [facts, *caveats(results), "", above.rstrip(), lines[0], rule]
     return "\n".join([*heading, *lines[1:], "", note])
 
@@ -89,9 +92,9 @@ def caveats(results: dict[str, Any]) -> list[str]:
             f"another video's too: text -> video, R@1 can't pass {shared['greatest_R@1']:.1f}"
         )
     if results["normalization"] == "dsl":
-        said.append("DSL: scores look at all queries of the test, which no search engine has")
+        said.append("DSL uses all test queries at once, which a search engine cannot")
     if results["normalization"] == "qb_norm":
-        said.append("QB-Norm: text-to-video scores look at a bank of training captions")
+        said.append("QB-Norm: text-to-video scores also use a bank of training captions")
     return said
 
 

@@ -68,7 +68,7 @@ def summary(arms: list[Arm]) -> str:
         sentence += f"{candidates} raised that from {percent(coarse)}"
         sentence += _doubt(arms[0], "reranked", arms[0], "coarse")
     elif reranked < coarse:
-        sentence += f"{candidates} did not help, it lowered that from {percent(coarse)}"
+        sentence += f"{candidates} did not help: it lowered that from {percent(coarse)}"
     else:
         sentence += f"{candidates} did not change that"
     return sentence + (_against(arms) if controls else "") + "."
@@ -93,7 +93,7 @@ def _against(arms: list[Arm]) -> str:
 
 def _doubt(after: Arm, after_stage: str, before: Arm, before_stage: str) -> str:
     unclear = is_unclear(after, after_stage, before, before_stage)
-    return ", within the margin of error" if unclear else ""
+    return ", not a significant difference" if unclear else ""
 
 
 def _listed(names: list[str], last: str = "and") -> str:

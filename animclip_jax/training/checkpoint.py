@@ -152,7 +152,7 @@ class Checkpoints:
                 ) from error
             why = f"{type(error).__name__}: {error}".splitlines()[0][:LONGEST]
             others = ", ".join(str(other) for other in self.manager.all_steps() if other != step)
-            then = f"goes on from that of step {others}" if others else "begins anew"
+            then = f"goes on from that of step {others}" if others else "starts from the beginning"
             raise ValueError(
                 f"{self.directory / str(step)} can't be read: {why}. Unless the disk or network "
                 f"failed in passing, it is damaged, or was not copied whole: copy it again, or "

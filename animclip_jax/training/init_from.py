@@ -119,7 +119,7 @@ def _report(source: epath.Path, own: Flat, found: Flat, taken: set[str], copied:
         lines.append(f"  from the text tower: {name} {tuple(own[name].shape)}")
     for name in sorted(own.keys() - taken - copied):
         there = f"{tuple(found[name].shape)} there" if name in found else "not there"
-        lines.append(f"  begins anew: {name} {tuple(own[name].shape)}, {there}")
+        lines.append(f"  starts fresh: {name} {tuple(own[name].shape)}, {there}")
     for name in sorted(found.keys() - own.keys()):
         lines.append(f"  left behind: {name} {tuple(found[name].shape)}")
     return "\n".join(lines)

@@ -112,7 +112,7 @@ def _unpickle(data: bytes, path: Path) -> Any:
     try:
         return _Unpickler(data).load()
     except pickle.UnpicklingError as error:
-        raise ValueError(f"{path}: refused: {error}") from error
+        raise ValueError(f"{path}: not read: {error}") from error
     except Exception as error:  # A hostile pickle can break the machine that reads it in any way.
         raise ValueError(
             f"{path}: data.pkl can't be read: {type(error).__name__}: {error}"
@@ -159,7 +159,7 @@ class _Unpickler(files.PlainUnpickler):
         if module == "torch" and name in DTYPES:
             return _Name(name)
         raise pickle.UnpicklingError(
-            f"data.pkl wants {module}.{name}, which is neither a tensor nor a plain container"
+            f"data.pkl asks for {module}.{name}, which is neither a tensor nor a plain container"
         )
 
     def persistent_load(self, pid: Any) -> _Storage:
@@ -201,7 +201,7 @@ def _array(archive: zipfile.ZipFile, root: str, tensor: _Tensor, path: Path) -> 
     count = math.prod(size)
     if count > stored or (count and last >= stored):
         raise ValueError(
-            f"{path}: a tensor of {list(size)} wants {max(count, last + 1)} numbers of data/"
+            f"{path}: a tensor of {list(size)} needs {max(count, last + 1)} numbers of data/"
             f"{storage.key}, which holds {stored}"
         )
     values = np.frombuffer(archive.read(entry), dtype, stored)[offset:]

@@ -176,7 +176,7 @@ def _same(directory: Path, details: dict[str, Any]) -> dict[str, Any]:
             raise FileExistsError(
                 f"{directory}: a store is already there, of {summary['source']} with other files, "
                 f"captions or settings ({name}: found {summary.get(name)}, wanted {wanted}); "
-                "remove it to write it anew, or choose another place"
+                "remove it to write it again, or choose another place"
             )
     return summary
 

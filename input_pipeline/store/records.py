@@ -63,7 +63,7 @@ class StoreWriter:
 
         if self.directory.exists():
             raise FileExistsError(
-                f"store {self.directory}: already there; remove it first to write it anew"
+                f"store {self.directory}: already there; remove it first to write it again"
             )
         self._writing = functools.partial(files.writing, self.directory, tf.errors.OpError)
         with contextlib.ExitStack() as stack:

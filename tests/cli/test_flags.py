@@ -145,8 +145,8 @@ def test_passes_on_what_stands_behind_the_colon(config_file: Path) -> None:
         ("--config.steps.x=1", "steps is 1000, nothing is below it"),
         ("--config.optimizer={}", "holds several settings, choose one: learning_rate, warm"),
         ("--config.nothing=1", "NoneType None can only be changed in the file"),
-        ("--noconfig.steps", "only a yes or no can be negated, this is 1000"),
-        ("--config.steps", "wants a value"),
+        ("--noconfig.steps", "--no works for true/false settings only; this is 1000"),
+        ("--config.steps", "needs a value"),
     ],
 )
 def test_refuses_a_setting(
@@ -171,7 +171,7 @@ def test_refuses_a_setting(
 def test_refuses_a_value(
     config_file: Path, refused: Callable[..., str], given: str, wanted: str
 ) -> None:
-    assert refused(f"--config={config_file}", given) == f"{given}: wants {wanted}"
+    assert refused(f"--config={config_file}", given) == f"{given}: expected {wanted}"
 
 
 def test_refuses_an_order_that_would_mislead(config_file: Path, refused: Callable) -> None:
@@ -289,7 +289,7 @@ def test_changes_a_configuration_that_is_no_file(capsys: pytest.CaptureFixture) 
     assert values.config.data.eval == "drawn:val" and command_line.overrides(values) == {}
     for argv, said in (
         (["--config.data.evl=x"], "did you mean data.eval?"),
-        (["--config.steps=x"], "wants a whole number"),
+        (["--config.steps=x"], "expected a whole number"),
         (["--config=configs/common.py"], "the configuration is given here already"),
     ):
         with pytest.raises(SystemExit):

@@ -86,13 +86,13 @@ def test_past_the_last_they_come_again(source: str, capsys: pytest.CaptureFixtur
 
 
 def test_other_settings_are_refused(source: str) -> None:
-    with pytest.raises(ValueError, match="baked with batch_size 4, but the run wants 8"):
+    with pytest.raises(ValueError, match="baked with batch_size 4, but the run needs 8"):
         baked_batches(source, dataclasses.replace(CONFIG, batch_size=8), start_step=0)
     summary = Path(source.removeprefix("baked:")) / "baked.json"
     found = json.loads(summary.read_text())
     del found["settings"]["seed"]
     summary.write_text(json.dumps(found))
-    with pytest.raises(ValueError, match="baked with seed None, but the run wants 0"):
+    with pytest.raises(ValueError, match="baked with seed None, but the run needs 0"):
         baked_batches(source, CONFIG, start_step=0)
 
 

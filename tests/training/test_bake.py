@@ -54,7 +54,7 @@ def test_batches_of_another_configuration_are_refused(tmp_path: Path, capsys) ->
     bake.bake(config, tmp_path / "baked", 1)
     changes = {"data__train": f"baked:{tmp_path / 'baked'}", "batch_size": 16}
     assert train.main(flags(tmp_path / "run", **changes)) == 1
-    assert "baked with batch_size 8, but the run wants 16" in capsys.readouterr().err
+    assert "baked with batch_size 8, but the run needs 16" in capsys.readouterr().err
 
 
 def test_a_folder_that_an_earlier_version_baked_is_read(tmp_path: Path) -> None:

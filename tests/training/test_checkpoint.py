@@ -118,7 +118,7 @@ def test_what_a_checkpoint_was_made_of_can_be_damaged_too(tmp_path):
     with Checkpoints(tmp_path, made_of={"data": "a1b2"}) as checkpoints:
         checkpoints.save(4, state())
     (tmp_path / "checkpoints" / "4" / "made_of" / "metadata").write_text('{"da')
-    said = "4 can't be read: JSON.* and training begins anew$"
+    said = "4 can't be read: JSON.* and training starts from the beginning$"
     with Checkpoints(tmp_path) as checkpoints, pytest.raises(ValueError, match=said):
         checkpoints.read_made_of(4)
 

@@ -45,7 +45,7 @@ def test_a_run_gives_all_that_fits(tmp_path, place):
     for name, value in after.items():
         np.testing.assert_array_equal(value, source.get(name, before[name]))
     assert f"took {len(source)} of {len(after)} arrays" in report
-    assert "begins anew: temporal/out/kernel (16, 16), not there" in report
+    assert "starts fresh: temporal/out/kernel (16, 16), not there" in report
     assert "left behind" not in report
 
 
@@ -59,7 +59,7 @@ def test_other_shapes_begin_anew_and_are_named(tmp_path, place):
     params, report = init_from.take(own, tmp_path, place)
     kept = params["clip"]["text"]["position_embedding"]
     np.testing.assert_array_equal(kept, own["clip"]["text"]["position_embedding"])
-    assert "begins anew: clip/text/position_embedding (12, 32), (5, 32) there" in report
+    assert "starts fresh: clip/text/position_embedding (12, 32), (5, 32) there" in report
     assert "left behind: extra (3,)" in report
 
 
@@ -72,7 +72,7 @@ def test_an_exported_model_gives_all_of_it(tmp_path, place, remote, monkeypatch)
     params, report = init_from.take(drawn(CONFIG, 2, place), tmp_path / "exported", place)
     for name, value in flat(params).items():
         np.testing.assert_array_equal(value, given[name])
-    assert "begins anew" not in report and "left behind" not in report
+    assert "starts fresh" not in report and "left behind" not in report
 
 
 def test_converted_weights_give_the_towers(tmp_path, place):
@@ -82,7 +82,7 @@ def test_converted_weights_give_the_towers(tmp_path, place):
     for name, value in clip.items():
         np.testing.assert_array_equal(found[f"clip/{name}"], value)
     assert f"took {len(clip)} of {len(found)} arrays" in report
-    assert "begins anew: reranker/head/kernel" in report
+    assert "starts fresh: reranker/head/kernel" in report
 
 
 def saved_towers(directory, seed: int) -> dict[str, np.ndarray]:
@@ -105,7 +105,7 @@ def test_a_reranker_of_the_text_towers_sizes_begins_as_its_last_layers(tmp_path,
         last = clip[f"{tower}/{source}/kernel"][-1:]
         np.testing.assert_array_equal(after[f"{layer}/{part}/kernel"], last)
         assert f"from the text tower: {layer}/{part}/kernel" in report
-        assert f"begins anew: {layer}/{part}/kernel" not in report
+        assert f"starts fresh: {layer}/{part}/kernel" not in report
     np.testing.assert_array_equal(after["reranker/text_projection/kernel"], np.eye(32))
     kept = f"{layer}/cross_attention/query/kernel"
     np.testing.assert_array_equal(after[kept], before[kept])
