@@ -15,7 +15,7 @@ import pytest
 from animclip_jax import evaluate, train
 from animclip_jax.evaluation import arm, results
 from animclip_jax.runs import run_config
-from animclip_jax.training import data, watch
+from animclip_jax.training import data, loop, watch
 from tests.a_run import SHRUNK, STEPS, assert_same_losses, losses
 from tests.input_pipeline.shard_files import encoded
 
@@ -242,7 +242,7 @@ def test_an_arm_begins_with_the_weights_of_another(tmp_path, monkeypatch):
 def test_a_typo_is_found_before_the_first_step_and_leaves_no_folder(
     flags, tmp_path, capsys, monkeypatch, wrong, said
 ):
-    monkeypatch.setattr(train, "run_steps", lambda *_: pytest.fail("the first step was begun"))
+    monkeypatch.setattr(loop, "run_steps", lambda *_: pytest.fail("the first step was begun"))
     changed = [f"--config.{change}" for change in wrong]
     assert train.main([*flags, *changed, f"--workdir={tmp_path / 'run'}"]) == 1
     assert said in capsys.readouterr().err
@@ -259,7 +259,7 @@ def test_a_folder_without_a_checkpoint_is_no_run(flags, straight, tmp_path, caps
     run = tmp_path / "run"
     run.mkdir()
     shutil.copy(straight / "config.json", run)
-    monkeypatch.setattr(train, "run_steps", begin)
+    monkeypatch.setattr(loop, "run_steps", begin)
     other = [*flags, "--config.seed=5", f"--workdir={run}"]
     with pytest.raises(Begun):
         train.main(other)

@@ -1,0 +1,297 @@
+"""The one training loop, for every stage and every experiment."""
+
+import contextlib
+import dataclasses
+import functools
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+from etils import epath
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from animclip_jax import files, settings, sharding
+from animclip_jax.evaluation.table import table
+from animclip_jax.models.reranker import CAPTION_BUCKETS
+from animclip_jax.models.retriever import RetrieverConfig
+from animclip_jax.models.video_code import stored_bytes
+from animclip_jax.reporting.report import report as write_page
+from animclip_jax.runs import layout, run_config
+from animclip_jax.runs.log import RunLog
+from animclip_jax.runs.mirror import Mirror, local_folder
+from animclip_jax.runs.revision import git_commit
+from animclip_jax.training import beginning, data, flops, init_from, mfu, step
+from animclip_jax.training.checkpoint import Checkpoints
+from animclip_jax.training.interruption import Interruption
+from animclip_jax.training.optimizer import learning_rate, make_optimizer
+from animclip_jax.training.validation import Validation
+from animclip_jax.training.watch import Watch
+
+if TYPE_CHECKING:
+    from input_pipeline.examples import Examples
+
+# Steps before a trace, in which programs are compiled and caches filled.
+BEFORE_TRACE = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What a command says beside the configuration, and results do not depend on.
+
+    other_data: go on although the training data has changed. traced: steps to trace.
+    """
+
+    other_data: bool = False
+    traced: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What stays the same from a run's first step to its last."""
+
+    config: ConfigDict
+    mirror: Mirror
+    options: Options
+    mesh: Mesh
+    sources: beginning.Sources
+
+    @property
+    def examples(self) -> "Examples | None":
+        """What it is trained on; None of baked batches."""
+        return self.sources.examples
+
+    @property
+    def workdir(self) -> Path:
+        """The run's folder, or the local one that stands for it."""
+        return self.mirror.local
+
+
+def train(
+    config: ConfigDict,
+    workdir: epath.PathLike,
+    config_overrides: dict[str, Any],
+    options: Options = Options(),  # noqa: B008 (frozen)
+) -> int:
+    """Trains from the newest checkpoint of `workdir`, or from scratch, to config.steps; evaluates.
+
+    Returns:
+      the exit code: 0 when the run is finished or was preempted (SIGTERM), 130 after Ctrl-C.
+
+    Raises:
+      ValueError: the folder belongs to a run with another configuration, the data has changed, or
+        a step was not finite.
+    """
+    settings.check(config)
+    folder = local_folder(workdir, config.data.cache_dir)
+    with run_config.alone(folder) if jax.process_index() == 0 else contextlib.nullcontext():
+        mirror = Mirror(workdir, config.data.cache_dir)
+        if jax.process_index() == 0:
+            beginning.check_folder(mirror, config)
+        git_commit()  # the one that starts the run, not the one there when it ends
+        mesh = sharding.make_mesh(settings.mesh(config))
+        searched = settings.evaluation(config), settings.validation(config)
+        sources = beginning.open_sources(config, *searched)
+        run = Run(config, mirror, options, mesh, sources)
+        began = time.perf_counter()
+        state, validation, interruption = advance(run)
+        push(run)
+        if not interruption.stopped:
+            seconds = time.perf_counter() - began
+            return finish(run, state, validation, config_overrides, seconds)
+        left = "goes on from there" if int(state.step) < config.steps else "evaluates it"
+        say(
+            f"{interruption.signal_name}: stopped after step {int(state.step)} of {config.steps}, "
+            f"saved in {workdir}. The same command {left}."
+        )
+        return interruption.exit_code
+
+
+def advance(run: Run) -> tuple[step.TrainState, Validation | None, Interruption]:
+    """Trains as far as nothing interrupts it; what it ended with is saved."""
+    config, digests = run.config, run.sources.digests
+    made_of = {
+        "config": json.loads(config.to_json()),
+        "data": digests["data.train"],
+        "sources": digests,
+    }
+    with contextlib.ExitStack() as closing:
+        keep = config.checkpoint.keep
+        checkpoints = closing.enter_context(
+            Checkpoints(run.mirror.remote, keep=keep, made_of=made_of)
+        )
+        validation = None
+        if (searched := settings.validation(config)) is not None:
+            validation = closing.enter_context(
+                Validation(searched, run.mirror, run.mesh, dict(made_of))
+            )
+        state = begin(run, checkpoints)
+        if jax.process_index() == 0:
+            run_config.claim(run.workdir, config)
+        with Interruption() as interruption:
+            state = run_steps(run, state, checkpoints, validation, interruption)
+    return state, validation, interruption
+
+
+def begin(run: Run, checkpoints: Checkpoints) -> step.TrainState:
+    """The state to go on from: the newest checkpoint's, else that of config.init_from, else new."""
+    config, optimizer = run.config, settings.optimizer(run.config)
+    state = step.init_state(
+        run.mesh,
+        settings.retriever(config),
+        make_optimizer(optimizer, config.steps),
+        config.seed,
+        average=optimizer.average_decay > 0,
+    )
+    if (saved := checkpoints.latest()) is not None:
+        if not run.options.other_data:
+            made_of = checkpoints.read_made_of(saved)
+            beginning.check_sources(run.mirror.remote, made_of, config, run.sources.digests)
+        state = checkpoints.restore(saved, state)
+    elif config.init_from:
+        place = functools.partial(sharding.state_sharding, run.mesh)
+        source = epath.Path(config.init_from).expanduser()
+        params, report = init_from.take(state.params, source, place)
+        say(report)
+        # The average starts as the parameters do, in memory of its own: a step takes both apart.
+        average = None if state.average is None else jax.tree.map(lambda x: x.copy(), params)
+        state = state._replace(params=params, average=average)
+    say(sharding.table((state.params, state.opt_state)))
+    say(reranking_cost(settings.retriever(config)))
+    return state
+
+
+def run_steps(
+    run: Run,
+    state: step.TrainState,
+    checkpoints: Checkpoints,
+    validation: Validation | None,
+    interruption: Interruption,
+) -> step.TrainState:
+    """The loop, to the last step or an interruption; the state it ends with is saved.
+
+    Order within a step, kept: validate, save, next batch, step, log. A checkpoint's number is the
+    number of steps done; step s takes batch s, whatever happened before. A step is logged while the
+    next is under way, and looked at before its state is saved.
+    """
+    config, first = run.config, int(state.step)
+    fixed = settings.train_step(config, state.params)
+    advance = step.compile_train_step(run.mesh, state, **fixed)
+    part = sharding.process_part(run.mesh)
+    batches = data.open_batches(config, run.examples, first, part)
+    is_first = jax.process_index() == 0
+    with (
+        RunLog(run.workdir, config.steps, first) if is_first else contextlib.nullcontext() as log,
+        contextlib.ExitStack() as trace,
+    ):
+        watch = make_watch(run, first, log)
+        for now in range(first, config.steps):
+            if now > first:
+                validate(run, validation, watch, now, state)
+            if now > first and now % config.checkpoint.every == 0:
+                watch.look()
+                checkpoints.save(now, state)
+                push(run)
+            if interruption.stops_after(now):
+                break
+            batch = watch.next_batch(batches)
+            if now == 0 and is_first:
+                data.keep_samples(config, run.workdir, run.examples, batch)
+            if run.options.traced and now == first + BEFORE_TRACE:
+                trace.enter_context(jax.profiler.trace(str(run.workdir / layout.PROFILE)))
+            fed = sharding.put_batch(run.mesh, batch)
+            with jax.transfer_guard("disallow"):
+                if now == first:
+                    watch.peak_seconds = mfu.peak_seconds(
+                        run.mesh, settings.retriever(config), fixed, state, fed
+                    )
+                state, metrics = advance(state, fed)
+            watch.started(now + 1, metrics, batch.index)
+            if run.options.traced and now + 1 == first + BEFORE_TRACE + run.options.traced:
+                watch.look()
+                trace.close()
+        else:
+            watch.look()
+            validate(run, validation, watch, config.steps, state)
+            interruption.stops_after(config.steps)
+        watch.look()
+    checkpoints.save(int(state.step), state)
+    return state
+
+
+def make_watch(run: Run, first: int, log: RunLog | None) -> Watch:
+    """What looks at the steps of a run that goes on after `first`."""
+    config = run.config
+    return Watch(
+        run.workdir,
+        log,
+        first=first,
+        last=config.steps,
+        every=config.log_every,
+        batch_size=config.batch_size,
+        names=functools.partial(data.names, run.examples),
+        learning_rate=learning_rate(settings.optimizer(config), config.steps),
+    )
+
+
+def validate(
+    run: Run, validation: Validation | None, watch: Watch, now: int, state: step.TrainState
+) -> None:
+    """Where it is time to, or the run is at its end."""
+    is_time = run.config.validation.every and now % run.config.validation.every == 0
+    if validation is not None and (is_time or now == run.config.steps):
+        watch.look()
+        say(validation.look(now, state))
+
+
+def reranking_cost(config: RetrieverConfig) -> str:
+    """What it takes to keep a video's code and to re-rank a pair, as a line for a person."""
+    kib = stored_bytes(config.clip, config.reranker, config.num_frames) / 1024
+    tokens = min(CAPTION_BUCKETS[0], config.clip.context_length)
+    return (
+        f"re-ranking: {kib:.1f} KiB a video as {config.reranker.code_dtype}, "
+        f"{flops.pair_flops(config, tokens) / 1e9:.3g} GFLOP a pair of {tokens} caption tokens"
+    )
+
+
+def finish(
+    run: Run,
+    state: step.TrainState,
+    validation: Validation | None,
+    config_overrides: dict[str, Any],
+    seconds: float,
+) -> int:
+    """Evaluates what was trained, and leaves WORKDIR/finished."""
+    config, report = run.config, None
+    if run.sources.lacking is None:
+        from animclip_jax.evaluation.arm import Made, evaluate
+
+        steps, params = config.steps, state.best_params
+        if validation is not None:
+            steps, params = validation.restore_best()
+        made = Made(steps, config.to_dict(), config_overrides, seconds)
+        report = evaluate(settings.evaluation(config), run.mesh, params, run.workdir, made)
+        write_page(run.workdir)
+    else:
+        say(f"{run.workdir}: trained, not evaluated: {run.sources.lacking}.")
+    if jax.process_index() == 0:
+        files.write_text(run.workdir / layout.FINISHED, f"{config.steps} steps\n")
+    push(run)
+    if report is not None:
+        print(table(report))
+    return 0
+
+
+def push(run: Run) -> None:
+    """Copies what the first process wrote to where the run's folder is."""
+    if jax.process_index() == 0:
+        run.mirror.push()
+
+
+def say(text: str) -> None:
+    """Prints a line on stderr, once for all processes."""
+    if jax.process_index() == 0:
+        print(text, file=sys.stderr, flush=True)
