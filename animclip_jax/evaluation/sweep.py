@@ -29,6 +29,8 @@ def find_sweep(workdir: Path) -> Sweep | None:
     """
     path = workdir / layout.SWEEP
     if not path.is_file():
+        if (workdir / layout.CONFIG).is_file():
+            return None  # its best step's folder holds results, too
         signs = (layout.RESULTS, layout.CONFIG, layout.METRICS)
         folders = sorted(folder for folder in workdir.iterdir() if folder.is_dir())
         runs = [one.name for one in folders if any((one / file).is_file() for file in signs)]

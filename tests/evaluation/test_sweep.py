@@ -74,3 +74,11 @@ def test_arms_that_take_other_numbers_of_frames_are_gathered(sweep, run):
     results.write(sweep / "still" / "results.json", run)
     with pytest.raises(ValueError, match="field protocol: found .*'val'"):
         gather(sweep, "animated")
+
+
+def test_a_run_with_a_best_step_is_no_sweep(tmp_path, run):
+    (tmp_path / "best").mkdir()
+    for folder in (tmp_path, tmp_path / "best"):
+        results.write(folder / "results.json", run)
+    (tmp_path / "config.json").write_text("{}")
+    assert find_sweep(tmp_path) is None
