@@ -19,6 +19,7 @@ from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.parser import dashed
 from animclip_jax.options.prepare import parse
 from animclip_jax.training import bake
+from animclip_jax.words import count
 from input_pipeline.media import quarantine
 from input_pipeline.media.workers import Limits
 from input_pipeline.sources import prepared
@@ -103,7 +104,7 @@ def _check_flags(values: flags.FlagValues, what: str) -> None:
 
 
 def _report(out: Path, summary: dict[str, Any], what: str) -> str:
-    lines = [f"{out}: {summary['num_items']} {what} of {summary['source']}"]
+    lines = [f"{out}: {count(summary['num_items'], what[:-1])} of {summary['source']}"]
     if summary["num_quarantined"]:
         path = out / quarantine.NAME
         lines.append(f"{summary['num_quarantined']} can't be used, listed in {path}")

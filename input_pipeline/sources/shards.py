@@ -18,6 +18,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from animclip_jax.files import as_line, read_lines, replacing
+from animclip_jax.words import count
 from input_pipeline.media import picture, quarantine
 from input_pipeline.tensorflow_on_cpu import tf
 
@@ -109,7 +110,7 @@ def indexed(
     advice = f"to index the files again, remove {directory}"
     quarantine.report(source, missing, len(entries) + len(missing), listed, advice)
     if not entries:
-        raise ValueError(f"{source}: no pictures with captions in {len(files)} files")
+        raise ValueError(f"{source}: no pictures with captions in {count(len(files), 'file')}")
     return Index(entries, missing, listed)
 
 

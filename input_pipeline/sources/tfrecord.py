@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 
+from animclip_jax.words import count
 from input_pipeline.media import picture
 from input_pipeline.sources.shards import Entry, Found
 from input_pipeline.tensorflow_on_cpu import tf
@@ -84,7 +85,7 @@ def _found(record: bytes, where: str, offset: int) -> Found:
     pictures = [name for name in PICTURES if name in features and features[name].bytes_list.value]
     if len(pictures) != 1:
         raise ValueError(
-            f"{len(pictures)} pictures, wanted one, in a feature {', '.join(PICTURES)}; "
+            f"{count(len(pictures), 'picture')}, wanted one, in a feature {', '.join(PICTURES)}; "
             f"found {', '.join(sorted(features))}"
         )
     ids = [texts[name][0] for name in NAMES if texts.get(name)]

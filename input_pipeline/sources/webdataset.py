@@ -14,6 +14,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from animclip_jax.words import count
 from input_pipeline.media import picture
 from input_pipeline.sources.shards import Entry, Found
 from input_pipeline.tensorflow_on_cpu import tf
@@ -90,7 +91,7 @@ def _grouped(tar: tarfile.TarFile) -> tuple[list[tuple[str, Parts]], Exception |
 def _sample(tar: tarfile.TarFile, key: str, parts: Parts) -> Found | tuple[str, str]:
     pictures = [part for part in PICTURES if part in parts]
     if len(pictures) != 1:
-        reason = f"{len(pictures)} pictures, wanted one; found {', '.join(sorted(parts))}"
+        reason = f"{count(len(pictures), 'picture')}, wanted one; found {', '.join(sorted(parts))}"
         if any(part.rpartition(".")[2] in PICTURES for part in parts if "." in part):
             reason += "; a key ends at the first dot of a name, so dots in keys must go"
         return key, reason

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from etils import epath
 
 from animclip_jax import files
+from animclip_jax.words import count
 
 if TYPE_CHECKING:
     from input_pipeline.tensorflow_on_cpu import tf
@@ -173,7 +174,8 @@ def read_index(directory: str | os.PathLike[str]) -> list[dict[str, Any]]:
     items = read_lines(place / INDEX, _ITEM)
     if len(items) != summary["num_items"]:
         raise ValueError(
-            f"{place / INDEX}: {len(items)} items, but {SUMMARY} says {summary['num_items']}; "
+            f"{place / INDEX}: {count(len(items), 'item')}, but {SUMMARY} says "
+            f"{summary['num_items']}; "
             "remove the directory and prepare it again"
         )
     _check_items(place / INDEX, items)
