@@ -11,7 +11,6 @@ from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
-from animclip_jax.models.transformer import TransformerConfig
 from animclip_jax.sharding import MeshConfig
 from animclip_jax.training.losses import LossConfig
 from animclip_jax.training.optimizer import OptimizerConfig, is_frozen, make_optimizer
@@ -27,18 +26,15 @@ def _fields(kind: type[T], section: ConfigDict, **given: Any) -> T:
 
 def retriever(config: ConfigDict) -> RetrieverConfig:
     """The model's configuration."""
-    clip = _fields(
-        ClipConfig,
-        config.model,
-        vision=_fields(TransformerConfig, config.model.vision),
-        text=_fields(TransformerConfig, config.model.text),
-    )
+    clip = ClipConfig.from_dict(config.model.to_dict())
+    if config.loss.contrastive == "sigmoid":
+        towers = dataclasses.replace(clip.towers, logit_bias=True)
+        clip = dataclasses.replace(clip, towers=towers)
     return RetrieverConfig(
         clip,
         _fields(RerankerConfig, config.reranker),
         config.animation.num_frames,
         _fields(TemporalConfig, config.temporal),
-        logit_bias=config.loss.contrastive == "sigmoid",
     )
 
 

@@ -174,11 +174,11 @@ def torch_step(config: ClipConfig, frames: np.ndarray, tokens: np.ndarray) -> Ca
     import torch
     import transformers
 
-    from animclip_jax.weights import architecture
+    from animclip_jax.weights import hugging_face_config
 
     on_gpu = torch.cuda.is_available() and jax.default_backend() == "gpu"
     device = torch.device("cuda" if on_gpu else "cpu")
-    described = transformers.CLIPConfig(**architecture.to_hugging_face(config))
+    described = transformers.CLIPConfig(**hugging_face_config.write(config))
     model = transformers.CLIPModel(described).to(device)
     run = torch.compile(model) if on_gpu else model
     pixels = torch.from_numpy(frames.transpose(0, 3, 1, 2).copy()).to(device)

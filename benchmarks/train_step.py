@@ -130,13 +130,13 @@ def torch_step(config: ConfigDict) -> Callable[[], float]:
     import torch
     import transformers
 
-    from animclip_jax.weights import architecture
+    from animclip_jax.weights import hugging_face_config
 
     on_gpu = jax.default_backend() == "gpu"
     device = torch.device("cuda" if on_gpu else "cpu")
     torch.manual_seed(0)
     torch.set_float32_matmul_precision("high")
-    described = architecture.to_hugging_face(settings.retriever(config).clip)
+    described = hugging_face_config.write(settings.retriever(config).clip)
     model = transformers.CLIPModel(
         transformers.CLIPConfig(**described, attn_implementation="sdpa")
     ).to(device)

@@ -95,7 +95,7 @@ def test_a_random_torchscript_clip_of_today(tmp_path):
     for name, extra in (("clip.pt", []), ("state.pt", ["--activation", "quick_gelu"])):
         out = tmp_path / f"{name}.ours"
         assert convert.main([str(tmp_path / name), "--out", str(out), *extra]) == 0
-        found = rules.to_hugging_face(*folder.load_clip(out))
+        found = rules.to_theirs(*folder.load_clip(out), rules.Layout.HUGGING_FACE)
         assert set(found) == set(wanted)
         for key, value in wanted.items():
             np.testing.assert_array_equal(found[key], value, err_msg=key)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from animclip_jax import files
-from animclip_jax.weights import architecture, source
 from animclip_jax.weights import folder as weights_folder
+from animclip_jax.weights import hugging_face_config, source
 from input_pipeline.media import quarantine
 from input_pipeline.sources import folder
 from input_pipeline.video_sets import download
@@ -122,7 +122,7 @@ def test_a_field_of_a_model_that_can_not_be_is_named(tmp_path, where, value, sai
     ],
 )
 def test_a_field_of_hugging_faces_that_can_not_be_is_named(where, value, said):
-    document = json.loads(with_field(architecture.to_hugging_face(GOLDEN_CLIP), where, value))
+    document = json.loads(with_field(hugging_face_config.write(GOLDEN_CLIP), where, value))
     with pytest.raises(ValueError, match=said) as raised:
-        architecture.from_hugging_face(document, "a/config.json")
+        hugging_face_config.read(document, "a/config.json")
     assert str(raised.value).startswith("a/config.json: ")

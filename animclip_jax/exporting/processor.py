@@ -7,7 +7,8 @@ from typing import Any
 
 from animclip_jax import files
 from animclip_jax.exporting import clip_vocabulary
-from animclip_jax.models.clip import PIXEL_MEAN, PIXEL_STD, ClipConfig
+from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.towers import Pixels
 from animclip_jax.weights import source as weights_source
 from input_pipeline.tokenizer import CLIP_VOCAB_SIZE
 
@@ -47,7 +48,11 @@ def write(directory: Path, config: ClipConfig) -> None:
         "errors": "replace",
     }
     files.write_json(directory / TOKENIZER, tokenizer, indent=2)
-    files.write_json(directory / weights_source.PIXELS, _pictures(config.image_size), indent=2)
+    files.write_json(
+        directory / weights_source.PIXELS,
+        _pictures(config.image_size, config.towers.pixels),
+        indent=2,
+    )
     modules = [
         {
             "idx": number,
@@ -72,7 +77,7 @@ def _special_tokens() -> dict[str, str]:
     }
 
 
-def _pictures(side: int) -> dict[str, Any]:
+def _pictures(side: int, pixels: Pixels) -> dict[str, Any]:
     return {
         "image_processor_type": "CLIPImageProcessor",
         "processor_class": "CLIPProcessor",
@@ -85,6 +90,6 @@ def _pictures(side: int) -> dict[str, Any]:
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,
-        "image_mean": PIXEL_MEAN,
-        "image_std": PIXEL_STD,
+        "image_mean": pixels.mean,
+        "image_std": pixels.std,
     }

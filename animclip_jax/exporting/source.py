@@ -11,7 +11,7 @@ import numpy as np
 from flax import traverse_util
 
 from animclip_jax import api, settings, sharding
-from animclip_jax.models.clip import PIXEL_MEAN, PIXEL_STD, ClipConfig
+from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.runs import layout, run_config
 from animclip_jax.training.checkpoint import load_params
@@ -97,8 +97,8 @@ def describe(source: Source) -> dict[str, Any]:
             "channels": "RGB",
             "chosen": "the middle frame of each of num_frames equal parts of the video's duration",
             "resized": "short side to image_size, bicubic with anti-aliasing, then centre crop",
-            "mean": PIXEL_MEAN,
-            "std": PIXEL_STD,
+            "mean": clip.towers.pixels.mean,
+            "std": clip.towers.pixels.std,
         },
         "tokens": {
             "dtype": "int32",

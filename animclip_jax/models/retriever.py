@@ -14,9 +14,6 @@ from animclip_jax.models.tight import TightTransformer
 from animclip_jax.models.transformer import Transformer, TransformerConfig, layer_norm
 from animclip_jax.models.video_code import PackedCode, VideoCoder, pack, unpack
 
-# How far below zero the logits of the sigmoid loss start: nearly all pairs are wrong (SigLIP).
-INITIAL_LOGIT_BIAS = -10.0
-
 # Of a device, or as they are kept by the host.
 Array = jax.Array | np.ndarray
 
@@ -31,16 +28,12 @@ class TemporalConfig:
 
 @dataclasses.dataclass(frozen=True)
 class RetrieverConfig:
-    """Everything that fixes the model's parameters and their shapes.
-
-    `logit_bias`: whether the coarse logits have a learned bias in the loss, for the sigmoid one.
-    """
+    """Everything that fixes the model's parameters and their shapes."""
 
     clip: ClipConfig
     reranker: RerankerConfig
     num_frames: int
     temporal: TemporalConfig = TemporalConfig()
-    logit_bias: bool = False
 
 
 class TextFeatures(NamedTuple):
@@ -105,7 +98,6 @@ class Retriever(nnx.Module):
         self.reranker = scorer(config.clip, config.reranker, rngs=rngs)
         self.fusion, self.train_text = config.reranker.fusion, config.reranker.train_text
         self.code_dtype, self.dtype = config.reranker.code_dtype, jnp.dtype(config.clip.dtype)
-        self.logit_bias = nnx.Param(jnp.float32(INITIAL_LOGIT_BIAS)) if config.logit_bias else None
         self.temporal = (
             TemporalTransformer(config.clip, config.temporal, config.num_frames, rngs=rngs)
             if config.temporal.layers
@@ -113,9 +105,9 @@ class Retriever(nnx.Module):
         )
 
     def encode_text(self, tokens: jax.Array) -> TextFeatures:
-        """tokens int32 [B, L], zero-padded."""
-        embedding, hidden = self.clip.text(tokens)
-        return TextFeatures(unit(embedding), hidden, tokens > 0)
+        """tokens int32 [B, L], padded as the family's tokenizer does."""
+        embedding, hidden, mask = self.clip.text(tokens)
+        return TextFeatures(unit(embedding), hidden, mask)
 
     def encode_video(self, frames: jax.Array) -> VideoFeatures:
         """frames float [B, T, H, W, 3] in [0, 1].

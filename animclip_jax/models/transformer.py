@@ -9,7 +9,9 @@ import jax.extend
 import jax.numpy as jnp
 from flax import nnx
 
-# OpenAI's CLIP was trained with this epsilon; flax's default is 1e-6.
+from animclip_jax.models.rotary import rotate
+
+# Of what is ours, and of OpenAI's CLIP; flax's default is 1e-6.
 LAYER_NORM_EPSILON = 1e-5
 # No size of a published model is near it; a file that asks for more is damaged or hostile.
 MOST = 10_000_000
@@ -50,7 +52,16 @@ def gelu(x: jax.Array) -> jax.Array:
     return jax.nn.gelu(x, approximate=False)
 
 
-ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {"quick_gelu": quick_gelu, "gelu": gelu}
+def gelu_tanh(x: jax.Array) -> jax.Array:
+    """GELU by a hyperbolic tangent, the activation of SigLIP; differs from `gelu` by up to 5e-4."""
+    return jax.nn.gelu(x, approximate=True)
+
+
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "quick_gelu": quick_gelu,
+    "gelu": gelu,
+    "gelu_tanh": gelu_tanh,
+}
 
 # What the backward pass finds stored of each layer, and what it computes again. "none": all is
 # stored. "block": only the layer's input is. "dots": the results of matrix products with weights
@@ -67,9 +78,9 @@ def _all_but_gathered(primitive: jax.extend.core.Primitive, *_: Any, **__: Any) 
     return primitive.name not in ("sharding_constraint", "convert_element_type")
 
 
-def layer_norm(width: int, rngs: nnx.Rngs) -> nnx.LayerNorm:
+def layer_norm(width: int, rngs: nnx.Rngs, epsilon: float = LAYER_NORM_EPSILON) -> nnx.LayerNorm:
     """LayerNorm computed in float32, whatever the compute dtype."""
-    return nnx.LayerNorm(width, epsilon=LAYER_NORM_EPSILON, dtype=jnp.float32, rngs=rngs)
+    return nnx.LayerNorm(width, epsilon=epsilon, dtype=jnp.float32, rngs=rngs)
 
 
 class Attention(nnx.Module):
@@ -113,11 +124,17 @@ class Attention(nnx.Module):
         memory: jax.Array | None = None,
         mask: jax.Array | None = None,
         is_causal: bool = False,
+        angles: jax.Array | None = None,
     ) -> jax.Array:
-        """x [..., N, D], memory [..., M, D'], mask bool [..., M] (False: not looked at)."""
+        """x [..., N, D], memory [..., M, D'], mask bool [..., M] (False: not looked at).
+
+        angles: see `rotary.rotate`; turns queries and keys.
+        """
         query = self.query(x)
         key_value = self.key_value(x if memory is None else memory)
         key, value = key_value[..., 0, :, :], key_value[..., 1, :, :]
+        if angles is not None:
+            query, key = rotate(query, angles), rotate(key, angles)
         if mask is not None:
             mask = mask[..., None, None, :]
         mixed = jax.nn.dot_product_attention(query, key, value, mask=mask, is_causal=is_causal)
@@ -164,14 +181,15 @@ class Block(nnx.Module):
         activation: str,
         dtype: jnp.dtype,
         rngs: nnx.Rngs,
+        epsilon: float = LAYER_NORM_EPSILON,
     ):
         # OpenAI's initialisation: residual branches shrink with depth.
         out_std = config.width**-0.5 * (2 * config.layers) ** -0.5
-        self.norm_1 = layer_norm(config.width, rngs)
+        self.norm_1 = layer_norm(config.width, rngs, epsilon)
         self.attention = Attention(
             config.width, config.heads, out_std=out_std, dtype=dtype, rngs=rngs
         )
-        self.norm_2 = layer_norm(config.width, rngs)
+        self.norm_2 = layer_norm(config.width, rngs, epsilon)
         self.mlp = Mlp(
             config.width,
             config.mlp_width,
@@ -182,8 +200,8 @@ class Block(nnx.Module):
         )
         self.is_causal = is_causal
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        x = x + self.attention(self.norm_1(x), is_causal=self.is_causal)
+    def __call__(self, x: jax.Array, angles: jax.Array | None = None) -> jax.Array:
+        x = x + self.attention(self.norm_1(x), is_causal=self.is_causal, angles=angles)
         return x + self.mlp(self.norm_2(x))
 
 
@@ -235,12 +253,20 @@ class Transformer(nnx.Module):
         rngs: nnx.Rngs,
         activation: str = "quick_gelu",
         remat: str = "none",
+        epsilon: float = LAYER_NORM_EPSILON,
     ):
         def block(rngs: nnx.Rngs) -> Block:
-            return Block(config, is_causal=is_causal, activation=activation, dtype=dtype, rngs=rngs)
+            return Block(
+                config,
+                is_causal=is_causal,
+                activation=activation,
+                dtype=dtype,
+                rngs=rngs,
+                epsilon=epsilon,
+            )
 
         self.blocks = Stack(block, config.layers, rngs, remat)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """x [..., N, D] -> [..., N, D]."""
-        return self.blocks(x)
+    def __call__(self, x: jax.Array, angles: jax.Array | None = None) -> jax.Array:
+        """x [..., N, D] -> [..., N, D]. angles: of rotary positions, see `rotary.rotate`."""
+        return self.blocks(x) if angles is None else self.blocks(x, angles)

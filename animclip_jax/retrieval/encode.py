@@ -8,6 +8,7 @@ import numpy as np
 from flax import nnx
 from jax.sharding import NamedSharding
 
+from animclip_jax.models.clip import end_of
 from animclip_jax.models.retriever import TextFeatures, VideoFeatures
 from animclip_jax.retrieval import placement
 
@@ -16,7 +17,8 @@ class Encoder:
     """Takes NumPy arrays, gives NumPy arrays that are the same in every process.
 
     The size of a batch is a multiple of `num_parts`. `logit_scale` is what cosine similarities are
-    multiplied by; `compile_seconds` what compiling `fused_scores` has taken so far.
+    multiplied by; `is_causal`, whether a caption's padding may be cut off before it is encoded;
+    `compile_seconds`, what compiling `fused_scores` has taken so far.
     """
 
     def __init__(self, split: NamedSharding, graphdef: Any, params: dict):
@@ -42,6 +44,8 @@ class Encoder:
                 video = jax.tree.map(lambda x: x[columns], video)
             return nnx.merge(graphdef, params).fused_scores(text, video)
 
+        text = nnx.merge(graphdef, params).clip.text
+        self.is_causal, self._end = text.is_causal, text.end
         self.logit_scale = self._scale(graphdef)
         self._encode_text = jax.jit(encode_text, out_shardings=self.whole)
         self._encode_video = jax.jit(encode_video, out_shardings=self.whole)
@@ -50,6 +54,10 @@ class Encoder:
     def _scale(self, graphdef: Any) -> float:
         scale = jax.jit(lambda params: nnx.merge(graphdef, params).clip.logit_scale)
         return float(jax.device_get(scale(self.params)))
+
+    def caption_lengths(self, tokens: np.ndarray) -> np.ndarray:
+        """How many of the tokens int32 [B, L] of padded captions are their own: int [B]."""
+        return 1 + end_of(tokens, self._end)
 
     def encode_text(self, tokens: np.ndarray) -> TextFeatures:
         """tokens int32 [B, L], the whole batch in every process."""

@@ -39,10 +39,10 @@ def encode_captions(encoder: Encoder, tokens: np.ndarray, batch_size: int) -> Ca
     """Encodes captions, those of like length together.
 
     Args:
-      tokens: int32 [Q, L], zero-padded, the same in every process.
+      tokens: int32 [Q, L], padded, the same in every process.
       batch_size: captions at once, a multiple of `encoder.num_parts`.
     """
-    lengths = caption_buckets((tokens > 0).sum(axis=1), tokens.shape[1])
+    lengths = caption_buckets(encoder.caption_lengths(tokens), tokens.shape[1])
     sizes, bucket = np.unique(lengths, return_inverse=True)
     place = np.empty(len(tokens), np.int64)
     features = []
@@ -51,15 +51,21 @@ def encode_captions(encoder: Encoder, tokens: np.ndarray, batch_size: int) -> Ca
         place[members] = np.arange(len(members))
         parts = []
         for start in range(0, len(members), batch_size):
-            some = tokens[members[start : start + batch_size], :size]
+            some = tokens[members[start : start + batch_size]]
+            # Where a token sees those after it, padding is read as well.
+            some = some[:, :size] if encoder.is_causal else some
             # Padding repeats a caption: one without tokens has no end token to pool at.
             some = np.concatenate([some, np.repeat(some[:1], batch_size - len(some), axis=0)])
-            parts.append(encoder.encode_text(some))
+            parts.append(_cut(encoder.encode_text(some), size))
         features.append(jax.tree.map(functools.partial(_joined, len(members)), *parts))
     embedding = np.empty((len(tokens), features[0].embedding.shape[1]), np.float32)
     for number, some in enumerate(features):
         embedding[bucket == number] = some.embedding
     return Captions(embedding, bucket, place, features)
+
+
+def _cut(features: TextFeatures, length: int) -> TextFeatures:
+    return features._replace(hidden=features.hidden[:, :length], mask=features.mask[:, :length])
 
 
 def _joined(size: int, *parts: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from animclip_jax import files
+from animclip_jax.models.towers import CLIP
 from animclip_jax.runs import layout
 
 # What a run may go on with another value of: where and how fast it is computed, not what.
@@ -90,7 +92,7 @@ def differences(
     """Settings in which two configurations differ, a line each; NEUTRAL and `besides` may."""
     return sorted(
         line
-        for name, line in _differences(found, wanted)
+        for name, line in _differences(_with_towers(found), _with_towers(wanted))
         if not any(name == free or name.startswith(f"{free}.") for free in NEUTRAL + besides)
     )
 
@@ -123,6 +125,14 @@ def _tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _tuples(inner) for name, inner in value.items()}
     return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value
+
+
+def _with_towers(config: dict[str, Any]) -> dict[str, Any]:
+    """Runs of versions that knew OpenAI's CLIP alone do not say that it is their family."""
+    if "model" not in config or "towers" in config["model"]:
+        return config
+    family = json.loads(json.dumps(dataclasses.asdict(CLIP)))
+    return config | {"model": config["model"] | {"towers": family}}
 
 
 def _differences(found: Any, wanted: Any, name: str = "") -> Iterator[tuple[str, str]]:

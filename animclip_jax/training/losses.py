@@ -145,7 +145,8 @@ def feature_loss(
     """
     scale = model.clip.logit_scale
     logits = scale * jnp.matmul(text.embedding, video.embedding.T, precision=HIGHEST)
-    biased = logits if model.logit_bias is None else logits + model.logit_bias[...]
+    bias = model.clip.logit_bias
+    biased = logits if bias is None else logits + bias[...]
     terms = {"contrastive": CONTRASTIVE[config.contrastive](biased, same)}
     loss = terms["contrastive"]
     if config.matching_weight:

@@ -21,11 +21,12 @@ from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
-from animclip_jax.models.transformer import TransformerConfig
-from animclip_jax.weights import architecture, manifest, rules
+from animclip_jax.weights import hugging_face_config, manifest, rules
 
 CONFIG, TENSORS = "config.json", "model.safetensors"
-FORMAT, VERSION = "animclip", 1
+FORMAT, VERSION = "animclip", 2
+# Of versions that knew OpenAI's CLIP alone; the bias of the logits was the whole model's there.
+_OLDER = 1
 # Our folder in the manifest of an export.
 KIND = "safetensors"
 # Where the dual encoders' parameters lie among those of the whole model.
@@ -58,8 +59,8 @@ def write_hugging_face(
     directory: Path, params: Mapping[str, np.ndarray], config: ClipConfig
 ) -> None:
     """Writes the files of Hugging Face's folder into one that is there."""
-    document = architecture.to_hugging_face(config)
-    _write(directory, document, rules.to_hugging_face(params, config))
+    document = hugging_face_config.write(config)
+    _write(directory, document, rules.to_theirs(params, config, rules.Layout.HUGGING_FACE))
 
 
 def load(directory: Path) -> tuple[dict[str, np.ndarray], ClipConfig | RetrieverConfig]:
@@ -74,6 +75,8 @@ def load(directory: Path) -> tuple[dict[str, np.ndarray], ClipConfig | Retriever
         manifest.check(directory, KIND)
     config = read_config(directory)
     params = read_tensors(directory / TENSORS)
+    if "logit_bias" in params and isinstance(config, RetrieverConfig):
+        params[f"{_INSIDE}logit_bias"] = params.pop("logit_bias")
     wanted = parameters.shapes(config)
     faults = parameters.differences({name: value.shape for name, value in params.items()}, wanted)
     if faults:
@@ -102,16 +105,17 @@ def read_config(directory: Path) -> ClipConfig | RetrieverConfig:
     path = directory / CONFIG
     document = files.read_object(path)
     found = document.pop("format", None), document.pop("version", None)
-    if found != (FORMAT, VERSION):
+    if found[0] != FORMAT or found[1] not in (_OLDER, VERSION):
         raise ValueError(
             f"{path}: format {found[0]!r} version {found[1]!r}, wanted {FORMAT!r} {VERSION}; "
             "animclip convert and animclip export make it"
         )
     try:
-        fields = dict(document.pop("clip"))
-        for tower in ("vision", "text"):
-            fields[tower] = TransformerConfig(**fields[tower])
-        clip = ClipConfig(**fields)
+        clip = ClipConfig.from_dict(document.pop("clip"))
+        if document.pop("logit_bias", False):
+            clip = dataclasses.replace(
+                clip, towers=dataclasses.replace(clip.towers, logit_bias=True)
+            )
         if not document:
             return clip
         reranker = RerankerConfig(**document.pop("reranker"))

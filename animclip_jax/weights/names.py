@@ -10,7 +10,11 @@ import numpy as np
 _COMPILED = "_orig_mod."
 # A tensor of every CLIP, in Hugging Face's and in OpenAI's layout. Whatever stands before it is the
 # checkpoint's: state_dict., module. of DistributedDataParallel, clip. of a model around it.
-_ANCHORS = ("vision_model.embeddings.patch_embedding.weight", "visual.conv1.weight")
+_ANCHORS = (
+    "vision_model.embeddings.patch_embedding.weight",
+    "visual.conv1.weight",
+    "visual.trunk.patch_embed.proj.weight",
+)
 
 
 def unwrap(tensors: Mapping[str, np.ndarray], source: str) -> dict[str, np.ndarray]:

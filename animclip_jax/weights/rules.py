@@ -1,22 +1,24 @@
-"""The names and shapes of CLIP's weights in three layouts, as one table of rules.
+"""The names and shapes of dual encoders' weights in three layouts, as one table of rules.
 
 Ours are the parameters of `models.clip.Clip` by slash-joined path, layers stacked along their first
-axis. Hugging Face's `CLIPModel` keeps a tensor a layer and linear weights as [out, in]. OpenAI's
-and open_clip's layout fuses query, key and value and keeps the projections as [in, out]:
-`unfuse_openai` takes that apart first.
+axis. Hugging Face's `CLIPModel` and `SiglipModel` keep a tensor a layer and linear weights as
+[out, in]. OpenAI's layout, which open_clip and PE-Core follow, fuses query, key and value and keeps
+CLIP's projections as [in, out]: `unfuse` takes that apart first.
 """
 
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import ml_dtypes
 import numpy as np
 
-from animclip_jax.models import parameters
+from animclip_jax.models import parameters, towers
 from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.towers import TextTowerConfig, Towers, VisionTowerConfig
 from animclip_jax.models.transformer import TransformerConfig
 
 
@@ -52,8 +54,8 @@ class Kind(enum.Enum):
 class Rule(NamedTuple):
     """One parameter of ours; `shape` is that of each of their tensors, a letter an axis.
 
-    D width, M hidden width of the MLPs, E embedding, N 1 + patches, P side of a patch, C channels,
-    V vocabulary, L context length.
+    D width, M hidden width of the MLPs, m that of MAP pooling's, E embedding, N tokens of a frame,
+    P side of a patch, C channels, V vocabulary, L context length.
     """
 
     ours: str
@@ -82,58 +84,77 @@ def _linear(ours: str, hugging_face: str, openai: str, shape: str) -> tuple[Rule
     )
 
 
+def _attention(ours: str, hugging_face: str, openai: str) -> tuple[Rule, ...]:
+    """Query, key and value in one tensor, "in_proj", which `unfuse` has split."""
+    fused = f"{hugging_face}.in_proj", f"{openai}.in_proj"
+    return _attention_of(
+        ours, *((f"{name}_{{}}[q]", f"{name}_{{}}[k]", f"{name}_{{}}[v]") for name in fused)
+    ) + _linear(f"{ours}/out", f"{hugging_face}.out_proj", f"{openai}.out_proj", "DD")
+
+
+def _attention_of(
+    ours: str, hugging_face: tuple[str, str, str], openai: tuple[str, str, str]
+) -> tuple[Rule, ...]:
+    """Rules for queries, keys and values whose tensors' names have a {} for weight or bias."""
+    found = []
+    for part, places in (("query", slice(0, 1)), ("key_value", slice(1, 3))):
+        one, other = " ".join(hugging_face[places]), " ".join(openai[places])
+        kernel, bias = f"{ours}/{part}/kernel", f"{ours}/{part}/bias"
+        weights = one.replace("{}", "weight"), other.replace("{}", "weight")
+        found.append(Rule(kernel, *weights, "DD", Kind.LINEAR))
+        found.append(Rule(bias, one.replace("{}", "bias"), other.replace("{}", "bias"), "D"))
+    return tuple(found)
+
+
 # One layer of either tower.
 BLOCK = (
     *_norm("norm_1", "layer_norm1", "ln_1"),
-    Rule(
-        "attention/query/kernel",
-        "self_attn.q_proj.weight",
-        "attn.in_proj_weight[q]",
-        "DD",
-        Kind.LINEAR,
-    ),
-    Rule("attention/query/bias", "self_attn.q_proj.bias", "attn.in_proj_bias[q]", "D"),
-    Rule(
-        "attention/key_value/kernel",
-        "self_attn.k_proj.weight self_attn.v_proj.weight",
-        "attn.in_proj_weight[k] attn.in_proj_weight[v]",
-        "DD",
-        Kind.LINEAR,
-    ),
-    Rule(
-        "attention/key_value/bias",
-        "self_attn.k_proj.bias self_attn.v_proj.bias",
-        "attn.in_proj_bias[k] attn.in_proj_bias[v]",
-        "D",
+    *_attention_of(
+        "attention",
+        ("self_attn.q_proj.{}", "self_attn.k_proj.{}", "self_attn.v_proj.{}"),
+        ("attn.in_proj_{}[q]", "attn.in_proj_{}[k]", "attn.in_proj_{}[v]"),
     ),
     *_linear("attention/out", "self_attn.out_proj", "attn.out_proj", "DD"),
     *_norm("norm_2", "layer_norm2", "ln_2"),
     *_linear("mlp/up", "mlp.fc1", "mlp.c_fc", "MD"),
     *_linear("mlp/down", "mlp.fc2", "mlp.c_proj", "DM"),
 )
-VISION = (
-    Rule(
-        "patch_embedding/kernel",
-        "vision_model.embeddings.patch_embedding.weight",
-        "visual.conv1.weight",
-        "DCPP",
-        Kind.CONV,
-    ),
-    Rule(
-        "class_embedding",
-        "vision_model.embeddings.class_embedding",
-        "visual.class_embedding",
-        "D",
-    ),
-    Rule(
-        "position_embedding",
-        "vision_model.embeddings.position_embedding.weight",
-        "visual.positional_embedding",
-        "ND",
-    ),
-    *_norm("norm_pre", "vision_model.pre_layrnorm", "visual.ln_pre"),
-    *_norm("norm_post", "vision_model.post_layernorm", "visual.ln_post"),
-    Rule("projection/kernel", "visual_projection.weight", "visual.proj.T", "ED", Kind.LINEAR),
+PATCH = Rule(
+    "patch_embedding/kernel",
+    "vision_model.embeddings.patch_embedding.weight",
+    "visual.conv1.weight",
+    "DCPP",
+    Kind.CONV,
+)
+PATCH_BIAS = Rule(
+    "patch_embedding/bias",
+    "vision_model.embeddings.patch_embedding.bias",
+    "visual.conv1.bias",
+    "D",
+)
+CLASS_TOKEN = Rule(
+    "class_embedding",
+    "vision_model.embeddings.class_embedding",
+    "visual.class_embedding",
+    "D",
+)
+POSITIONS = Rule(
+    "position_embedding",
+    "vision_model.embeddings.position_embedding.weight",
+    "visual.positional_embedding",
+    "ND",
+)
+NORM_PRE = _norm("norm_pre", "vision_model.pre_layrnorm", "visual.ln_pre")
+NORM_POST = _norm("norm_post", "vision_model.post_layernorm", "visual.ln_post")
+MAP_POOL = (
+    Rule("map_pool/query", "vision_model.head.probe", "visual.attn_pool.probe", "11D"),
+    *_attention("map_pool/attention", "vision_model.head.attention", "visual.attn_pool.attn"),
+    *_norm("map_pool/norm", "vision_model.head.layernorm", "visual.attn_pool.layernorm"),
+    *_linear("map_pool/mlp/up", "vision_model.head.mlp.fc1", "visual.attn_pool.mlp.c_fc", "mD"),
+    *_linear("map_pool/mlp/down", "vision_model.head.mlp.fc2", "visual.attn_pool.mlp.c_proj", "Dm"),
+)
+VISION_PROJECTION = Rule(
+    "projection/kernel", "visual_projection.weight", "visual.proj.T", "ED", Kind.LINEAR
 )
 TEXT = (
     Rule(
@@ -149,9 +170,43 @@ TEXT = (
         "LD",
     ),
     *_norm("norm_final", "text_model.final_layer_norm", "ln_final"),
-    Rule("projection/kernel", "text_projection.weight", "text_projection.T", "ED", Kind.LINEAR),
 )
-LOGIT_SCALE = Rule("log_logit_scale", "logit_scale", "logit_scale", "")
+TEXT_MATRIX = Rule(
+    "projection/kernel", "text_projection.weight", "text_projection.T", "ED", Kind.LINEAR
+)
+TEXT_DENSE = _linear("projection", "text_model.head", "text_projection", "ED")
+
+
+def _vision_rules(tower: VisionTowerConfig) -> Iterator[Rule]:
+    yield PATCH
+    if tower.patch_bias:
+        yield PATCH_BIAS
+    if tower.class_token:
+        yield CLASS_TOKEN
+    yield POSITIONS
+    if tower.norm_pre:
+        yield from NORM_PRE
+    yield from NORM_POST
+    if tower.pool == towers.MAP:
+        yield from MAP_POOL
+    if tower.projection != towers.NONE:
+        yield VISION_PROJECTION
+    if tower.projection == towers.DENSE:
+        yield Rule("projection/bias", "visual_projection.bias", "visual.proj.bias", "E")
+
+
+def _text_rules(tower: TextTowerConfig) -> Iterator[Rule]:
+    yield from TEXT
+    yield from TEXT_DENSE if tower.projection == towers.DENSE else (TEXT_MATRIX,)
+
+
+def _logit_rules(family: Towers, layout: Layout) -> Iterator[Rule]:
+    """Of a `SiglipModel` both are arrays of one number."""
+    shape = "1" if family.logit_bias and layout is Layout.HUGGING_FACE else ""
+    yield Rule("log_logit_scale", "logit_scale", "logit_scale", shape)
+    if family.logit_bias:
+        yield Rule("logit_bias", "logit_bias", "logit_bias", shape)
+
 
 # What stands before a layer's number.
 _LAYERS = {
@@ -174,7 +229,11 @@ class Entry(NamedTuple):
 
 def entries(config: ClipConfig, layout: Layout) -> Iterator[Entry]:
     """The rules for a whole model."""
-    for name, tower, rules in (("vision", config.vision, VISION), ("text", config.text, TEXT)):
+    family = config.towers
+    for name, tower, rules in (
+        ("vision", config.vision, _vision_rules(family.vision)),
+        ("text", config.text, _text_rules(family.text)),
+    ):
         sizes = _sizes(config, tower)
         for rule in rules:
             shape = tuple(sizes[letter] for letter in rule.shape)
@@ -187,34 +246,56 @@ def entries(config: ClipConfig, layout: Layout) -> Iterator[Entry]:
             shape = tuple(sizes[letter] for letter in rule.shape)
             ours = f"{name}/transformer/blocks/layers/{rule.ours}"
             yield Entry(ours, True, layers, shape, rule.kind)
-    yield Entry(LOGIT_SCALE.ours, False, [LOGIT_SCALE.keys(layout)], (), LOGIT_SCALE.kind)
+    for rule in _logit_rules(family, layout):
+        yield Entry(rule.ours, False, [rule.keys(layout)], (1,) * len(rule.shape), rule.kind)
 
 
 def _sizes(config: ClipConfig, tower: TransformerConfig) -> dict[str, int]:
     return {
         "D": tower.width,
         "M": tower.mlp_width,
+        "m": config.towers.vision.pool_mlp_width or tower.mlp_width,
         "E": config.embed_dim,
-        "N": 1 + config.grid**2,
+        "N": config.grid**2 + config.towers.vision.class_token,
         "P": config.patch_size,
         "C": 3,
         "V": config.vocab_size,
         "L": config.context_length,
+        "1": 1,
     }
 
 
-def unfuse_openai(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Splits attn.in_proj_* into [q], [k], [v] and turns the projections over (.T): views."""
+_FUSED = re.compile(r"(?:.*\.)?(?:attn|attention)\.in_proj_(?:weight|bias)")
+# Matrices that are [in, out] there, as all of ours are.
+_TURNED = ("visual.proj", "text_projection")
+
+
+def unfuse(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Splits in_proj_* into [q], [k], [v] and turns OpenAI's projections over (.T): views."""
     apart: dict[str, np.ndarray] = {}
     for key, tensor in tensors.items():
-        if ".attn.in_proj_" in key and tensor.ndim and tensor.shape[0] % 3 == 0:
+        if _FUSED.fullmatch(key) and tensor.ndim and tensor.shape[0] % 3 == 0:
             parts = np.split(tensor, 3)
             apart |= {f"{key}[{part}]": piece for part, piece in zip("qkv", parts, strict=True)}
-        elif key in ("visual.proj", "text_projection"):
+        elif key in _TURNED:
             apart[f"{key}.T"] = tensor.T
         else:
             apart[key] = tensor
     return apart
+
+
+def fuse(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What `unfuse` took apart, joined again."""
+    whole: dict[str, np.ndarray] = {}
+    for key, tensor in tensors.items():
+        if key.endswith(".T"):
+            whole[key.removesuffix(".T")] = np.ascontiguousarray(tensor.T)
+        elif key.endswith("[q]"):
+            name = key.removesuffix("[q]")
+            whole[name] = np.concatenate([tensors[f"{name}[{part}]"] for part in "qkv"])
+        elif not key.endswith(("[k]", "[v]")):
+            whole[key] = tensor
+    return whole
 
 
 def to_ours(
@@ -223,7 +304,7 @@ def to_ours(
     """Their tensors -> our parameters, float32, by slash-joined path.
 
     Args:
-      tensors: with a float dtype; OpenAI's go through `unfuse_openai` first.
+      tensors: with a float dtype, through `unfuse`.
       source: what an error calls the file.
 
     Raises:
@@ -242,15 +323,17 @@ def to_ours(
     return params
 
 
-def to_hugging_face(params: Mapping[str, np.ndarray], config: ClipConfig) -> dict[str, np.ndarray]:
-    """Our parameters by slash-joined path -> the tensors of a `CLIPModel`, float32, contiguous."""
+def to_theirs(
+    params: Mapping[str, np.ndarray], config: ClipConfig, layout: Layout
+) -> dict[str, np.ndarray]:
+    """Our parameters by slash-joined path -> tensors named as in `layout`, float32, contiguous."""
     tensors: dict[str, np.ndarray] = {}
-    for entry in entries(config, Layout.HUGGING_FACE):
+    for entry in entries(config, layout):
         value = np.asarray(params[entry.ours], np.float32)
         for i, keys in enumerate(entry.keys):
             parts = _write(entry.kind, value[i] if entry.stacked else value, entry.shape, len(keys))
             tensors |= dict(zip(keys, parts, strict=True))
-    return tensors
+    return fuse(tensors)
 
 
 def check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,17 @@ import numpy as np
 
 from animclip_jax import files
 from animclip_jax.models.clip import ClipConfig
-from animclip_jax.weights import architecture, folder, names, rules, torch_archive
+from animclip_jax.models.towers import CLIP
+from animclip_jax.weights import (
+    architecture,
+    folder,
+    hugging_face_config,
+    names,
+    open_clip_config,
+    rules,
+    timm_names,
+    torch_archive,
+)
 from animclip_jax.weights.rules import Layout
 
 OPEN_CLIP_CONFIG, OPEN_CLIP_TENSORS = "open_clip_config.json", "open_clip_model.safetensors"
@@ -33,6 +44,12 @@ def read(path: Path, activation: str | None = None) -> tuple[dict[str, np.ndarra
     Raises:
       OSError, ValueError: what is wrong with which file; all tensors that don't fit at once.
     """
+    params, config = _read(path, activation)
+    _require_inputs(config, path)
+    return params, config
+
+
+def _read(path: Path, activation: str | None) -> tuple[dict[str, np.ndarray], ClipConfig]:
     if path.is_dir():
         return _read_folder(path, activation)
     if not path.is_file():
@@ -107,14 +124,15 @@ def _hugging_face(
 ) -> tuple[dict[str, np.ndarray], ClipConfig]:
     document = directory / folder.CONFIG
     _refuse_activation(activation, document)
-    config = architecture.from_hugging_face(files.read_object(document), str(document))
-    if (directory / PIXELS).is_file():
-        pixels = files.read_object(directory / PIXELS)
-        if "image_mean" in pixels and "image_std" in pixels:
-            architecture.check_pixels(
-                pixels["image_mean"], pixels["image_std"], str(directory / PIXELS)
-            )
-    return rules.to_ours(tensors, config, Layout.HUGGING_FACE, str(source)), config
+    config = hugging_face_config.read(files.read_object(document), str(document))
+    if (file := directory / PIXELS).is_file():
+        usual = config.towers.pixels
+        pixels = hugging_face_config.read_pixels(files.read_object(file), usual, str(file))
+        config = dataclasses.replace(
+            config, towers=dataclasses.replace(config.towers, pixels=pixels)
+        )
+    apart = rules.unfuse(tensors)
+    return rules.to_ours(apart, config, Layout.HUGGING_FACE, str(source)), config
 
 
 def _openai(
@@ -125,21 +143,18 @@ def _openai(
     activation: str | None,
 ) -> tuple[dict[str, np.ndarray], ClipConfig]:
     """`known`: the activation as the kind of file tells it; `activation`: as a person does."""
-    tensors = rules.unfuse_openai(
-        {key: value for key, value in tensors.items() if key not in rules.NO_WEIGHTS[Layout.OPENAI]}
-    )
+    tensors = {key: x for key, x in tensors.items() if key not in rules.NO_WEIGHTS[Layout.OPENAI]}
+    tensors = rules.unfuse(timm_names.to_openai(tensors))
+    family, trained_with = architecture.family_of(tensors)
+    known = known or trained_with
     if document is not None:
         _refuse_activation(activation, document)
-        described = files.read_object(document)
-        config = architecture.from_open_clip(tensors, described, str(document))
-        pixels = described.get("preprocess_cfg", {})
-        if "mean" in pixels and "std" in pixels:
-            architecture.check_pixels(pixels["mean"], pixels["std"], str(document))
+        config = open_clip_config.read(tensors, files.read_object(document), str(document))
     elif known is not None:
         _refuse_activation(activation, source)
-        config = architecture.from_openai(tensors, known, str(source))
+        config = architecture.from_openai(tensors, known, str(source), family)
     elif activation is not None:
-        config = architecture.from_openai(tensors, activation, str(source))
+        config = architecture.from_openai(tensors, activation, str(source), family)
     else:
         raise ValueError(
             f"{source}: does not say which activation the model was trained with: give "
@@ -147,6 +162,21 @@ def _openai(
             f"or put {OPEN_CLIP_CONFIG} beside it"
         )
     return rules.to_ours(tensors, config, Layout.OPENAI, str(source)), config
+
+
+def _require_inputs(config: ClipConfig, source: Path) -> None:
+    """Raises ValueError for a family whose captions or pictures we do not prepare as it does."""
+    faults = []
+    if (name := config.towers.tokenizer) != CLIP.tokenizer:
+        faults.append(f"captions in tokens of {name}, wanted those of OpenAI's CLIP")
+    pixels, usual = config.towers.pixels, CLIP.pixels
+    if (pixels.resize, pixels.interpolation) != (usual.resize, usual.interpolation):
+        faults.append(
+            f"pictures resized by {pixels.resize}, {pixels.interpolation}, wanted {usual.resize}, "
+            f"{usual.interpolation}"
+        )
+    if faults:
+        raise ValueError(f"{source}: its model reads {' and '.join(faults)}")
 
 
 def _refuse_activation(activation: str | None, source: Path) -> None:

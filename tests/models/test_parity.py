@@ -15,7 +15,7 @@ from animclip_jax.models.clip import Clip, ClipConfig
 from animclip_jax.models.presets import PRESETS
 from animclip_jax.models.retriever import unit
 from animclip_jax.models.transformer import Transformer
-from animclip_jax.weights import architecture, folder, rules, source
+from animclip_jax.weights import folder, hugging_face_config, rules, source
 from tests.weights import reference
 
 # Greatest difference over greatest value, float32.
@@ -44,12 +44,12 @@ class Recorder:
         self.transformer = transformer
         self.seen: list[jax.Array] = []
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        result = self.transformer(x)
+    def __call__(self, x: jax.Array, angles: jax.Array | None = None) -> jax.Array:
+        result = self.transformer(x, angles)
         self.seen = [x]
         for i in range(jax.tree.leaves(self.layers)[0].shape[0]):
             layer = jax.tree.map(lambda leaf, i=i: leaf[i], self.layers)
-            self.seen.append(jax.jit(nnx.merge(self.graphdef, layer))(self.seen[-1]))
+            self.seen.append(jax.jit(nnx.merge(self.graphdef, layer))(self.seen[-1], angles))
         np.testing.assert_allclose(self.seen[-1], result, rtol=1e-3, atol=1e-3)
         return result
 
@@ -149,7 +149,7 @@ def compare_with_transformers(config: ClipConfig, count: int, tmp_path: Path) ->
     wanted = reference.outputs(reference_model, frames, tokens)
     tensors = {name: value.numpy() for name, value in reference_model.state_dict().items()}
     del reference_model
-    described = architecture.from_hugging_face(architecture.to_hugging_face(config), "config")
+    described = hugging_face_config.read(hugging_face_config.write(config), "config")
     assert described == config
     params = rules.to_ours(tensors, config, rules.Layout.HUGGING_FACE, "the reference")
     del tensors

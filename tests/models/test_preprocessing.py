@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from animclip_jax.models.clip import PIXEL_MEAN, PIXEL_STD
+from animclip_jax.models.towers import CLIP
 from input_pipeline.media.picture import fit
 from tests.weights import reference
 
@@ -14,15 +14,15 @@ from tests.weights import reference
 def ours(jpeg: bytes, size: int) -> np.ndarray:
     with Image.open(io.BytesIO(jpeg)) as image:
         frame = fit(np.asarray(image.convert("RGB")), size)
-    return (frame / np.float32(255) - np.array(PIXEL_MEAN, np.float32)) / np.array(
-        PIXEL_STD, np.float32
+    return (frame / np.float32(255) - np.array(CLIP.pixels.mean, np.float32)) / np.array(
+        CLIP.pixels.std, np.float32
     )
 
 
 def grey_levels(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """The difference of normalised pixels in levels of 0 to 255."""
     assert found.shape == wanted.shape
-    return np.abs(found - wanted) * np.array(PIXEL_STD, np.float32) * 255
+    return np.abs(found - wanted) * np.array(CLIP.pixels.std, np.float32) * 255
 
 
 def test_a_golden_picture():

@@ -1,8 +1,11 @@
 """Whose a folder is, and copies of configurations."""
 
+import dataclasses
+
 import pytest
 from ml_collections import ConfigDict
 
+from animclip_jax.models.towers import CLIP
 from animclip_jax.runs import run_config
 
 
@@ -21,6 +24,16 @@ def test_a_folder_belongs_to_one_configuration(tmp_path):
         run_config.require_same(tmp_path / "a", config(steps=20))
     assert "animation.half: there 5, here 10" in str(error.value)
     assert run_config.read_config(tmp_path / "a").steps == 10
+
+
+def test_a_run_of_a_version_that_knew_clip_alone_goes_on(tmp_path):
+    model = {"width": 8}
+    run_config.claim(tmp_path, config(model=model))
+    towers = dataclasses.asdict(CLIP)
+    run_config.require_same(tmp_path, config(model=model | {"towers": towers}))
+    other = config(model=model | {"towers": towers | {"norm_epsilon": 1e-6}})
+    with pytest.raises(ValueError, match="model.towers.norm_epsilon: there 1e-05, here 1e-06"):
+        run_config.require_same(tmp_path, other)
 
 
 def test_where_and_how_fast_it_is_computed_may_change(tmp_path):

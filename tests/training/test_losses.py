@@ -10,6 +10,7 @@ import pytest
 from flax import nnx
 
 from animclip_jax.models.retriever import Retriever
+from animclip_jax.models.towers import CLIP
 from animclip_jax.training import hard_negatives, losses
 from tests.small_model import CONFIG, RERANKER, captions, clips
 
@@ -257,7 +258,9 @@ def test_without_a_matching_weight_the_reranker_is_not_computed(model, monkeypat
 
 
 def test_the_sigmoid_loss_learns_its_bias_and_no_score_has_it():
-    model = Retriever(dataclasses.replace(CONFIG, logit_bias=True), rngs=nnx.Rngs(0))
+    towers = dataclasses.replace(CLIP, logit_bias=True)
+    clip = dataclasses.replace(CONFIG.clip, towers=towers)
+    model = Retriever(dataclasses.replace(CONFIG, clip=clip), rngs=nnx.Rngs(0))
     graphdef, state = nnx.split(model)
     config = losses.LossConfig(0.5, 2, contrastive="sigmoid")
 
@@ -265,7 +268,7 @@ def test_the_sigmoid_loss_learns_its_bias_and_no_score_has_it():
         return loss_of(nnx.merge(graphdef, params), config)
 
     gradient, terms = jax.grad(loss, has_aux=True)(nnx.to_pure_dict(state))
-    assert np.abs(gradient["logit_bias"]) > 1e-3
+    assert np.abs(gradient["clip"]["logit_bias"]) > 1e-3
     text, video, logits = features(model)
     wanted = losses.sigmoid_contrastive(
         logits - 10, hard_negatives.same_pair(captions(4), jnp.arange(4))

@@ -2,30 +2,22 @@
 
 Needs open_clip_torch, in an environment of its own. Each model is made without memory for its
 tensors, so that names and shapes are compared, values are not. Writes open_clip_models.json: the
-version, and for each architecture the settings that it makes and whether it converts.
+version, and for each architecture its settings and whether it converts.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from animclip_jax.weights import architecture, rules
+from animclip_jax.weights import open_clip_config, rules, timm_names
 from animclip_jax.weights.rules import Layout
 
 LIST = Path(__file__).with_suffix(".json")
-
-
-def settings(config: dict[str, Any]) -> list[str]:
-    """The names of all settings, a section's as section.name."""
-    return sorted(
-        f"{name}.{inner}" if inner else name
-        for name, value in config.items()
-        for inner in (value if isinstance(value, dict) and value else [""])
-    )
 
 
 def converts(name: str, config: dict[str, Any]) -> bool:
@@ -34,18 +26,23 @@ def converts(name: str, config: dict[str, Any]) -> bool:
     import torch
 
     try:
-        architecture.from_open_clip({}, {"model_cfg": config}, name)
+        open_clip_config.read({}, {"model_cfg": config}, name)
     except ValueError as error:
         if "not plain CLIP" in str(error):
             return False
+    kind = open_clip.model.CustomTextCLIP if config.get("custom_text") else open_clip.model.CLIP
+    given = {key: value for key, value in config.items() if key != "custom_text"}
     with torch.device("meta"):
-        state = open_clip.model.CLIP(**config).state_dict()
+        state = kind(**given).state_dict()
     tensors = {key: np.broadcast_to(np.float32(0), tuple(at.shape)) for key, at in state.items()}
     try:
-        tensors = rules.unfuse_openai(tensors)
-        found = architecture.from_open_clip(tensors, {"model_cfg": config}, name)
+        tensors = rules.unfuse(timm_names.to_openai(tensors))
+        found = open_clip_config.read(tensors, {"model_cfg": config}, name)
+        # A bias of zeros, which Meta's own files do not have.
+        tensors.pop("visual.proj.bias", None)
         rules.check(tensors, found, Layout.OPENAI, name)
-    except ValueError:
+    except ValueError as error:
+        print(f"{name}: {str(error)[:300]}", file=sys.stderr)
         return False
     return True
 
@@ -55,7 +52,7 @@ if __name__ == "__main__":
 
     configs = {name: open_clip.get_model_config(name) for name in open_clip.list_models()}
     models = {
-        name: {"converts": converts(name, config), "settings": settings(config)}
+        name: {"converts": converts(name, config), "config": config}
         for name, config in configs.items()
     }
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(at)}" for name, at in models.items())

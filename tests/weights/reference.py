@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from animclip_jax.models.clip import PIXEL_MEAN, PIXEL_STD, ClipConfig
+from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.towers import CLIP
 from animclip_jax.models.transformer import TransformerConfig
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -41,9 +42,9 @@ def random_clip(config: ClipConfig, seed: int = 0) -> Any:
     import torch
     import transformers
 
-    from animclip_jax.weights import architecture
+    from animclip_jax.weights import hugging_face_config
 
-    described = transformers.CLIPConfig(**architecture.to_hugging_face(config))
+    described = transformers.CLIPConfig(**hugging_face_config.write(config))
     model = transformers.CLIPModel(described).eval().float()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -77,7 +78,9 @@ def outputs(model: Any, frames: np.ndarray, tokens: np.ndarray) -> dict[str, np.
     """Embeddings, logits [text, image], and what enters and leaves each block of both towers."""
     import torch
 
-    pixels = (frames - np.array(PIXEL_MEAN, np.float32)) / np.array(PIXEL_STD, np.float32)
+    pixels = (frames - np.array(CLIP.pixels.mean, np.float32)) / np.array(
+        CLIP.pixels.std, np.float32
+    )
     with torch.no_grad():
         images = torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy())
         captions = torch.from_numpy(tokens).long()

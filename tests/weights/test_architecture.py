@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from animclip_jax.models.presets import PRESETS
-from animclip_jax.weights import architecture, rules, torch_archive
+from animclip_jax.models.towers import CLIP, Pixels
+from animclip_jax.weights import (
+    architecture,
+    hugging_face_config,
+    open_clip_config,
+    rules,
+    timm_names,
+    torch_archive,
+)
+from tests.weights.families import FAMILIES, golden
 from tests.weights.reference import GOLDEN, GOLDEN_CLIP
 
 # As published with openai/clip-vit-base-patch32, shortened to what differs from the defaults.
@@ -24,18 +33,18 @@ OLD = {
 @pytest.mark.parametrize("name", PRESETS)
 def test_hugging_faces_description_there_and_back(name):
     config = dataclasses.replace(PRESETS[name], activation="gelu")
-    described = architecture.to_hugging_face(config)
-    assert architecture.from_hugging_face(described, "config.json") == config
+    described = hugging_face_config.write(config)
+    assert hugging_face_config.read(described, "config.json") == config
 
 
 def test_what_an_old_file_leaves_out_is_transformers_default():
-    assert architecture.from_hugging_face(OLD, "config.json") == PRESETS["vit_b32"]
+    assert hugging_face_config.read(OLD, "config.json") == PRESETS["vit_b32"]
 
 
 def test_the_section_that_transformers_lets_win():
     large = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16}
     both = {"vision_config": {"patch_size": 14}, "vision_config_dict": large}
-    config = architecture.from_hugging_face(OLD | both, "config.json")
+    config = hugging_face_config.read(OLD | both, "config.json")
     assert (config.vision.width, config.vision.layers, config.vision.heads) == (1024, 24, 16)
     assert config.patch_size == 32
     transformers = pytest.importorskip("transformers", reason="needs the extra `parity`")
@@ -47,7 +56,7 @@ def test_all_that_can_not_be_computed_is_named():
     text = {"layer_norm_eps": 1e-6, "eos_token_id": 7}
     vision = {"num_channels": 1, "hidden_act": "gelu"}
     with pytest.raises(ValueError) as error:
-        architecture.from_hugging_face(
+        hugging_face_config.read(
             OLD | {"text_config": text, "vision_config": vision}, "config.json"
         )
     for what in ("layer_norm_eps is 1e-06", "eos_token_id is 7", "num_channels is 1", "hidden_act"):
@@ -55,11 +64,11 @@ def test_all_that_can_not_be_computed_is_named():
 
 
 def test_another_kind_of_model_is_refused():
-    with pytest.raises(ValueError, match="model_type is 'siglip', wanted 'clip'"):
-        architecture.from_hugging_face({"model_type": "siglip"}, "config.json")
+    with pytest.raises(ValueError, match="model_type is 'siglip2', wanted 'clip' or 'siglip'"):
+        hugging_face_config.read({"model_type": "siglip2"}, "config.json")
     with pytest.raises(ValueError, match="activation 'relu'"):
         sections = {name: {"hidden_act": "relu"} for name in ("text_config", "vision_config")}
-        architecture.from_hugging_face(OLD | sections, "config.json")
+        hugging_face_config.read(OLD | sections, "config.json")
 
 
 def openai_shapes(config) -> dict[str, np.ndarray]:
@@ -79,7 +88,7 @@ def test_openais_models_are_known_by_their_tensors(name):
 
 
 def test_a_file_without_the_telling_tensors_names_all_that_does_not_fit():
-    tensors = rules.unfuse_openai(torch_archive.read(GOLDEN / "openai.pt").tensors)
+    tensors = rules.unfuse(torch_archive.read(GOLDEN / "openai.pt").tensors)
     tensors = {name: value for name, value in tensors.items() if value.dtype != np.int64}
     tensors["visual.conv.weight"] = tensors.pop("visual.conv1.weight")
     tensors.pop("ln_final.bias")
@@ -96,7 +105,7 @@ def test_a_resnet_is_refused():
 
 
 def test_open_clips_description():
-    tensors = rules.unfuse_openai(torch_archive.read(GOLDEN / "openai.pt").tensors)
+    tensors = rules.unfuse(torch_archive.read(GOLDEN / "openai.pt").tensors)
     document: dict[str, Any] = {
         "model_cfg": {
             "embed_dim": 14,
@@ -104,19 +113,62 @@ def test_open_clips_description():
             "text_cfg": {"context_length": 12, "vocab_size": 99, "width": 18, "heads": 3},
         }
     }
-    found = architecture.from_open_clip(tensors, document, "FILE")
+    found = open_clip_config.read(tensors, document, "FILE")
     assert (found.vision.heads, found.text.heads, found.activation) == (4, 3, "gelu")
     document["model_cfg"]["quick_gelu"] = True
-    found = architecture.from_open_clip(tensors, document, "FILE")
+    found = open_clip_config.read(tensors, document, "FILE")
     assert found.activation == "quick_gelu" and found.image_size == GOLDEN_CLIP.image_size
     document["model_cfg"]["vision_cfg"]["pool_type"] = "avg"
-    document["model_cfg"]["text_cfg"]["no_causal_mask"] = True
-    with pytest.raises(ValueError, match="text_cfg.no_causal_mask, vision_cfg.pool_type"):
-        architecture.from_open_clip(tensors, document, "FILE")
+    document["model_cfg"]["text_cfg"]["embed_cls"] = True
+    with pytest.raises(ValueError, match="text_cfg.embed_cls, vision_cfg.pool_type"):
+        open_clip_config.read(tensors, document, "FILE")
 
 
-def test_other_pixel_statistics_are_refused():
-    mean, std = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-    architecture.check_pixels(mean, std, "FILE")
-    with pytest.raises(ValueError, match="FILE: pixels are normalised with mean"):
-        architecture.check_pixels((0.5, 0.5, 0.5), std, "FILE")
+def test_a_text_tower_without_a_causal_mask():
+    tensors = rules.unfuse(torch_archive.read(GOLDEN / "openai.pt").tensors)
+    text = {"heads": 3, "no_causal_mask": True}
+    document = {"model_cfg": {"vision_cfg": {"head_width": 5}, "text_cfg": text}}
+    assert not open_clip_config.read(tensors, document, "FILE").towers.text.causal
+
+
+@pytest.mark.parametrize(
+    "said, wanted",
+    [
+        ({"size": {"shortest_edge": 24}, "resample": 3}, Pixels()),
+        (
+            {"size": {"height": 24, "width": 24}, "resample": 2, "image_mean": [0.5] * 3},
+            Pixels(mean=(0.5,) * 3, resize="squash", interpolation="bilinear"),
+        ),
+        ({"image_std": [0.5] * 3}, Pixels(std=(0.5,) * 3)),
+    ],
+)
+def test_what_a_processor_does_with_pictures_is_read(said, wanted):
+    assert hugging_face_config.read_pixels(said, CLIP.pixels, "FILE") == wanted
+
+
+def test_pictures_that_ours_can_not_resize_so_are_refused():
+    with pytest.raises(ValueError, match="FILE: resample is 0, wanted 2"):
+        hugging_face_config.read_pixels({"resample": 0}, CLIP.pixels, "FILE")
+    with pytest.raises(ValueError, match="FILE: preprocess_cfg: resize 'longest'"):
+        open_clip_config.pixels_of({"resize_mode": "longest"}, CLIP.pixels, "FILE")
+
+
+@pytest.mark.parametrize("name, config", FAMILIES.items())
+def test_a_family_is_known_by_its_tensors(name, config):
+    tensors = rules.unfuse(timm_names.to_openai(golden(name)))
+    if name == "siglip":
+        tensors = rules.unfuse(openai_shapes(config))
+    family, activation = architecture.family_of(tensors)
+    found = architecture.from_openai(tensors, str(activation), name, family)
+    several = dataclasses.replace(found.vision, heads=3), dataclasses.replace(found.text, heads=2)
+    assert dataclasses.replace(found, vision=several[0], text=several[1]) == config
+
+
+@pytest.mark.parametrize("name", ["siglip", "pe_core"])
+def test_what_hugging_face_computes_is_described_and_what_not_is_refused(name):
+    config = FAMILIES[name]
+    if name == "pe_core":
+        with pytest.raises(ValueError, match="neither Hugging Face's CLIPModel nor its Siglip"):
+            hugging_face_config.write(config)
+        return
+    assert hugging_face_config.read(hugging_face_config.write(config), "FILE") == config

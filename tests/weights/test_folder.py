@@ -1,5 +1,6 @@
 """Our folder: what is written is read again, whole or not at all."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from animclip_jax.models.towers import CLIP
 from animclip_jax.weights import folder, source
 from tests.small_model import TEMPORAL, drawn
 from tests.weights.reference import GOLDEN_CLIP
@@ -37,6 +39,23 @@ def test_a_whole_model_is_loaded_and_its_dual_encoders_alone(tmp_path):
         assert described == TEMPORAL.clip and set(clip) == set(drawn(TEMPORAL.clip))
         for name, value in clip.items():
             np.testing.assert_array_equal(value, params[f"clip/{name}"])
+
+
+def test_a_folder_of_an_older_version_is_read(tmp_path):
+    """It names no family, and the bias of the logits was the whole model's."""
+    clip = dataclasses.replace(TEMPORAL.clip, towers=dataclasses.replace(CLIP, logit_bias=True))
+    config = dataclasses.replace(TEMPORAL, clip=clip)
+    params = drawn(config)
+    older = dict(params)
+    older["logit_bias"] = older.pop("clip/logit_bias")
+    folder.save(tmp_path / "old", older, config)
+    document = json.loads((tmp_path / "old/config.json").read_text())
+    del document["clip"]["towers"]
+    document |= {"version": 1, "logit_bias": True}
+    (tmp_path / "old/config.json").write_text(json.dumps(document))
+    found, described = folder.load(tmp_path / "old")
+    assert described == config and found.keys() == params.keys()
+    np.testing.assert_array_equal(found["clip/logit_bias"], params["clip/logit_bias"])
 
 
 def test_a_whole_model_that_does_not_fit_is_named(tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from animclip_jax.weights import architecture
+from animclip_jax.weights import open_clip_config
 from tests.weights.open_clip_models import LIST
 
 MODELS = json.loads(LIST.read_text())["models"]
@@ -15,18 +15,14 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs/weights.md").read_text()
 
 def test_the_page_names_every_architecture_that_converts():
     names = [name for name, model in MODELS.items() if model["converts"]]
-    assert len(MODELS) == 144 and len(names) == 31
+    assert len(MODELS) == 144 and len(names) == 62
     assert all(f"`{name}`" in PAGE for name in names)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_settings_beyond_plain_clip_are_named_and_others_are_read(name):
-    sections: dict = {}
-    for setting in MODELS[name]["settings"]:
-        section, _, inner = setting.partition(".")
-        sections.setdefault(section, {}).update({inner: 1} if inner else {})
     resnet = {"visual.layer1.0.conv1.weight": np.zeros(1)} if name.startswith("RN") else {}
     with pytest.raises(ValueError) as error:
-        architecture.from_open_clip(resnet, {"model_cfg": sections}, name)
+        open_clip_config.read(resnet, {"model_cfg": MODELS[name]["config"]}, name)
     refused = "not plain CLIP" in str(error.value) or "is a ResNet" in str(error.value)
     assert refused != MODELS[name]["converts"], "no tensor is there; that is asked last"

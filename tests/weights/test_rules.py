@@ -39,14 +39,14 @@ def test_every_parameter_has_one_rule(name, layout):
 
 def test_ours_to_hugging_face_to_ours_is_bit_equal():
     params = drawn(GOLDEN_CLIP)
-    again = read(rules.to_hugging_face(params, GOLDEN_CLIP))
+    again = read(rules.to_theirs(params, GOLDEN_CLIP, Layout.HUGGING_FACE))
     assert set(again) == set(params)
     for name, value in params.items():
         np.testing.assert_array_equal(again[name], value, err_msg=name)
 
 
 def test_hugging_face_to_ours_to_hugging_face_is_bit_equal(theirs):
-    again = rules.to_hugging_face(read(theirs), GOLDEN_CLIP)
+    again = rules.to_theirs(read(theirs), GOLDEN_CLIP, Layout.HUGGING_FACE)
     assert set(again) == set(theirs)
     for name, value in theirs.items():
         assert again[name].flags.c_contiguous and again[name].shape == value.shape
@@ -55,7 +55,7 @@ def test_hugging_face_to_ours_to_hugging_face_is_bit_equal(theirs):
 
 def test_openais_layout_holds_the_same(theirs):
     tensors = torch_archive.read(GOLDEN / "openai.pt").tensors
-    found = read(rules.unfuse_openai(tensors), Layout.OPENAI)
+    found = read(rules.unfuse(tensors), Layout.OPENAI)
     wanted = read(theirs)
     assert set(found) == set(wanted)
     for name, value in wanted.items():
@@ -108,6 +108,6 @@ def test_a_fused_tensor_of_another_size_is_named():
     name = "transformer.resblocks.0.attn.in_proj_weight"
     tensors[name] = tensors[name][:-1]
     with pytest.raises(ValueError) as error:
-        read(rules.unfuse_openai(tensors), Layout.OPENAI)
+        read(rules.unfuse(tensors), Layout.OPENAI)
     assert f"missing: {name}[q] (18, 18)" in str(error.value)
     assert f"not expected: {name} (53, 18)" in str(error.value)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from animclip_jax.weights import folder, source, torch_archive
+from animclip_jax.weights import folder, hugging_face_config, source, torch_archive
 from tests.small_model import drawn
+from tests.weights.families import FAMILIES
 from tests.weights.reference import GOLDEN, GOLDEN_CLIP
 
 
@@ -81,16 +82,30 @@ def test_our_own_folder(tmp_path):
         source.read(tmp_path / "clip", "gelu")
 
 
-def test_other_pixel_statistics_are_refused(hugging_face, open_clip):
-    other = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+def test_pixel_statistics_come_along(hugging_face, open_clip):
+    half = (0.5, 0.5, 0.5)
+    other = {"image_mean": half, "image_std": half}
     (hugging_face / "preprocessor_config.json").write_text(json.dumps(other))
-    with pytest.raises(ValueError, match="preprocessor_config.json: pixels are normalised"):
-        source.read(hugging_face)
     path = open_clip / "open_clip_config.json"
-    pixels = {"preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}
+    pixels = {"preprocess_cfg": {"mean": half, "std": half}}
     path.write_text(json.dumps(json.loads(path.read_text()) | pixels))
-    with pytest.raises(ValueError, match="open_clip_config.json: pixels are normalised"):
-        source.read(open_clip)
+    for directory in (hugging_face, open_clip):
+        found = source.read(directory)[1].towers.pixels
+        assert (found.mean, found.std) == (half, half)
+
+
+def test_what_we_do_not_prepare_so_is_refused(hugging_face, tmp_path):
+    other = {"size": {"height": 24, "width": 24}, "resample": 2}
+    (hugging_face / "preprocessor_config.json").write_text(json.dumps(other))
+    with pytest.raises(ValueError, match="pictures resized by squash, bilinear, wanted shortest"):
+        source.read(hugging_face)
+    siglip = tmp_path / "siglip"
+    siglip.mkdir()
+    (siglip / "model.safetensors").write_bytes((GOLDEN / "siglip.safetensors").read_bytes())
+    described = json.dumps(hugging_face_config.write(FAMILIES["siglip"]))
+    (siglip / "config.json").write_text(described)
+    with pytest.raises(ValueError, match="reads captions in tokens of c4_en, .* and pictures"):
+        source.read(siglip)
 
 
 def test_what_is_neither_is_named(tmp_path):

@@ -1,0 +1,131 @@
+"""What sets families of dual encoders apart beside their sizes: CLIP, PE-Core, SigLIP, SigLIP 2.
+
+All of it is data that travels with the weights. Sources: github.com/openai/CLIP; PE-Core,
+github.com/facebookresearch/perception_models; SigLIP, github.com/google-research/big_vision.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+CLASS, MAP = "class", "map"  # what a frame is pooled to
+END, LAST = "end", "last"  # the token a caption is pooled at
+MATRIX, DENSE, NONE = "matrix", "dense", "none"  # what follows; "dense" has a bias
+SHORTEST, SQUASH = "shortest", "squash"
+BICUBIC, BILINEAR = "bicubic", "bilinear"
+# The end of a caption is its greatest id, as in OpenAI's CLIP.
+GREATEST = -1
+
+
+def _require(config: Any, **possible: tuple[str, ...]) -> None:
+    for name, values in possible.items():
+        if (given := getattr(config, name)) not in values:
+            raise ValueError(f"{name} {given!r}: wanted one of {', '.join(values)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class VisionTowerConfig:
+    """How a ViT is built.
+
+    `rotary`: 2-D rotary positions in each layer, beside the learned ones. `pool`: class (the [CLS]
+    token behind a LayerNorm) or map (a learned query attends to all tokens behind a LayerNorm),
+    with `pool_heads` and a `pool_mlp_width` of its own; 0: the tower's.
+    """
+
+    class_token: bool = True
+    patch_bias: bool = False
+    norm_pre: bool = True
+    rotary: bool = False
+    pool: str = CLASS
+    pool_heads: int = 0
+    pool_mlp_width: int = 0
+    projection: str = MATRIX
+
+    def __post_init__(self) -> None:
+        _require(self, pool=(CLASS, MAP), projection=(MATRIX, DENSE, NONE))
+        if self.pool == CLASS and not self.class_token:
+            raise ValueError("pool 'class' without class_token: wanted pool='map'")
+
+
+@dataclasses.dataclass(frozen=True)
+class TextTowerConfig:
+    """How a caption is read.
+
+    `end`: the id of the token that ends a caption; GREATEST: the greatest id in it. `pool`: end, or
+    last (of the padded caption: where padding is read as text).
+    """
+
+    causal: bool = True
+    end: int = GREATEST
+    pool: str = END
+    projection: str = MATRIX
+
+    def __post_init__(self) -> None:
+        _require(self, pool=(END, LAST), projection=(MATRIX, DENSE))
+
+
+@dataclasses.dataclass(frozen=True)
+class Pixels:
+    """How a picture becomes an input: resized, centre cropped if `shortest`, normalised.
+
+    `resize`: shortest (its shorter side becomes image_size) or squash (both sides do).
+    """
+
+    mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
+    std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
+    resize: str = SHORTEST
+    interpolation: str = BICUBIC
+
+    def __post_init__(self) -> None:
+        _require(self, resize=(SHORTEST, SQUASH), interpolation=(BICUBIC, BILINEAR))
+        for name in ("mean", "std"):
+            # JSON and ml_collections bring lists.
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Towers:
+    """Both towers of a family and what they read.
+
+    `max_logit_scale`: what the learned temperature is cut at; 0: nowhere. `logit_bias`: whether
+    logits have a learned bias, as the sigmoid loss wants it.
+    """
+
+    vision: VisionTowerConfig = VisionTowerConfig()
+    text: TextTowerConfig = TextTowerConfig()
+    pixels: Pixels = Pixels()
+    tokenizer: str = "clip"
+    norm_epsilon: float = 1e-5
+    max_logit_scale: float = 100.0
+    logit_bias: bool = False
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "Towers":
+        """From the fields of `dataclasses.asdict`; what is missing is as CLIP has it."""
+        kinds = {"vision": VisionTowerConfig, "text": TextTowerConfig, "pixels": Pixels}
+        parts = {name: kind(**fields.get(name, {})) for name, kind in kinds.items()}
+        return cls(**{**fields, **parts})
+
+
+_HALF = (0.5, 0.5, 0.5)
+
+CLIP = Towers()
+
+PE_CORE = Towers(
+    vision=VisionTowerConfig(rotary=True, pool=MAP, pool_heads=8),
+    pixels=Pixels(_HALF, _HALF, SQUASH, BILINEAR),
+)
+
+SIGLIP = Towers(
+    vision=VisionTowerConfig(
+        class_token=False, patch_bias=True, norm_pre=False, pool=MAP, projection=NONE
+    ),
+    text=TextTowerConfig(causal=False, end=1, pool=LAST, projection=DENSE),
+    pixels=Pixels(_HALF, _HALF, SQUASH, BILINEAR),
+    tokenizer="c4_en",
+    norm_epsilon=1e-6,
+    max_logit_scale=0.0,
+    logit_bias=True,
+)
+
+SIGLIP2 = dataclasses.replace(SIGLIP, tokenizer="gemma")

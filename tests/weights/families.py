@@ -1,0 +1,189 @@
+"""Random models of PE-Core and SigLIP as others compute them, and the golden files made of them.
+
+`python -m tests.weights.families` writes them, in an environment with timm, open_clip_torch and
+transformers. Every parameter is drawn at random, biases, scales and the logits' bias too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+from animclip_jax.models import towers
+from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.towers import PE_CORE, SIGLIP
+from animclip_jax.models.transformer import TransformerConfig
+from tests.weights.reference import GOLDEN
+
+# A head of 16 values has four pairs that turn with rows and four with columns.
+_VISION = TransformerConfig(width=48, layers=2, heads=3, mlp_width=72)
+_TEXT = TransformerConfig(width=20, layers=2, heads=2, mlp_width=80)
+_PE = ClipConfig(
+    image_size=24,
+    patch_size=8,
+    vision=_VISION,
+    text=_TEXT,
+    context_length=12,
+    vocab_size=99,
+    embed_dim=14,
+    activation="gelu",
+    towers=dataclasses.replace(
+        PE_CORE, vision=dataclasses.replace(PE_CORE.vision, pool_mlp_width=192)
+    ),
+)
+_WITHOUT_CLASS = dataclasses.replace(_PE.towers.vision, class_token=False)
+# SigLIP 2 differs in its vocabulary alone.
+FAMILIES = {
+    "pe_core": _PE,
+    "pe_core_g": dataclasses.replace(
+        _PE, towers=dataclasses.replace(_PE.towers, vision=_WITHOUT_CLASS)
+    ),
+    "siglip": ClipConfig(
+        image_size=24,
+        patch_size=8,
+        vision=_VISION,
+        text=TransformerConfig(width=20, layers=2, heads=2, mlp_width=36),
+        context_length=12,
+        vocab_size=99,
+        embed_dim=48,
+        activation="gelu_tanh",
+        towers=SIGLIP,
+    ),
+}
+
+
+def inputs(config: ClipConfig, count: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """frames float32 [count, S, S, 3] in [0, 1]; tokens int32 [count, L] with their padding."""
+    rng = np.random.default_rng(0)
+    size, length = config.image_size, config.context_length
+    frames = rng.integers(0, 256, (count, size, size, 3)).astype(np.float32) / 255
+    text = config.towers.text
+    greatest = text.end == towers.GREATEST
+    end = config.vocab_size - 1 if greatest else text.end
+    # SigLIP pads with the token that ends a caption.
+    tokens = np.full((count, length), 0 if greatest else end, np.int32)
+    for row in tokens:
+        own = rng.integers(2, length)
+        row[:own] = rng.integers(2, config.vocab_size - 2, own)
+        row[own] = end
+    return frames, tokens
+
+
+def golden(name: str) -> dict[str, np.ndarray]:
+    """A family's tensors, float32, as their file has them."""
+    tensors = safetensors.numpy.load_file(GOLDEN / f"{name}.safetensors")
+    return {key: value.astype(np.float32) for key, value in tensors.items()}
+
+
+def normalised(frames: np.ndarray, config: ClipConfig) -> np.ndarray:
+    """float32 [B, 3, S, S], as PyTorch's towers take pictures."""
+    pixels = config.towers.pixels
+    mean, std = (np.array(x, np.float32) for x in (pixels.mean, pixels.std))
+    return np.ascontiguousarray(((frames - mean) / std).transpose(0, 3, 1, 2))
+
+
+def _draw(model: Any) -> Any:
+    """Random float16 values of every parameter, as float32."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            if name == "logit_scale":
+                parameter.fill_(2.5)
+            elif "norm" in name and name.endswith("weight"):
+                parameter.copy_(1 + 0.1 * noise)
+            elif parameter.ndim > 1 and "embed" not in name:
+                parameter.copy_(noise * parameter[0].numel() ** -0.5)
+            else:
+                parameter.copy_(0.1 * noise)
+            # Not the whole model: a buffer, such as the angles of rotary positions, stays as it is.
+            parameter.copy_(parameter.half())
+    return model.eval()
+
+
+def _pe_core(config: ClipConfig) -> tuple[dict[str, Any], dict[str, Any]]:
+    """State and outputs of timm's tower and open_clip's text tower."""
+    import timm
+    import torch
+    from open_clip.transformer import TextTransformer
+
+    size = "tiny_patch16_384" if config.towers.vision.class_token else "gigantic_patch14_448"
+    vision = timm.create_model(
+        f"vit_pe_core_{size}",
+        img_size=config.image_size,
+        patch_size=config.patch_size,
+        embed_dim=config.vision.width,
+        depth=config.vision.layers,
+        num_heads=config.vision.heads,
+        mlp_ratio=config.vision.mlp_width / config.vision.width,
+        ref_feat_shape=(config.grid, config.grid),
+        num_classes=config.embed_dim,
+    )
+    text = TextTransformer(
+        context_length=config.context_length,
+        vocab_size=config.vocab_size,
+        width=config.text.width,
+        heads=config.text.heads,
+        layers=config.text.layers,
+        output_dim=config.embed_dim,
+    )
+    # Meta's own files have no such bias.
+    state = {f"visual.trunk.{k}": v for k, v in _draw(vision).state_dict().items()}
+    vision.head.bias.data.zero_()
+    state.pop("visual.trunk.head.bias")
+    state |= {f"text.{name}": value for name, value in _draw(text).state_dict().items()}
+    state["logit_scale"] = torch.tensor(2.5)
+    frames, tokens = inputs(config)
+    with torch.no_grad():
+        outputs = {
+            "image_embedding": vision(torch.from_numpy(normalised(frames, config))),
+            "text_embedding": text(torch.from_numpy(tokens).long()),
+        }
+    return state, outputs
+
+
+def _siglip(config: ClipConfig) -> tuple[dict[str, Any], dict[str, Any]]:
+    """State and outputs of Hugging Face's model."""
+    import torch
+    import transformers
+
+    from animclip_jax.weights import hugging_face_config
+
+    described = transformers.SiglipConfig(**hugging_face_config.write(config))
+    model = _draw(transformers.SiglipModel(described))
+    model.logit_bias.data.fill_(-3.5)
+    frames, tokens = inputs(config)
+    with torch.no_grad():
+        images = torch.from_numpy(normalised(frames, config))
+        captions = torch.from_numpy(tokens).long()
+        outputs = {
+            "image_embedding": model.vision_model(images).pooler_output,
+            "text_embedding": model.text_model(captions).pooler_output,
+            "logits": model(input_ids=captions, pixel_values=images).logits_per_text,
+        }
+    return dict(model.state_dict()), outputs
+
+
+def make_golden() -> None:
+    """Writes the golden files anew."""
+    from safetensors.torch import save_file
+
+    for name, config in FAMILIES.items():
+        state, outputs = _siglip(config) if name == "siglip" else _pe_core(config)
+        kept = {
+            key: value.half().contiguous()
+            for key, value in state.items()
+            if value.is_floating_point()
+            and not key.endswith(("attn_mask", "rope.pos_embed_cached"))
+        }
+        save_file(kept, GOLDEN / f"{name}.safetensors", metadata={"format": "pt"})
+        np.savez(GOLDEN / f"{name}.npz", **{key: value.numpy() for key, value in outputs.items()})
+
+
+if __name__ == "__main__":
+    make_golden()
