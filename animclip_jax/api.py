@@ -129,7 +129,7 @@ class Model:
 
     def _frames(self, video: Video) -> np.ndarray:
         """What the model looks at: uint8 [T, image_size, image_size, 3]."""
-        count, size = self.config.num_frames, self.config.clip.image_size
+        count = self.config.num_frames
         if not isinstance(video, np.ndarray):
             frames = read_frames(video, count, SHORT_SIDE)
         elif video.ndim == 4 and video.shape[3] == 3 and video.size and video.dtype == np.uint8:
@@ -137,7 +137,7 @@ class Model:
             frames = video[(2 * np.arange(count) + 1) * len(video) // (2 * count)]
         else:
             raise ValueError(f"frames {video.dtype} {video.shape}: wanted uint8 [T, H, W, 3]")
-        return np.stack([fit(frame, size) for frame in frames])
+        return np.stack([fit(frame, *self.config.clip.fitted) for frame in frames])
 
 
 def load(model: str | Path, devices: Sequence[jax.Device] | None = None) -> Model:

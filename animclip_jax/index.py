@@ -41,9 +41,9 @@ def main(argv: list[str] | None = None) -> int:
             raise NotADirectoryError(f"{options.videos}: no folder of videos")
         path = published.find(options.model)
         model = api.load(path)
-        clip = model.config.clip
+        size, resize, interpolation = model.config.clip.fitted
         settings = SegmentSettings(
-            model.config.num_frames, clip.image_size, options.window, options.shots
+            model.config.num_frames, size, options.window, options.shots, resize, interpolation
         )
         limits = Limits(options.time_limit, options.memory_limit)
         effort = Effort(options.batch_size, options.processes, limits, options.retry)

@@ -114,8 +114,12 @@ def eval_batches(
     image_size: int,
     batch_size: int,
     items: Sequence[int] | None = None,
+    resize: str = "shortest",
+    interpolation: str = "bicubic",
 ) -> Iterator[Shown]:
     """Every example once, or those of `items`, in order; the last batch padded to B = batch_size.
+
+    Frames are made by `picture.fit` with `resize` and `interpolation`.
 
     Raises ValueError for an item that can't be decoded, with its id.
     """
@@ -127,7 +131,10 @@ def eval_batches(
         index, encoded = item
         wanted = positions(num_frames, len(encoded))
         try:
-            fitted = {n: fit(picture.pixels(encoded[n]), image_size) for n in set(wanted.tolist())}
+            fitted = {
+                n: fit(picture.pixels(encoded[n]), image_size, resize, interpolation)
+                for n in set(wanted.tolist())
+            }
         except ValueError as error:
             raise ValueError(_cannot_decode(examples, index, str(error))) from error
         return np.stack([fitted[n] for n in wanted.tolist()])

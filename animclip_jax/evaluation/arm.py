@@ -88,6 +88,8 @@ def _frames(
         image_size=config.model.clip.image_size,
         batch_size=batch_size,
         items=items,
+        resize=config.model.clip.towers.pixels.resize,
+        interpolation=config.model.clip.towers.pixels.interpolation,
     )
 
 

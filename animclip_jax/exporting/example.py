@@ -37,10 +37,10 @@ def inputs(config: RetrieverConfig, items: int) -> Named:
       frames uint8 [B, T, H, W, 3], tokens int32 [B, L], B = items.
     """
     scenes = [scene("val", index) for index in range(items)]
-    size, clips = config.clip.image_size, []
+    clips = []
     for drawn in map(raster.video, scenes):
         wanted = positions(config.num_frames, len(drawn))
-        clips.append(np.stack([fit(drawn[number], size) for number in wanted]))
+        clips.append(np.stack([fit(drawn[number], *config.clip.fitted) for number in wanted]))
     tokenizer = Tokenizer(config.clip.context_length, config.clip.vocab_size)
     return {"frames": np.stack(clips), "tokens": tokenizer([captions(at, 1)[0] for at in scenes])}
 

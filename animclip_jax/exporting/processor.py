@@ -7,6 +7,7 @@ from typing import Any
 
 from animclip_jax import files
 from animclip_jax.exporting import clip_vocabulary
+from animclip_jax.models import towers
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.towers import Pixels
 from animclip_jax.weights import source as weights_source
@@ -78,15 +79,16 @@ def _special_tokens() -> dict[str, str]:
 
 
 def _pictures(side: int, pixels: Pixels) -> dict[str, Any]:
+    cropped, square = pixels.resize == towers.SHORTEST, {"height": side, "width": side}
     return {
         "image_processor_type": "CLIPImageProcessor",
         "processor_class": "CLIPProcessor",
         "do_convert_rgb": True,
         "do_resize": True,
-        "size": {"shortest_edge": side},
-        "resample": 3,  # Pillow's number of bicubic.
-        "do_center_crop": True,
-        "crop_size": {"height": side, "width": side},
+        "size": {"shortest_edge": side} if cropped else square,
+        "resample": {towers.BILINEAR: 2, towers.BICUBIC: 3}[pixels.interpolation],  # Pillow's
+        "do_center_crop": cropped,
+        "crop_size": square,
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,

@@ -11,11 +11,17 @@ import numpy as np
 from flax import traverse_util
 
 from animclip_jax import api, settings, sharding
+from animclip_jax.models import towers
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.runs import layout, run_config
 from animclip_jax.training.checkpoint import load_params
 from animclip_jax.weights import folder, manifest
+
+_RESIZED = {
+    towers.SHORTEST: "short side to image_size, {} with anti-aliasing, then centre crop",
+    towers.SQUASH: "both sides to image_size, {} with anti-aliasing",
+}
 
 
 class Source(NamedTuple):
@@ -96,7 +102,7 @@ def describe(source: Source) -> dict[str, Any]:
             "range": [0, 255],
             "channels": "RGB",
             "chosen": "the middle frame of each of num_frames equal parts of the video's duration",
-            "resized": "short side to image_size, bicubic with anti-aliasing, then centre crop",
+            "resized": _RESIZED[clip.towers.pixels.resize].format(clip.towers.pixels.interpolation),
             "mean": clip.towers.pixels.mean,
             "std": clip.towers.pixels.std,
         },

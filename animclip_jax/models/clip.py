@@ -85,6 +85,11 @@ class ClipConfig:
         return cls(**fields | {"towers": Towers.from_dict(fields.get("towers", {}))})
 
     @property
+    def fitted(self) -> tuple[int, str, str]:
+        """The arguments of `input_pipeline.media.picture.fit` behind the picture."""
+        return self.image_size, self.towers.pixels.resize, self.towers.pixels.interpolation
+
+    @property
     def grid(self) -> int:
         """Patches along one side of a frame."""
         return self.image_size // self.patch_size

@@ -1,16 +1,51 @@
-"""Architectures as data. The ViT sizes are OpenAI CLIP's; `tiny` and `small` are ours.
+"""Architectures as data. The ViT sizes are OpenAI CLIP's, pe_core's Meta's; the others are ours.
 
 `tiny` is for two CPU cores, `small` for training from scratch on one GPU.
 """
 
+import dataclasses
+
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
+from animclip_jax.models.towers import PE_CORE, Towers
 from animclip_jax.models.transformer import TransformerConfig
 
 _TEXT_512 = TransformerConfig(width=512, layers=12, heads=8, mlp_width=2048)
 _TEXT_768 = TransformerConfig(width=768, layers=12, heads=12, mlp_width=3072)
 _VIT_B = TransformerConfig(width=768, layers=12, heads=12, mlp_width=3072)
 _VIT_L = TransformerConfig(width=1024, layers=24, heads=16, mlp_width=4096)
+
+
+def _pe_core(
+    image_size: int,
+    patch_size: int,
+    embed_dim: int,
+    vision: TransformerConfig,
+    text: TransformerConfig,
+    context_length: int = 32,
+    towers: Towers = PE_CORE,
+) -> ClipConfig:
+    return ClipConfig(
+        image_size,
+        patch_size,
+        vision,
+        text,
+        context_length,
+        embed_dim=embed_dim,
+        activation="gelu",
+        towers=towers,
+    )
+
+
+_PE_S = TransformerConfig(width=384, layers=12, heads=6, mlp_width=1536)
+_PE_T = TransformerConfig(width=192, layers=12, heads=3, mlp_width=768)
+_PE_G = TransformerConfig(width=1536, layers=50, heads=16, mlp_width=8960)
+_TEXT_1024 = TransformerConfig(width=1024, layers=24, heads=16, mlp_width=4096)
+_TEXT_1280 = TransformerConfig(width=1280, layers=24, heads=20, mlp_width=5120)
+_PE_CORE_G = dataclasses.replace(
+    PE_CORE,
+    vision=dataclasses.replace(PE_CORE.vision, class_token=False, pool_mlp_width=6144),
+)
 
 PRESETS: dict[str, ClipConfig] = {
     # Folds rare ids together (see input_pipeline/tokenizer.py): a sixth of the embedding's cost.
@@ -38,6 +73,11 @@ PRESETS: dict[str, ClipConfig] = {
     "vit_l14_336": ClipConfig(
         image_size=336, patch_size=14, vision=_VIT_L, text=_TEXT_768, embed_dim=768
     ),
+    "pe_core_t16_384": _pe_core(384, 16, 512, _PE_T, _TEXT_512),
+    "pe_core_s16_384": _pe_core(384, 16, 512, _PE_S, _TEXT_512),
+    "pe_core_b16": _pe_core(224, 16, 1024, _VIT_B, _TEXT_1024),
+    "pe_core_l14_336": _pe_core(336, 14, 1024, _VIT_L, _TEXT_1024),
+    "pe_core_g14_448": _pe_core(448, 14, 1280, _PE_G, _TEXT_1280, 72, _PE_CORE_G),
 }
 
 # The re-ranker that goes with each: at 12 frames of ViT-B/32 15.1 KiB of code a video as int8, and

@@ -199,7 +199,7 @@ class Searcher:
     def by_picture(self, picture: np.ndarray) -> Answer:
         """The K segments most like a picture uint8 [H, W, 3], by their embeddings alone."""
         clock = _Clock()
-        fitted = fit(picture, self.model.config.clip.image_size)
+        fitted = fit(picture, *self.model.config.clip.fitted)
         frames = np.repeat(fitted[None], self.model.config.num_frames, axis=0)
         return self._by_frames(frames, clock)
 
@@ -207,8 +207,8 @@ class Searcher:
         """The K segments most like a whole video. Raises what `video.read_frames` does."""
         clock = _Clock()
         frames = read_frames(path, self.model.config.num_frames, SHORT_SIDE)
-        size = self.model.config.clip.image_size
-        return self._by_frames(np.stack([fit(frame, size) for frame in frames]), clock)
+        fitted = [fit(frame, *self.model.config.clip.fitted) for frame in frames]
+        return self._by_frames(np.stack(fitted), clock)
 
     def warm_up(self) -> None:
         """Compiles what queries will need, for captions of every length."""

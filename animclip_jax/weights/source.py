@@ -45,7 +45,7 @@ def read(path: Path, activation: str | None = None) -> tuple[dict[str, np.ndarra
       OSError, ValueError: what is wrong with which file; all tensors that don't fit at once.
     """
     params, config = _read(path, activation)
-    _require_inputs(config, path)
+    _require_tokenizer(config, path)
     return params, config
 
 
@@ -164,19 +164,13 @@ def _openai(
     return rules.to_ours(tensors, config, Layout.OPENAI, str(source)), config
 
 
-def _require_inputs(config: ClipConfig, source: Path) -> None:
-    """Raises ValueError for a family whose captions or pictures we do not prepare as it does."""
-    faults = []
+def _require_tokenizer(config: ClipConfig, source: Path) -> None:
+    """Raises ValueError for a family whose captions we can't read."""
     if (name := config.towers.tokenizer) != CLIP.tokenizer:
-        faults.append(f"captions in tokens of {name}, wanted those of OpenAI's CLIP")
-    pixels, usual = config.towers.pixels, CLIP.pixels
-    if (pixels.resize, pixels.interpolation) != (usual.resize, usual.interpolation):
-        faults.append(
-            f"pictures resized by {pixels.resize}, {pixels.interpolation}, wanted {usual.resize}, "
-            f"{usual.interpolation}"
+        raise ValueError(
+            f"{source}: its model reads captions in tokens of {name}, wanted those of OpenAI's "
+            "CLIP, the only ones that we make"
         )
-    if faults:
-        raise ValueError(f"{source}: its model reads {' and '.join(faults)}")
 
 
 def _refuse_activation(activation: str | None, source: Path) -> None:

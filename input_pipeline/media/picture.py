@@ -33,6 +33,7 @@ MAX_ASPECT = 100
 # More than the most pixels take; a longer file is not read.
 MAX_BYTES = 3 * SOURCE.max_pixels
 
+_FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 # Pillow's names of grey PNGs of 2 and 4 bits, whose levels it spreads over 0 to 255, but not the
 # level that means transparent.
 _GREY_LEVELS = {"L;2": 85, "L;4": 17}
@@ -103,25 +104,32 @@ def read(path: Path, limits: Limits = SOURCE) -> np.ndarray:
         raise ValueError(f"{path}: {error}") from error
 
 
-def fit(picture: np.ndarray, size: int) -> np.ndarray:
-    """OpenAI CLIP's preprocessing of a picture: bicubic resize of the short side, centre crop.
+def fit(
+    picture: np.ndarray, size: int, resize: str = "shortest", interpolation: str = "bicubic"
+) -> np.ndarray:
+    """A picture as a model takes it; by default OpenAI CLIP's preprocessing. Anti-aliased.
 
-    Only what the crop shows is resized, so that a long thin picture takes no memory. The whole
-    picture resized, across and then down, and cropped gives the same, except that one value in a
-    thousand may be rounded to the next grey level. (Pillow 13 resizes a picture over twice as tall
-    as wide down first, which differs by 1 to 3 grey levels where there is fine detail.)
+    With resize="shortest" the short side becomes `size` pixels, and the centre is cropped. Only
+    what the crop shows is resized, so that a long thin picture takes no memory. The whole picture
+    resized, across and then down, and cropped gives the same, except that one value in a thousand
+    may be rounded to the next grey level. (Pillow 13 resizes a picture over twice as tall as wide
+    down first, which differs by 1 to 3 grey levels where there is fine detail.)
 
     Args:
-      picture: uint8 [H, W, 3], RGB.
+      picture: uint8 [H, W, 3], RGB. resize: shortest, or squash: both sides become `size` pixels.
+      interpolation: bicubic or bilinear.
     Returns:
       uint8 [size, size, 3].
     """
+    resample = _FILTERS[interpolation]
+    if resize == "squash":
+        return np.asarray(Image.fromarray(picture).resize((size, size), resample))
     height, width = picture.shape[:2]
     short = min(height, width)
     rows, columns = _centre(height, short, size), _centre(width, short, size)
     image = Image.fromarray(picture[rows.first : rows.last, columns.first : columns.last])
     box = (columns.start, rows.start, columns.stop, rows.stop)
-    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box))
+    return np.asarray(image.resize((size, size), resample, box))
 
 
 class _Part(NamedTuple):

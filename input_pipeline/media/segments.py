@@ -40,17 +40,23 @@ THUMBNAIL, QUALITY = 320, 80
 class SegmentSettings:
     """What segments are like: T = num_frames square frames of image_size, `window` seconds long.
 
-    shots: whether a segment also ends where a shot does.
+    shots: whether a segment also ends where a shot does. resize, interpolation: see `picture.fit`.
     """
 
     num_frames: int
     image_size: int
     window: float = 10.0
     shots: bool = True
+    resize: str = "shortest"
+    interpolation: str = "bicubic"
 
     def __post_init__(self) -> None:
         if not 2 * SHORTEST <= self.window <= 600:
             raise ValueError(f"window {self.window:g}: wanted {2 * SHORTEST:g} to 600 seconds")
+
+    def fitted(self, picture: np.ndarray) -> np.ndarray:
+        """A picture uint8 [H, W, 3] as the model takes it: uint8 [image_size, image_size, 3]."""
+        return fit(picture, self.image_size, self.resize, self.interpolation)
 
 
 class Segment(NamedTuple):
@@ -83,7 +89,7 @@ def read_segments(task: tuple[Path, Path], settings: SegmentSettings) -> list[Se
 
     Args:
       task: the video, and the file to write the segments' frames to, one after the other, each
-        uint8 [T, image_size, image_size, 3] as OpenAI CLIP prepares pictures. Those of a video
+        uint8 [T, image_size, image_size, 3] as the model takes them. Those of a video
         without a cut and no longer than a window are the frames that `read_frames` gives.
     Raises:
       FileNotFoundError, ValueError: as `video.read_frames`. files.DiskError: no room for frames.
@@ -95,7 +101,7 @@ def read_segments(task: tuple[Path, Path], settings: SegmentSettings) -> list[Se
         with files.writing(spool), spool.open("wb") as file:
             for first, shown in _pieces(pictures, wanted, timing, settings):
                 chosen = positions(settings.num_frames, len(shown)).tolist()
-                fitted = {n: fit(shown[n], settings.image_size) for n in set(chosen)}
+                fitted = {n: settings.fitted(shown[n]) for n in set(chosen)}
                 for n in chosen:
                     file.write(fitted[n].tobytes())
                 start, end = _span(first, first + len(shown), wanted, timing)

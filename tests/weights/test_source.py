@@ -94,18 +94,30 @@ def test_pixel_statistics_come_along(hugging_face, open_clip):
         assert (found.mean, found.std) == (half, half)
 
 
-def test_what_we_do_not_prepare_so_is_refused(hugging_face, tmp_path):
+def test_how_pictures_are_resized_comes_along(hugging_face):
     other = {"size": {"height": 24, "width": 24}, "resample": 2}
     (hugging_face / "preprocessor_config.json").write_text(json.dumps(other))
-    with pytest.raises(ValueError, match="pictures resized by squash, bilinear, wanted shortest"):
-        source.read(hugging_face)
-    siglip = tmp_path / "siglip"
-    siglip.mkdir()
-    (siglip / "model.safetensors").write_bytes((GOLDEN / "siglip.safetensors").read_bytes())
+    assert source.read(hugging_face)[1].fitted == (24, "squash", "bilinear")
+
+
+def test_captions_that_we_can_not_read_are_refused(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes((GOLDEN / "siglip.safetensors").read_bytes())
     described = json.dumps(hugging_face_config.write(FAMILIES["siglip"]))
-    (siglip / "config.json").write_text(described)
-    with pytest.raises(ValueError, match="reads captions in tokens of c4_en, .* and pictures"):
-        source.read(siglip)
+    (tmp_path / "config.json").write_text(described)
+    with pytest.raises(ValueError, match="reads captions in tokens of c4_en, wanted those of"):
+        source.read(tmp_path)
+
+
+def test_pe_core_as_open_clip_publishes_it(tmp_path):
+    weights = (GOLDEN / "pe_core.safetensors").read_bytes()
+    (tmp_path / "open_clip_model.safetensors").write_bytes(weights)
+    vision = {"timm_model_name": "vit_pe_core_tiny_patch16_384", "timm_pool": "map"}
+    model = {"vision_cfg": vision, "text_cfg": {"heads": 2}, "custom_text": True}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": model}))
+    params, config = source.read(tmp_path)
+    assert config == FAMILIES["pe_core"] and config.fitted == (24, "squash", "bilinear")
+    folder.save(tmp_path / "ours", params, config)
+    assert source.read(tmp_path / "ours")[1] == config
 
 
 def test_what_is_neither_is_named(tmp_path):
