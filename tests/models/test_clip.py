@@ -113,6 +113,9 @@ def test_logit_scale_is_clamped():
 def test_presets_have_the_published_number_of_parameters(name):
     # OpenAI's ViT-B/32 and the others, as listed in open_clip's model profiles (millions).
     published = {"vit_b32": 151.28, "vit_b16": 149.62, "vit_l14": 427.62, "vit_l14_336": 427.94}
+    # As open_clip 3.3.0 builds PE-Core, without the biases of the projection that Meta has not.
+    published |= {"pe_core_t16_384": 69.55, "pe_core_s16_384": 87.19, "pe_core_b16": 447.66}
+    published |= {"pe_core_l14_336": 671.14, "pe_core_g14_448": 2419.27}
     shapes = nnx.state(nnx.eval_shape(lambda: Clip(PRESETS[name], rngs=nnx.Rngs(0))))
     count = sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(shapes)) / 1e6
     if name in published:
