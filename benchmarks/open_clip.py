@@ -22,8 +22,9 @@ LAYERS, VOCABULARY = 2, 1000
 
 
 def small(config: dict[str, Any]) -> dict[str, Any]:
-    """The architecture with few layers and few words."""
-    vision = config["vision_cfg"] | {"layers": LAYERS}
+    """The architecture with few layers and few words; `make` cuts the layers of timm's towers."""
+    by_timm = "timm_model_name" in config["vision_cfg"]
+    vision = config["vision_cfg"] | ({} if by_timm else {"layers": LAYERS})
     text = config["text_cfg"] | {"layers": LAYERS, "vocab_size": VOCABULARY}
     return config | {"vision_cfg": vision, "text_cfg": text}
 
@@ -35,18 +36,23 @@ def make(folder: Path) -> None:
     from safetensors.torch import save_file
 
     listed = json.loads(MODELS.read_text())["models"]
-    for number, name in enumerate(name for name, model in listed.items() if model["converts"]):
+    names = (name for name, model in listed.items() if model["converts"] and "SigLIP" not in name)
+    for number, name in enumerate(names):
         config = small(open_clip.get_model_config(name))
-        model = open_clip.model.CLIP(**config).eval().float()
+        if config.pop("custom_text", False):
+            model = open_clip.model.CustomTextCLIP(**config).eval().float()
+            model.visual.trunk.blocks = model.visual.trunk.blocks[:LAYERS]
+        else:
+            model = open_clip.model.CLIP(**config).eval().float()
         generator = torch.Generator().manual_seed(number)
         with torch.no_grad():
             for key, parameter in model.named_parameters():
                 noise = torch.randn(parameter.shape, generator=generator)
                 if key == "logit_scale":
                     parameter.fill_(2.5)
-                elif ".ln_" in f".{key}" and key.endswith("weight"):
+                elif (".ln_" in f".{key}" or "norm" in key) and key.endswith("weight"):
                     parameter.copy_(1 + 0.1 * noise)
-                elif parameter.ndim > 1 and "embedding" not in key:
+                elif parameter.ndim > 1 and "embed" not in key and "latent" not in key:
                     parameter.copy_(noise * parameter[0].numel() ** -0.5)
                 else:
                     parameter.copy_(0.1 * noise)
@@ -56,8 +62,10 @@ def make(folder: Path) -> None:
             for row, end in enumerate((5, length - 1)):
                 tokens[row, :end] = torch.randint(1, VOCABULARY - 2, (end,), generator=generator)
                 tokens[row, 0], tokens[row, end] = VOCABULARY - 2, VOCABULARY - 1
-            mean = torch.tensor(open_clip.OPENAI_DATASET_MEAN)[:, None, None]
-            std = torch.tensor(open_clip.OPENAI_DATASET_STD)[:, None, None]
+            half = [0.5, 0.5, 0.5]
+            pe = name.startswith("PE-")
+            mean = torch.tensor(half if pe else open_clip.OPENAI_DATASET_MEAN)[:, None, None]
+            std = torch.tensor(half if pe else open_clip.OPENAI_DATASET_STD)[:, None, None]
             image = model.encode_image((pixels - mean) / std, normalize=True)
             text = model.encode_text(tokens, normalize=True)
         out = folder / name

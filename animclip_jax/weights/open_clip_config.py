@@ -45,6 +45,9 @@ def read(tensors: Mapping[str, np.ndarray], document: Mapping[str, Any], source:
     if faults := [*sorted(_unknown(model, family)), *_other(model, family)]:
         listed = ", ".join(faults)
         raise ValueError(f"{source}: not plain CLIP, SigLIP or PE-Core, it sets {listed}")
+    if "visual.proj.bias" in tensors:  # timm's towers of PE-Core have one, Meta's have not
+        vision_tower = dataclasses.replace(family.vision, projection=towers.DENSE)
+        family = dataclasses.replace(family, vision=vision_tower)
     pixels = pixels_of(document.get("preprocess_cfg", {}), family.pixels, source)
     family = dataclasses.replace(family, pixels=pixels)
     config = architecture.from_openai(tensors, activation, source, family)

@@ -34,7 +34,8 @@ _PE = ClipConfig(
         PE_CORE, vision=dataclasses.replace(PE_CORE.vision, pool_mlp_width=192)
     ),
 )
-_WITHOUT_CLASS = dataclasses.replace(_PE.towers.vision, class_token=False)
+# And with timm's bias of the projection.
+_WITHOUT_CLASS = dataclasses.replace(_PE.towers.vision, class_token=False, projection=towers.DENSE)
 # SigLIP 2 differs in its vocabulary alone.
 FAMILIES = {
     "pe_core": _PE,
@@ -132,10 +133,10 @@ def _pe_core(config: ClipConfig) -> tuple[dict[str, Any], dict[str, Any]]:
         layers=config.text.layers,
         output_dim=config.embed_dim,
     )
-    # Meta's own files have no such bias.
     state = {f"visual.trunk.{k}": v for k, v in _draw(vision).state_dict().items()}
-    vision.head.bias.data.zero_()
-    state.pop("visual.trunk.head.bias")
+    if config.towers.vision.projection == towers.MATRIX:  # as in Meta's own files
+        vision.head.bias.data.zero_()
+        state.pop("visual.trunk.head.bias")
     state |= {f"text.{name}": value for name, value in _draw(text).state_dict().items()}
     state["logit_scale"] = torch.tensor(2.5)
     frames, tokens = inputs(config)

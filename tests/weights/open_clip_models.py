@@ -38,8 +38,6 @@ def converts(name: str, config: dict[str, Any]) -> bool:
     try:
         tensors = rules.unfuse(timm_names.to_openai(tensors))
         found = open_clip_config.read(tensors, {"model_cfg": config}, name)
-        # A bias of zeros, which Meta's own files do not have.
-        tensors.pop("visual.proj.bias", None)
         rules.check(tensors, found, Layout.OPENAI, name)
     except ValueError as error:
         print(f"{name}: {str(error)[:300]}", file=sys.stderr)
