@@ -28,7 +28,7 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     # Begin with the weights of this folder: of another run, or written by animclip convert.
     config.init_from = ""
 
-    config.data = _data()
+    config.data = _data(PRESETS[preset].image_size)
     config.model = ConfigDict(dataclasses.asdict(PRESETS[preset]))
 
     config.animation = _animation()
@@ -66,15 +66,15 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     return config
 
 
-def _data() -> ConfigDict:
+def _data(image_size: int) -> ConfigDict:
     """What is trained on and searched, and how it reaches the device."""
     data = ConfigDict()
     data.train = "drawn:train"  # kind:location, see README
     data.eval = "drawn:test"
     data.cache_dir = "~/.cache/animclip"  # what is drawn or prepared is kept here
     # Side of the picture that crosses to the device, pixels: what fits is not resized on the host,
-    # and a prepared photo (short side 320) of 4:3 does.
-    data.canvas_size = 448
+    # and a prepared photo (short side 320) of 4:3 does. Larger frames need a larger one.
+    data.canvas_size = max(448, 4 * image_size // 3)
     # Consecutive examples kept in one batch, such as near-duplicates that differ in a word.
     data.group_size = 1
     # Clips are the videos' own frames, not one frame of each that is filmed.
