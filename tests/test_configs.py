@@ -122,7 +122,7 @@ def test_folders_takes_any_architecture():
         assert settings.retriever(config).clip == PRESETS[name]
         # A canvas below a frame's size would be enlarged.
         assert config.data.canvas_size > 1.3 * config.model.image_size
-        assert config.optimizer.algorithm == ("adamw" if name.startswith("vit") else "muon")
+        assert config.optimizer.algorithm == ("muon" if name in ("tiny", "small") else "adamw")
     with pytest.raises(ValueError, match="vit_b32"):
         module.get_config("vit_b33")
 
