@@ -15,8 +15,8 @@ from typing import Any
 
 from absl import flags
 
+from animclip_jax.cli.parser import dashed
 from animclip_jax.cli.signals import stoppable
-from animclip_jax.options.parser import dashed
 from animclip_jax.options.prepare import parse
 from animclip_jax.training import bake
 from animclip_jax.words import count

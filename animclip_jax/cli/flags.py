@@ -16,8 +16,8 @@ from ml_collections import ConfigDict
 from ml_collections.config_flags import config_flags
 
 from animclip_jax.cli.overrides import Refused, all_settings, check_override, nearest, overrides_in
+from animclip_jax.cli.parser import dashed, page, written
 from animclip_jax.cli.signals import Main, stoppable
-from animclip_jax.options.parser import dashed, page, written
 
 # Every verb is a module of the package, with `main(argv: list[str] | None) -> int`.
 VERBS = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from animclip_jax.cli.parser import Parser
 from animclip_jax.options import kinds
-from animclip_jax.options.parser import Parser
 
 LAYOUTS = ("animclip", "hugging_face")
 ACTIVATIONS = ("quick_gelu", "gelu")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from animclip_jax.cli.parser import Parser
 from animclip_jax.options import kinds
-from animclip_jax.options.parser import Parser
 
 # Every format by what a person needs to know of it; the first is the default.
 FORMATS = {

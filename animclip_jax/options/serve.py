@@ -6,8 +6,8 @@ import argparse
 import ipaddress
 import os
 
+from animclip_jax.cli.parser import Parser, dashed
 from animclip_jax.options import kinds
-from animclip_jax.options.parser import Parser, dashed
 
 TOKEN = "ANIMCLIP_TOKEN"
 MIN_TOKEN = 16

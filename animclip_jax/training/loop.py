@@ -25,10 +25,10 @@ from animclip_jax.runs.log import RunLog
 from animclip_jax.runs.mirror import Mirror, local_folder
 from animclip_jax.runs.revision import git_commit
 from animclip_jax.training import beginning, data, flops, init_from, mfu, step
+from animclip_jax.training.best_checkpoint import Validation
 from animclip_jax.training.checkpoint import Checkpoints
 from animclip_jax.training.interruption import Interruption
 from animclip_jax.training.optimizer import learning_rate, make_optimizer
-from animclip_jax.training.validation import Validation
 from animclip_jax.training.watch import Watch
 
 if TYPE_CHECKING:
