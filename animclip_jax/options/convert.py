@@ -8,7 +8,7 @@ from animclip_jax.cli.parser import Parser
 from animclip_jax.options import kinds
 
 LAYOUTS = ("animclip", "hugging_face")
-ACTIVATIONS = ("quick_gelu", "gelu")
+ACTIVATIONS = ("quick_gelu", "gelu", "gelu_tanh")
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from animclip_jax.weights import positions
+from tests.weights.families import FAMILIES
 from tests.weights.reference import GOLDEN_CLIP
 
 # A raster of 3 x 3 whose two values are its row and column, and a [CLS] of its own.
@@ -35,3 +36,19 @@ def test_rows_and_columns_stay_where_they_are():
 def test_a_size_that_cuts_patches_is_refused():
     with pytest.raises(ValueError, match="image_size 30 is not a multiple of patch_size 8"):
         positions.resize(PARAMS, GOLDEN_CLIP, 30)
+
+
+def test_a_raster_without_a_class_token():
+    config = FAMILIES["siglip"]
+    params, resized = positions.resize({"vision/position_embedding": TABLE[1:]}, config, 72)
+    whole, _ = positions.resize(PARAMS, GOLDEN_CLIP, 72)
+    assert resized.grid == 9
+    name = "vision/position_embedding"
+    np.testing.assert_array_equal(params[name], whole[name][1:])
+
+
+def test_rotary_positions_keep_their_size():
+    config = FAMILIES["pe_core"]
+    assert positions.resize(PARAMS, config, 24)[1] == config
+    with pytest.raises(ValueError, match="image_size 72: wanted 24, since the rotary positions"):
+        positions.resize(PARAMS, config, 72)
