@@ -116,8 +116,8 @@ def test_a_field_of_a_model_that_can_not_be_is_named(tmp_path, where, value, sai
     ("where", "value", "said"),
     [
         ("vision_config.num_attention_heads", 0, "heads 0: wanted a whole number"),
-        ("text_config.vocab_size", "99", "not the fields of a CLIPModel"),
-        ("vision_config", 7, "not the fields of a CLIPModel"),
+        ("text_config.vocab_size", "99", "not the fields of a CLIPModel or SiglipModel"),
+        ("vision_config", 7, "not the fields of a CLIPModel or SiglipModel"),
         ("projection_dim", None, "embed_dim None: wanted"),
     ],
 )

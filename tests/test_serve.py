@@ -263,8 +263,8 @@ def test_mistakes_are_told_in_a_line(indexed, tmp_path, capsys):
         assert serve.main([str(indexed), f"--port={taken.getsockname()[1]}"]) == 1
     assert "--port=0 takes a free one" in capsys.readouterr().err
     for flags, told in (
-        (["--host=0.0.0.0"], "--token is needed"),
-        (["--host=example.org"], "--token is needed"),
+        (["--host=0.0.0.0"], "give --token"),
+        (["--host=example.org"], "give --token"),
         (["--host=0.0.0.0", "--token=short"], "16 letters and digits or more"),
         (["--port=99999"], "wanted 0 to 65535"),
     ):

@@ -84,7 +84,9 @@ def read(config: Mapping[str, Any], source: str) -> ClipConfig:
     try:
         return _read(config, kind, source)
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"{source}: not the fields of a {kind} model: {error}") from error
+        raise ValueError(
+            f"{source}: not the fields of a CLIPModel or SiglipModel: {error}"
+        ) from error
 
 
 def _read(config: Mapping[str, Any], kind: str, source: str) -> ClipConfig:

@@ -20,12 +20,13 @@ from animclip_jax import sharding
 from animclip_jax.evaluation import arm
 from animclip_jax.evaluation.config import EvaluationConfig
 from animclip_jax.evaluation.two_stage import Search
+from animclip_jax.models import towers
 from animclip_jax.models.retriever import TextFeatures, VideoFeatures
 from animclip_jax.retrieval.encode import Encoder
 from input_pipeline.batches import Shown
 from tests.small_model import CONFIG, SMALL
 
-VIDEOS, LONGEST = 37, 40
+VIDEOS, LONGEST, END = 37, 40, 99
 MODEL = dataclasses.replace(
     CONFIG, clip=dataclasses.replace(SMALL, context_length=LONGEST), num_frames=1
 )
@@ -33,17 +34,26 @@ decoded: list[int] = []
 encoded: list[tuple[int, ...]] = []
 
 
-class Scale(nnx.Module):
+class Text(nnx.Module):
+    """Stands for the text tower: where a caption ends, and whether its padding may be cut off."""
+
+    end, is_causal = towers.GREATEST, True
+
+
+class Towers(nnx.Module):
     """Stands for the two towers."""
 
     logit_scale = 10.0
+
+    def __init__(self) -> None:
+        self.text = Text()
 
 
 class Oracle(nnx.Module):
     """Reads the number of a video from its first pixel, or from its caption's first word."""
 
     def __init__(self) -> None:
-        self.clip = Scale()
+        self.clip = Towers()
 
     def encode_text(self, tokens: jax.Array) -> TextFeatures:
         encoded.append(tokens.shape)
@@ -69,7 +79,13 @@ class Examples:
 
 
 def eval_batches(
-    _: Any, *, num_frames: int, image_size: int, batch_size: int, items: Sequence[int]
+    _: Any,
+    *,
+    num_frames: int,
+    image_size: int,
+    batch_size: int,
+    items: Sequence[int],
+    **_fitting: str,
 ) -> Iterator[Shown]:
     """Frames whose pixels are the video's number."""
     decoded.extend(int(item) for item in items)
@@ -81,7 +97,7 @@ def eval_batches(
 
 
 class Tokenizer:
-    """A caption's number again and again, in rows of many lengths."""
+    """A caption's number again and again and an end, in rows of many lengths."""
 
     def __init__(self, length: int, _: int) -> None:
         self.length = length
@@ -90,6 +106,7 @@ class Tokenizer:
         tokens = np.zeros((len(captions), self.length), np.int32)
         for row, caption in enumerate(captions):
             tokens[row, : 3 + row % 36] = 1 + int(caption)
+            tokens[row, 2 + row % 36] = END
         return tokens
 
 

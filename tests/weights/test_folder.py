@@ -120,7 +120,7 @@ def test_other_files_are_refused(saved):
         folder.load(saved)
     document = json.loads((saved / "config.json").read_text())
     for change, message in (
-        ({"version": 2}, "version 2, wanted 'animclip' 1"),
+        ({"version": 3}, "version 3, wanted 'animclip' 2"),
         ({"clip": document["clip"] | {"depth": 3}}, "not the fields of a model: .*depth"),
         ({"clip": {}}, "not the fields of a model"),
     ):

@@ -294,7 +294,7 @@ def test_a_kept_index_that_is_cut_or_empty_is_named(tmp_path: Path, text: str) -
     opened("tfrecord", tmp_path)
     (path,) = (tmp_path / "cache").glob(f"*/{shards.INDEX}")
     path.write_text(text)
-    match = f"{path} line 1: .*indexed again" if text else "no pictures with captions in 1 files"
+    match = f"{path} line 1: .*indexed again" if text else "no pictures with captions in 1 file$"
     with pytest.raises(ValueError, match=match):
         opened("tfrecord", tmp_path)
 
