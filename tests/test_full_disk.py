@@ -1,5 +1,6 @@
 """A full disk: every writer says so in one line, blames no input, and leaves nothing by halves."""
 
+import gc
 import shutil
 from pathlib import Path
 
@@ -122,8 +123,16 @@ def write_partial(out: Path) -> None:
 
 WRITERS = [
     *(write_store, write_baked, write_ranks, write_rankings, write_samples, write_shard),
-    *(write_catalogue, write_weights, write_checkpoint, write_log, write_picture, write_mp4),
+    *(write_catalogue, write_weights, write_log, write_picture, write_mp4),
     *(write_gif, write_quarantine, write_partial, write_configuration),
+    # After the first of several writes has failed, Orbax (0.12) closes its event loop, and another
+    # failure may find it closed: Python reports that beside the error that we see.
+    pytest.param(
+        write_checkpoint,
+        marks=pytest.mark.filterwarnings(
+            "ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"
+        ),
+    ),
 ]
 
 
@@ -150,6 +159,7 @@ def test_a_writer_without_room_says_so_and_leaves_nothing_by_halves(tmp_path, wr
         halves -= {name for name in found if name.endswith(".lock")}
         if write is write_checkpoint:
             halves = {name for name in halves if "orbax-checkpoint-tmp" not in name}
+            gc.collect()  # what Python reports of Orbax's other failures, it reports now
         assert not halves
 
 
