@@ -21,6 +21,7 @@ from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
+from animclip_jax.models.towers import CLASS
 from animclip_jax.weights import hugging_face_config, manifest, rules
 
 CONFIG, TENSORS = "config.json", "model.safetensors"
@@ -58,7 +59,14 @@ def write(
 def write_hugging_face(
     directory: Path, params: Mapping[str, np.ndarray], config: ClipConfig
 ) -> None:
-    """Writes the files of Hugging Face's folder into one that is there."""
+    """Writes the files of Hugging Face's folder into one that is there.
+
+    A `CLIPModel` has no bias of the logits, such as the sigmoid loss learns; it changes no order.
+    """
+    if config.towers.logit_bias and config.towers.vision.pool == CLASS:
+        config = dataclasses.replace(
+            config, towers=dataclasses.replace(config.towers, logit_bias=False)
+        )
     document = hugging_face_config.write(config)
     _write(directory, document, rules.to_theirs(params, config, rules.Layout.HUGGING_FACE))
 

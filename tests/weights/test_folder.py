@@ -58,6 +58,16 @@ def test_a_folder_of_an_older_version_is_read(tmp_path):
     np.testing.assert_array_equal(found["clip/logit_bias"], params["clip/logit_bias"])
 
 
+def test_a_clip_of_the_sigmoid_loss_goes_to_hugging_face_without_its_bias(tmp_path):
+    towers = dataclasses.replace(CLIP, logit_bias=True)
+    config = dataclasses.replace(GOLDEN_CLIP, towers=towers)
+    params = drawn(config)
+    folder.write_hugging_face(tmp_path, params, config)
+    found, described = source.read(tmp_path)
+    assert described == GOLDEN_CLIP and found.keys() == params.keys() - {"logit_bias"}
+    np.testing.assert_array_equal(found["log_logit_scale"], params["log_logit_scale"])
+
+
 def test_a_whole_model_that_does_not_fit_is_named(tmp_path):
     params = drawn(TEMPORAL)
     del params["reranker/head_out/bias"]
