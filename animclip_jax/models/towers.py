@@ -116,6 +116,7 @@ PE_CORE = Towers(
     pixels=Pixels(_HALF, _HALF, SQUASH, BILINEAR),
 )
 
+# SigLIP 2 differs in its tokens alone, "gemma".
 SIGLIP = Towers(
     vision=VisionTowerConfig(
         class_token=False, patch_bias=True, norm_pre=False, pool=MAP, projection=NONE
@@ -127,5 +128,3 @@ SIGLIP = Towers(
     max_logit_scale=0.0,
     logit_bias=True,
 )
-
-SIGLIP2 = dataclasses.replace(SIGLIP, tokenizer="gemma")

@@ -12,6 +12,12 @@ from animclip_jax.models.towers import CLIP, SIGLIP, Pixels, Towers
 from animclip_jax.models.transformer import TransformerConfig
 from animclip_jax.weights.architecture import SIGLIP_TOKENIZERS
 
+_BASE = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+}
 # transformers leaves out of a config.json what equals its defaults.
 _DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
     "clip": {
@@ -27,10 +33,7 @@ _DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
             "layer_norm_eps": 1e-5,
         },
         "vision_config": {
-            "hidden_size": 768,
-            "intermediate_size": 3072,
-            "num_hidden_layers": 12,
-            "num_attention_heads": 12,
+            **_BASE,
             "image_size": 224,
             "patch_size": 32,
             "num_channels": 3,
@@ -40,20 +43,14 @@ _DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "siglip": {
         "text_config": {
-            "hidden_size": 768,
-            "intermediate_size": 3072,
-            "num_hidden_layers": 12,
-            "num_attention_heads": 12,
+            **_BASE,
             "vocab_size": 32000,
             "max_position_embeddings": 64,
             "hidden_act": "gelu_pytorch_tanh",
             "layer_norm_eps": 1e-6,
         },
         "vision_config": {
-            "hidden_size": 768,
-            "intermediate_size": 3072,
-            "num_hidden_layers": 12,
-            "num_attention_heads": 12,
+            **_BASE,
             "image_size": 224,
             "patch_size": 16,
             "num_channels": 3,
