@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import jax
 import pytest
 
 # What JAX reports when a program is lowered: before it is compiled, or found in the cache.
@@ -27,6 +26,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     if not session.config.getoption("quick"):
         return
+    # Not before the settings of conftest.py: JAX reads its environment when it is imported.
+    import jax
+
     jax.monitoring.register_event_duration_secs_listener(skip_at_lowering)
     skip_before(subprocess.Popen, "__init__", "starts a process")
     skip_before(multiprocessing.process.BaseProcess, "start", "starts a process")

@@ -1,6 +1,9 @@
 """What a quick run leaves out, of a file of tests that is made here."""
 
+import os
 import sys
+
+import jax
 
 from tests import processes
 from tests.repository import ROOT
@@ -20,6 +23,11 @@ def test_command(): subprocess.run([sys.executable, "-c", ""])
 def test_worker(): multiprocessing.get_context("spawn").Process(target=print).start()
 def test_pipeline(): assert list(tf.data.Dataset.range(2).as_numpy_iterator()) == [0, 1]
 """
+
+
+def test_jax_is_not_imported_before_its_settings():
+    for name in ("JAX_PLATFORMS", "JAX_COMPILATION_CACHE_DIR"):
+        assert getattr(jax.config, name.lower()) == os.environ[name]
 
 
 def test_what_compiles_or_starts_a_process_is_left_out_of_a_quick_run(tmp_path):
