@@ -11,16 +11,15 @@ import dataclasses
 from pathlib import Path
 
 import jax
-from ml_collections import ConfigDict
 
-from animclip_jax import files, process
+from animclip_jax import files, process, settings
 from animclip_jax.cli.phases import phase
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.plan import parse
 from animclip_jax.planning import program, readable
 from animclip_jax.planning.estimate import Plan, plan
-from animclip_jax.planning.suggest import Settings, suggest
-from animclip_jax.runs import run_config
+from animclip_jax.planning.suggest import Settings, changed, suggest
+from animclip_jax.training.config import TrainingConfig
 
 
 @stoppable("animclip plan")
@@ -30,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if extra:
             raise ValueError(f"{' '.join(extra)}: see animclip plan --help")
-        return _plan(values.config, values.topology, values.suggest, values.json)
+        return _plan(settings.training(values.config), values.topology, values.suggest, values.json)
     except BrokenPipeError:
         raise
     except (OSError, ValueError) as error:
@@ -38,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
 
 
-def _plan(config: ConfigDict, topology: str | None, wants_best: bool, file: str | None) -> int:
+def _plan(config: TrainingConfig, topology: str | None, wants_best: bool, file: str | None) -> int:
     if topology:
         process.compile_alone()
         devices = program.described_devices(topology)
@@ -46,15 +45,14 @@ def _plan(config: ConfigDict, topology: str | None, wants_best: bool, file: str 
         devices = jax.devices()
     place = topology or "the devices here"
     print(f"planning for {place}; this takes up to some minutes", file=sys.stderr, flush=True)
-    settings: Settings = {}
     if wants_best:
         best = suggest(config, devices, _print_tried, phase)
         if best is None:
             print(f"Nothing that was tried fits {place}: a smaller batch_size, or more chips")
             return 3
-        settings, found = best
-        config = run_config.changed(config, settings)
-        print("\nThe least work that fits:", readable.as_flags(settings), end="\n\n")
+        chosen, found = best
+        config = changed(config, chosen)
+        print("\nThe least work that fits:", readable.as_flags(chosen), end="\n\n")
     else:
         found = plan(config, devices, phase)
     print(readable.as_text(found, config, place, devices))
@@ -64,5 +62,5 @@ def _plan(config: ConfigDict, topology: str | None, wants_best: bool, file: str 
     return 3 if found.fits is False else 0
 
 
-def _print_tried(settings: Settings, found: Plan) -> None:
-    print(readable.tried(settings, found), flush=True)
+def _print_tried(tried: Settings, found: Plan) -> None:
+    print(readable.tried(tried, found), flush=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 from absl import flags
 
+from animclip_jax import settings
 from animclip_jax.cli.parser import dashed
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.prepare import parse
@@ -65,8 +66,9 @@ def _bake(values: flags.FlagValues, sources: list[str], out: Path) -> str:
     if values.config is None:
         raise ValueError("--bake needs --config=FILE, the experiment whose batches it makes")
     _check_flags(values, "--bake")
-    bake.bake(values.config, out, values.bake)
-    return f"{out}: {values.bake} batches of {values.config.batch_size} clips"
+    config = values.config
+    bake.bake(config.data.train, config.data.cache_dir, settings.batches(config), out, values.bake)
+    return f"{out}: {values.bake} batches of {config.batch_size} clips"
 
 
 def _prepare(values: flags.FlagValues, sources: list[str], out: Path) -> str:

@@ -1,22 +1,75 @@
-"""A run's configuration -> the frozen dataclasses that the library takes."""
+"""A configuration (a ConfigDict) -> the frozen dataclasses that the library takes."""
 
+import copy
 import dataclasses
+import json
+from pathlib import Path
 from typing import Any, TypeVar
 
+from etils import epath
 from ml_collections import ConfigDict
 
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.evaluation.config import EvaluationConfig
 from animclip_jax.models.clip import ClipConfig
-from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
+from animclip_jax.runs import run_config
 from animclip_jax.sharding import MeshConfig
+from animclip_jax.training.config import TrainingConfig
 from animclip_jax.training.losses import LossConfig
-from animclip_jax.training.optimizer import OptimizerConfig, is_frozen, make_optimizer
+from animclip_jax.training.optimizer import OptimizerConfig
 from input_pipeline.examples import BatchConfig
 
 T = TypeVar("T")
+
+
+def of_run(workdir: Path | epath.Path) -> ConfigDict:
+    """The configuration a run was made with; raises as `run_config.read`."""
+    return ConfigDict(run_config.read(workdir))
+
+
+def changed(config: ConfigDict, changes: dict[str, Any]) -> ConfigDict:
+    """A copy of a configuration with settings changed, "a.b" -> value; derived values follow."""
+    config = copy.deepcopy(config)
+    config.update_from_flattened_dict(changes)
+    return config
+
+
+def plain(config: ConfigDict) -> dict[str, Any]:
+    """The settings of a configuration as JSON has them: what a run's folder keeps."""
+    settings: dict[str, Any] = json.loads(config.to_json())
+    return settings
+
+
+def training(config: ConfigDict) -> TrainingConfig:
+    """A run's whole configuration.
+
+    Raises:
+      ValueError: a setting is wrong, or does not fit another one.
+    """
+    searched = evaluation(config)
+    validation = None
+    if config.validation.every:
+        validation = dataclasses.replace(searched, source=config.validation.source)
+    return TrainingConfig(
+        model=searched.model,
+        batches=batches(config),
+        source=config.data.train,
+        optimizer=_fields(OptimizerConfig, config.optimizer),
+        loss=_fields(LossConfig, config.loss),
+        mesh=mesh(config),
+        steps=config.steps,
+        microbatch=config.microbatch,
+        init_from=config.init_from,
+        save_every=config.checkpoint.every,
+        keep=config.checkpoint.keep,
+        log_every=config.log_every,
+        evaluation=searched,
+        validation=validation,
+        validate_every=config.validation.every,
+        settings=plain(config),
+    )
 
 
 def _fields(kind: type[T], section: ConfigDict, **given: Any) -> T:
@@ -38,16 +91,6 @@ def retriever(config: ConfigDict) -> RetrieverConfig:
     )
 
 
-def optimizer(config: ConfigDict) -> OptimizerConfig:
-    """The optimizer's configuration."""
-    return _fields(OptimizerConfig, config.optimizer)
-
-
-def loss(config: ConfigDict) -> LossConfig:
-    """The losses' configuration."""
-    return _fields(LossConfig, config.loss)
-
-
 def evaluation(config: ConfigDict) -> EvaluationConfig:
     """What is searched at the end of a run, and how."""
     return _fields(
@@ -58,22 +101,6 @@ def evaluation(config: ConfigDict) -> EvaluationConfig:
         cache_dir=config.data.cache_dir,
         seed=config.seed,
     )
-
-
-def validation(config: ConfigDict) -> EvaluationConfig | None:
-    """What the best step is chosen by; None where a run's last step is taken.
-
-    Raises:
-      ValueError: these are the videos of the test.
-    """
-    if not config.validation.every:
-        return None
-    if config.validation.source == config.data.eval:
-        raise ValueError(
-            f"validation.source is data.eval, {config.data.eval}: a step that is chosen on the "
-            "test makes its score worthless; name other videos, or set validation.every=0"
-        )
-    return dataclasses.replace(evaluation(config), source=config.validation.source)
 
 
 def mesh(config: ConfigDict) -> MeshConfig:
@@ -93,27 +120,3 @@ def batches(config: ConfigDict) -> BatchConfig:
         context_length=config.model.context_length,
         vocab_size=config.model.vocab_size,
     )
-
-
-def check(config: ConfigDict) -> None:
-    """Raises ValueError where a setting is wrong, or does not fit another one."""
-    evaluation(config)
-    validation(config)
-    optimizer(config)
-    loss(config).check_batch(config.batch_size)
-    batches(config)
-
-
-def train_step(config: ConfigDict, params: dict) -> dict[str, Any]:
-    """What `step.compile_train_step` takes beside the mesh and the state."""
-    rules = optimizer(config)
-    return {
-        "graphdef": graph_definition(retriever(config)),
-        "optimizer": make_optimizer(rules, config.steps),
-        "loss": loss(config),
-        "image_size": config.model.image_size,
-        "seed": config.seed,
-        "microbatch": config.microbatch,
-        "frozen": is_frozen(rules, params) if rules.frozen else None,
-        "average_decay": rules.average_decay,
-    }

@@ -11,13 +11,13 @@ from typing import Any
 
 from absl import flags
 from etils import epath
-from ml_collections import ConfigDict
 
 from animclip_jax import process, settings
 from animclip_jax.cli import flags as command_line
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.train import TRACED, parse
 from animclip_jax.training import distributed, sweep
+from animclip_jax.training.config import TrainingConfig
 from animclip_jax.training.loop import Options, train
 
 
@@ -50,15 +50,20 @@ def dispatch(values: flags.FlagValues) -> int:
     workdir, overrides = epath.Path(values.workdir), command_line.overrides(values)
     options = Options(values.other_data, TRACED if values.profile else 0)
     if not values.sweep:
-        return train(values.config, workdir, overrides, options)
+        return train(settings.training(values.config), workdir, overrides, options)
     module = command_line.config_module(values)
     if not hasattr(module, "sweep"):
         raise ValueError("--sweep: this configuration has no sweep(), run it without")
+    arms = sweep.begun_from(module.sweep(), workdir)
     if values.dry_run:
-        sweep.list_arms(workdir, module.sweep())
+        sweep.list_arms(workdir, arms)
         return 0
 
-    def train_arm(config: ConfigDict, folder: epath.Path, changes: dict[str, Any]) -> int:
+    def train_arm(config: TrainingConfig, folder: epath.Path, changes: dict[str, Any]) -> int:
         return train(config, folder, overrides | changes, options)
 
-    return sweep.train_arms(values.config, workdir, module.sweep(), train_arm)
+    configs = {
+        arm: settings.training(settings.changed(values.config, changes))
+        for arm, changes in arms.items()
+    }
+    return sweep.train_arms(workdir, arms, configs, train_arm)

@@ -25,7 +25,6 @@ from animclip_jax.models.video_code import PackedCode, pack
 from animclip_jax.retrieval.coarse import coarse_stage
 from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.retrieval.rerank import PairScorer
-from animclip_jax.runs import run_config
 from animclip_jax.training.checkpoint import load_params
 from input_pipeline.sources.opening import open_source
 
@@ -41,7 +40,7 @@ def changed_orderings(scores: np.ndarray, reference: np.ndarray) -> float:
 
 def measure(workdir: Path) -> list[dict[str, float | str]]:
     """A row for each dtype."""
-    config = run_config.read_config(workdir)
+    config = settings.of_run(workdir)
     config.reranker.code_dtype = "float32"
     process.keep_compiled_programs(config.data.cache_dir)
     mesh = sharding.make_mesh(settings.mesh(config))

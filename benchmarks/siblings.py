@@ -17,7 +17,6 @@ from animclip_jax.evaluation.arm import embed
 from animclip_jax.models import parameters
 from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.retrieval.rerank import PairScorer
-from animclip_jax.runs import run_config
 from animclip_jax.training.checkpoint import load_params
 from input_pipeline.drawn.captions import holds, write
 from input_pipeline.drawn.scene import scene
@@ -44,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workdir", type=Path, help="a finished run evaluated on drawn videos")
     workdir = parser.parse_args(argv).workdir
-    config = run_config.read_config(workdir)
+    config = settings.of_run(workdir)
     process.keep_compiled_programs(config.data.cache_dir)
     mesh = sharding.make_mesh(settings.mesh(config))
     _, params = load_params(workdir, mesh)

@@ -38,7 +38,6 @@ from animclip_jax.planning import estimate, program
 from animclip_jax.training import flops as throughput
 from animclip_jax.training import step
 from animclip_jax.training.chips import chip_of
-from animclip_jax.training.optimizer import make_optimizer
 from benchmarks.model import Row, interleaved, table
 from configs import common
 
@@ -87,10 +86,10 @@ def example_batch(config: ConfigDict) -> Batch:
 
 def our_step(config: ConfigDict) -> tuple[Callable[[], float], int]:
     """What takes a step and returns its loss, and the FLOPs of the step's matrix products."""
-    mesh = sharding.make_mesh(settings.mesh(config), jax.devices()[:1])
-    optimizer = make_optimizer(settings.optimizer(config), config.steps)
-    state = step.init_state(mesh, settings.retriever(config), optimizer, config.seed)
-    fixed = settings.train_step(config, state.params)
+    run = settings.training(config)
+    mesh = sharding.make_mesh(run.mesh, jax.devices()[:1])
+    state = step.init_state(mesh, run.model, run.make_optimizer(), run.seed)
+    fixed = run.step_arguments(state.params)
     advance = step.compile_train_step(mesh, state, **fixed)
     batch = sharding.put_batch(mesh, example_batch(config))
     flops = throughput.product_flops(
@@ -140,7 +139,7 @@ def torch_step(config: ConfigDict) -> Callable[[], float]:
     model = transformers.CLIPModel(
         transformers.CLIPConfig(**described, attn_implementation="sdpa")
     ).to(device)
-    rules = settings.optimizer(config)
+    rules = settings.training(config).optimizer
     optimizer = torch.optim.AdamW(
         model.parameters(),
         lr=rules.learning_rate,

@@ -63,6 +63,11 @@ RULES = [
         ),
         ("input_pipeline", "animclip_jax.sharding"),
     ),
+    # The ConfigDict ends at settings.py, which makes what rooms take.
+    Rule(
+        tuple(f"animclip_jax.{room}" for room in ("training", "evaluation", "planning", "runs")),
+        ("animclip_jax.settings", "ml_collections"),
+    ),
     Rule(LIBRARY, ("tests", "benchmarks")),
     Rule(LIBRARY, VERBS),
 ]

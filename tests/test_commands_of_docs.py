@@ -158,3 +158,11 @@ def test_what_programs_of_a_page_import_of_ours_is_there(page: str) -> None:
                 r"(animclip_jax|input_pipeline|configs)\b", node.module or ""
             ):
                 exec(compile(ast.Module([node], []), page, "exec"), {})
+
+
+@pytest.mark.long
+def test_the_flops_of_a_clip_are_those_that_the_page_says(capsys: pytest.CaptureFixture) -> None:
+    (program,) = (text for language, text in blocks("docs/reproduce.md") if language == "python")
+    exec(compile(program, "docs/reproduce.md", "exec"), {})
+    assert capsys.readouterr().out == "347.1 GFLOP a clip\n"
+    assert "## Where 347.1 comes from" in (ROOT / "docs/reproduce.md").read_text()

@@ -11,12 +11,10 @@ from flax import nnx
 
 import configs
 from animclip_jax import settings
-from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.evaluation import protocols
 from animclip_jax.models import parameters
 from animclip_jax.models.presets import PRESETS
 from animclip_jax.models.retriever import Retriever, RetrieverConfig
-from animclip_jax.runs import run_config
 from animclip_jax.training import hard_negatives, losses
 
 NAMES = [
@@ -29,7 +27,7 @@ NAMES = [
 def config_of(name, arm=None):
     """A configuration, or one arm of its sweep."""
     module = importlib.import_module(f"configs.{name}")
-    return run_config.changed(module.get_config().lock(), module.sweep()[arm] if arm else {})
+    return settings.changed(module.get_config().lock(), module.sweep()[arm] if arm else {})
 
 
 def arms(name):
@@ -63,11 +61,10 @@ def loss_shape(
 @pytest.mark.parametrize(("name", "arm"), ALL)
 def test_full_size_shapes(name, arm):
     config = config_of(name, arm)
-    AnimationConfig.from_dict(config.animation.to_dict())
-    settings.optimizer(config), settings.mesh(config)
+    run = settings.training(config)
     assert config.batch_size % config.data.group_size == 0
     assert config.batch_size % (config.microbatch or config.batch_size) == 0
-    shape = loss_shape(settings.retriever(config), settings.loss(config), config.batch_size)
+    shape = loss_shape(run.model, run.loss, config.batch_size)
     assert shape.shape == () and shape.dtype == "float32"
 
 
@@ -82,7 +79,7 @@ def test_arms_of_a_sweep_are_different_folders_and_settings(name):
 def test_an_arm_with_a_setting_that_does_not_exist_is_refused():
     config = config_of("quickstart")
     with pytest.raises(KeyError, match="hard_negative"):
-        run_config.changed(config, {"loss.hard_negative": 3})
+        settings.changed(config, {"loss.hard_negative": 3})
 
 
 @pytest.mark.parametrize("name", NAMES)

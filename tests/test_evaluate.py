@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from animclip_jax import evaluate, train
+from animclip_jax import evaluate, settings, train
 from animclip_jax.evaluation import arm, comparison, results
 from animclip_jax.evaluation.table import table
 from animclip_jax.runs import layout, mirror, run_config
@@ -197,7 +197,7 @@ def test_an_oracle_finds_everything_on_eight_devices(count, devices):
 
 def test_the_shells_own_arguments_may_change_settings(tmp_path, monkeypatch, capsys):
     """As `python -m animclip_jax.evaluate` has it; the change is one of a wrong type."""
-    run_config.claim(tmp_path / "run", quickstart.get_config())
+    run_config.claim(tmp_path / "run", settings.plain(quickstart.get_config()))
     given = [f"--workdir={tmp_path / 'run'}", "--config.seed=many"]
     monkeypatch.setattr(sys, "argv", ["evaluate.py", *given])
     with pytest.raises(SystemExit):

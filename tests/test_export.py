@@ -31,7 +31,7 @@ def run(tmp_path_factory) -> Path:
     config = quickstart.get_config()
     config.model.vision.layers = config.model.text.layers = 1
     workdir = tmp_path_factory.mktemp("runs") / "run"
-    run_config.claim(workdir, config)
+    run_config.claim(workdir, settings.plain(config))
     params = source(settings.retriever(config)).params
     tree = traverse_util.unflatten_dict(params, sep="/")
     with Checkpoints(workdir) as checkpoints:
@@ -44,14 +44,14 @@ def test_a_run_becomes_a_folder_and_that_any_format(run, tmp_path, capsys):
     assert export.main(first) == 0
     assert "computes what the model does" in capsys.readouterr().out
     params, config = folder.load(tmp_path / "first")
-    wanted = source(settings.retriever(run_config.read_config(run)))
+    wanted = source(settings.retriever(settings.of_run(run)))
     assert config == wanted.config
     for name, value in wanted.params.items():
         np.testing.assert_array_equal(params[name], value)
     again = [str(tmp_path / "first"), "--out", str(tmp_path / "again"), "--format=stablehlo"]
     assert export.main(again) == 0
     origin = manifest.check(tmp_path / "again", "stablehlo")["origin"]
-    assert origin == {"steps": 5, "trained_on": [run_config.read_config(run).data.train]}
+    assert origin == {"steps": 5, "trained_on": [settings.of_run(run).data.train]}
     assert (tmp_path / "again" / folder.TENSORS).read_bytes() == (
         tmp_path / "first" / folder.TENSORS
     ).read_bytes()
@@ -87,7 +87,7 @@ def test_a_model_of_the_drawn_world_alone_says_so_wherever_it_is_used(run, tmp_p
     out = tmp_path / "demo"
     assert export.main([str(run), "--out", str(out)]) == 0
     assert api.load(out).drawn_only
-    drawn = run_config.read_config(run).data.train
+    drawn = settings.of_run(run).data.train
     for name, changes, seen in (
         ("again", {"init_from": str(out)}, [drawn]),
         ("on", {"init_from": str(run), "data.train": "folder:photos"}, [drawn, "folder:photos"]),
@@ -96,7 +96,8 @@ def test_a_model_of_the_drawn_world_alone_says_so_wherever_it_is_used(run, tmp_p
         ("round", {"init_from": str(tmp_path / "round")}, [drawn]),
     ):
         workdir = tmp_path / name
-        run_config.claim(workdir, run_config.changed(run_config.read_config(run), changes))
+        config = settings.changed(settings.of_run(run), changes)
+        run_config.claim(workdir, settings.plain(config))
         shutil.copytree(run / "checkpoints", workdir / "checkpoints")
         found = sources.read(workdir).origin["trained_on"]
         assert found == seen, name
@@ -194,7 +195,7 @@ def test_a_wrong_batch_size_is_explained(tmp_path, capsys, flags, message):
 
 
 def test_an_unfinished_run_without_a_checkpoint(tmp_path, capsys):
-    run_config.claim(tmp_path / "run", quickstart.get_config())
+    run_config.claim(tmp_path / "run", settings.plain(quickstart.get_config()))
     command = [str(tmp_path / "run"), "--out", str(tmp_path / "out"), "--format=hf"]
     assert export.main(command) == 1
     assert "no checkpoint in" in capsys.readouterr().err

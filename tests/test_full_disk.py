@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx, traverse_util
-from ml_collections import ConfigDict
 
 from animclip_jax import files
 from animclip_jax.animation import contact_sheet
@@ -87,7 +86,7 @@ def write_checkpoint(out: Path) -> None:
 
 
 def write_configuration(out: Path) -> None:
-    run_config.claim(out, ConfigDict({"name": BIG}))
+    run_config.claim(out, {"name": BIG})
 
 
 def write_log(out: Path) -> None:

@@ -130,7 +130,7 @@ def run(tmp_path) -> Path:
     config.model.vision.layers = config.model.text.layers = 1
     config.data.eval, config.data.cache_dir = "drawn:val:6", str(tmp_path / "cache")
     config.evaluation.rerank_k = 4
-    run_config.claim(tmp_path / "run", config)
+    run_config.claim(tmp_path / "run", run_settings.plain(config))
     source: Source = models.source(run_settings.retriever(config))
     tree = traverse_util.unflatten_dict(source.params, sep="/")
     with Checkpoints(tmp_path / "run") as checkpoints:

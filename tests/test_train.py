@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from animclip_jax import evaluate, train
+from animclip_jax import evaluate, settings, train
 from animclip_jax.evaluation import arm, results
 from animclip_jax.runs import run_config
 from animclip_jax.training import data, loop, watch
@@ -263,7 +263,7 @@ def test_a_folder_without_a_checkpoint_is_no_run(flags, straight, tmp_path, caps
     other = [*flags, "--config.seed=5", f"--workdir={run}"]
     with pytest.raises(Begun):
         train.main(other)
-    assert run_config.read_config(run).seed == 5
+    assert settings.of_run(run).seed == 5
     # A best step or results without one are somebody's work.
     shutil.copy(straight / "results.json", run)
     assert train.main([*flags, f"--workdir={run}"]) == 1
@@ -346,7 +346,7 @@ def test_a_folder_that_was_moved_ends_its_run(tmp_path, capsys):
     assert train.main([*run, f"--config.data.train=folder:{pictures}"]) == 0
     shutil.move(pictures, tmp_path / "after")
     assert train.main([*run, f"--config.data.train=folder:{tmp_path / 'after'}"]) == 0
-    assert run_config.read_config(tmp_path / "run").data.train == f"folder:{tmp_path / 'after'}"
+    assert settings.of_run(tmp_path / "run").data.train == f"folder:{tmp_path / 'after'}"
     (tmp_path / "after" / "captions.jsonl").write_text(
         (tmp_path / "after" / "captions.jsonl").read_text().replace("picture 3", "another")
     )

@@ -45,7 +45,7 @@ def read(directory: Path) -> Source:
         if (directory / manifest.MANIFEST).is_file():
             origin = manifest.read(directory, folder.KIND).get("origin", {})
         return Source(params, config, api.whole_config(config).num_frames, origin)
-    config = settings.retriever(run_config.read_config(directory))
+    config = settings.retriever(settings.of_run(directory))
     mesh = sharding.make_mesh(sharding.MeshConfig(data=1, fsdp=1), jax.local_devices()[:1])
     steps, tree = load_params(directory, mesh)
     origin = {"steps": steps, "trained_on": _trained_on(directory)}
@@ -61,11 +61,11 @@ def _trained_on(directory: Path) -> list[str]:
         visited.add(directory)
         if (directory / folder.TENSORS).is_file() or not (directory / layout.CONFIG).is_file():
             return sorted(found | set(_seen_by(directory)))
-        config = run_config.read_config(directory)
-        found.add(config.data.train)
-        if not config.init_from:
+        config = run_config.read(directory)
+        found.add(config["data"]["train"])
+        if not config["init_from"]:
             break
-        directory = Path(config.init_from).expanduser()
+        directory = Path(config["init_from"]).expanduser()
     return sorted(found)
 
 

@@ -6,9 +6,9 @@ from absl import flags
 from etils import epath
 from ml_collections import config_flags
 
+from animclip_jax import settings
 from animclip_jax.cli import flags as command_line
 from animclip_jax.options import kinds
-from animclip_jax.runs import run_config
 
 
 def parse(argv: list[str] | None) -> flags.FlagValues:
@@ -22,7 +22,7 @@ def parse(argv: list[str] | None) -> flags.FlagValues:
         path("against", None, "the results.json of another run to compare with")
         flags.mark_flags_as_required(["workdir"], flag_values=values)
         if folder:
-            config = run_config.read_config(epath.Path(kinds.home(folder)))
+            config = settings.of_run(epath.Path(kinds.home(folder)))
             config_flags.DEFINE_config_dict("config", config, flag_values=values)
 
     values, extra = command_line.parse_flags(argv, "animclip evaluate", define)

@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, SingleDeviceSharding
-from ml_collections import ConfigDict
 
-from animclip_jax import settings, sharding
+from animclip_jax import sharding
 from animclip_jax.planning import gpus, hlo, program
 from animclip_jax.training.chips import chip_of
+from animclip_jax.training.config import TrainingConfig
 
 GIB = 2**30
 # The TPU compiler's words when a program does not fit, and when its temporaries alone do not.
@@ -77,7 +77,7 @@ class Plan:
 
 
 def plan(
-    config: ConfigDict,
+    config: TrainingConfig,
     devices: Sequence[jax.Device],
     phase: Phase = silent,
 ) -> Plan:
@@ -89,7 +89,7 @@ def plan(
     Raises:
       ValueError: the mesh does not cover the devices, or the batch does not divide by them.
     """
-    mesh = sharding.make_mesh(settings.mesh(config), devices)
+    mesh = sharding.make_mesh(config.mesh, devices)
     kind, began = devices[0].device_kind, time.perf_counter()
     with phase("tracing the train step"):
         lowered, state = program.lower(config, mesh)

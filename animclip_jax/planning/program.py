@@ -9,14 +9,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
-from animclip_jax import process, settings, sharding
+from animclip_jax import process, sharding
 from animclip_jax.animation.batch import Batch, Filmed, Footage
 from animclip_jax.animation.plan import ShotPlan, part_shapes
 from animclip_jax.planning import gpus
 from animclip_jax.training import gradient_caching, step
-from animclip_jax.training.optimizer import make_optimizer
+from animclip_jax.training.config import TrainingConfig
 from input_pipeline.examples import BatchConfig
 
 
@@ -72,15 +71,15 @@ def batch_shapes(config: BatchConfig) -> Batch:
     return Filmed(array(canvas, canvas, 3, dtype=jnp.uint8), plan, tokens, index)
 
 
-def state_bytes(config: ConfigDict) -> int:
+def state_bytes(config: TrainingConfig) -> int:
     """Of parameters and optimizer, all chips' parts together."""
     return _bytes(_state_shapes(config))
 
 
-def stored_bytes_a_clip(config: ConfigDict) -> int:
+def stored_bytes_a_clip(config: TrainingConfig) -> int:
     """What the encoders keep of a clip and its caption for the backward pass; compiles nothing."""
     params = _state_shapes(config).params
-    fixed = settings.train_step(config, params)
+    fixed = config.step_arguments(params)
     mesh = sharding.make_mesh(sharding.MeshConfig(1, 1), jax.devices()[:1])
 
     def backward(params: dict, batch: Batch) -> Any:
@@ -91,26 +90,24 @@ def stored_bytes_a_clip(config: ConfigDict) -> int:
         return jax.vjp(encode, params)[1]
 
     def stored(clips: int) -> int:
-        batch = batch_shapes(dataclasses.replace(settings.batches(config), batch_size=clips))
+        batch = batch_shapes(dataclasses.replace(config.batches, batch_size=clips))
         return _bytes(jax.eval_shape(backward, params, batch))
 
     # Parameters are kept too, whatever the number of clips.
     return stored(2) - stored(1)
 
 
-def lower(config: ConfigDict, mesh: Mesh) -> tuple[jax.stages.Lowered, step.TrainState]:
+def lower(config: TrainingConfig, mesh: Mesh) -> tuple[jax.stages.Lowered, step.TrainState]:
     """The step as `animclip train` jits it, and the shapes of its state."""
     state = _state_shapes(config)
-    advance = step.compile_train_step(mesh, state, **settings.train_step(config, state.params))
-    return advance.lower(state, batch_shapes(settings.batches(config))), state
+    advance = step.compile_train_step(mesh, state, **config.step_arguments(state.params))
+    return advance.lower(state, batch_shapes(config.batches)), state
 
 
 def _bytes(shapes: Any) -> int:
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
 
 
-def _state_shapes(config: ConfigDict) -> step.TrainState:
-    rules = settings.optimizer(config)
-    optimizer = make_optimizer(rules, config.steps)
-    average = rules.average_decay > 0
-    return step.state_shapes(settings.retriever(config), optimizer, average=average)
+def _state_shapes(config: TrainingConfig) -> step.TrainState:
+    average = config.optimizer.average_decay > 0
+    return step.state_shapes(config.model, config.make_optimizer(), average=average)

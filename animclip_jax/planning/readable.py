@@ -1,16 +1,17 @@
 """A plan in words: what `animclip plan` prints."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import jax
-from ml_collections import ConfigDict
 
 from animclip_jax.planning.estimate import GIB, Plan
 from animclip_jax.planning.suggest import Settings
 from animclip_jax.training.chips import chip_of
+from animclip_jax.training.config import TrainingConfig
 
 
-def as_text(found: Plan, config: ConfigDict, place: str, devices: Sequence[jax.Device]) -> str:
+def as_text(found: Plan, config: TrainingConfig, place: str, devices: Sequence[jax.Device]) -> str:
     """A plan for a person."""
     said = ", ".join(f"{name} {value}" for name, value in decisive(config).items())
     chips = f"{found.chips} x {found.device_kind}"
@@ -34,7 +35,7 @@ def as_text(found: Plan, config: ConfigDict, place: str, devices: Sequence[jax.D
     return "\n".join(lines)
 
 
-def _cost_lines(found: Plan, config: ConfigDict) -> list[str]:
+def _cost_lines(found: Plan, config: TrainingConfig) -> list[str]:
     assert found.flops is not None and found.highest_flops is not None
     assert found.hbm_traffic_gib is not None
     lines = [
@@ -55,7 +56,7 @@ def _cost_lines(found: Plan, config: ConfigDict) -> list[str]:
         *lines,
         f"  at the published peaks: {each}",
         f"  at best {step * 1e3:.1f} ms a step, limited by {limit}: "
-        f"{config.batch_size / step:,.0f} clips a second",
+        f"{config.batches.batch_size / step:,.0f} clips a second",
     ]
 
 
@@ -83,19 +84,23 @@ def tried(settings: Settings, found: Plan) -> str:
 
 def as_flags(settings: Settings) -> str:
     """Settings as they are written on a command's line."""
-    return " ".join(f"--config.{name}={value}" for name, value in settings.items())
+    remat, fsdp, microbatch = settings
+    return (
+        f"--config.model.remat={remat} --config.mesh.fsdp={fsdp} --config.microbatch={microbatch}"
+    )
 
 
-def decisive(config: ConfigDict) -> dict[str, object]:
+def decisive(config: TrainingConfig) -> dict[str, object]:
     """The settings that decide a plan, by name."""
+    clip, batches = config.model.clip, config.batches
     said: dict[str, object] = {
-        "batch_size": config.batch_size,
-        "frames": config.animation.num_frames,
-        "image_size": config.model.image_size,
-        "canvas_size": config.data.canvas_size,
-        "render": config.animation.render,
-        "dtype": config.model.dtype,
-        "remat": config.model.remat,
+        "batch_size": batches.batch_size,
+        "frames": config.model.num_frames,
+        "image_size": clip.image_size,
+        "canvas_size": batches.canvas_size,
+        "render": batches.animation.render,
+        "dtype": clip.dtype,
+        "remat": clip.remat,
     }
-    said |= {f"mesh.{axis}": size for axis, size in config.mesh.items()}
+    said |= {f"mesh.{axis}": size for axis, size in dataclasses.asdict(config.mesh).items()}
     return said | {"microbatch": config.microbatch}

@@ -1,44 +1,62 @@
 """Which mesh, microbatch and remat make the step of least work that fits."""
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import jax
-from ml_collections import ConfigDict
 
 from animclip_jax.models.transformer import REMAT_POLICIES
 from animclip_jax.planning import program
 from animclip_jax.planning.estimate import GIB, Phase, Plan, available_gib, plan, silent
-from animclip_jax.runs import run_config
+from animclip_jax.training.config import TrainingConfig
 
 # Forward passes that a step takes beyond its one, as parts of a whole step: a forward pass is a
 # third of it. "dots" computes again what is between matrix products, which is cheap.
 EXTRA_OF_REMAT = {"none": 0.0, "dots": 0.05, "block": 1 / 3}
 EXTRA_OF_MICROBATCH = 1 / 3
-Settings = dict[str, Any]
 
 
-def candidates(config: ConfigDict, chips: int) -> list[Settings]:
+class Settings(NamedTuple):
+    """What is tried: `model.remat`, `mesh.fsdp` and `microbatch` of a configuration."""
+
+    remat: str
+    fsdp: int
+    microbatch: int
+
+
+def changed(config: TrainingConfig, settings: Settings) -> TrainingConfig:
+    """A configuration with these settings."""
+    clip = dataclasses.replace(config.model.clip, remat=settings.remat)
+    return dataclasses.replace(
+        config,
+        model=dataclasses.replace(config.model, clip=clip),
+        mesh=dataclasses.replace(config.mesh, fsdp=settings.fsdp),
+        microbatch=settings.microbatch,
+    )
+
+
+def candidates(config: TrainingConfig, chips: int) -> list[Settings]:
     """Settings to try, those with the least work a step first.
 
     Among equal ones few parts come first, for each reads all parameters once more; then parameters
     whole on every chip.
     """
     found = []
-    rows = config.batch_size // chips  # a part needs one of every chip
+    batch_size = config.batches.batch_size
+    rows = batch_size // chips  # a part needs one of every chip
     counts = [2**i for i in range(rows.bit_length()) if rows % 2**i == 0] or [1]
     for remat, fsdp, count in itertools.product(REMAT_POLICIES, _fsdp_sizes(chips), counts):
         work = 1 + EXTRA_OF_REMAT[remat] + (EXTRA_OF_MICROBATCH if count > 1 else 0)
-        microbatch = 0 if count == 1 else config.batch_size // count
-        settings = {"model.remat": remat, "mesh.fsdp": fsdp, "microbatch": microbatch}
-        found.append((work, count, fsdp, settings))
+        microbatch = 0 if count == 1 else batch_size // count
+        found.append((work, count, fsdp, Settings(remat, fsdp, microbatch)))
     found.sort(key=lambda one: one[:3])
     return [settings for *_, settings in found]
 
 
 def suggest(
-    config: ConfigDict,
+    config: TrainingConfig,
     devices: Sequence[jax.Device],
     report: Callable[[Settings, Plan], None],
     phase: Phase = silent,
@@ -53,14 +71,14 @@ def suggest(
     for settings in candidates(config, len(devices)):
         if available is not None and least(settings) > available:
             continue
-        found = plan(run_config.changed(config, settings), devices, phase)
+        found = plan(changed(config, settings), devices, phase)
         report(settings, found)
         if found.fits is not False:
             return settings, found
     return None
 
 
-def least_gib(config: ConfigDict, chips: int) -> Callable[[Settings], float]:
+def least_gib(config: TrainingConfig, chips: int) -> Callable[[Settings], float]:
     """-> of settings the memory of a chip that they need at least, without compiling.
 
     That is the state, and what the encoders store for the backward pass. A step takes more: for
@@ -68,13 +86,13 @@ def least_gib(config: ConfigDict, chips: int) -> Callable[[Settings], float]:
     """
     state = program.state_bytes(config) / GIB
     a_clip = {
-        remat: program.stored_bytes_a_clip(run_config.changed(config, {"model.remat": remat})) / GIB
+        remat: program.stored_bytes_a_clip(changed(config, Settings(remat, 1, 0))) / GIB
         for remat in REMAT_POLICIES
     }
 
     def least(settings: Settings) -> float:
-        clips = (settings["microbatch"] or config.batch_size) / chips
-        return state / settings["mesh.fsdp"] + a_clip[settings["model.remat"]] * clips
+        clips = (settings.microbatch or config.batches.batch_size) / chips
+        return state / settings.fsdp + a_clip[settings.remat] * clips
 
     return least
 

@@ -1,7 +1,6 @@
 """A run's folder: which configuration it belongs to, who has it now, whether it is finished."""
 
 import contextlib
-import copy
 import dataclasses
 import json
 from collections.abc import Iterator
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from etils import epath
-from ml_collections import ConfigDict
 
 from animclip_jax import files
 from animclip_jax.models.towers import CLIP
@@ -21,8 +19,8 @@ NEUTRAL = ("mesh", "microbatch", "model.remat", "checkpoint", "log_every", "data
 SOURCES = ("data.train", "data.eval", "validation.source", "evaluation.query_bank")
 
 
-def read_config(workdir: Path | epath.Path) -> ConfigDict:
-    """The configuration a run was made with.
+def read(workdir: Path | epath.Path) -> dict[str, Any]:
+    """The settings a run was made with, as they are nested.
 
     Raises:
       FileNotFoundError: the folder is no run. ValueError: the file is not JSON.
@@ -33,7 +31,8 @@ def read_config(workdir: Path | epath.Path) -> ConfigDict:
             listed = ", ".join(str(workdir / arm) for arm in arms)
             raise FileNotFoundError(f"{workdir}: holds several runs, choose one: {listed}")
         raise FileNotFoundError(f"no {path}: wanted the folder of one run of animclip train")
-    return ConfigDict(_tuples(files.read_object(path, finite=False)))
+    settings: dict[str, Any] = _tuples(files.read_object(path, finite=False))
+    return settings
 
 
 @contextlib.contextmanager
@@ -61,16 +60,17 @@ def alone(workdir: Path) -> Iterator[None]:
                     workdir.rmdir()
 
 
-def require_same(workdir: Path, config: ConfigDict, besides: tuple[str, ...] = ()) -> None:
+def require_same(workdir: Path, settings: dict[str, Any], besides: tuple[str, ...] = ()) -> None:
     """Raises ValueError where the folder's run has another configuration; says what differs.
 
     Args:
-      besides: settings that may differ, too; what is NEUTRAL always may.
+      settings: a whole configuration, as JSON has it. besides: those that may differ, too; what is
+        NEUTRAL always may.
     """
     if not (workdir / layout.CONFIG).is_file():
         return
     there = files.read_object(workdir / layout.CONFIG, finite=False)
-    if found := differences(there, json.loads(config.to_json()), besides):
+    if found := differences(there, settings, besides):
         listed = "\n".join(f"  {line}" for line in found)
         raise ValueError(
             f"{workdir} holds a run with another configuration:\n{listed}\n"
@@ -78,11 +78,11 @@ def require_same(workdir: Path, config: ConfigDict, besides: tuple[str, ...] = (
         )
 
 
-def claim(workdir: Path, config: ConfigDict) -> None:
-    """Makes the folder this configuration's."""
+def claim(workdir: Path, settings: dict[str, Any]) -> None:
+    """Makes the folder that of a run with these settings."""
     workdir.mkdir(parents=True, exist_ok=True)
     # As Python writes it: a setting may be infinite.
-    text = json.dumps(json.loads(config.to_json()), indent=1)
+    text = json.dumps(settings, indent=1)
     files.write_text(workdir / layout.CONFIG, text + "\n")
 
 
@@ -103,13 +103,6 @@ def is_finished(workdir: Path) -> bool:
     Results alone may be those of an earlier step: `animclip evaluate` writes them, too.
     """
     return (workdir / layout.FINISHED).is_file() and (workdir / layout.RESULTS).is_file()
-
-
-def changed(config: ConfigDict, changes: dict[str, Any]) -> ConfigDict:
-    """A copy of a configuration with settings changed, "a.b" -> value; derived values follow."""
-    config = copy.deepcopy(config)
-    config.update_from_flattened_dict(changes)
-    return config
 
 
 def flat(config: Any, name: str = "") -> dict[str, Any]:

@@ -1,16 +1,15 @@
 """What a run makes sure of before its first step: its folder and its sources."""
 
-import json
 from typing import Any, NamedTuple
 
 import jax
 from etils import epath
-from ml_collections import ConfigDict
 
 from animclip_jax.evaluation.config import EvaluationConfig
 from animclip_jax.runs import layout, run_config
 from animclip_jax.runs.mirror import Mirror
 from animclip_jax.training import checkpoint, data, init_from
+from animclip_jax.training.config import TrainingConfig
 from input_pipeline.examples import Examples
 
 
@@ -26,9 +25,7 @@ class Sources(NamedTuple):
     lacking: str | None
 
 
-def open_sources(
-    config: ConfigDict, evaluation: EvaluationConfig, validation: EvaluationConfig | None
-) -> Sources:
+def open_sources(config: TrainingConfig) -> Sources:
     """Opens all sources of a run, so that a wrong one is found before the first step.
 
     Raises:
@@ -36,11 +33,11 @@ def open_sources(
     """
     examples = data.open_examples(config)
     digests = {"data.train": data.fingerprint(config, examples)}
-    lacking = _why_not_evaluated(evaluation.source)
-    if validation is not None:
-        digests["validation.source"] = _searched(validation)["data.eval"]
+    lacking = _why_not_evaluated(config.evaluation.source)
+    if config.validation is not None:
+        digests["validation.source"] = _searched(config.validation)["data.eval"]
     if lacking is None:
-        digests |= _searched(evaluation)
+        digests |= _searched(config.evaluation)
     return Sources(examples, digests, lacking)
 
 
@@ -65,7 +62,7 @@ def _searched(config: EvaluationConfig) -> dict[str, str]:
     return {name: data.digest(found) for name, found in open_sources(config).items()}
 
 
-def check_folder(mirror: Mirror, config: ConfigDict) -> None:
+def check_folder(mirror: Mirror, config: TrainingConfig) -> None:
     """Finds that the folder is this configuration's, or nobody's: none has a checkpoint there.
 
     Sources may have another name in a run that goes on: `check_sources` looks at what they hold.
@@ -76,22 +73,25 @@ def check_folder(mirror: Mirror, config: ConfigDict) -> None:
       FileNotFoundError: the weights to begin with are not there.
     """
     if checkpoint.has_one(mirror.remote):
-        run_config.require_same(mirror.local, config, besides=run_config.SOURCES)
+        run_config.require_same(mirror.local, config.settings, besides=run_config.SOURCES)
         return
     if checkpoint.has_one(mirror.remote / layout.BEST) or (mirror.local / layout.RESULTS).is_file():
-        run_config.require_same(mirror.local, config)
+        run_config.require_same(mirror.local, config.settings)
     # A run that goes on has taken its first weights.
     if config.init_from:
         init_from.require(epath.Path(config.init_from).expanduser())
 
 
 def check_sources(
-    workdir: epath.PathLike, made_of: dict[str, Any], config: ConfigDict, digests: dict[str, str]
+    workdir: epath.PathLike,
+    made_of: dict[str, Any],
+    settings: dict[str, Any],
+    digests: dict[str, str],
 ) -> None:
     """Finds that a run goes on with what it began with, wherever that is now.
 
     Args:
-      made_of: what the newest checkpoint was made of.
+      made_of: what the newest checkpoint was made of. settings: the configuration now.
       digests: of the sources as they are now; what is not opened here may be anything.
 
     Raises:
@@ -99,7 +99,7 @@ def check_sources(
     """
     before = made_of.get("sources", {"data.train": made_of.get("data")})
     named = run_config.flat(made_of.get("config", {}))
-    now = run_config.flat(json.loads(config.to_json()))
+    now = run_config.flat(settings)
     for name, digest in digests.items():
         # Of what is not trained on, checkpoints of older versions know the name alone.
         same = name not in before and name != "data.train" and named.get(name) == now[name]

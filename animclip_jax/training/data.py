@@ -7,31 +7,30 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
-from animclip_jax import settings
 from animclip_jax.animation.batch import Batch, Footage
 from animclip_jax.animation.contact_sheet import write_samples
 from animclip_jax.animation.render import clips
+from animclip_jax.training.config import TrainingConfig
 from input_pipeline import baked
 from input_pipeline.examples import Examples
 
 NUM_SAMPLES = 6
 
 
-def open_examples(config: ConfigDict) -> Examples | None:
+def open_examples(config: TrainingConfig) -> Examples | None:
     """The source to train on; None for baked batches, which take no TensorFlow."""
-    if config.data.train.startswith(baked.KIND):
+    if config.source.startswith(baked.KIND):
         return None
     from input_pipeline.sources.opening import open_source  # Baked batches are read without it.
 
-    return open_source(config.data.train, config.data.cache_dir)
+    return open_source(config.source, config.cache_dir)
 
 
-def fingerprint(config: ConfigDict, examples: Examples | None) -> str:
+def fingerprint(config: TrainingConfig, examples: Examples | None) -> str:
     """Of the examples' ids and captions, in their order, or of a baked folder's description."""
     if examples is None:
-        folder = Path(config.data.train.removeprefix(baked.KIND)).expanduser()
+        folder = Path(config.source.removeprefix(baked.KIND)).expanduser()
         return hashlib.sha256((folder / baked.SUMMARY).read_bytes()).hexdigest()
     return digest(examples)
 
@@ -45,16 +44,15 @@ def digest(examples: Examples) -> str:
 
 
 def open_batches(
-    config: ConfigDict, examples: Examples | None, start_step: int, part: tuple[int, int]
+    config: TrainingConfig, examples: Examples | None, start_step: int, part: tuple[int, int]
 ) -> Iterator[Batch]:
     """A part of each batch, (which, of how many), from a step on."""
-    made = settings.batches(config)
     process = {"process_index": part[0], "process_count": part[1]}
     if examples is None:
-        return baked.baked_batches(config.data.train, made, start_step=start_step, **process)
+        return baked.baked_batches(config.source, config.batches, start_step=start_step, **process)
     from input_pipeline.batches import train_batches
 
-    return train_batches(examples, made, start_step=start_step, **process)
+    return train_batches(examples, config.batches, start_step=start_step, **process)
 
 
 def names(examples: Examples | None, index: np.ndarray) -> list[str]:
@@ -65,11 +63,11 @@ def names(examples: Examples | None, index: np.ndarray) -> list[str]:
 
 
 def keep_samples(
-    config: ConfigDict, workdir: Path, examples: Examples | None, batch: Batch
+    config: TrainingConfig, workdir: Path, examples: Examples | None, batch: Batch
 ) -> None:
     """Writes the first clips of a batch, as the model will see them, beside their pictures."""
     few = jax.tree.map(lambda x: x[:NUM_SAMPLES], batch)
-    frames = np.asarray(clips(few, config.model.image_size) * 255 + 0.5)
+    frames = np.asarray(clips(few, config.model.clip.image_size) * 255 + 0.5)
     if examples is None:
         captions = names(examples, few.index)
         pictures = list(few.frames[:, 0] if isinstance(few, Footage) else few.canvas)

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import json
 import sys
 import time
 from pathlib import Path
@@ -12,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import jax
 from etils import epath
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
-from animclip_jax import files, settings, sharding
+from animclip_jax import files, sharding
 from animclip_jax.evaluation.table import table
 from animclip_jax.models.reranker import CAPTION_BUCKETS
 from animclip_jax.models.retriever import RetrieverConfig
@@ -27,8 +25,9 @@ from animclip_jax.runs.revision import git_commit
 from animclip_jax.training import beginning, data, flops, init_from, mfu, step
 from animclip_jax.training.best_checkpoint import Validation
 from animclip_jax.training.checkpoint import Checkpoints
+from animclip_jax.training.config import TrainingConfig
 from animclip_jax.training.interruption import Interruption
-from animclip_jax.training.optimizer import learning_rate, make_optimizer
+from animclip_jax.training.optimizer import learning_rate
 from animclip_jax.training.watch import Watch
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class Options:
 class Run:
     """What stays the same from a run's first step to its last."""
 
-    config: ConfigDict
+    config: TrainingConfig
     mirror: Mirror
     options: Options
     mesh: Mesh
@@ -71,7 +70,7 @@ class Run:
 
 
 def train(
-    config: ConfigDict,
+    config: TrainingConfig,
     workdir: epath.PathLike,
     config_overrides: dict[str, Any],
     options: Options = Options(),  # noqa: B008 (frozen)
@@ -85,16 +84,14 @@ def train(
       ValueError: the folder belongs to a run with another configuration, the data has changed, or
         a step was not finite.
     """
-    settings.check(config)
-    folder = local_folder(workdir, config.data.cache_dir)
+    folder = local_folder(workdir, config.cache_dir)
     with run_config.alone(folder) if jax.process_index() == 0 else contextlib.nullcontext():
-        mirror = Mirror(workdir, config.data.cache_dir)
+        mirror = Mirror(workdir, config.cache_dir)
         if jax.process_index() == 0:
             beginning.check_folder(mirror, config)
         git_commit()  # the one that starts the run, not the one there when it ends
-        mesh = sharding.make_mesh(settings.mesh(config))
-        searched = settings.evaluation(config), settings.validation(config)
-        sources = beginning.open_sources(config, *searched)
+        mesh = sharding.make_mesh(config.mesh)
+        sources = beginning.open_sources(config)
         run = Run(config, mirror, options, mesh, sources)
         began = time.perf_counter()
         state, validation, interruption = advance(run)
@@ -114,23 +111,22 @@ def advance(run: Run) -> tuple[step.TrainState, Validation | None, Interruption]
     """Trains as far as nothing interrupts it; what it ended with is saved."""
     config, digests = run.config, run.sources.digests
     made_of = {
-        "config": json.loads(config.to_json()),
+        "config": config.settings,
         "data": digests["data.train"],
         "sources": digests,
     }
     with contextlib.ExitStack() as closing:
-        keep = config.checkpoint.keep
         checkpoints = closing.enter_context(
-            Checkpoints(run.mirror.remote, keep=keep, made_of=made_of)
+            Checkpoints(run.mirror.remote, keep=config.keep, made_of=made_of)
         )
         validation = None
-        if (searched := settings.validation(config)) is not None:
+        if config.validation is not None:
             validation = closing.enter_context(
-                Validation(searched, run.mirror, run.mesh, dict(made_of))
+                Validation(config.validation, run.mirror, run.mesh, dict(made_of))
             )
         state = begin(run, checkpoints)
         if jax.process_index() == 0:
-            run_config.claim(run.workdir, config)
+            run_config.claim(run.workdir, config.settings)
         with Interruption() as interruption:
             state = run_steps(run, state, checkpoints, validation, interruption)
     return state, validation, interruption
@@ -138,18 +134,20 @@ def advance(run: Run) -> tuple[step.TrainState, Validation | None, Interruption]
 
 def begin(run: Run, checkpoints: Checkpoints) -> step.TrainState:
     """The state to go on from: the newest checkpoint's, else that of config.init_from, else new."""
-    config, optimizer = run.config, settings.optimizer(run.config)
+    config = run.config
     state = step.init_state(
         run.mesh,
-        settings.retriever(config),
-        make_optimizer(optimizer, config.steps),
+        config.model,
+        config.make_optimizer(),
         config.seed,
-        average=optimizer.average_decay > 0,
+        average=config.optimizer.average_decay > 0,
     )
     if (saved := checkpoints.latest()) is not None:
         if not run.options.other_data:
             made_of = checkpoints.read_made_of(saved)
-            beginning.check_sources(run.mirror.remote, made_of, config, run.sources.digests)
+            beginning.check_sources(
+                run.mirror.remote, made_of, config.settings, run.sources.digests
+            )
         state = checkpoints.restore(saved, state)
     elif config.init_from:
         place = functools.partial(sharding.state_sharding, run.mesh)
@@ -160,7 +158,7 @@ def begin(run: Run, checkpoints: Checkpoints) -> step.TrainState:
         average = None if state.average is None else jax.tree.map(lambda x: x.copy(), params)
         state = state._replace(params=params, average=average)
     say(sharding.table((state.params, state.opt_state)))
-    say(reranking_cost(settings.retriever(config)))
+    say(reranking_cost(config.model))
     return state
 
 
@@ -178,7 +176,7 @@ def run_steps(
     next is under way, and looked at before its state is saved.
     """
     config, first = run.config, int(state.step)
-    fixed = settings.train_step(config, state.params)
+    fixed = config.step_arguments(state.params)
     advance = step.compile_train_step(run.mesh, state, **fixed)
     part = sharding.process_part(run.mesh)
     batches = data.open_batches(config, run.examples, first, part)
@@ -191,7 +189,7 @@ def run_steps(
         for now in range(first, config.steps):
             if now > first:
                 validate(run, validation, watch, now, state)
-            if now > first and now % config.checkpoint.every == 0:
+            if now > first and now % config.save_every == 0:
                 watch.look()
                 checkpoints.save(now, state)
                 push(run)
@@ -205,9 +203,7 @@ def run_steps(
             fed = sharding.put_batch(run.mesh, batch)
             with jax.transfer_guard("disallow"):
                 if now == first:
-                    watch.peak_seconds = mfu.peak_seconds(
-                        run.mesh, settings.retriever(config), fixed, state, fed
-                    )
+                    watch.peak_seconds = mfu.peak_seconds(run.mesh, config.model, fixed, state, fed)
                 state, metrics = advance(state, fed)
             watch.started(now + 1, metrics, batch.index)
             if run.options.traced and now + 1 == first + BEFORE_TRACE + run.options.traced:
@@ -231,9 +227,9 @@ def make_watch(run: Run, first: int, log: RunLog | None) -> Watch:
         first=first,
         last=config.steps,
         every=config.log_every,
-        batch_size=config.batch_size,
+        batch_size=config.batches.batch_size,
         names=functools.partial(data.names, run.examples),
-        learning_rate=learning_rate(settings.optimizer(config), config.steps),
+        learning_rate=learning_rate(config.optimizer, config.steps),
     )
 
 
@@ -241,7 +237,7 @@ def validate(
     run: Run, validation: Validation | None, watch: Watch, now: int, state: step.TrainState
 ) -> None:
     """Where it is time to, or the run is at its end."""
-    is_time = run.config.validation.every and now % run.config.validation.every == 0
+    is_time = run.config.validate_every and now % run.config.validate_every == 0
     if validation is not None and (is_time or now == run.config.steps):
         watch.look()
         say(validation.look(now, state))
@@ -272,8 +268,8 @@ def finish(
         steps, params = config.steps, state.best_params
         if validation is not None:
             steps, params = validation.restore_best()
-        made = Made(steps, config.to_dict(), config_overrides, seconds)
-        report = evaluate(settings.evaluation(config), run.mesh, params, run.workdir, made)
+        made = Made(steps, config.settings, config_overrides, seconds)
+        report = evaluate(config.evaluation, run.mesh, params, run.workdir, made)
         write_page(run.workdir)
     else:
         say(f"{run.workdir}: trained, not evaluated: {run.sources.lacking}.")

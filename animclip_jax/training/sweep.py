@@ -5,47 +5,51 @@ from typing import Any
 
 import jax
 from etils import epath
-from ml_collections import ConfigDict
 
-from animclip_jax import files, settings
+from animclip_jax import files
 from animclip_jax.runs import layout, run_config
 from animclip_jax.runs.mirror import Mirror
+from animclip_jax.training.config import TrainingConfig
 
+# What the arms of an experiment change, by their names: settings by dotted name.
 Arms = dict[str, dict[str, Any]]
 
 
+def begun_from(arms: Arms, workdir: epath.Path) -> Arms:
+    """The arms, an `init_from` that is the name of another arm exchanged for that one's folder."""
+    named = {arm: changes.get("init_from") for arm, changes in arms.items()}
+    folders = {
+        arm: {"init_from": str(workdir / begin)} for arm, begin in named.items() if begin in arms
+    }
+    return {arm: changes | folders.get(arm, {}) for arm, changes in arms.items()}
+
+
 def train_arms(
-    config: ConfigDict,
     workdir: epath.Path,
     arms: Arms,
-    train: Callable[[ConfigDict, epath.Path, dict[str, Any]], int],
+    configs: dict[str, TrainingConfig],
+    train: Callable[[TrainingConfig, epath.Path, dict[str, Any]], int],
 ) -> int:
     """Trains every arm in WORKDIR/ARM, one after the other; finished ones are not run again.
 
-    An arm whose `init_from` is the name of another begins with that one's weights.
-
     Args:
-      train: configuration, folder and what the arm changes -> exit code.
+      configs: of the arms, by the same names. train: configuration, folder and what the arm changes
+        -> exit code.
 
     Raises:
-      ValueError: an arm's settings are wrong, or the folder holds a run or another sweep.
+      ValueError: the folder holds a run or another sweep.
     """
-    for changes in arms.values():
-        alone = {} if changes.get("init_from") in arms else changes
-        settings.check(run_config.changed(config, alone))
     if jax.process_index() == 0:
         _claim(workdir, arms)
     for arm, changes in arms.items():
-        if changes.get("init_from") in arms:
-            changes = changes | {"init_from": str(workdir / changes["init_from"])}
+        config, folder = configs[arm], workdir / arm
         print(f"\n{arm}: {changes or 'the configuration as it is'}", flush=True)
-        arm_config = run_config.changed(config, changes)
-        if run_config.is_finished(workdir / arm):
-            run_config.require_same(Mirror(workdir / arm, config.data.cache_dir).local, arm_config)
-            print(f"finished already, in {workdir / arm}")
+        if run_config.is_finished(folder):
+            run_config.require_same(Mirror(folder, config.cache_dir).local, config.settings)
+            print(f"finished already, in {folder}")
             continue
-        code = train(arm_config, workdir / arm, changes)
-        if not run_config.is_finished(workdir / arm):
+        code = train(config, folder, changes)
+        if not run_config.is_finished(folder):
             return code
     return 0
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from animclip_jax import settings
 from animclip_jax.planning import program
 from animclip_jax.planning import suggest as module
 from animclip_jax.planning.estimate import Plan
@@ -22,23 +23,22 @@ def search(monkeypatch):
     """
 
     def run(used, least=None, available: float | None = 16.0):
-        config = folders.get_config()
-        config.batch_size = 128
+        config = settings.training(settings.changed(folders.get_config(), {"batch_size": 128}))
         tried = []
 
         def plan(config, devices, phase):
-            parts = config.batch_size // (config.microbatch or config.batch_size)
-            return made_up(used(config.model.remat, config.mesh.fsdp, parts), 16.0)
+            parts = 128 // (config.microbatch or 128)
+            return made_up(used(config.model.clip.remat, config.mesh.fsdp, parts), 16.0)
 
         def stored(config):
-            return (least or {}).get(config.model.remat, 0) * GIB
+            return (least or {}).get(config.model.clip.remat, 0) * GIB
 
         monkeypatch.setattr(module, "plan", plan)
         monkeypatch.setattr(module, "available_gib", lambda device: available)
         monkeypatch.setattr(module.program, "state_bytes", lambda config: 2 * GIB)
         monkeypatch.setattr(module.program, "stored_bytes_a_clip", stored)
-        best = module.suggest(config, [None] * 16, lambda settings, _: tried.append(settings))
-        return best and tuple(best[0].values()), [tuple(settings.values()) for settings in tried]
+        best = module.suggest(config, [None] * 16, lambda chosen, _: tried.append(chosen))
+        return best and best[0], tried
 
     return run
 
@@ -91,7 +91,7 @@ def test_what_is_stored_of_a_clip_without_compiling():
         config.model.remat = remat
         found = []
         for config.model.vision.layers in (3, 4):
-            found.append(program.stored_bytes_a_clip(config))
+            found.append(program.stored_bytes_a_clip(settings.training(config)))
         return (found[1] - found[0]) / one_input
 
     assert of_a_layer("block") == 1

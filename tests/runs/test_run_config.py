@@ -1,19 +1,17 @@
-"""Whose a folder is, and copies of configurations."""
+"""Whose a folder is, and what it keeps of a configuration."""
 
 import dataclasses
+import json
 
 import pytest
-from ml_collections import ConfigDict
 
 from animclip_jax.models.towers import CLIP
 from animclip_jax.runs import run_config
 
 
-def config(**changes) -> ConfigDict:
-    made = ConfigDict({"steps": 10, "animation": {"preset": "full", "range": (0.1, 0.5)}})
-    made.animation.half = made.get_ref("steps") // 2
-    made.update(changes)
-    return made
+def config(steps: int = 10, **changes) -> dict:
+    animation = {"preset": "full", "range": [0.1, 0.5], "half": steps // 2}
+    return {"steps": steps, "animation": animation} | changes
 
 
 def test_a_folder_belongs_to_one_configuration(tmp_path):
@@ -23,13 +21,13 @@ def test_a_folder_belongs_to_one_configuration(tmp_path):
     with pytest.raises(ValueError, match=r"steps: there 10, here 20") as error:
         run_config.require_same(tmp_path / "a", config(steps=20))
     assert "animation.half: there 5, here 10" in str(error.value)
-    assert run_config.read_config(tmp_path / "a").steps == 10
+    assert run_config.read(tmp_path / "a")["steps"] == 10
 
 
 def test_a_run_of_a_version_that_knew_clip_alone_goes_on(tmp_path):
     model = {"width": 8}
     run_config.claim(tmp_path, config(model=model))
-    towers = dataclasses.asdict(CLIP)
+    towers = json.loads(json.dumps(dataclasses.asdict(CLIP)))
     run_config.require_same(tmp_path, config(model=model | {"towers": towers}))
     other = config(model=model | {"towers": towers | {"norm_epsilon": 1e-6}})
     with pytest.raises(ValueError, match="model.towers.norm_epsilon: there 1e-05, here 1e-06"):
@@ -74,33 +72,22 @@ def test_results_of_an_earlier_step_do_not_finish_a_run(tmp_path):
 
 def test_a_configuration_comes_back_as_it_was(tmp_path):
     run_config.claim(tmp_path, config())
-    found = run_config.read_config(tmp_path)
-    assert found.to_dict() == config().to_dict()
-    assert isinstance(found.animation.range, tuple)
+    found = run_config.read(tmp_path)
+    assert found["animation"]["range"] == (0.1, 0.5)
+    found["animation"]["range"] = [0.1, 0.5]
+    assert found == config()
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="config.json"):
-        run_config.read_config(tmp_path / "nothing")
-
-
-def test_a_changed_copy_follows_its_values_and_leaves_the_first_alone():
-    first = config()
-    other = run_config.changed(first, {"steps": 30, "animation.preset": "still"})
-    assert (other.steps, other.animation.half, other.animation.preset) == (30, 15, "still")
-    assert (first.steps, first.animation.half, first.animation.preset) == (10, 5, "full")
-
-
-def test_a_change_of_a_setting_that_is_not_there_is_refused():
-    with pytest.raises((AttributeError, KeyError, ValueError)):
-        run_config.changed(config().lock(), {"animation.presett": "still"})
+        run_config.read(tmp_path / "nothing")
 
 
 def test_a_folder_of_several_runs_lists_them(tmp_path):
     for arm in ("still", "animated"):
         run_config.claim(tmp_path / "sweep" / arm, config())
     with pytest.raises(FileNotFoundError) as error:
-        run_config.read_config(tmp_path / "sweep")
+        run_config.read(tmp_path / "sweep")
     listed = f"{tmp_path}/sweep/animated, {tmp_path}/sweep/still"
     assert str(error.value) == f"{tmp_path}/sweep: holds several runs, choose one: {listed}"
 
@@ -108,4 +95,4 @@ def test_a_folder_of_several_runs_lists_them(tmp_path):
 def test_a_setting_may_be_infinite(tmp_path):
     run_config.claim(tmp_path, config(limit=float("inf")))
     run_config.require_same(tmp_path, config(limit=float("inf")))
-    assert run_config.read_config(tmp_path).limit == float("inf")
+    assert run_config.read(tmp_path)["limit"] == float("inf")

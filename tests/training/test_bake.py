@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from animclip_jax import prepare, train
+from animclip_jax import prepare, settings, train
 from animclip_jax.training import bake, data
 from configs import quickstart
 from tests import processes
@@ -51,7 +51,8 @@ def test_a_machine_without_tensorflow_trains_the_same(
 def test_batches_of_another_configuration_are_refused(tmp_path: Path, capsys) -> None:
     config = quickstart.get_config()
     config.update_from_flattened_dict(CHANGES | {"data.cache_dir": str(tmp_path / "cache")})
-    bake.bake(config, tmp_path / "baked", 1)
+    data_settings = config.data.train, config.data.cache_dir
+    bake.bake(*data_settings, settings.batches(config), tmp_path / "baked", 1)
     changes = {"data__train": f"baked:{tmp_path / 'baked'}", "batch_size": 16}
     assert train.main(flags(tmp_path / "run", **changes)) == 1
     assert "baked with batch_size 8, but the run needs 16" in capsys.readouterr().err
@@ -60,7 +61,8 @@ def test_batches_of_another_configuration_are_refused(tmp_path: Path, capsys) ->
 def test_a_folder_that_an_earlier_version_baked_is_read(tmp_path: Path) -> None:
     config = quickstart.get_config()
     config.update_from_flattened_dict(CHANGES | {"data.cache_dir": str(tmp_path / "cache")})
-    bake.bake(config, tmp_path / "baked", 1)
+    data_settings = config.data.train, config.data.cache_dir
+    bake.bake(*data_settings, settings.batches(config), tmp_path / "baked", 1)
     recorded = {
         "batch_size": 8,
         "seed": 0,
@@ -74,7 +76,7 @@ def test_a_folder_that_an_earlier_version_baked_is_read(tmp_path: Path) -> None:
     summary = tmp_path / "baked" / "baked.json"
     summary.write_text(json.dumps({"version": 1, "count": 1, "settings": recorded}))
     config.data.train = f"baked:{tmp_path / 'baked'}"
-    assert len(next(data.open_batches(config, None, 0, (0, 1))).index) == 8
+    assert len(next(data.open_batches(settings.training(config), None, 0, (0, 1))).index) == 8
 
 
 def test_baking_asks_for_what_it_lacks(tmp_path: Path, monkeypatch, capsys) -> None:

@@ -1,0 +1,80 @@
+"""All that a run is: what is trained on what, how, and how it is searched."""
+
+import dataclasses
+from typing import Any
+
+import optax
+
+from animclip_jax.evaluation.config import EvaluationConfig
+from animclip_jax.models.parameters import graph_definition
+from animclip_jax.models.retriever import RetrieverConfig
+from animclip_jax.sharding import MeshConfig
+from animclip_jax.training.losses import LossConfig
+from animclip_jax.training.optimizer import OptimizerConfig, is_frozen, make_optimizer
+from input_pipeline.examples import BatchConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """A run, as `settings.training` makes it of a configuration.
+
+    source: `kind:location`, pictures or videos to train on. init_from: a run or weights to begin
+    with, or "". save_every, keep: steps between checkpoints, and how many of them stay. log_every,
+    validate_every: steps; 0 validates never. validation: what the best step is chosen by.
+    settings: the whole configuration by name, as JSON has it: what a run's folder is known by.
+
+    Raises:
+      ValueError: the batch does not fit the losses, or validation looks at the videos of the test.
+    """
+
+    model: RetrieverConfig
+    batches: BatchConfig
+    source: str
+    optimizer: OptimizerConfig
+    loss: LossConfig
+    mesh: MeshConfig
+    steps: int
+    microbatch: int
+    init_from: str
+    save_every: int
+    keep: int
+    log_every: int
+    evaluation: EvaluationConfig
+    validation: EvaluationConfig | None
+    validate_every: int
+    settings: dict[str, Any] = dataclasses.field(repr=False)
+
+    def __post_init__(self) -> None:
+        self.loss.check_batch(self.batches.batch_size)
+        if self.validation is not None and self.validation.source == self.evaluation.source:
+            raise ValueError(
+                f"validation.source is data.eval, {self.evaluation.source}: a step that is chosen "
+                "on the test makes its score worthless; name other videos, or set "
+                "validation.every=0"
+            )
+
+    @property
+    def seed(self) -> int:
+        return self.batches.seed
+
+    @property
+    def cache_dir(self) -> str:
+        """Where sources keep what they draw or prepare."""
+        return self.evaluation.cache_dir
+
+    def make_optimizer(self) -> optax.GradientTransformation:
+        """The optimizer, with its schedule over all steps."""
+        return make_optimizer(self.optimizer, self.steps)
+
+    def step_arguments(self, params: dict) -> dict[str, Any]:
+        """What `step.compile_train_step` takes beside the mesh and the state."""
+        return {
+            "graphdef": graph_definition(self.model),
+            "optimizer": self.make_optimizer(),
+            "loss": self.loss,
+            "image_size": self.model.clip.image_size,
+            "seed": self.seed,
+            "microbatch": self.microbatch,
+            "frozen": is_frozen(self.optimizer, params) if self.optimizer.frozen else None,
+            "average_decay": self.optimizer.average_decay,
+        }

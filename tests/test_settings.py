@@ -1,0 +1,34 @@
+"""Copies of configurations, and the dataclasses that they become."""
+
+import pytest
+from ml_collections import ConfigDict
+
+from animclip_jax import settings
+from configs import quickstart
+
+
+def config() -> ConfigDict:
+    made = ConfigDict({"steps": 10, "animation": {"preset": "full"}})
+    made.animation.half = made.get_ref("steps") // 2
+    return made
+
+
+def test_a_changed_copy_follows_its_values_and_leaves_the_first_alone():
+    first = config()
+    other = settings.changed(first, {"steps": 30, "animation.preset": "still"})
+    assert (other.steps, other.animation.half, other.animation.preset) == (30, 15, "still")
+    assert (first.steps, first.animation.half, first.animation.preset) == (10, 5, "full")
+
+
+def test_a_change_of_a_setting_that_is_not_there_is_refused():
+    with pytest.raises((AttributeError, KeyError, ValueError)):
+        settings.changed(config().lock(), {"animation.presett": "still"})
+
+
+def test_validation_on_the_videos_of_the_test_is_refused():
+    config = quickstart.get_config()
+    config.validation.every, config.validation.source = 5, config.data.eval
+    with pytest.raises(ValueError, match="validation.source is data.eval, drawn:test"):
+        settings.training(config)
+    config.validation.every = 0
+    assert settings.training(config).validation is None
