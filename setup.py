@@ -72,10 +72,12 @@ setup(
         "pillow>=11",
         "safetensors>=0.5,<1",
         "scipy>=1.15",
+        "sentencepiece>=0.2.1,<0.3",
         "tensorboardX>=2.6.2,<3",
         f"tensorflow-cpu{TENSORFLOW}; {HAS_CPU_WHEEL}",
         f"tensorflow{TENSORFLOW}; {NO_CPU_WHEEL}",
         "tensorflow-datasets>=4.9.10,<5",
+        "tokenizers>=0.22,<0.24",
         "tqdm>=4.66",
     ],
     extras_require={

@@ -28,7 +28,7 @@ from animclip_jax.weights import folder, manifest, published
 from input_pipeline.media import picture
 from input_pipeline.media.picture import fit
 from input_pipeline.media.video import SHORT_SIDE, read_frames
-from input_pipeline.tokenizer import Tokenizer
+from input_pipeline.tokenizers.opening import open_tokenizer
 
 Video = str | Path | np.ndarray
 
@@ -121,8 +121,7 @@ class Model:
     def _captions(self, texts: list[str]) -> Captions:
         if not texts:
             raise ValueError("no sentences: wanted one at least")
-        clip = self.config.clip
-        tokens = Tokenizer(clip.context_length, clip.vocab_size)(texts)
+        tokens = open_tokenizer(*self.config.clip.reading)(texts)
         parts = self.encoder.num_parts
         at_once = min(TEXTS_AT_ONCE, 1 << (len(texts) - 1).bit_length())
         return encode_captions(self.encoder, tokens, -(-at_once // parts) * parts)

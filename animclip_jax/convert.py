@@ -13,6 +13,7 @@ if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these
 
     sys.exit(animclip(["convert", *sys.argv[1:]]))
 
+import dataclasses
 from pathlib import Path
 
 from animclip_jax.cli.signals import stoppable
@@ -20,6 +21,7 @@ from animclip_jax.exporting import hugging_face
 from animclip_jax.files import require_new
 from animclip_jax.options.convert import parse
 from animclip_jax.weights import folder, hub, positions, source
+from input_pipeline.tokenizers.opening import open_tokenizer
 
 WRITERS = {"animclip": folder.save, "hugging_face": hugging_face.save}
 
@@ -36,6 +38,9 @@ def main(argv: list[str] | None = None) -> int:
         elif options.revision:
             raise ValueError(f"--revision={options.revision}: {path} is not on the Hub")
         params, config = source.read(path, options.activation)
+        if options.tokenizer:
+            config = dataclasses.replace(config, tokenizer=str(options.tokenizer))
+        open_tokenizer(*config.reading)
         found = config.image_size
         if options.image_size:
             params, config = positions.resize(params, config, options.image_size)

@@ -26,7 +26,7 @@ from animclip_jax.exporting import source as sources
 from animclip_jax.exporting.source import Source
 from animclip_jax.files import new_folder, require_new
 from animclip_jax.options.export import parse
-from animclip_jax.weights import folder, manifest
+from animclip_jax.weights import folder, manifest, vocabulary
 
 
 class Format(NamedTuple):
@@ -85,6 +85,7 @@ def export(source: Source, out: Path, kind: str, batch_size: int | None = None) 
         arrays = example.inputs(config, batch_size or example.ITEMS)
         arrays |= example.outputs(params, config, arrays)
         form.write(temporary, source)
+        vocabulary.keep(temporary, config.clip.tokenizer)
         made = functions.describe(
             functions.make(source.config, source.num_frames, batch_size), config.clip.vocab_size
         )

@@ -66,8 +66,14 @@ def _bake(values: flags.FlagValues, sources: list[str], out: Path) -> str:
     if values.config is None:
         raise ValueError("--bake needs --config=FILE, the experiment whose batches it makes")
     _check_flags(values, "--bake")
-    config = values.config
-    bake.bake(config.data.train, config.data.cache_dir, settings.batches(config), out, values.bake)
+    config = settings.with_tokenizer(values.config)
+    bake.bake(
+        config.data.train,
+        config.data.cache_dir,
+        settings.batches(config),
+        out,
+        values.bake,
+    )
     return f"{out}: {values.bake} batches of {config.batch_size} clips"
 
 

@@ -14,11 +14,13 @@ from animclip_jax.evaluation.config import EvaluationConfig
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
+from animclip_jax.models.towers import CLIP
 from animclip_jax.runs import run_config
 from animclip_jax.sharding import MeshConfig
 from animclip_jax.training.config import TrainingConfig
 from animclip_jax.training.losses import LossConfig
 from animclip_jax.training.optimizer import OptimizerConfig
+from animclip_jax.weights import vocabulary
 from input_pipeline.examples import BatchConfig
 
 T = TypeVar("T")
@@ -26,7 +28,10 @@ T = TypeVar("T")
 
 def of_run(workdir: Path | epath.Path) -> ConfigDict:
     """The configuration a run was made with; raises as `run_config.read`."""
-    return ConfigDict(run_config.read(workdir))
+    settings = run_config.read(workdir)
+    if "model" in settings:
+        settings["model"]["tokenizer"] = vocabulary.find(workdir)
+    return ConfigDict(settings)
 
 
 def changed(config: ConfigDict, changes: dict[str, Any]) -> ConfigDict:
@@ -42,12 +47,40 @@ def plain(config: ConfigDict) -> dict[str, Any]:
     return settings
 
 
-def training(config: ConfigDict) -> TrainingConfig:
-    """A run's whole configuration.
+def with_tokenizer(config: ConfigDict, workdir: Path | epath.Path | None = None) -> ConfigDict:
+    """A copy whose model.tokenizer is the vocabulary of the run, where that is not CLIP's.
+
+    It is the one that the run has, the one that is given, or that of init_from.
 
     Raises:
-      ValueError: a setting is wrong, or does not fit another one.
+      ValueError: the one that is given is not the run's.
     """
+    if retriever(config).clip.towers.tokenizer == CLIP.tokenizer:
+        return config
+    kept = vocabulary.find(workdir) if workdir is not None else ""
+    given = str(epath.Path(config.model.tokenizer).expanduser()) if config.model.tokenizer else ""
+    # What the run has of it is enough.
+    is_there = given and epath.Path(given).is_file()
+    if kept and is_there and vocabulary.checksum(kept) != vocabulary.checksum(given):
+        raise ValueError(
+            f"{given}: another vocabulary than the run's, {kept}: leave it out, or choose another "
+            "--workdir"
+        )
+    if config.init_from and not kept and not given:
+        given = vocabulary.find(epath.Path(config.init_from).expanduser())
+    return changed(config, {"model.tokenizer": kept or given})
+
+
+def training(config: ConfigDict, workdir: Path | epath.Path | None = None) -> TrainingConfig:
+    """A run's whole configuration.
+
+    Args:
+      workdir: the folder of the run, which may have its vocabulary already.
+
+    Raises:
+      FileNotFoundError, ValueError: a setting is wrong, or does not fit another one.
+    """
+    settings, config = plain(config), with_tokenizer(config, workdir)
     searched = evaluation(config)
     validation = None
     if config.validation.every:
@@ -68,7 +101,7 @@ def training(config: ConfigDict) -> TrainingConfig:
         evaluation=searched,
         validation=validation,
         validate_every=config.validation.every,
-        settings=plain(config),
+        settings=settings,
     )
 
 
@@ -110,6 +143,7 @@ def mesh(config: ConfigDict) -> MeshConfig:
 
 def batches(config: ConfigDict) -> BatchConfig:
     """What the batches of a run depend on, besides their source."""
+    clip = ClipConfig.from_dict(config.model.to_dict())
     return BatchConfig(
         AnimationConfig.from_dict(config.animation.to_dict()),
         batch_size=config.batch_size,
@@ -117,6 +151,8 @@ def batches(config: ConfigDict) -> BatchConfig:
         canvas_size=config.data.canvas_size,
         group_size=config.data.group_size,
         footage=config.data.footage,
-        context_length=config.model.context_length,
-        vocab_size=config.model.vocab_size,
+        context_length=clip.context_length,
+        vocab_size=clip.vocab_size,
+        tokens=clip.towers.tokenizer,
+        tokenizer=clip.tokenizer,
     )

@@ -50,7 +50,7 @@ def dispatch(values: flags.FlagValues) -> int:
     workdir, overrides = epath.Path(values.workdir), command_line.overrides(values)
     options = Options(values.other_data, TRACED if values.profile else 0)
     if not values.sweep:
-        return train(settings.training(values.config), workdir, overrides, options)
+        return train(settings.training(values.config, workdir), workdir, overrides, options)
     module = command_line.config_module(values)
     if not hasattr(module, "sweep"):
         raise ValueError("--sweep: this configuration has no sweep(), run it without")
@@ -63,7 +63,7 @@ def dispatch(values: flags.FlagValues) -> int:
         return train(config, folder, overrides | changes, options)
 
     configs = {
-        arm: settings.training(settings.changed(values.config, changes))
+        arm: settings.training(settings.changed(values.config, changes), workdir / arm)
         for arm, changes in arms.items()
     }
     return sweep.train_arms(workdir, arms, configs, train_arm)

@@ -10,6 +10,7 @@ import sys
 import numpy as np
 
 from animclip_jax.evaluation.arm import shared_captions
+from input_pipeline.tokenizers.clip import ClipTokenizer
 from input_pipeline.video_sets.collect import SETS
 from input_pipeline.video_sets.download import Download
 
@@ -18,7 +19,7 @@ def row(split: str, videos: dict[str, list[str]]) -> str:
     """A line of the table, of the captions of each video of a split."""
     captions = [text for texts in videos.values() for text in texts]
     owner = np.repeat(np.arange(len(videos)), [len(texts) for texts in videos.values()])
-    found = shared_captions(captions, owner)
+    found = shared_captions(captions, owner, ClipTokenizer())
     return (
         f"| `{split}` | {len(videos):,} | {len(captions):,} | {found['captions']:,} | "
         f"{found['greatest_R@1']:.1f} |"

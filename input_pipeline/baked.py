@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from etils import epath
 
 from animclip_jax import files
 from animclip_jax.animation.batch import Batch, Filmed, Footage
 from animclip_jax.animation.plan import ShotPlan
 from input_pipeline.examples import BatchConfig
+from input_pipeline.tokenizers.opening import CLIP
 
 KIND = "baked:"
 VERSION = 1
@@ -43,7 +47,7 @@ def bake(
         for number, batch in enumerate(itertools.islice(batches, count)):
             with files.writing(directory):
                 np.savez(_file(temporary, number), allow_pickle=False, **_flat(batch))
-        summary = {"version": VERSION, "count": count, "settings": dataclasses.asdict(config)}
+        summary = {"version": VERSION, "count": count, "settings": _settings(config)}
         files.write_json(temporary / SUMMARY, summary, indent=2)
 
 
@@ -99,8 +103,9 @@ def _check(directory: Path, config: BatchConfig) -> int:
         found = summary.get("version")
         raise ValueError(f"{path}: version {found!r}, wanted {VERSION}: bake it again")
     # As JSON has them: a range is a list.
-    settings = json.loads(json.dumps(dataclasses.asdict(config)))
-    baked = summary["settings"]
+    settings = json.loads(json.dumps(_settings(config)))
+    # Older ones were of CLIP's tokens alone.
+    baked = {"tokens": CLIP, "tokenizer": ""} | summary["settings"]
     for name in {**settings, **baked}:
         if settings.get(name) != baked.get(name):
             raise ValueError(
@@ -112,6 +117,14 @@ def _check(directory: Path, config: BatchConfig) -> int:
         if not _file(directory, number).is_file():
             raise FileNotFoundError(f"{_file(directory, number)}: missing, of {count}")
     return count
+
+
+def _settings(config: BatchConfig) -> dict[str, Any]:
+    """Of a vocabulary its checksum: it may lie elsewhere than before."""
+    found = dataclasses.asdict(config)
+    if file := config.tokenizer:
+        found["tokenizer"] = hashlib.sha256(epath.Path(file).read_bytes()).hexdigest()
+    return found
 
 
 def _file(directory: Path, number: int) -> Path:

@@ -27,7 +27,7 @@ from input_pipeline.media.picture import fit
 from input_pipeline.media.timing import positions
 from input_pipeline.sources.stand_ins import StandIns
 from input_pipeline.tensorflow_on_cpu import tf
-from input_pipeline.tokenizer import Tokenizer
+from input_pipeline.tokenizers.opening import open_tokenizer
 
 # Twice the cores. tf.data's own tuning costs a tenth of a clip's time and finds no better.
 FILMED_AT_ONCE = 2 * (os.cpu_count() or 4)
@@ -91,7 +91,7 @@ def train_batches(
     _check_sizes(examples, config, process_index, process_count)
     size = config.batch_size // process_count
     part = _Part(examples, config, range(process_index * size, (process_index + 1) * size))
-    tokenizer = Tokenizer(config.context_length, config.vocab_size)
+    tokenizer = open_tokenizer(*config.reading)
 
     def run() -> Iterator[Batch]:
         for made in _sound_batches(part, start_step):

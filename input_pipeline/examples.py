@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from animclip_jax.animation.config import AnimationConfig
-from input_pipeline.tokenizer import CLIP_VOCAB_SIZE
+from input_pipeline.tokenizers.clip import CLIP_VOCAB_SIZE
+from input_pipeline.tokenizers.opening import CLIP
 
 if TYPE_CHECKING:
     from input_pipeline.tensorflow_on_cpu import tf
@@ -52,7 +53,8 @@ class BatchConfig:
     canvas_size: pixels, the side of the square that holds what a clip sees of its picture.
     batch_size: clips of all processes together. group_size: consecutive examples that stay together
     when a source is shuffled. footage: a video is shown as it was shot, not one frame of it filmed.
-    context_length: tokens a caption. vocab_size: see `Tokenizer`.
+    context_length: tokens a caption. vocab_size, tokens (their kind), tokenizer (the file of the
+    vocabulary): see `open_tokenizer`.
     """
 
     animation: AnimationConfig
@@ -63,6 +65,13 @@ class BatchConfig:
     footage: bool = False
     context_length: int = 77
     vocab_size: int = CLIP_VOCAB_SIZE
+    tokens: str = CLIP
+    tokenizer: str = ""
+
+    @property
+    def reading(self) -> tuple[str, int, int, str]:
+        """The arguments of `open_tokenizer`."""
+        return self.tokens, self.context_length, self.vocab_size, self.tokenizer
 
     @property
     def canvas_bytes(self) -> int:

@@ -27,7 +27,7 @@ HIDES_THE_GPU = "input_pipeline.tensorflow_on_cpu"
 BUILDS = "input_pipeline.video_sets.builders"
 # The rooms of input_pipeline that a machine without TensorFlow uses.
 WITHOUT_TENSORFLOW = tuple(
-    f"input_pipeline.{room}" for room in ("baked", "drawn", "media", "tokenizer", "video_sets")
+    f"input_pipeline.{room}" for room in ("baked", "drawn", "media", "tokenizers", "video_sets")
 )
 # Modules of the commands. What they share lies in rooms.
 VERBS = tuple(map(flags.module, flags.VERBS))

@@ -28,7 +28,7 @@ from animclip_jax.runs.revision import git_commit
 from input_pipeline.batches import Shown, eval_batches
 from input_pipeline.examples import Examples
 from input_pipeline.sources.opening import open_source
-from input_pipeline.tokenizer import Tokenizer, clean
+from input_pipeline.tokenizers.opening import Tokenizer, open_tokenizer
 
 
 class Made(NamedTuple):
@@ -75,7 +75,7 @@ def _embed_videos(encoder: Encoder, examples: Examples, config: EvaluationConfig
 
 
 def _embed_captions(encoder: Encoder, captions: list[str], config: EvaluationConfig) -> Captions:
-    tokens = Tokenizer(config.model.clip.context_length, config.model.clip.vocab_size)(captions)
+    tokens = open_tokenizer(*config.model.clip.reading)(captions)
     return encode_captions(encoder, tokens, _batch_size(encoder, config))
 
 
@@ -162,7 +162,9 @@ def evaluate(
         "config_overrides": made.overrides,
         **{direction: found["scores"] for direction, found in directions.items()},
         "chance": chance(gallery.owner, protocol.groups_once),
-        "shared_captions": shared_captions(gallery.captions, gallery.owner),
+        "shared_captions": shared_captions(
+            gallery.captions, gallery.owner, open_tokenizer(*config.model.clip.reading)
+        ),
         "seconds": seconds | _total([found["seconds"] for found in directions.values()]),
     }
     if jax.process_index() == 0:
@@ -226,13 +228,15 @@ def chance(owner: np.ndarray, groups_once: bool) -> dict[str, dict[str, float]]:
     return {"text_to_video": by_text, "video_to_text": by_video}
 
 
-def shared_captions(captions: list[str], owner: np.ndarray) -> dict[str, float]:
-    """How many captions another video has too, as CLIP reads them, and the R@1 they leave.
+def shared_captions(
+    captions: list[str], owner: np.ndarray, tokenizer: Tokenizer
+) -> dict[str, float]:
+    """How many captions another video has too, as the model reads them, and the R@1 they leave.
 
     Args:
       owner: int [Q], the video of each caption.
     """
-    texts = [clean(caption).lower() for caption in captions]
+    texts = [tokenizer.plain(caption) for caption in captions]
     count, greatest = metrics.greatest_recall(texts, owner)
     return {"captions": count, "greatest_R@1": greatest}
 

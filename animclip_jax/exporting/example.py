@@ -17,7 +17,7 @@ from input_pipeline.drawn.captions import captions
 from input_pipeline.drawn.scene import scene
 from input_pipeline.media.picture import fit
 from input_pipeline.media.timing import positions
-from input_pipeline.tokenizer import Tokenizer
+from input_pipeline.tokenizers.opening import open_tokenizer
 
 # Inputs and outputs in an export, for its readers to hold themselves against.
 FILE = "example.safetensors"
@@ -41,7 +41,7 @@ def inputs(config: RetrieverConfig, items: int) -> Named:
     for drawn in map(raster.video, scenes):
         wanted = positions(config.num_frames, len(drawn))
         clips.append(np.stack([fit(drawn[number], *config.clip.fitted) for number in wanted]))
-    tokenizer = Tokenizer(config.clip.context_length, config.clip.vocab_size)
+    tokenizer = open_tokenizer(*config.clip.reading)
     return {"frames": np.stack(clips), "tokens": tokenizer([captions(at, 1)[0] for at in scenes])}
 
 

@@ -11,7 +11,7 @@ from animclip_jax.models import towers
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.towers import Pixels
 from animclip_jax.weights import source as weights_source
-from input_pipeline.tokenizer import CLIP_VOCAB_SIZE
+from input_pipeline.tokenizers.clip import CLIP_VOCAB_SIZE
 
 VOCABULARY, MERGES, TOKENIZER = "vocab.json", "merges.txt", "tokenizer_config.json"
 SPECIAL = "special_tokens_map.json"

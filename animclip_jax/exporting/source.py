@@ -16,7 +16,8 @@ from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.runs import layout, run_config
 from animclip_jax.training.checkpoint import load_params
-from animclip_jax.weights import folder, manifest
+from animclip_jax.weights import folder, manifest, vocabulary
+from input_pipeline.tokenizers import siglip
 
 _RESIZED = {
     towers.SHORTEST: "short side to image_size, {} with anti-aliasing, then centre crop",
@@ -77,6 +78,16 @@ def _seen_by(directory: Path) -> list[str]:
     return [directory.name]
 
 
+def _tokens(clip: ClipConfig) -> dict[str, Any]:
+    """Which ids a caption has beside its words, and where those of the words are from."""
+    if (kind := clip.towers.tokenizer) == towers.CLIP.tokenizer:
+        end = clip.vocab_size - 1
+        made_by = "OpenAI CLIP's byte-pair encoding"
+        return {"tokenizer": made_by, "start": end - 1, "end": end, "padding": 0}
+    ids = {"end": siglip.END, "padding": siglip.FAMILIES[kind].padding}
+    return {"tokenizer": kind, "file": vocabulary.name(clip.tokenizer)} | ids
+
+
 def dual_encoders(source: Source) -> Source:
     """The two towers alone, computed in float32; what is left out is said of the origin."""
     params, config = folder.dual_encoders(source.params, source.config)
@@ -95,7 +106,7 @@ def describe(source: Source) -> dict[str, Any]:
     return {
         "origin": source.origin,
         "reranks": whole,
-        "config": dataclasses.asdict(config) if whole else {"clip": dataclasses.asdict(clip)},
+        "config": folder.describe(config if whole else clip),
         "frames": {
             "dtype": "uint8",
             "shape": ["batch", config.num_frames, clip.image_size, clip.image_size, 3],
@@ -110,9 +121,6 @@ def describe(source: Source) -> dict[str, Any]:
             "dtype": "int32",
             "shape": ["batch", clip.context_length],
             "range": [0, clip.vocab_size - 1],
-            "tokenizer": "OpenAI CLIP's byte-pair encoding",
-            "start": clip.vocab_size - 2,
-            "end": clip.vocab_size - 1,
-            "padding": 0,
+            **_tokens(clip),
         },
     }

@@ -37,7 +37,8 @@ class ClipConfig:
     open_clip's, and PE-Core) or gelu_tanh (SigLIP). `dtype` is what products are computed in,
     parameters are float32. `remat`: which intermediate results the backward pass computes again to
     save memory: none, block (of each layer all except its input) or dots (all except its matrix
-    products); the values are the same.
+    products); the values are the same. `tokenizer`: the file of the vocabulary, wherever it is now;
+    CLIP's needs none.
     """
 
     image_size: int
@@ -51,6 +52,7 @@ class ClipConfig:
     dtype: str = "float32"
     remat: str = "none"
     towers: Towers = CLIP
+    tokenizer: str = dataclasses.field(default="", compare=False)
 
     def __post_init__(self) -> None:
         require_sizes(self, "image_size", "patch_size", "context_length", "vocab_size", "embed_dim")
@@ -88,6 +90,11 @@ class ClipConfig:
     def fitted(self) -> tuple[int, str, str]:
         """The arguments of `input_pipeline.media.picture.fit` behind the picture."""
         return self.image_size, self.towers.pixels.resize, self.towers.pixels.interpolation
+
+    @property
+    def reading(self) -> tuple[str, int, int, str]:
+        """The arguments of `input_pipeline.tokenizers.opening.open_tokenizer`."""
+        return self.towers.tokenizer, self.context_length, self.vocab_size, self.tokenizer
 
     @property
     def grid(self) -> int:

@@ -48,7 +48,7 @@ _PE_CORE_G = dataclasses.replace(
 )
 
 PRESETS: dict[str, ClipConfig] = {
-    # Folds rare ids together (see input_pipeline/tokenizer.py): a sixth of the embedding's cost.
+    # Folds rare ids together (see `ClipTokenizer`): a sixth of the embedding's cost.
     "tiny": ClipConfig(
         image_size=64,
         patch_size=16,

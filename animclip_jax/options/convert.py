@@ -38,6 +38,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         help="the activation of the MLPs, for a file that does not name it",
     )
     parser.add_argument(
+        "--tokenizer",
+        type=kinds.path,
+        help="SigLIP's vocabulary, where it is not beside the weights: spiece.model, "
+        "tokenizer.model or tokenizer.json",
+    )
+    parser.add_argument(
         "--revision", help="the commit on the Hub, for a name that has no pinned one"
     )
     return parser.parse_args(argv)

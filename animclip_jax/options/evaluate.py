@@ -6,7 +6,6 @@ from absl import flags
 from etils import epath
 from ml_collections import config_flags
 
-from animclip_jax import settings
 from animclip_jax.cli import flags as command_line
 from animclip_jax.options import kinds
 
@@ -22,6 +21,8 @@ def parse(argv: list[str] | None) -> flags.FlagValues:
         path("against", None, "the results.json of another run to compare with")
         flags.mark_flags_as_required(["workdir"], flag_values=values)
         if folder:
+            from animclip_jax import settings  # JAX is slow to import, and --help does not need it.
+
             config = settings.of_run(epath.Path(kinds.home(folder)))
             config_flags.DEFINE_config_dict("config", config, flag_values=values)
 

@@ -2,6 +2,7 @@
 
 CONFIG = "config.json"
 LOCK = ".lock"
+TOKENIZER_MODEL, TOKENIZER_JSON = "tokenizer.model", "tokenizer.json"
 METRICS = "metrics.jsonl"
 TENSORBOARD = "tensorboard"
 CHECKPOINTS = "checkpoints"

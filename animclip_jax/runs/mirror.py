@@ -13,7 +13,14 @@ from animclip_jax.files import is_remote, write_bytes
 from animclip_jax.runs import layout
 
 # What a run that goes on reads of its folder.
-FETCHED = (layout.CONFIG, layout.METRICS, layout.RESULTS, layout.FINISHED)
+FETCHED = (
+    layout.CONFIG,
+    layout.TOKENIZER_MODEL,
+    layout.TOKENIZER_JSON,
+    layout.METRICS,
+    layout.RESULTS,
+    layout.FINISHED,
+)
 
 
 def local_folder(workdir: epath.PathLike, cache_dir: str) -> Path:

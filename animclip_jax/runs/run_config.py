@@ -14,7 +14,15 @@ from animclip_jax.models.towers import CLIP
 from animclip_jax.runs import layout
 
 # What a run may go on with another value of: where and how fast it is computed, not what.
-NEUTRAL = ("mesh", "microbatch", "model.remat", "checkpoint", "log_every", "data.cache_dir")
+NEUTRAL = (
+    "mesh",
+    "microbatch",
+    "model.remat",
+    "model.tokenizer",
+    "checkpoint",
+    "log_every",
+    "data.cache_dir",
+)
 # What may stand elsewhere than before, where it holds the same.
 SOURCES = ("data.train", "data.eval", "validation.source", "evaluation.query_bank")
 

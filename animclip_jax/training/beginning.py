@@ -11,6 +11,7 @@ from animclip_jax.runs.mirror import Mirror
 from animclip_jax.training import checkpoint, data, init_from
 from animclip_jax.training.config import TrainingConfig
 from input_pipeline.examples import Examples
+from input_pipeline.tokenizers.opening import open_tokenizer
 
 
 class Sources(NamedTuple):
@@ -26,11 +27,12 @@ class Sources(NamedTuple):
 
 
 def open_sources(config: TrainingConfig) -> Sources:
-    """Opens all sources of a run, so that a wrong one is found before the first step.
+    """Opens all sources and the vocabulary, so that a wrong one is found before the first step.
 
     Raises:
       ValueError, FileNotFoundError: one can't be opened, or does not fit how it is to be searched.
     """
+    open_tokenizer(*config.model.clip.reading)
     examples = data.open_examples(config)
     digests = {"data.train": data.fingerprint(config, examples)}
     lacking = _why_not_evaluated(config.evaluation.source)

@@ -29,6 +29,7 @@ from animclip_jax.training.config import TrainingConfig
 from animclip_jax.training.interruption import Interruption
 from animclip_jax.training.optimizer import learning_rate
 from animclip_jax.training.watch import Watch
+from animclip_jax.weights import vocabulary
 
 if TYPE_CHECKING:
     from input_pipeline.examples import Examples
@@ -127,6 +128,7 @@ def advance(run: Run) -> tuple[step.TrainState, Validation | None, Interruption]
         state = begin(run, checkpoints)
         if jax.process_index() == 0:
             run_config.claim(run.workdir, config.settings)
+            vocabulary.keep(run.workdir, config.model.clip.tokenizer)
         with Interruption() as interruption:
             state = run_steps(run, state, checkpoints, validation, interruption)
     return state, validation, interruption

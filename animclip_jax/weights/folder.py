@@ -2,7 +2,8 @@
 
 Ours: config.json is {"format": "animclip", "version": 1, "clip": the fields of ClipConfig}, and for
 a whole model the other fields of RetrieverConfig too; model.safetensors holds the parameters of
-`models.clip.Clip`, or of `models.retriever.Retriever`, by slash-joined path, float32.
+`models.clip.Clip`, or of `models.retriever.Retriever`, by slash-joined path, float32. Where the
+vocabulary is not CLIP's, tokenizer.model or tokenizer.json holds it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
 from animclip_jax.models.towers import CLASS
-from animclip_jax.weights import hugging_face_config, manifest, rules
+from animclip_jax.weights import hugging_face_config, manifest, rules, vocabulary
 
 CONFIG, TENSORS = "config.json", "model.safetensors"
 FORMAT, VERSION = "animclip", 2
@@ -50,10 +51,26 @@ def write(
     directory: Path, params: Mapping[str, np.ndarray], config: ClipConfig | RetrieverConfig
 ) -> None:
     """Writes the files of our folder into one that is there."""
-    fields = dataclasses.asdict(config)
-    fields = {"clip": fields} if isinstance(config, ClipConfig) else fields
+    fields = describe(config)
+    vocabulary.keep(directory, _clip(config).tokenizer)
     tensors = {name: np.array(value, np.float32, order="C") for name, value in params.items()}
     _write(directory, {"format": FORMAT, "version": VERSION} | fields, tensors)
+
+
+def describe(config: ClipConfig | RetrieverConfig) -> dict[str, Any]:
+    """The fields of `RetrieverConfig`, or {"clip": those of `ClipConfig`}, as JSON has them.
+
+    Of a vocabulary the name and the SHA-256, wherever its file is now.
+    """
+    fields = dataclasses.asdict(config)
+    fields = {"clip": fields} if isinstance(config, ClipConfig) else fields
+    if file := fields["clip"].pop("tokenizer"):
+        fields["clip"]["tokenizer"] = vocabulary.describe(file)
+    return fields
+
+
+def _clip(config: ClipConfig | RetrieverConfig) -> ClipConfig:
+    return config if isinstance(config, ClipConfig) else config.clip
 
 
 def write_hugging_face(
@@ -119,7 +136,10 @@ def read_config(directory: Path) -> ClipConfig | RetrieverConfig:
             "animclip convert and animclip export make it"
         )
     try:
-        clip = ClipConfig.from_dict(document.pop("clip"))
+        fields = document.pop("clip")
+        if "tokenizer" in fields:
+            fields["tokenizer"] = vocabulary.require(directory, fields["tokenizer"], path)
+        clip = ClipConfig.from_dict(fields)
         if document.pop("logit_bias", False):
             clip = dataclasses.replace(
                 clip, towers=dataclasses.replace(clip.towers, logit_bias=True)

@@ -20,6 +20,7 @@ from animclip_jax.weights import (
     rules,
     timm_names,
     torch_archive,
+    vocabulary,
 )
 from animclip_jax.weights.rules import Layout
 
@@ -39,13 +40,16 @@ def read(path: Path, activation: str | None = None) -> tuple[dict[str, np.ndarra
       activation: quick_gelu or gelu, for a file that does not say it.
 
     Returns:
-      the parameters of `models.clip.Clip` by slash-joined path, float32; the architecture.
+      the parameters of `models.clip.Clip` by slash-joined path, float32; the architecture, with
+      the vocabulary that lies beside them, if one does and it is not CLIP's.
 
     Raises:
       OSError, ValueError: what is wrong with which file; all tensors that don't fit at once.
     """
     params, config = _read(path, activation)
-    _require_tokenizer(config, path)
+    if config.towers.tokenizer != CLIP.tokenizer and not config.tokenizer:
+        beside = vocabulary.find(path if path.is_dir() else path.parent)
+        config = dataclasses.replace(config, tokenizer=beside)
     return params, config
 
 
@@ -162,15 +166,6 @@ def _openai(
             f"or put {OPEN_CLIP_CONFIG} beside it"
         )
     return rules.to_ours(tensors, config, Layout.OPENAI, str(source)), config
-
-
-def _require_tokenizer(config: ClipConfig, source: Path) -> None:
-    """Raises ValueError for a family whose captions we can't read."""
-    if (name := config.towers.tokenizer) != CLIP.tokenizer:
-        raise ValueError(
-            f"{source}: its model reads captions in tokens of {name}, wanted those of OpenAI's "
-            "CLIP, the only ones that we make"
-        )
 
 
 def _refuse_activation(activation: str | None, source: Path) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from animclip_jax.exporting import clip_vocabulary
-from input_pipeline.tokenizer import CLIP_VOCAB_SIZE, Tokenizer
+from input_pipeline.tokenizers.clip import CLIP_VOCAB_SIZE, ClipTokenizer
 
 
 def letters() -> dict[str, int]:
@@ -33,7 +33,7 @@ def test_the_merges_make_the_tokens_of_a_caption(text):
     """Byte-pair encoding word by word, the first merge of the list before any other."""
     rank = {tuple(pair.split(" ")): i for i, pair in enumerate(clip_vocabulary.merges())}
     ids = clip_vocabulary.token_ids()
-    tokens = Tokenizer()([text])[0]
+    tokens = ClipTokenizer()([text])[0]
     names = {number: token for token, number in ids.items()}
     said = [names[number] for number in tokens[1 : np.argmax(tokens)]]
     assert names[tokens[0]] == "<|startoftext|>" and names[tokens.max()] == "<|endoftext|>"

@@ -12,7 +12,7 @@ from PIL import Image
 from animclip_jax import api, convert, export
 from animclip_jax.weights import folder, manifest
 from input_pipeline.media.picture import fit
-from input_pipeline.tokenizer import Tokenizer, clean
+from input_pipeline.tokenizers.clip import ClipTokenizer, clean
 from tests.exporting.models import CLIP, FRAMES, WORDS, source
 
 CAPTIONS = ["a red card on a table", "a blue card on a table", "it's 23 dogs, running!"]
@@ -68,7 +68,7 @@ def ours() -> tuple[np.ndarray, np.ndarray]:
         api.whole_params(dual(), clip, FRAMES), api.whole_config(clip, FRAMES)
     )
     frames = np.stack([fit(np.asarray(picture()), clip.image_size)] * FRAMES)[None]
-    text = encoder.encode_text(Tokenizer(clip.context_length)(CAPTIONS)).embedding
+    text = encoder.encode_text(ClipTokenizer(clip.context_length)(CAPTIONS)).embedding
     return np.asarray(text), np.asarray(encoder.encode_video(frames, 1).embedding)
 
 
@@ -120,7 +120,7 @@ def test_the_lines_that_a_user_writes(written, ours):
     model = transformers.CLIPModel.from_pretrained(written)
     processor = transformers.CLIPProcessor.from_pretrained(written)
     given = processor(text=CAPTIONS, images=picture(), return_tensors="pt", padding=True)
-    tokens = Tokenizer(WORDS.clip.context_length)(CAPTIONS)
+    tokens = ClipTokenizer(WORDS.clip.context_length)(CAPTIONS)
     length = given["input_ids"].shape[1]
     ids = (given["input_ids"] * given["attention_mask"]).numpy()
     np.testing.assert_array_equal(ids, tokens[:, :length])
@@ -149,7 +149,7 @@ def test_ten_thousand_odd_texts_get_our_tokens(written):
     theirs = transformers.CLIPTokenizer.from_pretrained(written)
     rng = random.Random(0)
     texts = [odd_text(rng) for _ in range(10_000)]
-    wanted = Tokenizer(WORDS.clip.context_length)(texts)
+    wanted = ClipTokenizer(WORDS.clip.context_length)(texts)
     found = theirs(
         [clean(text) for text in texts], padding="max_length", truncation=True, return_tensors="np"
     )

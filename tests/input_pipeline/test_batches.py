@@ -24,7 +24,7 @@ from input_pipeline.director import direct, noise
 from input_pipeline.examples import BatchConfig, Examples
 from input_pipeline.sources.opening import open_source
 from input_pipeline.store import records
-from input_pipeline.tokenizer import Tokenizer
+from input_pipeline.tokenizers.clip import ClipTokenizer
 
 ANIMATION = AnimationConfig(num_frames=4, image_size=32)
 NUM_PICTURES, BATCH = 24, 8
@@ -132,7 +132,7 @@ def test_every_preset_leaves_the_pipeline(
 
 
 def test_captions_are_those_of_the_picture(examples: Examples) -> None:
-    tokenizer = Tokenizer(16, 1000)
+    tokenizer = ClipTokenizer(16, 1000)
     chosen = set()
     for batch in train(examples, steps=12):
         for index, tokens in zip(batch.index, batch.tokens, strict=True):
@@ -269,7 +269,7 @@ def test_what_breaks_in_mid_run_is_quarantined_and_stood_in_for(
     # The next one stands in, past another that is broken; all else is as it was.
     stand_in = np.where((order == gone) | (order == cut), (order[11] + 2) % 16, order)
     assert np.concatenate([batch.index for batch in run]).tolist() == stand_in.tolist()
-    tokenizer = Tokenizer(16, 1000)
+    tokenizer = ClipTokenizer(16, 1000)
     for batch, before in zip(run, sound, strict=True):
         for row, index in enumerate(batch.index):
             assert abs(float(batch.canvas[row][:8, :8].mean()) - 15 * index) < 3

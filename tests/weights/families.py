@@ -7,15 +7,18 @@ transformers. Every parameter is drawn at random, biases, scales and the logits'
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors.numpy
 
+from animclip_jax import files
 from animclip_jax.models import towers
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.towers import PE_CORE, SIGLIP
 from animclip_jax.models.transformer import TransformerConfig
+from animclip_jax.weights import hugging_face_config
 from tests.weights.reference import GOLDEN
 
 # A head of 16 values has four pairs that turn with rows and four with columns.
@@ -77,6 +80,13 @@ def golden(name: str) -> dict[str, np.ndarray]:
     """A family's tensors, float32, as their file has them."""
     tensors = safetensors.numpy.load_file(GOLDEN / f"{name}.safetensors")
     return {key: value.astype(np.float32) for key, value in tensors.items()}
+
+
+def write_siglip(directory: Path) -> None:
+    """Hugging Face's folder of the golden SigLIP, without a vocabulary."""
+    files.write_json(directory / "config.json", hugging_face_config.write(FAMILIES["siglip"]))
+    tensors = (GOLDEN / "siglip.safetensors").read_bytes()
+    (directory / "model.safetensors").write_bytes(tensors)
 
 
 def normalised(frames: np.ndarray, config: ClipConfig) -> np.ndarray:
@@ -152,8 +162,6 @@ def _siglip(config: ClipConfig) -> tuple[dict[str, Any], dict[str, Any]]:
     """State and outputs of Hugging Face's model."""
     import torch
     import transformers
-
-    from animclip_jax.weights import hugging_face_config
 
     described = transformers.SiglipConfig(**hugging_face_config.write(config))
     model = _draw(transformers.SiglipModel(described))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from animclip_jax.weights import folder, hugging_face_config, source, torch_archive
+from animclip_jax.weights import folder, source, torch_archive
 from tests.small_model import drawn
-from tests.weights.families import FAMILIES
+from tests.weights.families import FAMILIES, write_siglip
 from tests.weights.reference import GOLDEN, GOLDEN_CLIP
 
 
@@ -100,12 +100,14 @@ def test_how_pictures_are_resized_comes_along(hugging_face):
     assert source.read(hugging_face)[1].fitted == (24, "squash", "bilinear")
 
 
-def test_captions_that_we_can_not_read_are_refused(tmp_path):
-    (tmp_path / "model.safetensors").write_bytes((GOLDEN / "siglip.safetensors").read_bytes())
-    described = json.dumps(hugging_face_config.write(FAMILIES["siglip"]))
-    (tmp_path / "config.json").write_text(described)
-    with pytest.raises(ValueError, match="reads captions in tokens of c4_en, wanted those of"):
-        source.read(tmp_path)
+@pytest.mark.parametrize("name", ["spiece.model", "tokenizer.model", "tokenizer.json"])
+def test_a_vocabulary_beside_the_weights_is_found(tmp_path, name):
+    write_siglip(tmp_path)
+    assert source.read(tmp_path)[1].tokenizer == ""
+    (tmp_path / name).touch()
+    assert source.read(tmp_path)[1].tokenizer == str(tmp_path / name)
+    # As a file among others.
+    assert source.read(tmp_path / "model.safetensors")[1].tokenizer == str(tmp_path / name)
 
 
 def test_pe_core_as_open_clip_publishes_it(tmp_path):

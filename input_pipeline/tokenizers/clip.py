@@ -14,7 +14,7 @@ CLIP_VOCAB_SIZE = 49408
 START, END = CLIP_VOCAB_SIZE - 2, CLIP_VOCAB_SIZE - 1
 
 
-class Tokenizer:
+class ClipTokenizer:
     """OpenAI CLIP's tokenizer, with one difference: no text can become a start or end token.
 
     "<|endoftext|>" inside a caption is split into its characters like any other text. OpenAI's
@@ -38,6 +38,10 @@ class Tokenizer:
         self.context_length = context_length
         self.vocab_size = vocab_size
         self._encoder = instant_clip_tokenizer.Tokenizer()
+
+    def plain(self, caption: str) -> str:
+        """What of a caption is read: captions of one plain text have the same tokens."""
+        return clean(caption).lower()
 
     def __call__(self, captions: Sequence[str]) -> np.ndarray:
         """Tokens int32 [B, context_length]: start ... end, then zeros; too long ones keep the end.

@@ -1,4 +1,4 @@
-"""Tests of input_pipeline.tokenizer."""
+"""Tests of input_pipeline.tokenizers.clip."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from input_pipeline.tokenizer import END, START, Tokenizer
+from input_pipeline.tokenizers.clip import END, START, ClipTokenizer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("ANIMCLIP_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
@@ -20,14 +20,14 @@ REFERENCES = DATA / "annotations" / "tokenizer" / "clip_reference_tokens.jsonl.g
 
 
 def test_known_tokens() -> None:
-    tokens = Tokenizer()(["Hello World!"])
+    tokens = ClipTokenizer()(["Hello World!"])
     assert tokens.shape == (1, 77) and tokens.dtype == np.int32
     assert tokens[0, :6].tolist() == [START, 3306, 1002, 256, END, 0]
     assert not tokens[0, 5:].any()
 
 
 def test_cleaned_as_clip_cleans() -> None:
-    tokenizer = Tokenizer()
+    tokenizer = ClipTokenizer()
     same = tokenizer(["fish & chips", "fish &amp;amp; chips", "  fish \n &  CHIPS\t"])
     assert (same == same[0]).all()
     # A < keeps ftfy from unescaping, so that both rounds of it are ours.
@@ -36,7 +36,7 @@ def test_cleaned_as_clip_cleans() -> None:
 
 
 def test_truncation_keeps_the_end_token() -> None:
-    tokens = Tokenizer(context_length=8)(["word " * 10_000, "a dog", ""])
+    tokens = ClipTokenizer(context_length=8)(["word " * 10_000, "a dog", ""])
     assert tokens.shape == (3, 8)
     assert tokens[0, 0] == START and tokens[0, 7] == END and tokens[0, 1:7].all()
     assert tokens[1].tolist()[3:] == [END, 0, 0, 0, 0]
@@ -46,25 +46,25 @@ def test_truncation_keeps_the_end_token() -> None:
 @pytest.mark.parametrize("mark", ["<|endoftext|>", "<|startoftext|>", "<|EndOfText|>"])
 @pytest.mark.parametrize("text", ["{}", "a {} b", "x{}", "{}{}", ".{}", "&lt;{}", "word {}"])
 def test_no_text_becomes_a_start_or_end_token(mark: str, text: str) -> None:
-    (tokens,) = Tokenizer()([text.replace("{}", mark)])
+    (tokens,) = ClipTokenizer()([text.replace("{}", mark)])
     assert (tokens == START).sum() == (tokens == END).sum() == 1
     assert tokens[0] == START and tokens.argmax() == (tokens != 0).sum() - 1
 
 
 def test_captions_that_differ_behind_a_spelled_out_end_stay_apart() -> None:
-    dog, cat = Tokenizer()(["two <|endoftext|> dogs", "two <|endoftext|> cats"])
+    dog, cat = ClipTokenizer()(["two <|endoftext|> dogs", "two <|endoftext|> cats"])
     end = int(dog.argmax())
     assert (dog[:end] != cat[:end]).any()
 
 
 def test_a_mark_behind_punctuation_is_split_as_in_clip() -> None:
     # OpenAI's expression takes ".<|" as one word, then "endoftext", then "|>".
-    tokens = Tokenizer(context_length=12)([".<|endoftext|>"])
+    tokens = ClipTokenizer(context_length=12)([".<|endoftext|>"])
     assert tokens[0].tolist() == [START, 13, 27, 347, 40786, 4160, 91, 285, END, 0, 0, 0]
 
 
 def test_no_captions() -> None:
-    assert Tokenizer()([]).shape == (0, 77)
+    assert ClipTokenizer()([]).shape == (0, 77)
 
 
 def test_a_small_vocabulary_keeps_the_end_token_greatest() -> None:
@@ -74,7 +74,7 @@ def test_a_small_vocabulary_keeps_the_end_token_greatest() -> None:
         "",
         "x " * 99,
     ]
-    whole, small = Tokenizer()(captions), Tokenizer(vocab_size=100)(captions)
+    whole, small = ClipTokenizer()(captions), ClipTokenizer(vocab_size=100)(captions)
     assert small.dtype == np.int32 and small.min() >= 0 and small.max() == 99
     assert ((small == 99) == (whole == END)).all()
     assert ((small == 98) == (whole == START)).all()
@@ -88,12 +88,12 @@ def test_a_small_vocabulary_keeps_the_end_token_greatest() -> None:
 )
 def test_impossible_sizes_are_refused(arguments: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="wanted"):
-        Tokenizer(**arguments)
+        ClipTokenizer(**arguments)
 
 
 def test_tensorflow_stays_out() -> None:
     program = (
-        "import sys, input_pipeline.tokenizer, input_pipeline.media.video; "
+        "import sys, input_pipeline.tokenizers.clip, input_pipeline.media.video; "
         "assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=REPOSITORY)
@@ -106,7 +106,7 @@ def test_equal_to_the_original_on_all_references() -> None:
     # What the original makes of a caption that spells out its marks is what we don't want.
     references = [reference for reference in references if "<|" not in reference["text"]]
     assert len(references) == 1859
-    tokens = Tokenizer()([reference["text"] for reference in references])
+    tokens = ClipTokenizer()([reference["text"] for reference in references])
     wanted = np.zeros_like(tokens)
     for row, reference in zip(wanted, references, strict=True):
         ids = reference["context77_truncate"]
