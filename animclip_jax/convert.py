@@ -20,10 +20,14 @@ from animclip_jax.cli.signals import stoppable
 from animclip_jax.exporting import hugging_face
 from animclip_jax.files import require_new
 from animclip_jax.options.convert import parse
-from animclip_jax.weights import folder, hub, positions, source
+from animclip_jax.weights import big_vision, folder, hub, positions, source
 from input_pipeline.tokenizers.opening import open_tokenizer
 
-WRITERS = {"animclip": folder.save, "hugging_face": hugging_face.save}
+WRITERS = {
+    "animclip": folder.save,
+    "big_vision": big_vision.save,
+    "hugging_face": hugging_face.save,
+}
 
 
 @stoppable("animclip convert")

@@ -7,7 +7,7 @@ import argparse
 from animclip_jax.cli.parser import Parser
 from animclip_jax.options import kinds
 
-LAYOUTS = ("animclip", "hugging_face")
+LAYOUTS = ("animclip", "big_vision", "hugging_face")
 ACTIVATIONS = ("quick_gelu", "gelu", "gelu_tanh")
 
 
@@ -15,13 +15,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command's options."""
     parser = Parser(
         prog="animclip convert",
-        description="Convert published CLIP weights to our layout, or ours to Hugging Face's.",
+        description="Convert published weights of CLIP, PE-Core or SigLIP to our layout, or back.",
     )
     parser.add_argument(
         "source",
         type=kinds.home,
         help="a folder (Hugging Face's CLIPModel, open_clip's or ours), a file (OpenAI's .pt, "
-        "open_clip's .safetensors), or OWNER/NAME on the Hugging Face Hub",
+        "open_clip's .safetensors, big_vision's .npz), or OWNER/NAME on the Hugging Face Hub",
     )
     parser.add_argument(
         "--out", required=True, type=kinds.path, help="the folder to write; it must not exist"

@@ -327,13 +327,20 @@ def to_theirs(
     params: Mapping[str, np.ndarray], config: ClipConfig, layout: Layout
 ) -> dict[str, np.ndarray]:
     """Our parameters by slash-joined path -> tensors named as in `layout`, float32, contiguous."""
+    return fuse(to_parts(params, config, layout))
+
+
+def to_parts(
+    params: Mapping[str, np.ndarray], config: ClipConfig, layout: Layout
+) -> dict[str, np.ndarray]:
+    """As `to_theirs`, before queries, keys and values are fused and projections turned."""
     tensors: dict[str, np.ndarray] = {}
     for entry in entries(config, layout):
         value = np.asarray(params[entry.ours], np.float32)
         for i, keys in enumerate(entry.keys):
             parts = _write(entry.kind, value[i] if entry.stacked else value, entry.shape, len(keys))
             tensors |= dict(zip(keys, parts, strict=True))
-    return fuse(tensors)
+    return tensors
 
 
 def check(

@@ -13,6 +13,7 @@ from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.towers import CLIP
 from animclip_jax.weights import (
     architecture,
+    big_vision,
     folder,
     hugging_face_config,
     names,
@@ -34,7 +35,7 @@ TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 
 
 def read(path: Path, activation: str | None = None) -> tuple[dict[str, np.ndarray], ClipConfig]:
-    """Reads a folder (ours, Hugging Face's, open_clip's) or a file (.pt, .safetensors, an index).
+    """Reads a folder (ours, Hugging Face's, open_clip's) or a file (.pt, .safetensors, .npz, an index).
 
     Args:
       activation: quick_gelu or gelu, for a file that does not say it.
@@ -58,6 +59,9 @@ def _read(path: Path, activation: str | None) -> tuple[dict[str, np.ndarray], Cl
         return _read_folder(path, activation)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file or folder")
+    if path.suffix == ".npz":
+        _refuse_activation(activation, path)
+        return big_vision.read(path)
     tensors, is_script = _read_file(path)
     # OpenAI published TorchScript archives, and trained all its models with quick_gelu.
     known = "quick_gelu" if is_script else None
@@ -98,7 +102,7 @@ def _read_file(path: Path) -> torch_archive.Archive:
     elif path.suffix == ".safetensors":
         tensors, is_script = folder.read_tensors(path), False
     else:
-        raise ValueError(f"{path}: can't read {path.suffix!r}, wanted .safetensors or .pt")
+        raise ValueError(f"{path}: can't read {path.suffix!r}, wanted .safetensors, .pt or .npz")
     return torch_archive.Archive(names.unwrap(tensors, str(path)), is_script)
 
 

@@ -127,9 +127,9 @@ def test_what_is_neither_is_named(tmp_path):
         source.read(tmp_path / "no")
     with pytest.raises(FileNotFoundError, match="neither config.json with model.safetensors or"):
         source.read(tmp_path)
-    (tmp_path / "a.npz").touch()
-    with pytest.raises(ValueError, match="can't read '.npz', wanted .safetensors or .pt"):
-        source.read(tmp_path / "a.npz")
+    (tmp_path / "a.h5").touch()
+    with pytest.raises(ValueError, match="can't read '.h5', wanted .safetensors, .pt or .npz"):
+        source.read(tmp_path / "a.h5")
 
 
 def clip_tensors() -> dict[str, np.ndarray]:

@@ -1,0 +1,243 @@
+"""SigLIP and SigLIP 2 as big_vision keeps them: one .npz, names joined by slashes.
+
+Kernels are [in, out] there, those of attention [in, heads, head] and [heads, head, out]. The layers
+of a tower are apart (`encoderblock_0`) or stacked (`encoderblock`); both are read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from animclip_jax import files
+from animclip_jax.models import parameters
+from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.towers import SIGLIP
+from animclip_jax.models.transformer import TransformerConfig
+from animclip_jax.weights import rules
+from animclip_jax.weights.architecture import SIGLIP_TOKENIZERS
+from animclip_jax.weights.rules import Kind, Layout
+
+FILE = "model.npz"
+PREFIX = "params/"
+# In order: Hugging Face's names -> big_vision's.
+_RENAMED = (
+    (r"^logit_scale$", "t"),
+    (r"^logit_bias$", "b"),
+    (r"^vision_model\.encoder\.layers\.(\d+)\.", r"img/Transformer/encoderblock_\1/"),
+    (r"^text_model\.encoder\.layers\.(\d+)\.", r"txt/Encoder_0/encoderblock_\1/"),
+    (r"^vision_model\.post_layernorm\.", "img/Transformer/encoder_norm/"),
+    (r"^text_model\.final_layer_norm\.", "txt/Encoder_0/encoder_norm/"),
+    (r"^vision_model\.head\.", "img/MAPHead_0/"),
+    (r"^vision_model\.embeddings\.patch_embedding\.", "img/embedding/"),
+    (r"^text_model\.head\.", "txt/head/"),
+    (r"^text_model\.embeddings\.token_embedding\.weight", "txt/Embed_0/embedding"),
+    (r"^vision_model\.embeddings\.position_embedding\.weight", "img/pos_embedding"),
+    (r"^text_model\.embeddings\.position_embedding\.weight", "txt/pos_embedding"),
+    (r"(?:self_attn|attention)\.", "MultiHeadDotProductAttention_0/"),
+    (r"in_proj_(weight|bias)\[q\]", r"query/\1"),
+    (r"in_proj_(weight|bias)\[k\]", r"key/\1"),
+    (r"in_proj_(weight|bias)\[v\]", r"value/\1"),
+    (r"q_proj\.", "query/"),
+    (r"k_proj\.", "key/"),
+    (r"v_proj\.", "value/"),
+    (r"out_proj\.", "out/"),
+    (r"layer_norm1\.|layernorm\.", "LayerNorm_0/"),
+    (r"layer_norm2\.", "LayerNorm_1/"),
+    (r"mlp\.fc1\.", "MlpBlock_0/Dense_0/"),
+    (r"mlp\.fc2\.", "MlpBlock_0/Dense_1/"),
+    (r"(norm|LayerNorm_\d)/weight$", r"\1/scale"),
+    (r"/weight$", "/kernel"),
+)
+_STACKED = "/encoderblock/"
+_ATTENTION = "MultiHeadDotProductAttention_0/"
+
+
+class _Place(NamedTuple):
+    """A tensor by both names, with its shape there and here."""
+
+    hugging_face: str
+    name: str
+    shape: tuple[int, ...]
+    their_shape: tuple[int, ...]
+    kind: Kind
+
+
+def read(path: Path) -> tuple[dict[str, np.ndarray], ClipConfig]:
+    """The parameters of `Clip` by slash-joined path, float32, and the architecture.
+
+    Raises:
+      FileNotFoundError, ValueError: it is no .npz of a SigLIP, or holds a pickle; names the file,
+        and all arrays that don't fit at once.
+    """
+    arrays = {
+        name.removeprefix(PREFIX): _number(value) for name, value in files.read_arrays(path).items()
+    }
+    arrays = dict(_apart(arrays))
+    config = _architecture(arrays, path)
+    places = list(_places(config))
+    found = {name: value.shape for name, value in arrays.items()}
+    faults = parameters.differences(found, {place.name: place.their_shape for place in places})
+    if faults:
+        listed = "\n  ".join(faults)
+        raise ValueError(
+            f"{path}: {len(faults)} arrays don't fit a SigLIP of this size:\n  {listed}"
+        )
+    tensors = {place.hugging_face: _to_hugging_face(place, arrays[place.name]) for place in places}
+    return rules.to_ours(tensors, config, Layout.HUGGING_FACE, str(path)), config
+
+
+def save(directory: Path, params: Mapping[str, np.ndarray], config: ClipConfig) -> None:
+    """Writes a new folder with the .npz, layers apart; whole or not at all.
+
+    Raises:
+      ValueError: the towers are not SigLIP's. FileExistsError: the folder is there already.
+    """
+    require_siglip(config)
+    parts = rules.to_parts(params, config, Layout.HUGGING_FACE)
+    with files.new_folder(directory) as temporary:
+        path = temporary / FILE
+        with files.writing(path), zipfile.ZipFile(path, "w") as archive:
+            for place in _places(config):
+                value = _to_theirs(place, parts[place.hugging_face])
+                with archive.open(f"{PREFIX}{place.name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, value, allow_pickle=False)
+
+
+def require_siglip(config: ClipConfig) -> None:
+    """Raises ValueError, with all reasons, for towers that big_vision's SigLIP does not compute."""
+    wanted = dataclasses.replace(
+        SIGLIP, tokenizer=config.towers.tokenizer, pixels=config.towers.pixels
+    )
+    faults = [
+        f"{field.name} is {getattr(config.towers, field.name)}"
+        for field in dataclasses.fields(wanted)
+        if getattr(config.towers, field.name) != getattr(wanted, field.name)
+    ]
+    if config.activation != "gelu_tanh":
+        faults.append(f"activation is {config.activation}")
+    if faults:
+        raise ValueError(f"big_vision's SigLIP does not compute these towers: {'; '.join(faults)}")
+
+
+def _number(value: np.ndarray) -> np.ndarray:
+    """NumPy writes bfloat16 as two bytes that mean nothing."""
+    import ml_dtypes
+
+    return value.view(ml_dtypes.bfloat16) if value.dtype.str == "|V2" else value
+
+
+def _apart(arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    """Layers that are stacked, each by its number."""
+    for name, value in arrays.items():
+        if _STACKED in name and value.ndim:
+            for number, layer in enumerate(value):
+                yield name.replace(_STACKED, f"/encoderblock_{number}/"), layer
+        else:
+            yield name, value
+
+
+def _architecture(arrays: Mapping[str, np.ndarray], path: Path) -> ClipConfig:
+    block = f"encoderblock_0/{_ATTENTION}query/kernel"
+    telling = {
+        "img/embedding/kernel": 4,
+        "img/pos_embedding": 3,
+        f"img/Transformer/{block}": 3,
+        "img/Transformer/encoderblock_0/MlpBlock_0/Dense_0/kernel": 2,
+        "img/MAPHead_0/MlpBlock_0/Dense_0/kernel": 2,
+        "txt/Embed_0/embedding": 2,
+        "txt/pos_embedding": 3,
+        f"txt/Encoder_0/{block}": 3,
+        "txt/Encoder_0/encoderblock_0/MlpBlock_0/Dense_0/kernel": 2,
+        "txt/head/kernel": 2,
+        "b": 1,
+    }
+    if faults := [
+        f"{name} ({axes} axes)"
+        for name, axes in telling.items()
+        if name not in arrays or arrays[name].ndim != axes
+    ]:
+        raise ValueError(
+            f"{path}: no SigLIP of big_vision, which has {', '.join(faults)}, under {PREFIX}"
+        )
+    vision, text = (
+        TransformerConfig(
+            width=arrays[f"{tower}/{block}"].shape[0],
+            layers=len(
+                {m[1] for n in arrays if (m := re.match(rf"{tower}/encoderblock_(\d+)/", n))}
+            ),
+            heads=arrays[f"{tower}/{block}"].shape[1],
+            mlp_width=arrays[f"{tower}/encoderblock_0/MlpBlock_0/Dense_0/kernel"].shape[1],
+        )
+        for tower in ("img/Transformer", "txt/Encoder_0")
+    )
+    patch_size = arrays["img/embedding/kernel"].shape[0]
+    vocab_size = arrays["txt/Embed_0/embedding"].shape[0]
+    pool_mlp = arrays["img/MAPHead_0/MlpBlock_0/Dense_0/kernel"].shape[1]
+    tower = dataclasses.replace(
+        SIGLIP.vision, pool_mlp_width=0 if pool_mlp == vision.mlp_width else pool_mlp
+    )
+    family = dataclasses.replace(
+        SIGLIP, vision=tower, tokenizer=SIGLIP_TOKENIZERS.get(vocab_size, SIGLIP.tokenizer)
+    )
+    try:
+        return ClipConfig(
+            image_size=round(arrays["img/pos_embedding"].shape[1] ** 0.5) * patch_size,
+            patch_size=patch_size,
+            vision=vision,
+            text=text,
+            context_length=arrays["txt/pos_embedding"].shape[1],
+            vocab_size=vocab_size,
+            embed_dim=arrays["txt/head/kernel"].shape[1],
+            activation="gelu_tanh",
+            towers=family,
+        )
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _places(config: ClipConfig) -> Iterator[_Place]:
+    for entry in rules.entries(config, Layout.HUGGING_FACE):
+        heads = (config.text if entry.ours.startswith("text/") else config.vision).heads
+        for key in (key for keys in entry.keys for key in keys):
+            name = key
+            for pattern, new in _RENAMED:
+                name = re.sub(pattern, new, name)
+            shape = _their_shape(name, entry.shape, entry.kind, heads)
+            yield _Place(key, name, entry.shape, shape, entry.kind)
+
+
+def _their_shape(name: str, shape: tuple[int, ...], kind: Kind, heads: int) -> tuple[int, ...]:
+    if kind is Kind.CONV:
+        out, channels, rows, columns = shape
+        return rows, columns, channels, out
+    if name.endswith("/pos_embedding"):
+        return (1, *shape)
+    turned = shape[::-1] if kind is Kind.LINEAR else shape
+    if _ATTENTION not in name or name.endswith("/out/bias"):
+        return turned
+    if "/out/" in name:
+        return (heads, turned[0] // heads, turned[1])
+    return (*turned[:-1], heads, turned[-1] // heads)
+
+
+def _to_hugging_face(place: _Place, value: np.ndarray) -> np.ndarray:
+    if place.kind is Kind.CONV:
+        return value.transpose(3, 2, 0, 1)
+    if place.kind is Kind.LINEAR:
+        return value.reshape(place.shape[::-1]).T
+    return value.reshape(place.shape)
+
+
+def _to_theirs(place: _Place, value: np.ndarray) -> np.ndarray:
+    if place.kind is Kind.CONV:
+        value = value.transpose(2, 3, 1, 0)
+    elif place.kind is Kind.LINEAR:
+        value = value.T
+    return np.ascontiguousarray(value).reshape(place.their_shape)
