@@ -17,7 +17,7 @@ import dataclasses
 from pathlib import Path
 
 from animclip_jax.cli.signals import stoppable
-from animclip_jax.exporting import hugging_face
+from animclip_jax.exporting import hugging_face, open_clip
 from animclip_jax.files import require_new
 from animclip_jax.options.convert import parse
 from animclip_jax.weights import big_vision, folder, hub, positions, source
@@ -27,6 +27,7 @@ WRITERS = {
     "animclip": folder.save,
     "big_vision": big_vision.save,
     "hugging_face": hugging_face.save,
+    "open_clip": open_clip.save,
 }
 
 

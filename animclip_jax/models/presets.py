@@ -1,13 +1,13 @@
-"""Architectures as data. The ViT sizes are OpenAI CLIP's, pe_core's Meta's; the others are ours.
+"""Architectures as data. The ViT sizes are OpenAI CLIP's, pe_core's Meta's, siglip's Google's.
 
-`tiny` is for two CPU cores, `small` for training from scratch on one GPU.
+The others are ours: `tiny` is for two CPU cores, `small` for training from scratch on one GPU.
 """
 
 import dataclasses
 
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
-from animclip_jax.models.towers import PE_CORE, Towers
+from animclip_jax.models.towers import PE_CORE, SIGLIP, Towers
 from animclip_jax.models.transformer import TransformerConfig
 
 _TEXT_512 = TransformerConfig(width=512, layers=12, heads=8, mlp_width=2048)
@@ -47,6 +47,40 @@ _PE_CORE_G = dataclasses.replace(
     vision=dataclasses.replace(PE_CORE.vision, class_token=False, pool_mlp_width=6144),
 )
 
+_SO400M = TransformerConfig(width=1152, layers=27, heads=16, mlp_width=4304)
+_GOPT = TransformerConfig(width=1536, layers=40, heads=16, mlp_width=6144)
+# By name and patch: the towers, and the published sides of pictures. Patches of 14 fill 378 pixels
+# of the 384 that Google names.
+_SIGLIP = {
+    "siglip_b16": (16, _VIT_B, _VIT_B, (224, 256, 384, 512)),
+    "siglip_l16": (16, _VIT_L, _VIT_L, (256, 384)),
+    "siglip_so400m14": (14, _SO400M, _SO400M, (224, 378)),
+    "siglip2_b32": (32, _VIT_B, _VIT_B, (256,)),
+    "siglip2_b16": (16, _VIT_B, _VIT_B, (224, 256, 384, 512)),
+    "siglip2_l16": (16, _VIT_L, _VIT_L, (256, 384, 512)),
+    "siglip2_so400m14": (14, _SO400M, _SO400M, (224, 378)),
+    "siglip2_so400m16": (16, _SO400M, _SO400M, (256, 384, 512)),
+    "siglip2_gopt16": (16, _GOPT, _SO400M, (256, 384)),
+}
+
+
+def _siglip(
+    name: str, patch_size: int, vision: TransformerConfig, text: TransformerConfig, image_size: int
+) -> ClipConfig:
+    second = name.startswith("siglip2")
+    return ClipConfig(
+        image_size,
+        patch_size,
+        vision,
+        text,
+        context_length=16 if (name, image_size) == ("siglip_so400m14", 224) else 64,
+        vocab_size=256_000 if second else 32_000,
+        embed_dim=vision.width,
+        activation="gelu_tanh",
+        towers=dataclasses.replace(SIGLIP, tokenizer="gemma" if second else "c4_en"),
+    )
+
+
 PRESETS: dict[str, ClipConfig] = {
     # Folds rare ids together (see `ClipTokenizer`): a sixth of the embedding's cost.
     "tiny": ClipConfig(
@@ -78,6 +112,11 @@ PRESETS: dict[str, ClipConfig] = {
     "pe_core_b16": _pe_core(224, 16, 1024, _VIT_B, _TEXT_1024),
     "pe_core_l14_336": _pe_core(336, 14, 1024, _VIT_L, _TEXT_1024),
     "pe_core_g14_448": _pe_core(448, 14, 1280, _PE_G, _TEXT_1280, 72, _PE_CORE_G),
+    **{
+        f"{name}_{side}": _siglip(name, patch_size, vision, text, side)
+        for name, (patch_size, vision, text, sides) in _SIGLIP.items()
+        for side in sides
+    },
 }
 
 # The re-ranker that goes with each: at 12 frames of ViT-B/32 15.1 KiB of code a video as int8, and

@@ -7,7 +7,7 @@ import argparse
 from animclip_jax.cli.parser import Parser
 from animclip_jax.options import kinds
 
-LAYOUTS = ("animclip", "big_vision", "hugging_face")
+LAYOUTS = ("animclip", "big_vision", "hugging_face", "open_clip")
 ACTIVATIONS = ("quick_gelu", "gelu", "gelu_tanh")
 
 

@@ -103,9 +103,11 @@ def _read(config: Mapping[str, Any], kind: str, source: str) -> ClipConfig:
     else:
         embed_dim = config.get("projection_dim", 512)
     activation: Any = text["hidden_act"]
+    # So400m/14 is said to read 384 pixels; its patches cover 378 of them.
+    unread = vision["image_size"] % vision["patch_size"] if kind == "siglip" else 0
     try:
         return ClipConfig(
-            image_size=vision["image_size"],
+            image_size=vision["image_size"] - unread,
             patch_size=vision["patch_size"],
             vision=_tower(vision),
             text=_tower(text),

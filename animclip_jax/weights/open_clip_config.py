@@ -1,9 +1,9 @@
-"""open_clip_config.json, with the tensors beside it -> the architecture and the pixels it reads."""
+"""open_clip_config.json <-> the architecture and the pixels it reads."""
 
 from __future__ import annotations
 
 import dataclasses
-import re
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,7 +12,8 @@ import numpy as np
 from animclip_jax.models import towers
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.towers import Pixels, Towers
-from animclip_jax.weights import architecture
+from animclip_jax.models.transformer import TransformerConfig
+from animclip_jax.weights import architecture, timm_vit
 
 # The settings of open_clip that we know; another one may change what is computed.
 _MODEL = {"embed_dim", "quick_gelu", "vision_cfg", "text_cfg", "custom_text"}
@@ -24,13 +25,13 @@ _TIMM = {"timm_model_name", "timm_model_pretrained", "timm_pool", "timm_proj"}
 _TIMM |= {"timm_drop", "timm_drop_path"}
 _SIGLIP_TEXT = {"hf_tokenizer_name", "tokenizer_kwargs", "proj_bias", "pool_type"}
 _SIGLIP_TEXT |= {"norm_kwargs", "act_kwargs"}
-# timm's names of the sizes of a ViT, and how many heads each has.
-_HEADS = {"tiny": 3, "small": 6, "medium": 8, "base": 12}
-_HEADS |= {size: 16 for size in ("large", "so400m", "huge", "giant", "giantopt", "gigantic")}
-_TIMM_NAME = re.compile(
-    rf"vit_(?P<pe>pe_core_)?(?P<size>{'|'.join(_HEADS)})_patch\d+"
-    r"(?:_(?P<kind>clip|siglip)(?P<quick>_quickgelu)?)?_\d+"
-)
+# Repositories with the tokens of SigLIP, by our names.
+_TOKENIZERS = {
+    "c4_en": "timm/ViT-B-16-SigLIP",
+    "mc4": "timm/ViT-B-16-SigLIP-i18n-256",
+    "gemma": "timm/ViT-B-16-SigLIP2-256",
+}
+_VOCABULARY = 49408
 
 
 def read(tensors: Mapping[str, np.ndarray], document: Mapping[str, Any], source: str) -> ClipConfig:
@@ -62,22 +63,24 @@ def read(tensors: Mapping[str, np.ndarray], document: Mapping[str, Any], source:
 def _family(model: Mapping[str, Any]) -> tuple[Towers, str]:
     """The family by the name of its vision tower, and its activation."""
     vision, text = model.get("vision_cfg", {}), model.get("text_cfg", {})
-    found = _TIMM_NAME.fullmatch(str(vision.get("timm_model_name")))
-    if found is not None and found["pe"]:
-        has_class = found["size"] != "gigantic"
+    found = timm_vit.parse(vision.get("timm_model_name"))
+    if found is not None and found.family == timm_vit.PE_CORE:
+        has_class = found.size != "gigantic"
         seen = dataclasses.replace(towers.PE_CORE.vision, class_token=has_class)
         return dataclasses.replace(towers.PE_CORE, vision=seen), "gelu"
-    if found is not None and found["kind"] == "siglip":
+    if found is not None and found.family == timm_vit.SIGLIP:
         tokenizer = architecture.SIGLIP_TOKENIZERS.get(text.get("vocab_size"))
         return dataclasses.replace(towers.SIGLIP, tokenizer=tokenizer or "unknown"), "gelu_tanh"
     tower = dataclasses.replace(towers.CLIP.text, causal=not text.get("no_causal_mask", False))
     activation = "quick_gelu" if model.get("quick_gelu") else "gelu"
-    return dataclasses.replace(towers.CLIP, text=tower), activation
+    has_bias = model.get("init_logit_bias") is not None
+    return dataclasses.replace(towers.CLIP, text=tower, logit_bias=has_bias), activation
 
 
 def _unknown(model: Mapping[str, Any], family: Towers) -> Iterator[str]:
     vision, text = model.get("vision_cfg", {}), model.get("text_cfg", {})
-    known_text = _TEXT | (_SIGLIP_TEXT if family.logit_bias else set())
+    is_siglip = family.text.pool == towers.LAST
+    known_text = _TEXT | (_SIGLIP_TEXT if is_siglip else set())
     for name, section, known in (
         ("model_cfg", model, _MODEL),
         ("vision_cfg", vision, _TIMM | _VISION if "timm_model_name" in vision else _VISION),
@@ -91,17 +94,16 @@ def _other(model: Mapping[str, Any], family: Towers) -> Iterator[str]:
     vision, text = model.get("vision_cfg", {}), model.get("text_cfg", {})
     wanted: dict[str, tuple[Any, Any]] = {}
     if (name := vision.get("timm_model_name")) is not None:
-        found = _TIMM_NAME.fullmatch(str(name))
-        if found is None or not (found["pe"] or found["kind"]):
+        found = timm_vit.parse(name)
+        if found is None:
             yield f"vision_cfg.timm_model_name={name!r}"
             return
         is_map = family.vision.pool == towers.MAP
         wanted["vision_cfg.timm_pool"] = vision.get("timm_pool"), "map" if is_map else "token"
         projected = family.vision.projection != towers.NONE
         wanted["vision_cfg.timm_proj"] = vision.get("timm_proj"), None if projected else "none"
-        quick = family.pixels == towers.CLIP.pixels and bool(found["quick"])
-        wanted["quick_gelu"] = bool(model.get("quick_gelu")), quick
-    if family.logit_bias:
+        wanted["quick_gelu"] = bool(model.get("quick_gelu")), found.quick_gelu
+    if family.text.pool == towers.LAST:
         wanted |= {
             "text_cfg.no_causal_mask": (text.get("no_causal_mask"), True),
             "text_cfg.proj_bias": (text.get("proj_bias"), True),
@@ -116,9 +118,9 @@ def _other(model: Mapping[str, Any], family: Towers) -> Iterator[str]:
 def _vision_heads(vision: Mapping[str, Any], width: int) -> int:
     if (name := vision.get("timm_model_name")) is None:
         return max(width // vision.get("head_width", architecture.HEAD_WIDTH), 1)
-    found = _TIMM_NAME.fullmatch(name)
+    found = timm_vit.parse(name)
     assert found is not None  # `_other` has looked
-    return _HEADS[found["size"]]
+    return found.heads
 
 
 def pixels_of(section: Mapping[str, Any], usual: Pixels, source: str) -> Pixels:
@@ -132,3 +134,100 @@ def pixels_of(section: Mapping[str, Any], usual: Pixels, source: str) -> Pixels:
         )
     except ValueError as error:
         raise ValueError(f"{source}: preprocess_cfg: {error}") from None
+
+
+def write(config: ClipConfig) -> dict[str, Any]:
+    """The open_clip_config.json of this architecture.
+
+    Raises:
+      ValueError: open_clip builds no such model; says all of what it can't.
+    """
+    by_timm = config.towers.vision.pool == towers.MAP
+    is_siglip = config.towers.text.pool == towers.LAST
+    pixels = config.towers.pixels
+    if faults := [*_unbuilt(config)]:
+        raise ValueError(f"open_clip does not compute these towers: {'; '.join(faults)}")
+    model: dict[str, Any] = {"embed_dim": config.embed_dim}
+    if config.activation == "quick_gelu":
+        model["quick_gelu"] = True
+    if config.towers.logit_bias:
+        model["init_logit_bias"] = -10
+    if by_timm:
+        model["custom_text"] = True
+        vision: dict[str, Any] = {
+            "image_size": config.image_size,
+            "timm_model_name": timm_vit.name_of(config),
+            "timm_model_pretrained": False,
+            "timm_pool": "map",
+            "timm_proj": "none" if is_siglip else None,
+        }
+    else:
+        vision = {
+            "image_size": config.image_size,
+            "layers": config.vision.layers,
+            "width": config.vision.width,
+            "head_width": config.vision.width // config.vision.heads,
+            "patch_size": config.patch_size,
+            "mlp_ratio": _ratio(config.vision),
+        }
+    text: dict[str, Any] = {
+        "context_length": config.context_length,
+        "vocab_size": config.vocab_size,
+        "width": config.text.width,
+        "heads": config.text.heads,
+        "layers": config.text.layers,
+        "mlp_ratio": _ratio(config.text),
+    }
+    if not config.towers.text.causal:
+        text["no_causal_mask"] = True
+    if is_siglip:
+        text |= {
+            "hf_tokenizer_name": _TOKENIZERS[config.towers.tokenizer],
+            "tokenizer_kwargs": {"clean": "canonicalize"},
+            "proj_bias": True,
+            "pool_type": "last",
+            "norm_kwargs": {"eps": config.towers.norm_epsilon},
+            "act_kwargs": {"approximate": "tanh"},
+        }
+    model |= {"vision_cfg": vision, "text_cfg": text}
+    seen = {
+        "mean": pixels.mean,
+        "std": pixels.std,
+        "interpolation": pixels.interpolation,
+        "resize_mode": pixels.resize,
+    }
+    return {"model_cfg": model, "preprocess_cfg": seen}
+
+
+def _unbuilt(config: ClipConfig) -> Iterator[str]:
+    """What open_clip has no setting for."""
+    found, usual, activations = config.towers, towers.CLIP, {"quick_gelu", "gelu"}
+    if found.vision.pool == towers.MAP:
+        is_siglip = found.text.pool == towers.LAST
+        usual = towers.SIGLIP if is_siglip else towers.PE_CORE
+        activations = {"gelu_tanh" if is_siglip else "gelu"}
+        try:
+            timm_vit.name_of(config)
+        except ValueError as error:
+            yield str(error)
+    elif found.vision != usual.vision:
+        yield f"vision is {found.vision}"
+    if dataclasses.replace(found.text, causal=usual.text.causal) != usual.text:
+        yield f"text is {found.text}"
+    if found.norm_epsilon != usual.norm_epsilon:
+        yield f"norm_epsilon is {found.norm_epsilon}, wanted {usual.norm_epsilon}"
+    if config.activation not in activations:
+        yield f"activation is {config.activation}, wanted {' or '.join(sorted(activations))}"
+    if usual is towers.SIGLIP:
+        if found.tokenizer not in _TOKENIZERS:
+            yield f"tokenizer is {found.tokenizer}, wanted {' or '.join(_TOKENIZERS)}"
+    elif config.vocab_size != _VOCABULARY:
+        yield f"vocab_size is {config.vocab_size}, wanted all {_VOCABULARY} tokens of CLIP"
+
+
+def _ratio(tower: TransformerConfig) -> float:
+    """What times the width, rounded down, is the hidden width."""
+    ratio = tower.mlp_width / tower.width
+    while int(tower.width * ratio) < tower.mlp_width:
+        ratio = math.nextafter(ratio, math.inf)
+    return ratio

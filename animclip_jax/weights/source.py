@@ -35,7 +35,7 @@ TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 
 
 def read(path: Path, activation: str | None = None) -> tuple[dict[str, np.ndarray], ClipConfig]:
-    """Reads a folder (ours, Hugging Face's, open_clip's) or a file (.pt, .safetensors, .npz, an index).
+    """Reads a folder (ours, Hugging Face's, open_clip's) or a file (.pt, .safetensors, .npz).
 
     Args:
       activation: quick_gelu or gelu, for a file that does not say it.
@@ -153,6 +153,8 @@ def _openai(
     """`known`: the activation as the kind of file tells it; `activation`: as a person does."""
     tensors = {key: x for key, x in tensors.items() if key not in rules.NO_WEIGHTS[Layout.OPENAI]}
     tensors = rules.unfuse(timm_names.to_openai(tensors))
+    if (bias := "visual.proj.bias") in tensors and not np.any(tensors[bias]):
+        del tensors[bias]  # timm's PE-Core has one where Meta's has none
     family, trained_with = architecture.family_of(tensors)
     known = known or trained_with
     if document is not None:

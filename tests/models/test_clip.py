@@ -116,12 +116,23 @@ def test_presets_have_the_published_number_of_parameters(name):
     # As open_clip 3.3.0 builds PE-Core, without the biases of the projection that Meta has not.
     published |= {"pe_core_t16_384": 69.55, "pe_core_s16_384": 87.19, "pe_core_b16": 447.66}
     published |= {"pe_core_l14_336": 671.14, "pe_core_g14_448": 2419.27}
+    # As transformers 5.24 builds SigLIP.
+    published |= {"siglip_b16_224": 203.16, "siglip2_b16_224": 375.19, "siglip2_b32_256": 376.86}
+    published |= {"siglip_l16_256": 652.15, "siglip2_l16_256": 881.53}
+    published |= {"siglip_so400m14_224": 877.36, "siglip_so400m14_378": 877.96}
+    published |= {"siglip2_so400m14_378": 1136.01, "siglip2_so400m16_256": 1135.67}
+    published |= {"siglip2_gopt16_256": 1871.39, "siglip2_gopt16_384": 1871.89}
     shapes = nnx.state(nnx.eval_shape(lambda: Clip(PRESETS[name], rngs=nnx.Rngs(0))))
     count = sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(shapes)) / 1e6
     if name in published:
         assert count == pytest.approx(published[name], abs=0.01)
-    else:
+    elif name in ("tiny", "small"):
         assert count < {"tiny": 3, "small": 30}[name]
+    else:  # Pictures of another size: by a row a patch more.
+        base = min(other for other in published if other.startswith(name.rpartition("_")[0]))
+        rows = PRESETS[name].grid ** 2 - PRESETS[base].grid ** 2
+        added = rows * PRESETS[name].vision.width / 1e6
+        assert count == pytest.approx(published[base] + added, abs=0.01)
 
 
 def outputs(config: ClipConfig) -> tuple[jax.Array, dict]:
