@@ -3,6 +3,7 @@
 import dataclasses
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -81,7 +82,8 @@ def tree() -> dict[str, np.ndarray]:
 
 
 def saved(tmp_path: Path, tree: dict[str, np.ndarray]) -> Path:
-    np.savez(tmp_path / "a.npz", **{f"params/{name}": value for name, value in tree.items()})
+    arrays: Any = {f"params/{name}": value for name, value in tree.items()}
+    np.savez(tmp_path / "a.npz", **arrays)
     return tmp_path / "a.npz"
 
 
