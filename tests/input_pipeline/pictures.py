@@ -11,8 +11,10 @@ from PIL import Image
 
 
 def gradient(height: int = 50, width: int = 70) -> np.ndarray:
-    y, x = np.mgrid[:height, :width]
-    return np.stack([x * 240 // width, y * 240 // height, y * 0 + 120], -1).astype(np.uint8)
+    """Red grows with x, green with y, from 0 to 240, so that a colour says where it is from."""
+    red = np.broadcast_to((np.arange(width) + 0.5) * 240 / width, (height, width))
+    green = np.broadcast_to(((np.arange(height) + 0.5) * 240 / height)[:, None], (height, width))
+    return np.stack([red, green, np.full((height, width), 120.0)], -1).round().astype(np.uint8)
 
 
 def encode(mode: str, kind: str, pixels: np.ndarray | None = None, **options: object) -> bytes:

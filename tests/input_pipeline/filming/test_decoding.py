@@ -20,19 +20,7 @@ from input_pipeline.filming import decoding
 from input_pipeline.media import picture
 from input_pipeline.sources import opening
 from tests.input_pipeline import transparent
-
-
-def gradient(height: int, width: int) -> np.ndarray:
-    """Red grows with x, green with y, from 0 to 240, so that a colour says where it is from."""
-    red = np.broadcast_to((np.arange(width) + 0.5) * 240 / width, (height, width))
-    green = np.broadcast_to(((np.arange(height) + 0.5) * 240 / height)[:, None], (height, width))
-    return np.stack([red, green, np.full((height, width), 120.0)], -1).round().astype(np.uint8)
-
-
-def encode(pixels: np.ndarray, mode: str, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).convert(mode).save(buffer, kind, quality=95)
-    return buffer.getvalue()
+from tests.input_pipeline.pictures import encode, gradient
 
 
 def scene() -> np.ndarray:
@@ -146,7 +134,7 @@ def test_only_two_modules_decode_pictures_by_tensorflow() -> None:
      ("RGBA", "PNG"), ("P", "PNG"), ("LA", "PNG"), ("RGB", "GIF")],
 )  # fmt: skip
 def test_every_kind_of_picture_is_cropped_alike(mode: str, kind: str) -> None:
-    encoded = encode(gradient(50, 70), mode, kind)
+    encoded = encode(mode, kind, quality=95)
     with Image.open(io.BytesIO(encoded)) as image:
         wanted = np.asarray(image.convert("RGB"))[13:40, 21:61]
     region = tf.constant([13, 21, 27, 40], tf.int32)
@@ -156,7 +144,7 @@ def test_every_kind_of_picture_is_cropped_alike(mode: str, kind: str) -> None:
 
 
 def test_a_jpeg_cut_short_is_refused_wherever_the_region_is() -> None:
-    encoded = encode(gradient(400, 600), "RGB", "JPEG")
+    encoded = encode("RGB", "JPEG", gradient(400, 600), quality=95)
     region = tf.constant([0, 0, 8, 8], tf.int32)
     decoding.decode_region(tf.constant(encoded), region, [400, 600])
     with pytest.raises(tf.errors.InvalidArgumentError):
@@ -165,7 +153,7 @@ def test_a_jpeg_cut_short_is_refused_wherever_the_region_is() -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_a_picture_of_another_size_is_not_decoded(kind: str) -> None:
-    encoded = tf.constant(encode(gradient(40, 60), "RGB", kind))
+    encoded = tf.constant(encode("RGB", kind, gradient(40, 60), quality=95))
     region = tf.constant([0, 0, 8, 8], tf.int32)
     with pytest.raises(tf.errors.InvalidArgumentError, match="another size than when"):
         decoding.decode_region(encoded, region, [40, 61])
