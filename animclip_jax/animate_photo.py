@@ -73,7 +73,7 @@ def _check_out(out: Path, fps: float) -> None:
 def _names(options: argparse.Namespace, photos: Sequence[np.ndarray]) -> list[str]:
     """The presets or components to be shown."""
     if len(photos) > 2:
-        raise ValueError(f"found {len(photos)} photos, wanted one, or two for two scenes")
+        raise ValueError(f"found {count(len(photos), 'photo')}, wanted one, or two for two scenes")
     if options.grid == "presets":
         return list(PRESETS)
     if options.grid == "components":

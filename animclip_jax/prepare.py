@@ -74,7 +74,7 @@ def _bake(values: flags.FlagValues, sources: list[str], out: Path) -> str:
         out,
         values.bake,
     )
-    return f"{out}: {values.bake} batches of {config.batch_size} clips"
+    return f"{out}: {count(values.bake, 'batch')} of {count(config.batch_size, 'clip')}"
 
 
 def _prepare(values: flags.FlagValues, sources: list[str], out: Path) -> str:

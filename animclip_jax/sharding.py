@@ -14,6 +14,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from animclip_jax.models.transformer import SCANNED
+from animclip_jax.words import count
 
 AXES = ("data", "fsdp", "tensor")
 BATCH = ("data", "fsdp")
@@ -54,7 +55,7 @@ def make_mesh(config: MeshConfig, chosen: Sequence[jax.Device] | None = None) ->
     if min(sizes) < 1 or math.prod(sizes) != devices:
         raise ValueError(
             f"mesh data={config.data} x fsdp={config.fsdp} x tensor={config.tensor} does not cover "
-            f"{devices} devices: choose sizes whose product is that number, or data=-1"
+            f"{count(devices, 'device')}: choose sizes whose product is that number, or data=-1"
         )
     return jax.make_mesh(sizes, AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=chosen)
 
@@ -167,7 +168,7 @@ def split(mesh: Mesh, batch: Any, size: int) -> Any:
     if rows % size or size % devices:
         raise ValueError(
             f"microbatch {size}: wanted a part of the batch, {rows}, that is a multiple of the "
-            f"{devices} devices it is split over"
+            f"{count(devices, 'device')} it is split over"
         )
     place = NamedSharding(mesh, PartitionSpec(None, BATCH))
 
@@ -202,8 +203,8 @@ def table(state: Any) -> str:
             row[column] += amount * (leaf.dtype.itemsize if column else 1)
     lines = [f"{'parameters and optimizer':<24} {'arrays':>8} {'MB':>10} {'MB a device':>12}"]
     total = [sum(column) for column in zip(*rows.values(), strict=True)]
-    for name, (count, size, held) in [*sorted(rows.items()), ("all", total)]:
-        lines.append(f"{name:<24} {count:>8} {size / 1e6:>10.2f} {held / 1e6:>12.2f}")
+    for name, (arrays, size, held) in [*sorted(rows.items()), ("all", total)]:
+        lines.append(f"{name:<24} {arrays:>8} {size / 1e6:>10.2f} {held / 1e6:>12.2f}")
     return "\n".join(lines)
 
 

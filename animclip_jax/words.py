@@ -1,11 +1,14 @@
 """Words in what commands print."""
 
 import os
+import re
 
 
 def count(number: int, noun: str) -> str:
-    """As in "1 video" and "1,200 videos"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    """As in "1 video" and "1,200 videos", "2 queries", "3 batches"."""
+    if number != 1:
+        noun = re.sub("ry$", "rie", re.sub("ch$", "che", noun)) + "s"
+    return f"{number:,} {noun}"
 
 
 def readable(name: str) -> str:

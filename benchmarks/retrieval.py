@@ -226,27 +226,13 @@ def all_pairs(one: Encoder, video: VideoFeatures) -> dict[str, Any]:
     }
 
 
-SHARDED = """
-import json, time
-import numpy as np, jax
-from animclip_jax import sharding
-from animclip_jax.retrieval.coarse import top_k
-from benchmarks import retrieval
-mesh = sharding.make_mesh(sharding.MeshConfig(-1, 2 if jax.device_count() > 1 else 1))
-random = np.random.default_rng(0)
-gallery, queries = retrieval.unit(random, 10_007), retrieval.unit(random, 101)
-items, scores = top_k(queries, gallery, 50, sharding.batch_sharding(mesh))
-print(json.dumps([items.tolist(), scores.tolist()]))
-"""
-
-
 def sharded() -> dict[str, Any]:
     """10,007 videos over 8 host-platform devices against one: items and scores."""
     found = []
     for devices in (1, 8):
         flags = f"--xla_force_host_platform_device_count={devices}"
         environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-        command = [sys.executable, "-c", SHARDED]
+        command = [sys.executable, "-m", "benchmarks.sharded_search"]
         run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if run.returncode:
             raise RuntimeError(run.stderr)

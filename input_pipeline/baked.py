@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
-from animclip_jax import files
+from animclip_jax import files, words
 from animclip_jax.animation.batch import Batch, Filmed, Footage
 from animclip_jax.animation.plan import ShotPlan
 from input_pipeline.examples import BatchConfig
@@ -73,7 +73,8 @@ def baked_batches(
         for step in itertools.count(start_step):
             if step == max(count, start_step):
                 print(
-                    f"{source}: step {step} is past its {count} batches: they come again",
+                    f"{source}: step {step} is past its {words.count(count, 'batch')}: they "
+                    "come again",
                     file=sys.stderr,
                 )
             arrays = _read(_file(directory, step % count), config)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from animclip_jax import words
 from animclip_jax.animation.batch import Batch, Filmed, Footage
 from input_pipeline.director import noise, shots, stream_key
 from input_pipeline.director.draws import COMPONENTS
@@ -334,6 +335,6 @@ def _check_sizes(
         )
     if not examples.ids or len(examples.ids) % group_size:
         raise ValueError(
-            f"{examples.name}: {len(examples.ids)} examples, wanted a multiple of group_size "
-            f"{group_size}, and not 0"
+            f"{examples.name}: {words.count(len(examples.ids), 'example')}, wanted a multiple of "
+            f"group_size {group_size}, and not 0"
         )

@@ -5,10 +5,10 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.repository import ROOT
+
 PROGRAMS = ROOT / "tests" / "programs"
 TENSORFLOW = ("tensorflow", "tensorflow_datasets")
 

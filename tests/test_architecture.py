@@ -239,6 +239,33 @@ def test_input_pipeline_itself_is_empty() -> None:
     assert ast.parse((ROOT / "input_pipeline" / "__init__.py").read_text()).body == []
 
 
+def too_long(root: Path) -> list[str]:
+    """Files that have grown beyond what one sitting reads."""
+    rooms = [root / room for room in (*LIBRARY, "benchmarks", "tests")]
+    verbs = {root / f"{name.replace('.', '/')}.py" for name in VERBS}
+    found = []
+    for path in sorted(path for room in rooms for path in room.rglob("*.py")):
+        lines, most = len(path.read_text().splitlines()), 120 if path in verbs else 400
+        if lines > most:
+            found.append(f"{path.relative_to(root)}: {lines} lines, wanted {most} at most")
+    return found
+
+
+def test_no_verb_has_over_120_lines_and_no_file_over_400() -> None:
+    assert too_long(ROOT) == [], "move a subject of its own into a file of its own"
+
+
+def test_finds_a_file_that_is_too_long(tmp_path: Path) -> None:
+    for file, lines in (("train.py", 121), ("index.py", 120), ("a/b.py", 401), ("a/c.py", 400)):
+        path = tmp_path / "animclip_jax" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n" * lines)
+    assert too_long(tmp_path) == [
+        "animclip_jax/a/b.py: 401 lines, wanted 400 at most",
+        "animclip_jax/train.py: 121 lines, wanted 120 at most",
+    ]
+
+
 def test_no_file_is_called_utils() -> None:
     assert [path for path in tracked() if path.stem in ("util", "utils")] == []
 

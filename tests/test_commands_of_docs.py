@@ -19,8 +19,8 @@ from animclip_jax.cli.flags import VERBS
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.weights import folder, hub
 from tests import searchable
+from tests.repository import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGES = ["README.md", *sorted(str(one.relative_to(ROOT)) for one in ROOT.glob("docs/**/*.md"))]
 RUN = ["README.md", "docs/animation.md", "docs/export.md", "docs/results.md", "docs/search.md"]
 # Of pages whose other commands are run. That their options exist is tests/test_documents.py's.

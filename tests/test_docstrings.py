@@ -2,11 +2,11 @@
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.repository import ROOT
+
 FILES = [
     path
     for room in ("animclip_jax", "input_pipeline", "configs", "benchmarks")

@@ -3,14 +3,13 @@
 import importlib
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 
 from animclip_jax.cli import flags, overrides
 from configs import common
+from tests.repository import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 PAGES = [ROOT / "README.md", CONTRIBUTING, *sorted((ROOT / "docs").rglob("*.md"))]
 # Who shows a command: pages, and experiments in their first lines.

@@ -14,8 +14,8 @@ from packaging.requirements import Requirement
 from animclip_jax import export
 from tests import processes
 from tests.exporting.models import batch_size, source_for
+from tests.repository import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "export.md").read_text()
 OURS = ("animclip_jax", "input_pipeline", "configs")
 # What each program may not import beside what is ours, and the format it reads.

@@ -16,8 +16,7 @@ import pytest
 from animclip_jax import files
 from animclip_jax.files import new_folder
 from tests import processes
-
-ROOT = Path(__file__).resolve().parents[1]
+from tests.repository import ROOT
 
 
 def test_a_writer_that_is_stopped_anywhere_leaves_the_old_file_or_the_new_one(tmp_path):

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.repository import ROOT
+
 SCRIPT = ROOT / "launch_tpu.sh"
 PLACE = ["--name=run", "--project=p", "--zone=us-west4-a"]
 NEW = [*PLACE, "--type=v5litepod-16"]
 WORKDIR = "gs://bucket/run"
+
+HEEDS_INTERRUPTS = ROOT / "tests" / "programs" / "heeds_interrupts.py"
 
 # Stands for python3.12 on a worker: makes environments whose pip notes what it is asked.
 PYTHON = """#!/bin/bash
@@ -168,20 +171,12 @@ def test_ends_when_the_command_never_finishes(cloud):
     assert (cloud.folder / "tries").read_text().count("\n") == 3
 
 
-# A test run in the background hands on that interrupts are ignored.
-HEEDS_INTERRUPTS = """
-import os, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
-
-
 def test_attaches_to_what_runs(cloud):
     command = cloud.command(
         "echo begun; while [ ! -e $cloud/go-on ]; do sleep 0.1; done; touch $folder/finished"
     )
     first = subprocess.Popen(
-        [sys.executable, "-c", HEEDS_INTERRUPTS, SCRIPT, *NEW, *command],
+        [sys.executable, HEEDS_INTERRUPTS, SCRIPT, *NEW, *command],
         env=cloud.env,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -21,8 +21,8 @@ from animclip_jax.options import prepare as prepare_options
 from animclip_jax.options import search as search_options
 from input_pipeline.store import making
 from input_pipeline.store import videos as prepare_videos
+from tests.repository import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 # What each verb must be given, with every path that it takes as {}.
 LINES = {
     "train": "--config=configs/common.py --workdir={}",

@@ -18,6 +18,7 @@ from animclip_jax.reporting import pictures as report_pictures
 from animclip_jax.reporting.report import report
 from tests import a_run
 from tests.reported import HOSTILE, RANKS, Outline, clip, text_of, write_run
+from tests.repository import ROOT
 
 
 @pytest.fixture
@@ -207,28 +208,7 @@ def test_large_pictures_are_made_to_fit(tmp_path, monkeypatch):
     assert 50_000 < (tmp_path / "run" / "report.html").stat().st_size < 450_000
 
 
-MEASURE = """<!doctype html><body><script>
-const report = %s;
-const found = [];
-for (const width of [1280, 400]) {
-  const frame = document.createElement("iframe");
-  frame.width = width;
-  frame.height = 900;
-  frame.srcdoc = report;
-  // A frame's load waits for its pictures, and this page's load, when it is dumped, for its frames.
-  frame.onload = () => {
-    const page = frame.contentDocument, root = page.documentElement;
-    found.push({
-      width, inner: root.clientWidth, scroll: root.scrollWidth, images: page.images.length,
-      broken: [...page.images].filter(image => !image.naturalWidth).length,
-      styled: frame.contentWindow.getComputedStyle(page.querySelector("main")).maxWidth,
-      tallest: Math.max(...[...page.images].map(image => image.height)),
-    });
-    if (found.length == 2) document.title = JSON.stringify(found);
-  };
-  document.body.append(frame);
-}
-</script>"""
+MEASURE = ROOT / "tests" / "programs" / "measure.html"
 
 
 @pytest.mark.slow
@@ -241,7 +221,7 @@ def test_in_a_browser_nothing_overflows_and_no_picture_is_broken(tmp_path):
         write_run(tmp_path / "s" / arm, run, "x" * 50 + " " + HOSTILE.replace("/", "|"))
     report(tmp_path / "s", "main")
     text = json.dumps((tmp_path / "s" / "report.html").read_text()).replace("</", "<\\/")
-    (tmp_path / "measure.html").write_text(MEASURE % text)
+    (tmp_path / "measure.html").write_text(MEASURE.read_text().replace("REPORT", text))
     flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync"
     flags += " --disable-background-networking --disable-component-update --window-size=1400,1000"
     command = [browser, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}"]

@@ -1,7 +1,9 @@
 """Words in what commands print, and where they are printed."""
 
+import ast
 import codecs
 import io
+import itertools
 import os
 import re
 import subprocess
@@ -20,11 +22,56 @@ from animclip_jax.video_index.searcher import Hit
 from animclip_jax.words import count, on_a_terminal
 from input_pipeline.media import quarantine
 from input_pipeline.sources import folder
+from tests.repository import ROOT
 
 
 def test_one_thing_is_not_many() -> None:
     assert [count(n, "file") for n in (0, 1, 2)] == ["0 files", "1 file", "2 files"]
     assert count(1200, "video") == "1,200 videos"
+    assert [count(n, "query") for n in (1, 2)] == ["1 query", "2 queries"]
+    assert [count(n, "caption batch") for n in (1, 2)] == ["1 caption batch", "2 caption batches"]
+
+
+# A number in braces and, behind it, things that are counted.
+COUNTED = re.compile(
+    r" (?:[a-z-]+ )?(?:array|arm|batche|candidate|caption|clip|device|example|file|frame|line|loop"
+    r"|number|parameter|photo|picture|process|querie|rank|row|segment|shard|step|tensor|token|video"
+    r")s\b(?! a second)"
+)
+
+
+def counted_by_hand(tree: ast.AST) -> list[str]:
+    """Numbers in a file's f-strings that stand before a plural, whatever the number is.
+
+    Constants are never one, and "3.2 million" or "1.0" is no count.
+    """
+    return [
+        ast.unparse(number)
+        for text in ast.walk(tree)
+        if isinstance(text, ast.JoinedStr)
+        for number, behind in itertools.pairwise(text.values)
+        if isinstance(number, ast.FormattedValue) and isinstance(behind, ast.Constant)
+        if COUNTED.match(str(behind.value)) and not re.fullmatch(r"[A-Z_.]+", name_of(number))
+        if not (number.format_spec and "f" in ast.unparse(number.format_spec)[2:])
+    ]
+
+
+def name_of(number: ast.FormattedValue) -> str:
+    return ast.unparse(number.value).rsplit(".", 1)[-1]
+
+
+def test_whatever_is_counted_may_be_one() -> None:
+    rooms = ("animclip_jax", "input_pipeline", "configs")
+    paths = [path for room in rooms for path in (ROOT / room).rglob("*.py")]
+    assert len(paths) > 150
+    found = {path.relative_to(ROOT): counted_by_hand(ast.parse(path.read_text())) for path in paths}
+    assert {str(path): texts for path, texts in found.items() if texts} == {}
+
+
+@pytest.mark.parametrize("text", ["{n} files", "{len(x):,} caption tokens", "{a} of {b} queries"])
+def test_finds_a_count_that_is_always_many(text: str) -> None:
+    assert counted_by_hand(ast.parse(f'f"{text}"'))
+    assert not counted_by_hand(ast.parse('f"{N} files {n:.1f} steps {n} file"'))
 
 
 def test_a_terminal_that_can_not_show_a_letter_ends_nothing(
@@ -73,9 +120,8 @@ def test_without_a_tpu_libtpu_is_told_not_to_look_for_one(tmp_path: Path) -> Non
         pytest.skip("there is a TPU here")
     code = "import os, animclip_jax; print(os.environ['TPU_ACCELERATOR_TYPE'])"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TPU_")}
-    root = Path(__file__).resolve().parents[1]
     run = subprocess.run(
-        [sys.executable, "-c", code], env=kept, cwd=root, capture_output=True, text=True
+        [sys.executable, "-c", code], env=kept, cwd=ROOT, capture_output=True, text=True
     )
     assert run.stdout == "v5litepod-1\n", run.stderr
 

@@ -182,7 +182,7 @@ def shift_lines(pixels: jax.Array, shift: jax.Array) -> jax.Array:
     # Computed twice, with different rounding, the two would disagree by a pixel: they did, jitted.
     whole, part = jax.lax.optimization_barrier((whole, part))
     part = part[:, None, :, None]
-    by_platform = {"tpu": _move_by_steps, "default": _move_by_gather}
+    by_platform = {"tpu": move_by_steps, "default": move_by_gather}
     upper = jax.lax.platform_dependent(pixels, whole, **by_platform)
     lower = jnp.concatenate([upper[:, 1:], _last(pixels, whole + 1)], axis=1)
     return upper * (1.0 - part) + lower * part
@@ -194,14 +194,14 @@ def _last(pixels: jax.Array, whole: jax.Array) -> jax.Array:
     return jnp.take_along_axis(pixels, row[:, None, :, None], axis=1)
 
 
-def _move_by_gather(pixels: jax.Array, whole: jax.Array) -> jax.Array:
+def move_by_gather(pixels: jax.Array, whole: jax.Array) -> jax.Array:
     """pixels[v, y + whole[v, x], x], and the edge where that is outside."""
     rows = pixels.shape[1]
     at = jnp.clip(jnp.arange(rows)[None, :, None] + whole[:, None, :], 0, rows - 1)
     return jnp.take_along_axis(pixels, at[..., None], axis=1)
 
 
-def _move_by_steps(pixels: jax.Array, whole: jax.Array) -> jax.Array:
+def move_by_steps(pixels: jax.Array, whole: jax.Array) -> jax.Array:
     """The same by powers of two, for gathers are slow on a TPU."""
     rows = pixels.shape[1]
     whole = jnp.clip(whole, -rows, rows)[:, None, :, None]

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +14,7 @@ import numpy as np
 from jax.sharding import Mesh
 from tqdm import tqdm
 
-from animclip_jax import sharding
+from animclip_jax import files, sharding
 from animclip_jax.evaluation import comparison, metrics, results
 from animclip_jax.evaluation.config import EvaluationConfig
 from animclip_jax.evaluation.protocols import describe, protocol_of
@@ -261,7 +263,7 @@ def _write(
     ranked: dict[str, Ranked],
     report: dict[str, Any],
 ) -> None:
-    """results.json last: that it is there says that the run is finished."""
+    """Replaces the files of an evaluation, all or none of them; results.json comes last."""
     shown = ranked["text_to_video"]
     listing, videos = sample_queries(shown, examples.ids, examples.captions, config.seed)
     frames = {
@@ -270,8 +272,18 @@ def _write(
         for index, clip in zip(batch.index, batch.frames, strict=True)
         if index >= 0
     }
-    write_rankings(workdir, listing, frames)
-    comparison.write_ranks(
-        workdir, gallery.owner, {name: stage_ranks(one) for name, one in ranked.items()}
-    )
-    results.write(workdir / layout.RESULTS, report)
+    new = workdir / layout.NEW
+    shutil.rmtree(new, ignore_errors=True)
+    with files.new_folder(new) as aside:
+        write_rankings(aside, listing, frames)
+        comparison.write_ranks(
+            aside, gallery.owner, {name: stage_ranks(one) for name, one in ranked.items()}
+        )
+        results.write(aside / layout.RESULTS, report)
+    # All of it is on the disk. A kill from here on leaves no results, but never those of another
+    # evaluation beside these.
+    (workdir / layout.RESULTS).unlink(missing_ok=True)
+    shutil.rmtree(workdir / layout.RANKINGS, ignore_errors=True)
+    for name in (layout.RANKINGS, layout.RANKS, layout.RESULTS):
+        os.replace(new / name, workdir / name)
+    new.rmdir()

@@ -12,6 +12,7 @@ import numpy as np
 from animclip_jax import files
 from animclip_jax.evaluation import metrics, results, sweep
 from animclip_jax.runs import layout
+from animclip_jax.words import count
 
 # Fields of results.json in words.
 SAID = {"queries": "set of videos and captions (a fingerprint)"}
@@ -65,7 +66,7 @@ def read_ranks(directory: Path, found: dict[str, Any]) -> dict[str, np.ndarray]:
         for direction, size in sizes.items():
             for stage in results.STAGES:
                 if ranks[f"{direction}/{stage}"].shape != (size,):
-                    raise ValueError(f"{direction}/{stage} has not {size} ranks")
+                    raise ValueError(f"{direction}/{stage} has not {count(size, 'rank')}")
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
             f"{path}: not the ranks of its results ({error}): evaluate again"

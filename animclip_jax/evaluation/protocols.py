@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+from animclip_jax.words import count
+
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
@@ -72,7 +74,7 @@ def describe(
     split = _split(source) if protocol.splits is None else protocol.splits[_split(source)]
     if protocol.num_frames not in (None, num_frames):
         raise ValueError(
-            f"protocol {name} takes {protocol.num_frames} frames of a video, this model "
+            f"protocol {name} takes {count(protocol.num_frames, 'frame')} of a video, this model "
             f"{num_frames}: evaluate it with --config.evaluation.protocol=folder"
         )
     wanted = num_videos + missing
@@ -80,8 +82,9 @@ def describe(
         wanted, captions = protocol.test
         if num_videos == wanted and num_captions != captions:
             raise ValueError(
-                f"protocol {name}: found {num_captions} captions of {num_videos} videos in "
-                f"{source!r}, wanted {captions}, each of them a query: prepare the store again"
+                f"protocol {name}: found {count(num_captions, 'caption')} of "
+                f"{count(num_videos, 'video')} in {source!r}, wanted {captions}, "
+                "each of them a query: prepare the store again"
             )
     described = {
         "name": name,

@@ -22,7 +22,7 @@ def write(path: Path, results: dict[str, Any]) -> None:
     Raises:
       ValueError: a field is missing, unknown or not what docs/results.md says.
     """
-    plain = _plain(results)
+    plain = as_json(results)
     _check(path, plain)
     files.write_json(path, plain, indent=2)
 
@@ -43,12 +43,12 @@ def read(path: Path) -> dict[str, Any]:
     return results
 
 
-def _plain(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """Tuples as lists, numbers that are not finite as None: what strict JSON can hold."""
     if isinstance(value, dict):
-        return {str(name): _plain(inner) for name, inner in value.items()}
+        return {str(name): as_json(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return [as_json(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

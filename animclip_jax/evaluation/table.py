@@ -66,8 +66,8 @@ def table(results: dict[str, Any]) -> str:
         above += f"{title:^{sum(widths[start : start + half]) + half}}"
     rule = "-" * max(map(len, lines))
     facts = (
-        f"{_ascii(results['dataset'], 40)}: {results['num_queries']} "
-        f"{'query' if results['num_queries'] == 1 else 'queries'}, "
+        f"{_ascii(results['dataset'], 40)}: "
+        f"{count(results['num_queries'], 'query')}, "
         f"{count(results['num_videos'], 'video')}, seed {results['seed']}, "
         f"{count(results['steps'], 'step')}"
     )
@@ -82,14 +82,15 @@ def caveats(results: dict[str, Any]) -> list[str]:
     wanted, found = results["coverage"]["wanted"], results["coverage"]["found"]
     if found < wanted:
         said.append(
-            f"PART OF THE SET: {found:,} of {wanted:,} videos ({found / wanted:.1%}), not "
+            f"PART OF THE SET: {found:,} of {count(wanted, 'video')} ({found / wanted:.1%}), not "
             "comparable to published numbers"
         )
     shared = results.get("shared_captions", {"captions": 0})
     if shared["captions"]:
         said.append(
-            f"SHARED CAPTIONS: {shared['captions']:,} of {results['num_queries']:,} captions are "
-            f"another video's too: text -> video, R@1 can't pass {shared['greatest_R@1']:.1f}"
+            f"SHARED CAPTIONS: {shared['captions']:,} of "
+            f"{count(results['num_queries'], 'caption')} are another video's too: text -> video, "
+            f"R@1 can't pass {shared['greatest_R@1']:.1f}"
         )
     if results["normalization"] == "dsl":
         said.append("DSL uses all test queries at once, which a search engine cannot")

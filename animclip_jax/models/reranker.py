@@ -14,6 +14,7 @@ from flax import nnx
 
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.transformer import Attention, Mlp, Stack, layer_norm
+from animclip_jax.words import count
 
 # What interacts with the caption, what the video code keeps of a frame, how the code is stored.
 INTERACTIONS = ("cross", "tight")
@@ -93,7 +94,9 @@ def caption_buckets(lengths: np.ndarray, context_length: int) -> np.ndarray:
     buckets = np.array([size for size in CAPTION_BUCKETS if size < context_length], int)
     buckets = np.append(buckets, context_length)
     if np.max(lengths, initial=0) > context_length:
-        raise ValueError(f"a caption of {np.max(lengths)} tokens, wanted at most {context_length}")
+        raise ValueError(
+            f"a caption of {count(np.max(lengths), 'token')}, wanted at most {context_length}"
+        )
     return buckets[np.searchsorted(buckets, lengths)]
 
 

@@ -9,6 +9,7 @@ from animclip_jax.planning.estimate import GIB, Plan
 from animclip_jax.planning.suggest import Settings
 from animclip_jax.training.chips import chip_of
 from animclip_jax.training.config import TrainingConfig
+from animclip_jax.words import count
 
 
 def as_text(found: Plan, config: TrainingConfig, place: str, devices: Sequence[jax.Device]) -> str:
@@ -46,7 +47,9 @@ def _cost_lines(found: Plan, config: TrainingConfig) -> list[str]:
         f"{found.flops / (found.hbm_traffic_gib * GIB):.0f} FLOP a byte",
     ]
     if found.unknown_loops:
-        lines.append(f"  {found.unknown_loops} loops of unknown length are counted as one round")
+        lines.append(
+            f"  {count(found.unknown_loops, 'loop')} of unknown length: counted as one round"
+        )
     if found.seconds is None:
         return [*lines, f"  no peaks are known of {found.device_kind}: no time at best"]
     limits = {name: s for name, s in found.seconds.items() if name != "step"}

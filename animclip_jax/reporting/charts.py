@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from animclip_jax import words
 from animclip_jax.evaluation.results import STAGES
 from animclip_jax.evaluation.sweep import arms_of
 from animclip_jax.reporting.arms import Arm
@@ -152,7 +153,9 @@ def rank_changes(coarse: np.ndarray, reranked: np.ndarray) -> Markup:
             middle = {"x": x + size / 2, "y": y + size / 2 + 4}
             parts.append(element("text", _short(int(count)), class_="middle", **middle))
     better, worse = int((reranked < coarse).sum()), int((reranked > coarse).sum())
-    alt = f"Ranks before and after re-ranking: {better:,} queries better, {worse:,} worse"
+    alt = (
+        f"Ranks before and after re-ranking: {words.count(better, 'query')} better, {worse:,} worse"
+    )
     extent = len(bins) * size
     return _svg(alt, left + extent, top + extent + 4, parts)
 
@@ -209,7 +212,7 @@ def curves(arms: Sequence[Arm], metric: str) -> Markup:
         element("text", "step", x=(left + right) / 2, y=bottom + 35, class_="small middle"),
     ]
     ends = ", ".join(f"{arms[n].name} {smoothed(p)[-1][1]:.3g}".strip() for n, p in series.items())
-    alt = f"{metric} over {max(steps)} steps; at the end: {ends}"
+    alt = f"{metric} over {words.count(max(steps), 'step')}; at the end: {ends}"
     parts = [element("g", *grid, class_="grid"), *faint, *smooth, *labels]
     return _svg(alt, CURVES_WIDTH, bottom + 40, parts)
 

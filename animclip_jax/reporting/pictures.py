@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from animclip_jax import words
 from animclip_jax.animation.contact_sheet import GAP
 
 # Side of a frame in pixels and JPEG quality, tried in this order until all pictures fit.
@@ -79,7 +80,9 @@ def _open(wanted: Wanted) -> Image.Image:
                 size = [frames * (side + GAP) - GAP, side]
                 if type(frames) is not int or type(side) is not int or size != [*image.size]:
                     found = f"{image.width} x {image.height} pixels"
-                    raise ValueError(f"{found}, wanted {frames} frames of {side} pixels")
+                    raise ValueError(
+                        f"{found}, wanted {words.count(frames, 'frame')} of {side} pixels"
+                    )
             return image.convert("RGB")
     # Of a broken PNG Pillow says SyntaxError; of one that claims to be huge, an error of its own.
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from animclip_jax.evaluation import metrics
 from animclip_jax.evaluation.table import number
 from animclip_jax.reporting.arms import Arm
+from animclip_jax.words import count
 
 
 class Finding(NamedTuple):
@@ -59,11 +60,12 @@ def summary(arms: list[Arm]) -> str:
     who = f"The arm “{arms[0].name}”" if controls else "The model"
     coarse, reranked = first_place(main, "coarse"), first_place(main, "reranked")
     sentence = (
-        f"{who}, trained for {main['steps']:,} steps{source}, puts the right one of "
-        f"{main['num_videos']:,} videos first for {percent(reranked)} of {main['num_queries']:,} "
-        f"captions, where chance is {percent(main['chance']['text_to_video']['R@1'])}; "
+        f"{who}, trained for {count(main['steps'], 'step')}{source}, puts the right one of "
+        f"{count(main['num_videos'], 'video')} first for {percent(reranked)} of "
+        f"{count(main['num_queries'], 'caption')}, where chance is "
+        f"{percent(main['chance']['text_to_video']['R@1'])}; "
     )
-    candidates = f"re-ranking the best {main['rerank_k']} candidates"
+    candidates = f"re-ranking the best {count(main['rerank_k'], 'candidate')}"
     if reranked > coarse:
         sentence += f"{candidates} raised that from {percent(coarse)}"
         sentence += _doubt(arms[0], "reranked", arms[0], "coarse")

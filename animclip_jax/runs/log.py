@@ -55,18 +55,18 @@ class RunLog:
             self._files = stack.pop_all()
         self._began = self._spoke = time.monotonic()
         self._spoke_at = first_step
-        self._bar: tqdm | None = None
+        self.bar: tqdm | None = None
         if not quiet and sys.stderr.isatty():
-            self._bar = tqdm(total=total_steps, initial=first_step, unit="step", dynamic_ncols=True)
-            self._bar.set_description("compiling the step")
+            self.bar = tqdm(total=total_steps, initial=first_step, unit="step", dynamic_ncols=True)
+            self.bar.set_description("compiling the step")
         elif first_step < total_steps:
             self.note("compiling the train step; this takes from seconds to some minutes")
 
     def done(self, step: int) -> None:
         """Moves the bar: so many steps are done, whether they are logged or not."""
-        if self._bar is not None:
-            self._bar.set_description(None, refresh=False)
-            self._bar.update(step - self._bar.n)
+        if self.bar is not None:
+            self.bar.set_description(None, refresh=False)
+            self.bar.update(step - self.bar.n)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Records the numbers of a step.
@@ -90,15 +90,15 @@ class RunLog:
 
     def note(self, text: str) -> None:
         """Prints a line on stderr, above the bar where there is one."""
-        if self._bar is not None:
-            self._bar.write(text, file=sys.stderr)
+        if self.bar is not None:
+            self.bar.write(text, file=sys.stderr)
         elif not self._quiet:
             print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Writes out what is buffered."""
-        if self._bar is not None:
-            self._bar.close()
+        if self.bar is not None:
+            self.bar.close()
         self._files.close()
 
     def __enter__(self) -> Self:
@@ -121,9 +121,9 @@ class RunLog:
         for name, label in (("input_wait", "input wait"), ("mfu", "MFU")):
             if name in values:
                 shown[label] = f"{values[name]:.0%}"
-        if self._bar is not None:
-            self._bar.set_postfix(shown, refresh=False)
-            self._bar.update(step - self._bar.n)
+        if self.bar is not None:
+            self.bar.set_postfix(shown, refresh=False)
+            self.bar.update(step - self.bar.n)
             return
         now = time.monotonic()
         waited = now - self._spoke >= LINE_SECONDS

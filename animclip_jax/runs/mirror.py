@@ -52,7 +52,9 @@ class Mirror:
         """Copies up what has changed since the last time."""
         if not is_remote(self.remote):
             return
-        for path in sorted(self.local.rglob("*")):
+        last = self.local / layout.FINISHED
+        # Whoever finds `finished` there finds everything else too, also where this is killed.
+        for path in sorted(self.local.rglob("*"), key=lambda path: (path == last, path)):
             if path == self.local / layout.LOCK:
                 continue
             state = path.stat()

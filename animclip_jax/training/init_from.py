@@ -16,6 +16,7 @@ from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.runs import layout
 from animclip_jax.training.checkpoint import Checkpoints
 from animclip_jax.weights import folder
+from animclip_jax.words import count
 
 Flat = dict[str, Any]
 
@@ -112,7 +113,7 @@ def _begin_reranker(own: Flat) -> set[str]:
 def _report(source: epath.Path, own: Flat, found: Flat, taken: set[str], copied: set[str]) -> str:
     size, whole = (sum(own[name].size for name in names) / 1e6 for names in (taken, own))
     lines = [
-        f"init_from={source}: took {len(taken)} of {len(own)} arrays, "
+        f"init_from={source}: took {len(taken)} of {count(len(own), 'array')}, "
         f"{size:.2f} of {whole:.2f} million parameters"
     ]
     for name in sorted(copied):

@@ -30,6 +30,7 @@ from animclip_jax.training.interruption import Interruption
 from animclip_jax.training.optimizer import learning_rate
 from animclip_jax.training.watch import Watch
 from animclip_jax.weights import vocabulary
+from animclip_jax.words import count
 
 if TYPE_CHECKING:
     from input_pipeline.examples import Examples
@@ -251,7 +252,8 @@ def reranking_cost(config: RetrieverConfig) -> str:
     tokens = min(CAPTION_BUCKETS[0], config.clip.context_length)
     return (
         f"re-ranking: {kib:.1f} KiB a video as {config.reranker.code_dtype}, "
-        f"{flops.pair_flops(config, tokens) / 1e9:.3g} GFLOP a pair of {tokens} caption tokens"
+        f"{flops.pair_flops(config, tokens) / 1e9:.3g} GFLOP a pair of "
+        f"{count(tokens, 'caption token')}"
     )
 
 
@@ -276,7 +278,7 @@ def finish(
     else:
         say(f"{run.workdir}: trained, not evaluated: {run.sources.lacking}.")
     if jax.process_index() == 0:
-        files.write_text(run.workdir / layout.FINISHED, f"{config.steps} steps\n")
+        files.write_text(run.workdir / layout.FINISHED, f"{count(config.steps, 'step')}\n")
     push(run)
     if report is not None:
         print(table(report))

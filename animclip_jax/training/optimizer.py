@@ -78,9 +78,10 @@ def is_frozen(config: OptimizerConfig, params: dict) -> dict:
     found = jax.tree.leaves(frozen)
     if config.frozen and (all(found) or not any(found)):
         names = [_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+        matched = "all parameters" if all(found) else "no parameter"
         raise ValueError(
-            f"optimizer.frozen {config.frozen!r} matches {'all' if all(found) else 'no'} "
-            f"parameters, which are called {names[0]}, {names[-1]}"
+            f"optimizer.frozen {config.frozen!r} matches {matched}; they are "
+            f"called {names[0]}, {names[-1]}"
         )
     return frozen
 

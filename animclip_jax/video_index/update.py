@@ -25,6 +25,7 @@ from animclip_jax.video_index import shards
 from animclip_jax.video_index.catalogue import Catalogue, Quarantined, Stamp, Video
 from animclip_jax.video_index.effort import Effort
 from animclip_jax.video_index.listing import EMPTY, Listing, list_videos, problem_of
+from animclip_jax.words import count
 from input_pipeline.media import quarantine, workers
 from input_pipeline.media.segments import Segment, SegmentSettings, frames_of, read_with_codec
 
@@ -158,8 +159,8 @@ class _Update:
             gone = {name for name in gone if not listing.hides(name)}
             if 2 * len(gone) > len(known):
                 raise ValueError(
-                    f"{self.root}: {len(gone)} of the {len(known)} videos in {self.directory} are "
-                    f"not there now, such as {min(gone)}: is its disk mounted? Nothing was "
+                    f"{self.root}: {len(gone)} of {count(len(known), 'video')} in {self.directory} "
+                    f"are not there now, such as {min(gone)}: is its disk mounted? Nothing was "
                     "changed; if they are really gone, --forget forgets them"
                 )
         for name in gone:

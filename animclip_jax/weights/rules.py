@@ -16,6 +16,7 @@ from typing import NamedTuple
 import ml_dtypes
 import numpy as np
 
+from animclip_jax import words
 from animclip_jax.models import parameters, towers
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.towers import TextTowerConfig, Towers, VisionTowerConfig
@@ -360,7 +361,8 @@ def check(
     if lines:
         listed = "\n  ".join(lines)
         raise ValueError(
-            f"{source}: {len(lines)} tensors don't fit a CLIP of this architecture:\n  {listed}"
+            f"{source}: {words.count(len(lines), 'tensor')} don't fit a CLIP of this "
+            f"architecture:\n  {listed}"
         )
 
 

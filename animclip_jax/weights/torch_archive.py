@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import ml_dtypes
 import numpy as np
 
-from animclip_jax import files
+from animclip_jax import files, words
 
 DTYPES = {
     "DoubleStorage": np.float64,
@@ -200,8 +200,9 @@ def _array(archive: zipfile.ZipFile, root: str, tensor: _Tensor, path: Path) -> 
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     count = math.prod(size)
     if count > stored or (count and last >= stored):
+        needed = words.count(max(count, last + 1), "number")
         raise ValueError(
-            f"{path}: a tensor of {list(size)} needs {max(count, last + 1)} numbers of data/"
+            f"{path}: a tensor of {list(size)} needs {needed} of data/"
             f"{storage.key}, which holds {stored}"
         )
     values = np.frombuffer(archive.read(entry), dtype, stored)[offset:]

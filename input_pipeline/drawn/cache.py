@@ -59,7 +59,7 @@ def _write(directory: Path, split: str, count: int) -> None:
     ):
         with hidden_main():
             chunks = [
-                pool.submit(_draw, split, start, min(start + CHUNK, count)) for start in starts
+                pool.submit(draw, split, start, min(start + CHUNK, count)) for start in starts
             ]
         try:
             for chunk in chunks:
@@ -70,7 +70,7 @@ def _write(directory: Path, split: str, count: int) -> None:
             pool.shutdown(cancel_futures=True)
 
 
-def _draw(split: str, start: int, stop: int) -> list[Drawn]:
+def draw(split: str, start: int, stop: int) -> list[Drawn]:
     drawn = []
     for index in range(start, stop):
         at = scene(split, index)

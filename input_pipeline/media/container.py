@@ -14,6 +14,7 @@ import av
 from av.format import Flags
 from av.stream import Disposition
 
+from animclip_jax import words
 from input_pipeline.media.timing import UNKNOWN_RATE, Clock, Timing, timing
 
 # What FFmpeg may take a file for: formats of one file. Playlists, lists of files and patterns of
@@ -112,12 +113,15 @@ def decode(film: Film) -> Iterator[av.VideoFrame]:
         raise
     except av.FFmpegError as error:
         total = film.stream.frames or _count(film)
-        of = f" of {total}" if total > count else ""
-        raise ValueError(f"breaks after {count}{of} frames: damaged or cut short") from error
+        before = f"{count:,} of " if total > count else ""
+        frames = words.count(max(total, count), "frame")
+        raise ValueError(f"breaks after {before}{frames}: damaged or cut short") from error
     if not count and _is_scrambled(film):
         raise ValueError(ENCRYPTED)
     if not count and film.stream.frames:
-        raise ValueError(f"none of its {film.stream.frames} frames is in the file: cut short")
+        raise ValueError(
+            f"none of its {words.count(film.stream.frames, 'frame')} is in the file: cut short"
+        )
     if not count:
         raise ValueError("no video frame in it, wanted 1 or more")
 

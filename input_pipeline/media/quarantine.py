@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from animclip_jax import files
-from animclip_jax.words import on_a_terminal
+from animclip_jax.words import count, on_a_terminal
 
 NAME = "quarantine.jsonl"
 FIELDS = {"file": str, "reason": str}
@@ -57,10 +57,9 @@ def check_share(
     """Raises ValueError, with one of the reasons, where more than that share can't be used."""
     if len(bad) > most * total:
         file, reason = next(iter(bad.items()))
-        units = unit if total == 1 else f"{unit}s"
         raise ValueError(
-            f"{source}: {len(bad)} of {total} {units} can't be used, wanted {most:.0%} at most; "
-            f"such as {on_a_terminal(f'{file}: {reason}')}"
+            f"{source}: {len(bad):,} of {count(total, unit)} can't be used, wanted {most:.0%} at "
+            f"most; such as {on_a_terminal(f'{file}: {reason}')}"
         )
 
 
@@ -79,9 +78,8 @@ def report(name: str, bad: Mapping[str, str], total: int, path: Path, advice: st
         reasons.setdefault(reason, file)
     some = list(reasons.items())[:SHOWN]
     shown = on_a_terminal("; ".join(f"{file}: {reason}" for reason, file in some))
-    files = "file" if total == 1 else "files"
     message = (
-        f"{name}: {len(bad)} of {total} {files} can't be used, such as {shown}; "
+        f"{name}: {len(bad):,} of {count(total, 'file')} can't be used, such as {shown}; "
         f"all are listed in {path}; {advice}"
     )
     if len(bad) > MAX_SHARE * total:

@@ -182,7 +182,7 @@ def checked_pictures(
     """
     cache = listing.cache(cache_dir)
     if not (cache / CHECKED).is_file():
-        _check_pictures(listing, cache)
+        check_pictures(listing, cache)
     advice = f"remove {cache}, and the pictures are checked again"
     lines = files.read_lines(cache / CHECKED, advice, {"file": str, **_HEADER})
     headers = {
@@ -192,7 +192,7 @@ def checked_pictures(
     return kept, _missing(listing, headers, cache / quarantine.NAME)
 
 
-def _check_pictures(listing: Listing, cache: Path) -> None:
+def check_pictures(listing: Listing, cache: Path) -> None:
     """Writes the headers of the folder's pictures that can be decoded, and why others can't."""
 
     def look(item: Item) -> picture.Header | str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from etils import epath
 
 from animclip_jax.files import read_object
+from animclip_jax.words import count
 from input_pipeline.tensorflow_on_cpu import tf
 
 
@@ -40,7 +41,8 @@ def files(location: str) -> list[str]:
     lengths = splits[wanted].get("shardLengths", found)
     if not found or len(found) != len(lengths):
         raise FileNotFoundError(
-            f"{directory}: {len(found)} files of the split {wanted!r}, wanted {len(lengths) or 1}"
+            f"{directory}: {count(len(found), 'file')} of the split {wanted!r}, wanted "
+            f"{len(lengths) or 1}"
         )
     return sorted(found)
 

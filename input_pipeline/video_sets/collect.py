@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from types import ModuleType
 
+from animclip_jax.words import count
 from input_pipeline.store.videos import Collection, Video
 from input_pipeline.video_sets import msrvtt, msvd, vatex
 from input_pipeline.video_sets.download import Download
@@ -73,6 +74,6 @@ def _check_disjoint(splits: dict[str, dict[str, list[str]]], where: str) -> None
             shared = splits[name].keys() & splits[other].keys()
             if shared:
                 raise ValueError(
-                    f"{where}: {len(shared)} videos are in {name} and in {other}, such as "
+                    f"{where}: {count(len(shared), 'video')} of {name} also in {other}, such as "
                     f"{min(shared)}, wanted none"
                 )

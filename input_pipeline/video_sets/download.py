@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from animclip_jax import files
+from animclip_jax.words import count
 from input_pipeline.media.once import Twice, each_once
 from input_pipeline.media.video import SUFFIXES
 
@@ -133,7 +134,7 @@ class Download:
     def _only(self, name: str, paths: list[Path]) -> Path:
         if len(paths) > 1:
             raise ValueError(
-                f"{self.directory}: {len(paths)} files of the name {name}, wanted one: "
+                f"{self.directory}: {count(len(paths), 'file')} of the name {name}, wanted one: "
                 f"{', '.join(str(path.relative_to(self.directory)) for path in paths[:3])}"
             )
         return paths[0]

@@ -151,19 +151,19 @@ def test_each_clip_is_as_if_it_were_alone_rolled_or_not():
     np.testing.assert_array_equal(changed, (plan.shear != 0).any(-1))
 
 
-def test_lines_move_by_whole_pixels_exactly_and_alike_on_every_platform():
+def test_linesmove_by_whole_pixels_exactly_and_alike_on_every_platform():
     pixels = np.random.default_rng(0).random((2, 37, 50, 3)).astype(np.float32)
     whole = np.random.default_rng(1).integers(-40, 40, (2, 50)).astype(np.int32)
     rows = np.clip(np.arange(37)[None, :, None] + whole[:, None, :], 0, 36)
     wanted = np.take_along_axis(pixels, rows[..., None], axis=1)
-    for move in (renderer._move_by_gather, renderer._move_by_steps):
+    for move in (renderer.move_by_gather, renderer.move_by_steps):
         np.testing.assert_array_equal(jax.jit(move)(pixels, whole), wanted)
     np.testing.assert_array_equal(
         jax.jit(renderer.shift_lines)(pixels, whole.astype(np.float32)), wanted
     )
 
 
-def test_lines_move_by_parts_of_pixels_linearly():
+def test_linesmove_by_parts_of_pixels_linearly():
     pixels = np.random.default_rng(0).random((1, 20, 3, 3)).astype(np.float32)
     got = renderer.shift_lines(jnp.asarray(pixels), jnp.array([[0.75, -0.75, 2.25]]))[0]
     up, down = pixels[0, 5], pixels[0, 6]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import evidence, evidence_archive
+from tests.repository import ROOT
 from tests.room import room
 
-ROOT = Path(__file__).resolve().parents[2]
 MADE = 1_764_000_000  # seconds since 1970
 
 

@@ -12,8 +12,8 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from animclip_jax.cli import flags as command_line
+from tests.repository import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """
 from ml_collections import ConfigDict
 

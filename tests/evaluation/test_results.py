@@ -66,7 +66,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(tmp_path, run, spoil,
         results.write(tmp_path / "results.json", run)
     assert str(tmp_path / "results.json") in str(raised.value)
     assert list(tmp_path.iterdir()) == []
-    (tmp_path / "results.json").write_text(json.dumps(results._plain(run)))
+    (tmp_path / "results.json").write_text(json.dumps(results.as_json(run)))
     with pytest.raises(ValueError, match=message):
         results.read(tmp_path / "results.json")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +12,7 @@ import numpy as np
 import pytest
 
 from input_pipeline.tokenizers.clip import END, START, ClipTokenizer
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("ANIMCLIP_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
-REFERENCES = DATA / "annotations" / "tokenizer" / "clip_reference_tokens.jsonl.gz"
+from tests.repository import ROOT
 
 
 def test_known_tokens() -> None:
@@ -96,12 +92,12 @@ def test_tensorflow_stays_out() -> None:
         "import sys, input_pipeline.tokenizers.clip, input_pipeline.media.video; "
         "assert 'tensorflow' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=REPOSITORY)
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
 
 
-@pytest.mark.skipif(not REFERENCES.exists(), reason=f"no {REFERENCES}")
-def test_equal_to_the_original_on_all_references() -> None:
-    with gzip.open(REFERENCES, "rt", encoding="utf-8") as lines:
+def test_equal_to_the_original_on_all_references(shared_data: Path) -> None:
+    listed = shared_data / "annotations" / "tokenizer" / "clip_reference_tokens.jsonl.gz"
+    with gzip.open(listed, "rt", encoding="utf-8") as lines:
         references = [json.loads(line) for line in lines]
     # What the original makes of a caption that spells out its marks is what we don't want.
     references = [reference for reference in references if "<|" not in reference["text"]]

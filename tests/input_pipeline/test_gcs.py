@@ -12,8 +12,7 @@ from input_pipeline.store import records
 from tests import processes
 from tests.input_pipeline.fake_gcs import fake_gcs
 from tests.input_pipeline.shard_files import encoded, write_tar, write_tfrecord
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.repository import ROOT
 
 
 @pytest.mark.slow

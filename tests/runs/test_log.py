@@ -105,8 +105,8 @@ def test_on_a_terminal_a_bar_shows_step_loss_speed_and_time_left(tmp_path, monke
     with RunLog(tmp_path, 100, 40) as log:
         log.log(50, {"loss": 1.2345678, "clips_per_second": 321.0})
         log.note("a checkpoint was saved")
-        assert log._bar is not None
-        log._bar.refresh()
+        assert log.bar is not None
+        log.bar.refresh()
     shown = stderr.getvalue()
     assert "50/100" in shown and "loss=1.235" in shown and "clips/s=321" in shown
     assert "<" in shown  # elapsed<left
@@ -118,8 +118,8 @@ def test_the_bar_says_that_it_compiles_and_moves_at_every_step(tmp_path, monkeyp
     with RunLog(tmp_path, 3, 0) as log:
         assert "compiling the step:   0%" in stderr.getvalue()
         log.done(1)
-        assert log._bar is not None
-        log._bar.refresh()
+        assert log.bar is not None
+        log.bar.refresh()
         assert "1/3" in stderr.getvalue().rsplit("\r", 1)[-1]
         assert "compiling" not in stderr.getvalue().rsplit("\r", 1)[-1]
 

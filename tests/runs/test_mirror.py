@@ -31,6 +31,22 @@ def test_what_changed_is_copied_up_and_comes_back_elsewhere(bucket, tmp_path):
     assert (second.local / "metrics.jsonl").read_text() == "1\n2\n"
 
 
+def test_finished_reaches_the_bucket_after_everything_else(bucket, tmp_path, monkeypatch):
+    here = Mirror(bucket, str(tmp_path))
+    names = ["config.json", "finished", "report.html", "results.json"]
+    for name in names:
+        (here.local / name).write_text("1\n")
+    copied = []
+
+    def note(path, data):
+        copied.append(path.name)
+        return len(data)
+
+    monkeypatch.setattr(type(here.remote), "write_bytes", note)
+    here.push()
+    assert sorted(copied) == names and copied[-1] == "finished"
+
+
 def test_a_copy_of_a_run_that_is_gone_is_not_gone_on_with(bucket, tmp_path):
     first = Mirror(bucket, str(tmp_path))
     (first.local / "metrics.jsonl").write_text("1\n")

@@ -10,8 +10,8 @@ from animclip_jax.training import bake, data
 from configs import quickstart
 from tests import processes
 from tests.a_run import losses
+from tests.repository import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 CHANGES = {
     "steps": 3, "batch_size": 8, "log_every": 1, "data.train": "drawn:train:16",
     "data.eval": "drawn:val:6", "data.group_size": 1, "model.vision.layers": 1,

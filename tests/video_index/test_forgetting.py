@@ -62,7 +62,7 @@ def test_a_folder_that_lost_all_or_most_of_its_videos_is_not_believed(home, agai
         (home / "videos" / "below").rmdir()
     code, said = again()
     assert code == 1 and said.count("\n") == 1
-    assert f"{5 - left} of the 5 videos in {home / 'index'} are not there now" in said
+    assert f"{5 - left} of 5 videos in {home / 'index'} are not there now" in said
     assert "is its disk mounted?" in said and "--forget" in said
     assert (home / "index" / "catalogue.json").read_bytes() == before
     code, said = again("--forget")

@@ -21,9 +21,8 @@ from animclip_jax.video_index.searcher import Index
 from input_pipeline.media import picture, video, workers
 from input_pipeline.media.segments import SegmentSettings
 from tests import searchable
+from tests.repository import ROOT
 from tests.searchable import EFFORT, RED, shot
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

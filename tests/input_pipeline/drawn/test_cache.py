@@ -48,7 +48,7 @@ def test_a_second_call_draws_nothing(tmp_path, monkeypatch):
 
 
 def test_a_failing_worker_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "_draw", math.factorial)
+    monkeypatch.setattr(cache, "draw", math.factorial)
     with pytest.raises(TypeError, match="factorial"):
         cache.prepared("test", 2, tmp_path)
     assert os.listdir(tmp_path) == []
@@ -91,7 +91,7 @@ def test_drawing_needs_no_tensorflow():
         "import sys\n"
         "sys.modules['tensorflow'] = None\n"
         "from input_pipeline.drawn import cache\n"
-        "print(len(cache._draw('test', 0, 1)[0][1]))"
+        "print(len(cache.draw('test', 0, 1)[0][1]))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(

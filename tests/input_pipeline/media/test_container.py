@@ -216,7 +216,7 @@ def test_odd_videos_have_a_reason_that_people_understand(shared_data: Path) -> N
     for name, wanted in (
         ("decord_corrupted.mp4", "breaks after 28 of 50 frames"),
         ("derived_truncated_avi.avi", "breaks after 43 of 91 frames"),
-        ("mp4parse_invalid_userdata.mp4", "none of its 5544 frames"),
+        ("mp4parse_invalid_userdata.mp4", "none of its 5,544 frames"),
         ("derived_truncated_mp4_moov_state.mp4", "without its index (moov)"),
         ("derived_avi_no_packets.avi", "no video frame in it"),
         ("mp4parse_sine-3s-xhe-aac-44khz-mono.mp4", "no video stream in it, only audio"),

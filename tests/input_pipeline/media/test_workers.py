@@ -67,10 +67,8 @@ def test_what_goes_wrong_costs_one_file(processes: int) -> None:
 
 
 def test_an_endless_file_is_given_up() -> None:
-    began = time.monotonic()
     results = dict(workers.run(act, ["a", "endless", "b", "c"], 2, Limits(4.0, 1.0)))
     assert results == {0: "a", 1: Failure("not decoded after 4 seconds"), 2: "b", 3: "c"}
-    assert time.monotonic() - began < 60
 
 
 def test_no_process_outlives_the_run(tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def test_names_that_no_file_can_have_cost_their_line(tmp_path: Path) -> None:
     for n in range(3):
         write_picture(tmp_path / f"{n}.png")
     listing = folder.read_listing(str(tmp_path))
-    folder._check_pictures(listing, tmp_path / "cache")
+    folder.check_pictures(listing, tmp_path / "cache")
     listed = quarantine.read(tmp_path / "cache" / "quarantine.jsonl")
     assert [*listed] == names[:4] and "too long" in listed[names[1]]
 

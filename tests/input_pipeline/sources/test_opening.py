@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import sys
 from collections.abc import Sequence
@@ -23,9 +22,6 @@ from input_pipeline.sources import opening
 from input_pipeline.store import records
 from tests.input_pipeline.pictures import BROKEN, GOOD
 from tests.input_pipeline.shard_files import encoded, write_tar, write_tfrecord
-
-REPOSITORY = Path(__file__).resolve().parents[3]
-DATA = Path(os.environ.get("ANIMCLIP_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
 
 
 def fetched(examples: Examples, index: int) -> list[bytes]:
@@ -185,17 +181,15 @@ def test_what_breaks_of_a_store_is_quarantined_in_the_cache(
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
 
 
-@pytest.mark.skipif(not (DATA / "imgcap").is_dir(), reason=f"no {DATA / 'imgcap'}")
-def test_real_pictures(tmp_path: Path) -> None:
-    examples = opening.open_source(f"folder:{DATA / 'imgcap'}@split=dev", str(tmp_path))
+def test_real_pictures(tmp_path: Path, shared_data: Path) -> None:
+    examples = opening.open_source(f"folder:{shared_data / 'imgcap'}@split=dev", str(tmp_path))
     assert len(examples.ids) == 1000 and all(len(some) == 5 for some in examples.captions)
     (encoded,) = fetched(examples, 999)
     assert tf.image.decode_jpeg(encoded).shape[-1] == 3
 
 
-@pytest.mark.skipif(not (DATA / "vidcap").is_dir(), reason=f"no {DATA / 'vidcap'}")
-def test_real_videos(tmp_path: Path) -> None:
-    text = (DATA / "vidcap" / "captions.jsonl").read_text(encoding="utf-8")
+def test_real_videos(tmp_path: Path, shared_data: Path) -> None:
+    text = (shared_data / "vidcap" / "captions.jsonl").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if json.loads(line)["seconds"] < 4]
     pool = [line for line in lines if json.loads(line)["retrieval_pool"]]
     chosen = pool[:5] + [line for line in lines if line not in pool][:1]
@@ -203,7 +197,7 @@ def test_real_videos(tmp_path: Path) -> None:
     (tmp_path / "videos").mkdir()
     for line in chosen:
         file = json.loads(line)["video"]
-        (tmp_path / file).write_bytes((DATA / "vidcap" / file).read_bytes())
+        (tmp_path / file).write_bytes((shared_data / "vidcap" / file).read_bytes())
     (tmp_path / "captions.jsonl").write_text("\n".join(chosen), encoding="utf-8")
     source = f"folder:{tmp_path}@retrieval_pool=true"
     examples = opening.open_source(source, str(tmp_path / "cache"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import resource
 import tarfile
 from pathlib import Path
@@ -17,9 +16,10 @@ from input_pipeline.media import picture
 from input_pipeline.sources import shards, webdataset
 from tests.input_pipeline.shard_files import encoded
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-DATA = Path(os.environ.get("ANIMCLIP_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
-SAMPLES = DATA / "annotations" / "webdataset_samples"
+
+@pytest.fixture
+def samples(shared_data: Path) -> Path:
+    return shared_data / "annotations" / "webdataset_samples"
 
 
 def tar_of(path: Path, members: dict[str, bytes]) -> str:
@@ -176,9 +176,8 @@ def test_what_is_no_tar_is_named(tmp_path: Path) -> None:
     assert where.startswith(str(tmp_path / "a.tar")) and "can't be read as a tar" in reason
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no {SAMPLES}")
-def test_real_tars_of_pictures() -> None:
-    files = sorted(map(str, SAMPLES.glob("clip_retrieval_*.tar")))
+def test_real_tars_of_pictures(samples: Path) -> None:
+    files = sorted(map(str, samples.glob("clip_retrieval_*.tar")))
     assert len(files) == 4
     for file in files:
         found = list(webdataset.read(file))
@@ -196,8 +195,7 @@ def test_real_tars_of_pictures() -> None:
                 assert fetch(tf.constant(n, tf.int64)).numpy().tolist() == [held.read()]
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no {SAMPLES}")
-def test_a_real_tar_of_videos_says_what_it_holds() -> None:
-    found = list(webdataset.read(str(SAMPLES / "video2dataset_return_all_test.tar")))
+def test_a_real_tar_of_videos_says_what_it_holds(samples: Path) -> None:
+    found = list(webdataset.read(str(samples / "video2dataset_return_all_test.tar")))
     assert len(found) == 6
     assert {item[1] for item in found} == {"0 pictures, wanted one; found json, mp4, txt"}

@@ -20,8 +20,8 @@ from input_pipeline.media import workers
 from input_pipeline.store import making, records
 from input_pipeline.store.making import Effort, Item, Original, Work, prepare_store
 from input_pipeline.store.partial import Encoded
+from tests.repository import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 EFFORT = Effort()
 
 

@@ -49,9 +49,9 @@ def test_splits_and_protocols_are_chosen(write) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
-        ("train_list.txt", "a\nd\n", "1 videos are in hgr-test and in hgr-train, such as d"),
-        ("val_list.txt", "c\ne\n", "1 videos are in hgr-test and in hgr-val, such as e"),
-        ("val_list.txt", "b\nc\n", "1 videos are in hgr-val and in hgr-train, such as b"),
+        ("train_list.txt", "a\nd\n", "1 video of hgr-test also in hgr-train, such as d"),
+        ("val_list.txt", "c\ne\n", "1 video of hgr-test also in hgr-val, such as e"),
+        ("val_list.txt", "b\nc\n", "1 video of hgr-val also in hgr-train, such as b"),
     ],
 )
 def test_training_on_the_test_is_refused(write, file: str, text: str, message: str) -> None:
