@@ -67,5 +67,5 @@ def test_training_on_the_test_of_msrvtt_is_refused(write) -> None:
         "MSRVTT_JSFUSION_test.csv": "video_id,sentence\nvideo0,x\n",
         "MSRVTT_train.9k.csv": "video_id\nvideo0\n",
     }
-    with pytest.raises(ValueError, match="are in 1k-A-9k-test and in 1k-A-9k-train"):
+    with pytest.raises(ValueError, match="of 1k-A-9k-test also in 1k-A-9k-train"):
         collect("msrvtt", write(files))
