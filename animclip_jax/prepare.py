@@ -67,13 +67,8 @@ def _bake(values: flags.FlagValues, sources: list[str], out: Path) -> str:
         raise ValueError("--bake needs --config=FILE, the experiment whose batches it makes")
     _check_flags(values, "--bake")
     config = settings.with_tokenizer(values.config)
-    bake.bake(
-        config.data.train,
-        config.data.cache_dir,
-        settings.batches(config),
-        out,
-        values.bake,
-    )
+    data = config.data
+    bake.bake(data.train, data.cache_dir, settings.batches(config), out, values.bake)
     return f"{out}: {count(values.bake, 'batch')} of {count(config.batch_size, 'clip')}"
 
 
