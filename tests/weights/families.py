@@ -6,7 +6,9 @@ transformers. Every parameter is drawn at random, biases, scales and the logits'
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ from animclip_jax.models.transformer import TransformerConfig
 from animclip_jax.weights import hugging_face_config
 from tests.weights.reference import GOLDEN
 
+# The logarithm of the logits' scale, of every model here.
+LOG_SCALE = 2.5
 # A head of 16 values has four pairs that turn with rows and four with columns.
 _VISION = TransformerConfig(width=48, layers=2, heads=3, mlp_width=72)
 _TEXT = TransformerConfig(width=20, layers=2, heads=2, mlp_width=80)
@@ -96,7 +100,7 @@ def normalised(frames: np.ndarray, config: ClipConfig) -> np.ndarray:
     return np.ascontiguousarray(((frames - mean) / std).transpose(0, 3, 1, 2))
 
 
-def _draw(model: Any) -> Any:
+def draw(model: Any) -> Any:
     """Random float16 values of every parameter, as float32."""
     import torch
 
@@ -105,8 +109,8 @@ def _draw(model: Any) -> Any:
         for name, parameter in model.named_parameters():
             noise = torch.randn(parameter.shape, generator=generator)
             if name == "logit_scale":
-                parameter.fill_(2.5)
-            elif "norm" in name and name.endswith("weight"):
+                parameter.fill_(LOG_SCALE)
+            elif ("norm" in name or "ln_" in name) and name.endswith("weight"):
                 parameter.copy_(1 + 0.1 * noise)
             elif parameter.ndim > 1 and "embed" not in name:
                 parameter.copy_(noise * parameter[0].numel() ** -0.5)
@@ -117,13 +121,57 @@ def _draw(model: Any) -> Any:
     return model.eval()
 
 
-def _pe_core(config: ClipConfig) -> tuple[dict[str, Any], dict[str, Any]]:
-    """State and outputs of timm's tower and open_clip's text tower."""
+@contextlib.contextmanager
+def recorded(layers: Sequence[Any]) -> Iterator[list[Any]]:
+    """What enters the first of a tower's layers, then what leaves each; filled by its next call."""
+    seen: list[Any] = []
+
+    def leaves(_: Any, __: Any, value: Any) -> None:
+        seen.append(value[0] if isinstance(value, tuple) else value)
+
+    hooks = [layers[0].register_forward_pre_hook(lambda _, given: seen.append(given[0]))]
+    hooks += [layer.register_forward_hook(leaves) for layer in layers]
+    yield seen
+    for hook in hooks:
+        hook.remove()
+
+
+def outputs(
+    config: ClipConfig, vision: Any, text: Any, layers: tuple[Any, Any]
+) -> dict[str, np.ndarray]:
+    """Embeddings, logits [text, image] and blocks, as `tests.models.computed.outputs` has them.
+
+    Args:
+      vision, text: PyTorch's towers, from pixels and from tokens to embeddings, drawn by `draw`.
+      layers: those of the two towers.
+    """
+    import torch
+    from torch.nn.functional import normalize
+
+    frames, tokens = inputs(config)
+    with torch.no_grad(), recorded(layers[0]) as seen, recorded(layers[1]) as read:
+        image = vision(torch.from_numpy(normalised(frames, config)))
+        caption = text(torch.from_numpy(tokens).long())
+        cosines = normalize(caption, dim=-1) @ normalize(image, dim=-1).T
+        found = {
+            "image_embedding": image,
+            "text_embedding": caption,
+            "logits": cosines * torch.tensor(LOG_SCALE).exp(),
+            "vision_blocks": torch.stack(seen),
+            "text_blocks": torch.stack(read),
+        }
+    return {name: value.numpy() for name, value in found.items()}
+
+
+def pe_core(config: ClipConfig, size: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """State and outputs of timm's tower and open_clip's text tower.
+
+    size: timm's name of the model, such as tiny_patch16_384; the configuration's sizes are taken.
+    """
     import timm
     import torch
     from open_clip.transformer import TextTransformer
 
-    size = "tiny_patch16_384" if config.towers.vision.class_token else "gigantic_patch14_448"
     vision = timm.create_model(
         f"vit_pe_core_{size}",
         img_size=config.image_size,
@@ -143,39 +191,35 @@ def _pe_core(config: ClipConfig) -> tuple[dict[str, Any], dict[str, Any]]:
         layers=config.text.layers,
         output_dim=config.embed_dim,
     )
-    state = {f"visual.trunk.{k}": v for k, v in _draw(vision).state_dict().items()}
+    state = {f"visual.trunk.{k}": v for k, v in draw(vision).state_dict().items()}
     if config.towers.vision.projection == towers.MATRIX:  # as in Meta's own files
         vision.head.bias.data.zero_()
         state.pop("visual.trunk.head.bias")
-    state |= {f"text.{name}": value for name, value in _draw(text).state_dict().items()}
-    state["logit_scale"] = torch.tensor(2.5)
-    frames, tokens = inputs(config)
-    with torch.no_grad():
-        outputs = {
-            "image_embedding": vision(torch.from_numpy(normalised(frames, config))),
-            "text_embedding": text(torch.from_numpy(tokens).long()),
-        }
-    return state, outputs
+    state |= {f"text.{name}": value for name, value in draw(text).state_dict().items()}
+    state["logit_scale"] = torch.tensor(LOG_SCALE)
+    layers = vision.blocks, text.transformer.resblocks
+    return state, outputs(config, vision, text, layers)
 
 
-def _siglip(config: ClipConfig) -> tuple[dict[str, Any], dict[str, Any]]:
-    """State and outputs of Hugging Face's model."""
+def siglip(config: ClipConfig) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """State and outputs of Hugging Face's model, whose logits have a bias too."""
     import torch
     import transformers
 
     described = transformers.SiglipConfig(**hugging_face_config.write(config))
-    model = _draw(transformers.SiglipModel(described))
+    model = draw(transformers.SiglipModel(described))
     model.logit_bias.data.fill_(-3.5)
+    found = outputs(
+        config,
+        lambda pictures: model.vision_model(pictures).pooler_output,
+        lambda captions: model.text_model(captions).pooler_output,
+        (model.vision_model.encoder.layers, model.text_model.encoder.layers),
+    )
     frames, tokens = inputs(config)
     with torch.no_grad():
-        images = torch.from_numpy(normalised(frames, config))
-        captions = torch.from_numpy(tokens).long()
-        outputs = {
-            "image_embedding": model.vision_model(images).pooler_output,
-            "text_embedding": model.text_model(captions).pooler_output,
-            "logits": model(input_ids=captions, pixel_values=images).logits_per_text,
-        }
-    return dict(model.state_dict()), outputs
+        pictures, captions = normalised(frames, config), torch.from_numpy(tokens).long()
+        whole = model(input_ids=captions, pixel_values=torch.from_numpy(pictures))
+    return dict(model.state_dict()), found | {"logits": whole.logits_per_text.numpy()}
 
 
 def make_golden() -> None:
@@ -183,7 +227,12 @@ def make_golden() -> None:
     from safetensors.torch import save_file
 
     for name, config in FAMILIES.items():
-        state, outputs = _siglip(config) if name == "siglip" else _pe_core(config)
+        if name == "siglip":
+            state, found = siglip(config)
+        else:
+            has_class = config.towers.vision.class_token
+            size = "tiny_patch16_384" if has_class else "gigantic_patch14_448"
+            state, found = pe_core(config, size)
         kept = {
             key: value.half().contiguous()
             for key, value in state.items()
@@ -191,7 +240,8 @@ def make_golden() -> None:
             and not key.endswith(("attn_mask", "rope.pos_embed_cached"))
         }
         save_file(kept, GOLDEN / f"{name}.safetensors", metadata={"format": "pt"})
-        np.savez(GOLDEN / f"{name}.npz", **{key: value.numpy() for key, value in outputs.items()})
+        arrays: Any = found
+        np.savez(GOLDEN / f"{name}.npz", **arrays)
 
 
 if __name__ == "__main__":
