@@ -41,9 +41,9 @@ def main(argv: list[str] | None = None) -> int:
             raise NotADirectoryError(f"{options.videos}: no folder of videos")
         path = published.find(options.model)
         model = api.load(path)
-        size, resize, interpolation = model.config.clip.fitted
+        size, *fitting = model.config.clip.fitted
         settings = SegmentSettings(
-            model.config.num_frames, size, options.window, options.shots, resize, interpolation
+            model.config.num_frames, size, options.window, options.shots, *fitting
         )
         limits = Limits(options.time_limit, options.memory_limit)
         effort = Effort(options.batch_size, options.processes, limits, options.retry)

@@ -117,14 +117,16 @@ def eval_batches(
     items: Sequence[int] | None = None,
     resize: str = "shortest",
     interpolation: str = "bicubic",
+    antialias: bool = True,
 ) -> Iterator[Shown]:
     """Every example once, or those of `items`, in order; the last batch padded to B = batch_size.
 
-    Frames are made by `picture.fit` with `resize` and `interpolation`.
+    Frames are made by `picture.fit` with `resize`, `interpolation` and `antialias`.
 
     Raises ValueError for an item that can't be decoded, with its id.
     """
     shape = (num_frames, image_size, image_size, 3)
+    fitting = image_size, resize, interpolation, antialias
     order = np.arange(len(examples.ids)) if items is None else np.asarray(items, np.int64)
     dataset = tf.data.Dataset.from_tensor_slices(order).map(examples.fetch).prefetch(batch_size)
 
@@ -132,10 +134,7 @@ def eval_batches(
         index, encoded = item
         wanted = positions(num_frames, len(encoded))
         try:
-            fitted = {
-                n: fit(picture.pixels(encoded[n]), image_size, resize, interpolation)
-                for n in set(wanted.tolist())
-            }
+            fitted = {n: fit(picture.pixels(encoded[n]), *fitting) for n in set(wanted.tolist())}
         except ValueError as error:
             raise ValueError(_cannot_decode(examples, index, str(error))) from error
         return np.stack([fitted[n] for n in wanted.tolist()])

@@ -92,6 +92,7 @@ def _frames(
         items=items,
         resize=config.model.clip.towers.pixels.resize,
         interpolation=config.model.clip.towers.pixels.interpolation,
+        antialias=config.model.clip.towers.pixels.antialias,
     )
 
 

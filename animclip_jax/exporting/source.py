@@ -20,8 +20,8 @@ from animclip_jax.weights import folder, manifest, vocabulary
 from input_pipeline.tokenizers import siglip
 
 _RESIZED = {
-    towers.SHORTEST: "short side to image_size, {} with anti-aliasing, then centre crop",
-    towers.SQUASH: "both sides to image_size, {} with anti-aliasing",
+    towers.SHORTEST: "short side to image_size, {} {} anti-aliasing, then centre crop",
+    towers.SQUASH: "both sides to image_size, {} {} anti-aliasing",
 }
 
 
@@ -103,6 +103,8 @@ def describe(source: Source) -> dict[str, Any]:
     """What a manifest says of the model, whatever the format."""
     config = api.whole_config(source.config, source.num_frames)
     clip, whole = config.clip, isinstance(source.config, RetrieverConfig)
+    pixels = clip.towers.pixels
+    filtered = pixels.interpolation, "with" if pixels.antialias else "without"
     return {
         "origin": source.origin,
         "reranks": whole,
@@ -113,9 +115,9 @@ def describe(source: Source) -> dict[str, Any]:
             "range": [0, 255],
             "channels": "RGB",
             "chosen": "the middle frame of each of num_frames equal parts of the video's duration",
-            "resized": _RESIZED[clip.towers.pixels.resize].format(clip.towers.pixels.interpolation),
-            "mean": clip.towers.pixels.mean,
-            "std": clip.towers.pixels.std,
+            "resized": _RESIZED[pixels.resize].format(*filtered),
+            "mean": pixels.mean,
+            "std": pixels.std,
         },
         "tokens": {
             "dtype": "int32",

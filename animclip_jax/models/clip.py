@@ -87,9 +87,10 @@ class ClipConfig:
         return cls(**fields | {"towers": Towers.from_dict(fields.get("towers", {}))})
 
     @property
-    def fitted(self) -> tuple[int, str, str]:
+    def fitted(self) -> tuple[int, str, str, bool]:
         """The arguments of `input_pipeline.media.picture.fit` behind the picture."""
-        return self.image_size, self.towers.pixels.resize, self.towers.pixels.interpolation
+        pixels = self.towers.pixels
+        return self.image_size, pixels.resize, pixels.interpolation, pixels.antialias
 
     @property
     def reading(self) -> tuple[str, int, int, str]:

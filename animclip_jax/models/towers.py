@@ -69,15 +69,22 @@ class Pixels:
     """How a picture becomes an input: resized, centre cropped if `shortest`, normalised.
 
     `resize`: shortest (its shorter side becomes image_size) or squash (both sides do).
+    `antialias`: False only where a picture is squashed bilinearly, as big_vision trained SigLIP.
     """
 
     mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
     std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
     resize: str = SHORTEST
     interpolation: str = BICUBIC
+    antialias: bool = True
 
     def __post_init__(self) -> None:
         _require(self, resize=(SHORTEST, SQUASH), interpolation=(BICUBIC, BILINEAR))
+        if not self.antialias and (self.resize, self.interpolation) != (SQUASH, BILINEAR):
+            raise ValueError(
+                f"antialias False with {self.resize}, {self.interpolation}: wanted {SQUASH}, "
+                f"{BILINEAR}"
+            )
         for name in ("mean", "std"):
             # JSON and ml_collections bring lists.
             object.__setattr__(self, name, tuple(getattr(self, name)))

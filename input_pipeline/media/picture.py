@@ -105,9 +105,13 @@ def read(path: Path, limits: Limits = SOURCE) -> np.ndarray:
 
 
 def fit(
-    picture: np.ndarray, size: int, resize: str = "shortest", interpolation: str = "bicubic"
+    picture: np.ndarray,
+    size: int,
+    resize: str = "shortest",
+    interpolation: str = "bicubic",
+    antialias: bool = True,
 ) -> np.ndarray:
-    """A picture as a model takes it; by default OpenAI CLIP's preprocessing. Anti-aliased.
+    """A picture as a model takes it; by default OpenAI CLIP's preprocessing.
 
     With resize="shortest" the short side becomes `size` pixels, and the centre is cropped. Only
     what the crop shows is resized, so that a long thin picture takes no memory. The whole picture
@@ -117,11 +121,21 @@ def fit(
 
     Args:
       picture: uint8 [H, W, 3], RGB. resize: shortest, or squash: both sides become `size` pixels.
-      interpolation: bicubic or bilinear.
+      interpolation: bicubic or bilinear. antialias: False, for a squashed bilinear picture alone:
+      each pixel is made of the four nearest ones, as TensorFlow's resize does, and its fraction
+      cut.
+
     Returns:
       uint8 [size, size, 3].
     """
     resample = _FILTERS[interpolation]
+    if not antialias:
+        height, width = picture.shape[:2]
+        window = (width / size, 0, 0, 0, height / size, 0)
+        transformed = Image.fromarray(picture).transform(
+            (size, size), Image.Transform.AFFINE, window, resample
+        )
+        return np.asarray(transformed)
     if resize == "squash":
         return np.asarray(Image.fromarray(picture).resize((size, size), resample))
     height, width = picture.shape[:2]

@@ -40,7 +40,8 @@ THUMBNAIL, QUALITY = 320, 80
 class SegmentSettings:
     """What segments are like: T = num_frames square frames of image_size, `window` seconds long.
 
-    shots: whether a segment also ends where a shot does. resize, interpolation: see `picture.fit`.
+    shots: whether a segment also ends where a shot does. resize, interpolation, antialias: see
+    `picture.fit`.
     """
 
     num_frames: int
@@ -49,6 +50,7 @@ class SegmentSettings:
     shots: bool = True
     resize: str = "shortest"
     interpolation: str = "bicubic"
+    antialias: bool = True
 
     def __post_init__(self) -> None:
         if not 2 * SHORTEST <= self.window <= 600:
@@ -56,7 +58,7 @@ class SegmentSettings:
 
     def fitted(self, picture: np.ndarray) -> np.ndarray:
         """A picture uint8 [H, W, 3] as the model takes it: uint8 [image_size, image_size, 3]."""
-        return fit(picture, self.image_size, self.resize, self.interpolation)
+        return fit(picture, self.image_size, self.resize, self.interpolation, self.antialias)
 
 
 class Segment(NamedTuple):

@@ -1,61 +1,88 @@
-"""A JPEG through our preprocessing and the model's normalisation, against transformers'."""
+"""JPEGs through our preprocessing, against what each family's own processors make of them."""
 
-import io
+import json
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from animclip_jax.models.towers import CLIP
-from input_pipeline.media.picture import fit
+from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.towers import CLIP, PE_CORE, SIGLIP, Pixels
+from input_pipeline.media import picture
+from tests.models import processors
+from tests.small_model import SMALL
 from tests.weights import reference
 
-
-def ours(jpeg: bytes, size: int) -> np.ndarray:
-    with Image.open(io.BytesIO(jpeg)) as image:
-        frame = fit(np.asarray(image.convert("RGB")), size)
-    return (frame / np.float32(255) - np.array(CLIP.pixels.mean, np.float32)) / np.array(
-        CLIP.pixels.std, np.float32
-    )
+# Grey levels of 255: between Pillow's resize and torchvision's, the rounding.
+MEAN, LARGEST = 0.02, 1
 
 
-def grey_levels(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """The difference of normalised pixels in levels of 0 to 255."""
-    assert found.shape == wanted.shape
-    return np.abs(found - wanted) * np.array(CLIP.pixels.std, np.float32) * 255
+with np.load(processors.GOLDEN) as arrays:
+    NAMED = {tuple(json.loads(name)): array for name, array in arrays.items()}
+JPEGS = {name[0]: array.tobytes() for name, array in NAMED.items() if len(name) == 1}
+# By size, family and processor, and what `picture.fit` is told: the processor's pixels.
+MADE = {name: array for name, array in NAMED.items() if len(name) > 1}
 
 
-def test_a_golden_picture():
-    wanted = np.load(reference.GOLDEN / "picture.npy").astype(np.float32)
-    jpeg = (reference.GOLDEN / "picture.jpg").read_bytes()
-    difference = grey_levels(ours(jpeg, 48), wanted)
-    assert difference.mean() <= 1 and difference.max() <= 3
-    shifted = grey_levels(np.roll(ours(jpeg, 48), 1, axis=0), wanted)
-    assert shifted.mean() > 3, "a picture that shows a shift of one pixel"
+@pytest.mark.parametrize("name", MADE, ids=lambda name: ", ".join(name[:3]))
+def test_pictures_are_those_of_a_familys_own_processor(name):
+    shown, wanted = picture.pixels(JPEGS[name[0]]), MADE[name]
+    found = picture.fit(shown, len(wanted), *name[3:]).astype(int)
+    assert np.abs(found - wanted).mean() <= MEAN and np.abs(found - wanted).max() <= LARGEST
+    shifted = np.abs(np.roll(found, 1, axis=1) - wanted)
+    assert shifted.mean() > 2, "a picture that shows a shift of one pixel"
 
 
-# OpenAI crops where torchvision does; transformers rounds an odd margin down instead, so these
-# sizes leave an even margin: 224 x 298, 298 x 224, 224 x 224, 224 x 336.
-@pytest.mark.parametrize("height, width", [(375, 500), (500, 375), (600, 600), (150, 100)])
-def test_pictures_of_all_shapes(height, width):
-    pytest.importorskip("transformers", reason="needs the extra `parity`")
-    pytest.importorskip("torch", reason="needs the extra `parity`")
-    jpeg = reference.picture(height, width, seed=height)
-    difference = grey_levels(ours(jpeg, 224), reference.processed(jpeg, 224))
-    assert difference.mean() <= 1
+def test_the_golden_pictures_are_of_every_setting_that_a_family_has():
+    """A family's weights may name other settings; without these it has those of its towers."""
+    assert len(JPEGS) == 3
+    seen = {(name[1], *name[3:]) for name in MADE}
+    for family, pixels in (
+        ("CLIP", CLIP.pixels),
+        ("PE-Core", PE_CORE.pixels),
+        ("SigLIP 2", SIGLIP.pixels),
+        ("SigLIP", processors.BIG_VISION),
+    ):
+        assert (family, *processors.settings(pixels)) in seen
 
 
-def test_real_pictures(shared_data):
-    pytest.importorskip("transformers", reason="needs the extra `parity`")
-    pytest.importorskip("torch", reason="needs the extra `parity`")
-    paths = sorted(shared_data.rglob("*.jpg"))[:40]
-    even = 0
-    for path in paths:
-        jpeg = path.read_bytes()
-        with Image.open(path) as image:
-            short, long = sorted(image.size)
-        if int(224 * long / short) % 2 == 0:
-            even += 1
-            difference = grey_levels(ours(jpeg, 224), reference.processed(jpeg, 224))
-            assert difference.mean() <= 1, path.name
-    assert even, "no picture whose margin is even"
+@pytest.mark.parametrize("change", [("squash", "bilinear", True), ("squash", "bilinear", False)])
+def test_settings_show(change):
+    """Cropping, a filter and anti-aliasing each change pixels by more than the tolerance."""
+    shown = picture.pixels(JPEGS["83x60"])
+    for other in {name[3:] for name in MADE} - {change}:
+        apart = picture.fit(shown, 32, *change).astype(int) - picture.fit(shown, 32, *other)
+        assert np.abs(apart).mean() > 50 * MEAN, other
+
+
+def test_only_what_big_vision_does_is_not_anti_aliased():
+    assert Pixels(resize="squash", interpolation="bilinear", antialias=False).antialias is False
+    for wrong in ({}, {"resize": "squash"}, {"interpolation": "bilinear"}):
+        with pytest.raises(ValueError, match="antialias False with .*: wanted squash, bilinear"):
+            Pixels(antialias=False, **wrong)
+
+
+@pytest.mark.parametrize("pixels", [CLIP.pixels, PE_CORE.pixels, processors.BIG_VISION])
+def test_a_models_configuration_says_how_pictures_are_fitted(pixels):
+    document = {"towers": {"pixels": {name: getattr(pixels, name) for name in Pixels().__dict__}}}
+    fields = {name: getattr(SMALL, name) for name in ("image_size", "patch_size")}
+    towers = {name: getattr(SMALL, name).__dict__ for name in ("vision", "text")}
+    config = ClipConfig.from_dict(fields | towers | json.loads(json.dumps(document)))
+    assert config.fitted == (SMALL.image_size, *processors.settings(pixels))
+
+
+@pytest.mark.parametrize("where", ["drawn", "real"])
+def test_the_processors_that_are_installed(where, request):
+    for name in ("torch", "transformers", "open_clip"):
+        pytest.importorskip(name, reason="needs what tests.models.processors names")
+    if where == "drawn":
+        jpegs = [reference.picture(*size, seed=size[0]) for size in processors.SIZES]
+    else:
+        paths = sorted(request.getfixturevalue("shared_data").rglob("*.jpg"))[:40]
+        jpegs = [path.read_bytes() for path in paths]
+    for jpeg in jpegs:
+        for one in processors.processors(processors.SIDE):
+            # Where an odd margin is left out, transformers crops one pixel beside OpenAI.
+            if one.family == "CLIP" and "transformers" in one.name and where == "real":
+                continue
+            found = processors.ours(jpeg, processors.SIDE, one.pixels)
+            assert np.abs(found - one.process(jpeg)).mean() <= 1, one

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -240,25 +239,10 @@ def picture(height: int, width: int, seed: int = 0) -> bytes:
     return buffer.getvalue()
 
 
-def processed(jpeg: bytes, size: int) -> np.ndarray:
-    """What transformers' processor makes of a JPEG: float32 [size, size, 3], normalised."""
-    import transformers
-
-    # The one that resizes with Pillow, as OpenAI's preprocessing does, under its newer or old name.
-    names = ("CLIPImageProcessorPil", "CLIPImageProcessor")
-    kind = next(getattr(transformers, name) for name in names if hasattr(transformers, name))
-    sizes = {"size": {"shortest_edge": size}, "crop_size": {"height": size, "width": size}}
-    with Image.open(io.BytesIO(jpeg)) as image:
-        pixels = kind(**sizes)(images=image, return_tensors="np")["pixel_values"]
-    return np.asarray(pixels[0].transpose(1, 2, 0), np.float32)
-
-
 def make_golden() -> None:
     """Writes the golden files anew."""
     from safetensors.torch import save_file
 
-    shutil.rmtree(GOLDEN, ignore_errors=True)
-    GOLDEN.mkdir()
     # Half precision halves the files, and every value of it is one of float32.
     model = random_clip(GOLDEN_CLIP).half().float()
     half = {name: value.half().contiguous() for name, value in model.state_dict().items()}
@@ -275,9 +259,6 @@ def make_golden() -> None:
         found: Any = outputs(several, frames, tokens)
         np.savez(GOLDEN / f"{name}.npz", **found)
         (GOLDEN / f"{name}.json").write_text(json.dumps(config.to_diff_dict(), indent=1) + "\n")
-    jpeg = picture(83, 60)
-    (GOLDEN / "picture.jpg").write_bytes(jpeg)
-    np.save(GOLDEN / "picture.npy", processed(jpeg, 48).astype(np.float16))
     save_script(openai_module(model, GOLDEN_CLIP), frames, tokens, GOLDEN / "openai.pt")
 
 
