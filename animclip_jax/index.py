@@ -41,9 +41,15 @@ def main(argv: list[str] | None = None) -> int:
             raise NotADirectoryError(f"{options.videos}: no folder of videos")
         path = published.find(options.model)
         model = api.load(path)
-        size, *fitting = model.config.clip.fitted
+        size, resize, interpolation, antialias = model.config.clip.fitted
         settings = SegmentSettings(
-            model.config.num_frames, size, options.window, options.shots, *fitting
+            model.config.num_frames,
+            size,
+            options.window,
+            options.shots,
+            resize,
+            interpolation,
+            antialias,
         )
         limits = Limits(options.time_limit, options.memory_limit)
         effort = Effort(options.batch_size, options.processes, limits, options.retry)

@@ -76,7 +76,7 @@ def difference(found: np.ndarray, wanted: np.ndarray) -> float:
 def differences(found: Outputs, wanted: Outputs) -> dict[str, float]:
     """Of each output, and of each block by its number; 0 is what enters the first one."""
     assert found.keys() == wanted.keys()
-    result = {}
+    result: dict[str, float] = {}
     for name, value in wanted.items():
         if name.endswith("_blocks"):
             pairs = zip(found[name], value, strict=True)

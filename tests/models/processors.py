@@ -138,7 +138,7 @@ def compare(pictures: dict[str, list[bytes]]) -> list[dict[str, Any]]:
     """A row a processor: by kind of picture the mean difference, that of the worst, the largest."""
     rows = []
     for one in (*processors(SIDE), *others(SIDE)):
-        row = {
+        row: dict[str, Any] = {
             "family": one.family,
             "processor": one.name,
             "ours": f"{one.pixels.resize}, {one.pixels.interpolation}"

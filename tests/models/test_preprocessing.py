@@ -1,6 +1,7 @@
 """JPEGs through our preprocessing, against what each family's own processors make of them."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,6 +57,7 @@ def test_settings_show(change):
 
 def test_only_what_big_vision_does_is_not_anti_aliased():
     assert Pixels(resize="squash", interpolation="bilinear", antialias=False).antialias is False
+    wrong: dict[str, Any]
     for wrong in ({}, {"resize": "squash"}, {"interpolation": "bilinear"}):
         with pytest.raises(ValueError, match="antialias False with .*: wanted squash, bilinear"):
             Pixels(antialias=False, **wrong)

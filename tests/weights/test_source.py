@@ -97,7 +97,7 @@ def test_pixel_statistics_come_along(hugging_face, open_clip):
 def test_how_pictures_are_resized_comes_along(hugging_face):
     other = {"size": {"height": 24, "width": 24}, "resample": 2}
     (hugging_face / "preprocessor_config.json").write_text(json.dumps(other))
-    assert source.read(hugging_face)[1].fitted == (24, "squash", "bilinear")
+    assert source.read(hugging_face)[1].fitted == (24, "squash", "bilinear", True)
 
 
 @pytest.mark.parametrize("name", ["spiece.model", "tokenizer.model", "tokenizer.json"])
@@ -117,7 +117,7 @@ def test_pe_core_as_open_clip_publishes_it(tmp_path):
     model = {"vision_cfg": vision, "text_cfg": {"heads": 2}, "custom_text": True}
     (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": model}))
     params, config = source.read(tmp_path)
-    assert config == FAMILIES["pe_core"] and config.fitted == (24, "squash", "bilinear")
+    assert config == FAMILIES["pe_core"] and config.fitted == (24, "squash", "bilinear", True)
     folder.save(tmp_path / "ours", params, config)
     assert source.read(tmp_path / "ours")[1] == config
 
