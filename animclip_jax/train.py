@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"animclip train: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as stop:
-        stop.add_note("run the same command again to go on from the newest checkpoint")
+        stop.add_note("run the same command again to continue from the newest checkpoint")
         raise
 
 

@@ -97,6 +97,7 @@ def test_help_is_quick_and_loads_neither_jax_nor_tensorflow(verb: str) -> None:
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert run.returncode == 0 and f"animclip {verb}" in run.stdout, run.stderr
+    assert "SUPPRESS" not in run.stdout  # what argparse calls no default
     # CPU, not the clock: 0.1 to 0.3 s here, several seconds with JAX or TensorFlow.
     assert after.ru_utime - before.ru_utime < 0.5, "what does its help import?"
 

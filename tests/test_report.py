@@ -79,8 +79,8 @@ def test_errors_name_what_is_missing_and_leave_no_page(sweep, capsys):
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("rankings/0.jpg", None, r"0\.jpg is no readable picture"),
-        ("rankings/0.jpg", b"GIF89a rubbish", r"0\.jpg is no readable picture"),
+        ("rankings/0.jpg", None, r"0\.jpg is not a readable picture"),
+        ("rankings/0.jpg", b"GIF89a rubbish", r"0\.jpg is not a readable picture"),
         ("rankings/rankings.json", b'{"queries": [{}], "strips": {}}', "KeyError: 'caption'"),
         ("samples/samples.json", b"[3]", r"samples\.json: found another layout"),
         ("samples/samples.json", b"[", r"samples\.json: not JSON"),

@@ -328,7 +328,7 @@ def test_a_sweep_leaves_other_runs_and_sweeps_alone(flags, straight, tmp_path, c
     (other / "moving").mkdir(parents=True)
     (other / "sweep.json").write_text('{"main": "moving", "arms": ["moving"]}')
     assert train.main([*sweep, f"--workdir={other}"]) == 1
-    assert "holds another sweep, with the arm 'moving'" in capsys.readouterr().err
+    assert "holds another sweep, whose arm 'moving'" in capsys.readouterr().err
     assert "animated" not in (other / "sweep.json").read_text()
 
 

@@ -141,7 +141,8 @@ def _parse(
     define: Callable[[flags.FlagValues], None],
     words: tuple[str, ...],
 ) -> list[str]:
-    # The overrides stay hidden at first: a flag with a default would check them at once, its way.
+    # The overrides stay hidden at first: absl would parse them as soon as a flag has a default,
+    # with its own error messages.
     with _as_sys_argv([program]):
         try:
             define(values)

@@ -118,6 +118,6 @@ def _right(action: argparse.Action) -> str:
     right = action.help or ""
     if action.choices:
         right += f": {', '.join(action.choices)}"
-    if action.default not in (None, []) and action.nargs != 0:
+    if action.default not in (None, [], argparse.SUPPRESS) and action.nargs != 0:
         right += f" (default {action.default})"
     return right

@@ -66,7 +66,7 @@ def read_ranks(directory: Path, found: dict[str, Any]) -> dict[str, np.ndarray]:
         for direction, size in sizes.items():
             for stage in results.STAGES:
                 if ranks[f"{direction}/{stage}"].shape != (size,):
-                    raise ValueError(f"{direction}/{stage} has not {count(size, 'rank')}")
+                    raise ValueError(f"{direction}/{stage}: wanted {count(size, 'rank')}")
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
             f"{path}: not the ranks of its results ({error}): evaluate again"

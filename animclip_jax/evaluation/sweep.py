@@ -63,7 +63,7 @@ def gather(sweep_dir: Path, main_arm: str) -> dict[str, Any]:
     for arm in arms:
         if not (path := sweep_dir / arm / layout.RESULTS).is_file():
             raise FileNotFoundError(
-                f"arm {arm!r} is not finished: no {path}; the command that started it goes on "
+                f"arm {arm!r} is not finished: no {path}; the command that started it continues "
                 "where it stopped"
             )
     found = {arm: results.read(sweep_dir / arm / layout.RESULTS) for arm in arms}

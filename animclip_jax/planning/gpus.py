@@ -62,7 +62,8 @@ def gpu_devices(topology: str) -> Sequence[jax.Device]:
         )
     if not has_compiler():
         raise ValueError(
-            f"--topology={topology}: there is no compiler for GPUs: pip install 'animclip-jax[gpu]'"
+            f"--topology={topology}: the compiler for GPUs is not installed: "
+            "pip install 'animclip-jax[gpu]'"
         )
     from jax.experimental import topologies
 

@@ -42,7 +42,7 @@ def tpu_devices(topology: str) -> Sequence[jax.Device]:
         import libtpu  # noqa: F401  (jax does not say it lacks)
     except ModuleNotFoundError:
         raise ValueError(
-            f"--topology={topology}: there is no libtpu, the compiler for TPUs: pip install "
+            f"--topology={topology}: libtpu, the compiler for TPUs, is not installed: pip install "
             "-e '.[tpu]' in the checkout"
         ) from None
     try:

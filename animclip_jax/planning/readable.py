@@ -32,7 +32,7 @@ def as_text(found: Plan, config: TrainingConfig, place: str, devices: Sequence[j
         lines += [f"  {name:<12} {gib:>9.3f}" for name, gib in found.hbm_gib_by_kind.items()]
         lines += ["", *_cost_lines(found, config), "", *_collective_lines(found)]
     else:
-        lines.append("--suggest looks for settings that do")
+        lines.append("--suggest searches for settings that fit")
     return "\n".join(lines)
 
 
@@ -51,7 +51,7 @@ def _cost_lines(found: Plan, config: TrainingConfig) -> list[str]:
             f"  {count(found.unknown_loops, 'loop')} of unknown length: counted as one round"
         )
     if found.seconds is None:
-        return [*lines, f"  no peaks are known of {found.device_kind}: no time at best"]
+        return [*lines, f"  no peak figures for {found.device_kind}, so no time estimate"]
     limits = {name: s for name, s in found.seconds.items() if name != "step"}
     each = ", ".join(f"{name} {seconds * 1e3:.1f} ms" for name, seconds in limits.items())
     step, limit = found.seconds["step"], max(limits, key=lambda name: limits[name])

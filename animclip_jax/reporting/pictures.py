@@ -87,7 +87,7 @@ def _open(wanted: Wanted) -> Image.Image:
     # Of a broken PNG Pillow says SyntaxError; of one that claims to be huge, an error of its own.
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(
-            f"{path} is no readable picture ({error}): evaluate the run again"
+            f"{path} is not a readable picture ({error}): evaluate the run again"
         ) from None
 
 

@@ -52,8 +52,8 @@ def _why_not_evaluated(source: str) -> str | None:
         if error.name != "tensorflow":
             raise
         return (
-            f"there is no TensorFlow here to read {source}. The same command evaluates "
-            "where there is"
+            f"TensorFlow is not installed here to read {source}. The same command evaluates "
+            "where it is"
         )
     return None
 
@@ -108,6 +108,6 @@ def check_sources(
         if not same and before.get(name) != digest:
             raise ValueError(
                 f"{workdir} began with other items or captions than {name}={now[name]} now holds "
-                f"(then {named.get(name)}): bring those back, choose another --workdir, or go on "
-                "with --other-data"
+                f"(then {named.get(name)}): bring those back, choose another --workdir, or "
+                "continue with --other-data"
             )

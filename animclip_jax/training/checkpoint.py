@@ -147,15 +147,17 @@ class Checkpoints:
         except Exception as error:
             if not (self.directory / str(step)).exists():
                 raise ValueError(
-                    f"{self.directory / str(step)} is gone: the run goes on meanwhile, and keeps "
-                    "its newest checkpoints alone. Run the same command again"
+                    f"{self.directory / str(step)} is gone: the run is still training, and keeps "
+                    "only its newest checkpoints. Run the same command again"
                 ) from error
             why = f"{type(error).__name__}: {error}".splitlines()[0][:LONGEST]
             others = ", ".join(str(other) for other in self.manager.all_steps() if other != step)
-            then = f"goes on from that of step {others}" if others else "starts from the beginning"
+            then = (
+                f"continues from that of step {others}" if others else "starts from the beginning"
+            )
             raise ValueError(
                 f"{self.directory / str(step)} can't be read: {why}. Unless the disk or network "
-                f"failed in passing, it is damaged, or was not copied whole: copy it again, or "
+                f"failed for a moment, it is damaged or was not copied whole: copy it again, or "
                 f"delete it, and training {then}"
             ) from error
 
@@ -212,9 +214,9 @@ def _explain(unseen: epath.Path, directory: epath.Path) -> str:
     if unseen.parent != directory:
         return f"{unseen}: a checkpoint in the wrong folder; move all in {unseen.parent} one up"
     return (
-        f"{unseen}: a checkpoint without {COMMITTED}, which a bucket's have, and those that older "
-        "versions of Orbax wrote to a disk have not. If it was copied whole from a disk, write an "
-        f"empty file {unseen / COMMITTED}; else copy it again, or delete it"
+        f"{unseen}: a checkpoint without {COMMITTED}. In a bucket every complete checkpoint has "
+        "this file; older versions of Orbax did not write it to disks. If it was copied whole from "
+        f"a disk, write an empty file {unseen / COMMITTED}; else copy it again, or delete it"
     )
 
 

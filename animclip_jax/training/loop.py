@@ -101,7 +101,7 @@ def train(
         if not interruption.stopped:
             seconds = time.perf_counter() - began
             return finish(run, state, validation, config_overrides, seconds)
-        left = "goes on from there" if int(state.step) < config.steps else "evaluates it"
+        left = "continues from there" if int(state.step) < config.steps else "evaluates it"
         say(
             f"{interruption.signal_name}: stopped after step {int(state.step)} of {config.steps}, "
             f"saved in {workdir}. The same command {left}."

@@ -64,8 +64,8 @@ def _claim(workdir: epath.Path, arms: Arms) -> None:
         begun = [arm for arm in before if (workdir / str(arm)).is_dir()]
         if strangers := [arm for arm in begun if arm not in arms]:
             raise ValueError(
-                f"{workdir} holds another sweep, with the arm {strangers[0]!r}, which this one has "
-                "not: choose another --workdir, or delete this one"
+                f"{workdir} holds another sweep, whose arm {strangers[0]!r} is unknown here: "
+                "choose another --workdir, or delete this one"
             )
     workdir.mkdir(parents=True, exist_ok=True)
     files.write_json(path, {"main": next(iter(arms)), "arms": list(arms)})

@@ -166,7 +166,7 @@ class _Unpickler(files.PlainUnpickler):
         kind, key = pid[1], pid[2]
         if pid[0] != "storage" or not isinstance(kind, _Name) or not isinstance(key, str):
             raise pickle.UnpicklingError(
-                f"data.pkl refers to {pid!r}, which is no tensor's storage"
+                f"data.pkl refers to {pid!r}, which is not the storage of a tensor"
             )
         return _Storage(kind.name, key)
 

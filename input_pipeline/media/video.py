@@ -121,8 +121,8 @@ def check_rate(path: str | os.PathLike[str], fps: float) -> None:
         raise ValueError(f"{path}: {fps} frames a second, wanted more than 0")
     if Path(path).suffix.lower() == ".gif" and not MIN_GIF_RATE <= fps <= MAX_GIF_RATE:
         raise ValueError(
-            f"{path}: {fps:g} frames a second, wanted {MIN_GIF_RATE} to {MAX_GIF_RATE} of a .gif, "
-            "of which browsers play faster ones at a tenth of their rate; an .mp4 has any rate"
+            f"{path}: {fps:g} frames a second, wanted {MIN_GIF_RATE} to {MAX_GIF_RATE} in a .gif: "
+            "browsers play faster ones at a tenth of their rate. An .mp4 may have any rate"
         )
 
 

@@ -250,7 +250,7 @@ def _read_line(line: str, directory: Path) -> tuple[str, Item, dict[str, Any]]:
         values = json.loads(line, object_pairs_hook=each_once)
     except UnicodeEncodeError:  # what stands for a byte that is no UTF-8
         shown = line[:80].encode(errors="replace").decode()
-        raise ValueError(f"not UTF-8: {shown!r}; save the file anew as UTF-8") from None
+        raise ValueError(f"not UTF-8: {shown!r}; save the file as UTF-8") from None
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"not JSON ({error}): {line[:80]!r}") from error
     if not isinstance(values, dict):

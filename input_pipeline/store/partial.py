@@ -104,7 +104,7 @@ class Partial:
         elif (found := path.read_text(encoding="utf-8")) != self._settings:
             raise ValueError(
                 f"{self.directory}: begun with {found.strip()}, wanted {self._settings.strip()}; "
-                "go on with those settings, or remove the directory to start again"
+                "use those settings, or remove the directory to start again"
             )
 
     def _recover(self) -> None:

@@ -162,7 +162,7 @@ def read_index(directory: str | os.PathLike[str]) -> list[dict[str, Any]]:
     for name in (SUMMARY, INDEX, RECORDS):
         if not (place / name).is_file():
             raise FileNotFoundError(
-                f"{place / name}: missing, so {place} is no whole store; "
+                f"{place / name}: missing, so {place} is not a complete store; "
                 "remove the directory and prepare it again"
             )
     summary = read_summary(place)

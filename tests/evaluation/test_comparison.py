@@ -97,7 +97,7 @@ def test_files_that_are_missing_or_damaged(tmp_path, run, ranks):
         comparison.read(path)
     evaluated(tmp_path / "a", run | {"num_queries": 512}, ranks)
     results.write(path, run | {"num_queries": 7})
-    with pytest.raises(ValueError, match="text_to_video/coarse has not 7 ranks"):
+    with pytest.raises(ValueError, match="text_to_video/coarse: wanted 7 ranks"):
         comparison.read(path)
     (tmp_path / "a" / "ranks.npz").unlink()
     with pytest.raises(FileNotFoundError, match=r"no .*ranks\.npz: evaluate that run again"):

@@ -18,7 +18,9 @@ def test_what_is_not_known_is_refused(topology):
 
 def test_without_their_compiler_it_is_named(monkeypatch):
     monkeypatch.setattr(gpus, "PLUGINS", ("no_such_plugin",))
-    with pytest.raises(ValueError, match=r"h100:8: there is no compiler.*animclip-jax\[gpu\]"):
+    with pytest.raises(
+        ValueError, match=r"h100:8: the compiler for GPUs is not installed.*animclip-jax\[gpu\]"
+    ):
         described_devices("h100:8")
 
 

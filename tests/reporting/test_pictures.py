@@ -52,9 +52,9 @@ def test_how_many_frames_a_strip_has_is_read_and_not_guessed(tmp_path):
 def test_a_file_that_is_no_picture_is_named(tmp_path, name, data):
     path = tmp_path / "strip.png"
     path.write_bytes(data)
-    with pytest.raises(ValueError, match=f"^{path} is no readable picture .*: evaluate the run"):
+    with pytest.raises(ValueError, match=f"^{path} is not a readable picture .*: evaluate the run"):
         pictures.embed([pictures.Wanted(path)])
-    with pytest.raises(ValueError, match="gone.png is no readable picture"):
+    with pytest.raises(ValueError, match="gone.png is not a readable picture"):
         pictures.embed([pictures.Wanted(tmp_path / "gone.png")])
 
 
@@ -62,7 +62,9 @@ def test_a_file_that_is_no_picture_is_named(tmp_path, name, data):
 def test_a_strip_of_other_frames_than_its_listing_says_is_named(tmp_path, claimed):
     strip(np.zeros((8, 20, 20, 3), np.uint8)).save(tmp_path / "strip.png")
     wanted = pictures.Wanted(tmp_path / "strip.png", claimed[0], claimed[1], 1.4)
-    with pytest.raises(ValueError, match=f"strip.png .*wanted {claimed[0]} frames of {claimed[1]}"):
+    with pytest.raises(
+        ValueError, match=f"strip.png .*wanted {claimed[0]:,} frames of {claimed[1]}"
+    ):
         pictures.embed([wanted])
 
 
@@ -74,5 +76,5 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path):
         with pytest.raises(ValueError, match="wanted one in this folder"):
             pictures.inside(tmp_path / "run", name)
     itself = pictures.inside(tmp_path / "run", "itself.png")
-    with pytest.raises(ValueError, match="itself.png is no readable picture"):
+    with pytest.raises(ValueError, match="itself.png is not a readable picture"):
         pictures.embed([pictures.Wanted(itself)])

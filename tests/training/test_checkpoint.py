@@ -104,7 +104,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path, lost, said):
     with Checkpoints(tmp_path) as checkpoints:
         with pytest.raises(ValueError, match=rf"checkpoints/4 can't be read: .*{said}") as refused:
             checkpoints.restore(4, like)
-        assert str(refused.value).endswith("delete it, and training goes on from that of step 2")
+        assert str(refused.value).endswith("delete it, and training continues from that of step 2")
         assert len(str(refused.value)) < 700
         shutil.rmtree(newest)
     with Checkpoints(tmp_path) as checkpoints:
@@ -173,7 +173,7 @@ def test_a_copy_that_a_bucket_takes_for_incomplete_is_not_begun_anew(tmp_path, b
     as_orbax_0_12_0_wrote_it(tmp_path / "disk")
     assert newest(tmp_path / "disk") == 4
     shutil.copytree(tmp_path / "disk", bucket)
-    said = r"bucket/checkpoints/[24]: a checkpoint without commit_success.txt, .*an empty file "
+    said = r"bucket/checkpoints/[24]: a checkpoint without commit_success.txt\. .*an empty file "
     with Checkpoints(bucket) as checkpoints, pytest.raises(ValueError, match=said):
         checkpoints.latest()
     for number in (2, 4):  # what the message says
@@ -222,5 +222,5 @@ def test_a_step_that_the_training_removed_meanwhile_is_not_called_damaged(tmp_pa
     with Checkpoints(tmp_path, create=False) as checkpoints:
         assert checkpoints.latest() == 4
         shutil.rmtree(tmp_path / "checkpoints" / "4")
-        with pytest.raises(ValueError, match=r"4 is gone: the run goes on.* again$"):
+        with pytest.raises(ValueError, match=r"4 is gone: the run is still training.* again$"):
             checkpoints.restore(4, state())

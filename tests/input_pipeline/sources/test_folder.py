@@ -305,7 +305,7 @@ def test_other_captions_have_another_cache(tmp_path: Path) -> None:
     [
         (b'{"image": "b.jpg", "captions": ["x"], "captions": ["y"]}', "found 'captions' twice in"),
         (b'{"image": "b.jpg", "image": "a.jpg", "caption": "x"}', "found 'image' twice in one"),
-        (b'{"image": "b.jpg", "caption": "caf\xe9"}', "not UTF-8: .*save the file anew as UTF-8"),
+        (b'{"image": "b.jpg", "caption": "caf\xe9"}', "not UTF-8: .*save the file as UTF-8"),
     ],
 )
 def test_a_line_that_would_lose_or_change_a_caption_is_bad(tmp_path, line, why):
