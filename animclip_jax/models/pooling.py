@@ -33,6 +33,6 @@ class MapPool(nnx.Module):
 
     def __call__(self, tokens: jax.Array) -> jax.Array:
         """tokens [B, N, D] -> [B, D]."""
-        query = jnp.broadcast_to(self.query[...], (len(tokens), 1, tokens.shape[-1]))
+        query = jnp.broadcast_to(self.query[...], (tokens.shape[0], 1, tokens.shape[-1]))
         x = self.attention(query.astype(tokens.dtype), memory=tokens)
         return (x + self.mlp(self.norm(x).astype(tokens.dtype)))[:, 0]
