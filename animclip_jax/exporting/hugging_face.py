@@ -22,7 +22,7 @@ def write(directory: Path, source: Source) -> None:
     """Writes the model, its tokenizer and processor.
 
     Raises:
-      ValueError: its vocabulary is not CLIP's, which the tokenizer there can't express.
+      ValueError: the model or its vocabulary is one that transformers can't read.
     """
     assert isinstance(source.config, ClipConfig)
     processor.require_vocabulary(source.config)

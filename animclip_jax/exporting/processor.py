@@ -1,4 +1,4 @@
-"""What transformers' `CLIPProcessor` and `SentenceTransformer` read beside a `CLIPModel`."""
+"""What transformers' processors and `SentenceTransformer` read beside a CLIP or a SigLIP."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from animclip_jax import files
 from animclip_jax.exporting import clip_vocabulary
 from animclip_jax.models import towers
 from animclip_jax.models.clip import ClipConfig
-from animclip_jax.models.towers import Pixels
 from animclip_jax.weights import source as weights_source
 from input_pipeline.tokenizers.clip import CLIP_VOCAB_SIZE
 
-VOCABULARY, MERGES, TOKENIZER = "vocab.json", "merges.txt", "tokenizer_config.json"
+VOCABULARY, MERGES, TOKENIZER = "vocab.json", "merges.txt", weights_source.TOKENIZER
 SPECIAL = "special_tokens_map.json"
-SENTENCE_MODULES = "modules.json"
+SENTENCE_MODULES, SENTENCE_SETTINGS = "modules.json", "sentence_bert_config.json"
+# By the kind of tokens: the vocabulary that transformers' tokenizer of SigLIP reads.
+_SIGLIP = {"c4_en": "spiece.model", "mc4": "spiece.model", "gemma": "tokenizer.json"}
 # transformers' first line of such a file.
 _MERGES_VERSION = "#version: 0.2"
 # By the names that every version of sentence-transformers knows; Normalize has no file of its own.
@@ -23,37 +24,47 @@ _SENTENCE_MODULES = (("", "CLIPModel"), ("1_Normalize", "Normalize"))
 
 
 def require_vocabulary(config: ClipConfig) -> None:
-    """Raises ValueError for a model whose tokens transformers' tokenizer can't make."""
-    if config.vocab_size != CLIP_VOCAB_SIZE:
+    """Raises ValueError for a model whose tokens transformers' tokenizers can't make."""
+    kind, file = config.towers.tokenizer, Path(config.tokenizer)
+    if kind == towers.CLIP.tokenizer and config.vocab_size != CLIP_VOCAB_SIZE:
         raise ValueError(
             f"vocab_size is {config.vocab_size}: Hugging Face's CLIP tokenizer gives ids of all "
             f"{CLIP_VOCAB_SIZE} tokens and has no way to fold them, so that captions would get "
             "other embeddings there than here. Use --format=safetensors or --format=stablehlo, or "
             f"train with --config.model.vocab_size={CLIP_VOCAB_SIZE}"
         )
+    if kind in _SIGLIP and file.suffix != (wanted := Path(_SIGLIP[kind]).suffix):
+        raise ValueError(
+            f"{file}: Hugging Face's tokenizer of {kind} reads {_SIGLIP[kind]}, wanted a "
+            f"{wanted} file: give one of the same vocabulary by animclip convert --tokenizer=FILE"
+        )
 
 
 def write(directory: Path, config: ClipConfig) -> None:
     """Writes the files of the tokenizer, of pictures, and of sentence-transformers."""
     require_vocabulary(config)
-    merges = "\n".join([_MERGES_VERSION, *clip_vocabulary.merges()])
-    files.write_json(directory / VOCABULARY, clip_vocabulary.token_ids())
-    files.write_text(directory / MERGES, f"{merges}\n")
-    special = _special_tokens()
-    files.write_json(directory / SPECIAL, special, indent=2)
-    tokenizer = special | {
-        "tokenizer_class": "CLIPTokenizer",
-        "processor_class": "CLIPProcessor",
-        "model_max_length": config.context_length,
-        "do_lower_case": True,
-        "errors": "replace",
-    }
-    files.write_json(directory / TOKENIZER, tokenizer, indent=2)
-    files.write_json(
-        directory / weights_source.PIXELS,
-        _pictures(config.image_size, config.towers.pixels),
-        indent=2,
-    )
+    kind, length = config.towers.tokenizer, config.context_length
+    if kind in _SIGLIP:
+        files.write_bytes(directory / _SIGLIP[kind], Path(config.tokenizer).read_bytes())
+        tokenizer = _siglip_tokenizer(kind)
+        # The last position is pooled, so that padding is part of every caption.
+        padded = {"padding": "max_length", "truncation": True, "max_length": length}
+        settings = {"max_seq_length": length, "processing_kwargs": {"text": padded}}
+        files.write_json(directory / SENTENCE_SETTINGS, settings, indent=2)
+    else:
+        merges = "\n".join([_MERGES_VERSION, *clip_vocabulary.merges()])
+        files.write_json(directory / VOCABULARY, clip_vocabulary.token_ids())
+        files.write_text(directory / MERGES, f"{merges}\n")
+        tokenizer = _special_tokens()
+        files.write_json(directory / SPECIAL, tokenizer, indent=2)
+        tokenizer |= {
+            "tokenizer_class": "CLIPTokenizer",
+            "processor_class": "CLIPProcessor",
+            "do_lower_case": True,
+            "errors": "replace",
+        }
+    files.write_json(directory / TOKENIZER, tokenizer | {"model_max_length": length}, indent=2)
+    files.write_json(directory / weights_source.PIXELS, _pictures(config), indent=2)
     modules = [
         {
             "idx": number,
@@ -64,6 +75,22 @@ def write(directory: Path, config: ClipConfig) -> None:
         for number, (path, kind) in enumerate(_SENTENCE_MODULES)
     ]
     files.write_json(directory / SENTENCE_MODULES, modules, indent=2)
+
+
+def _siglip_tokenizer(kind: str) -> dict[str, Any]:
+    first = kind in ("c4_en", "mc4")
+    end = "</s>" if first else "<eos>"
+    return {
+        "tokenizer_class": "SiglipTokenizer" if first else "Siglip2Tokenizer",
+        "processor_class": "SiglipProcessor",
+        "eos_token": end,
+        "pad_token": end if first else "<pad>",
+        "unk_token": "<unk>",
+        "do_lower_case": True,
+        # Without a mask, for padding is read. transformers' own default for SigLIP 2 is left.
+        "model_input_names": ["input_ids"],
+        "padding_side": "right",
+    }
 
 
 def _special_tokens() -> dict[str, str]:
@@ -78,20 +105,22 @@ def _special_tokens() -> dict[str, str]:
     }
 
 
-def _pictures(side: int, pixels: Pixels) -> dict[str, Any]:
+def _pictures(config: ClipConfig) -> dict[str, Any]:
+    side, pixels = config.image_size, config.towers.pixels
     cropped, square = pixels.resize == towers.SHORTEST, {"height": side, "width": side}
-    return {
-        "image_processor_type": "CLIPImageProcessor",
-        "processor_class": "CLIPProcessor",
+    kind = "Siglip" if config.towers.tokenizer in _SIGLIP else "CLIP"
+    found = {
+        "image_processor_type": f"{kind}ImageProcessor",
+        "processor_class": f"{kind}Processor",
         "do_convert_rgb": True,
         "do_resize": True,
         "size": {"shortest_edge": side} if cropped else square,
         "resample": {towers.BILINEAR: 2, towers.BICUBIC: 3}[pixels.interpolation],  # Pillow's
-        "do_center_crop": cropped,
-        "crop_size": square,
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,
         "image_mean": pixels.mean,
         "image_std": pixels.std,
     }
+    crop = {"do_center_crop": cropped, "crop_size": square}
+    return found if kind == "Siglip" else found | crop

@@ -62,6 +62,8 @@ _DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
 # transformers takes this for the last id of the vocabulary, as old files name it.
 _LEGACY_END_TOKEN = 2
 _ACTIVATIONS = {"gelu_pytorch_tanh": "gelu_tanh"}
+# transformers' tokenizers that read SigLIP 2's vocabulary.
+_GEMMA = ("Siglip2Tokenizer", "GemmaTokenizer", "GemmaTokenizerFast")
 # Pillow's numbers.
 _RESAMPLE = {2: towers.BILINEAR, 3: towers.BICUBIC}
 
@@ -175,6 +177,13 @@ def read_pixels(document: Mapping[str, Any], usual: Pixels, source: str) -> Pixe
     )
 
 
+def read_tokenizer(document: Mapping[str, Any], family: Towers) -> Towers:
+    """The family with the tokens of SigLIP 2, where a tokenizer_config.json names these."""
+    if family.text.pool == towers.LAST and document.get("tokenizer_class") in _GEMMA:
+        return dataclasses.replace(family, tokenizer="gemma")
+    return family
+
+
 def write(config: ClipConfig) -> dict[str, Any]:
     """The config.json of a `CLIPModel`, or of a `SiglipModel`, of this architecture.
 
@@ -208,6 +217,7 @@ def write(config: ClipConfig) -> dict[str, Any]:
         }
     else:
         text |= {"projection_size": config.embed_dim, "eos_token_id": config.towers.text.end}
+        text |= {"bos_token_id": None, "pad_token_id": None}  # CLIP's by default
     vision = section(config.vision) | {
         "model_type": f"{kind}_vision_model",
         "image_size": config.image_size,

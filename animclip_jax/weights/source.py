@@ -27,7 +27,7 @@ from animclip_jax.weights.rules import Layout
 
 OPEN_CLIP_CONFIG, OPEN_CLIP_TENSORS = "open_clip_config.json", "open_clip_model.safetensors"
 OPEN_CLIP_TORCH = "open_clip_pytorch_model.bin"
-PIXELS = "preprocessor_config.json"
+PIXELS, TOKENIZER = "preprocessor_config.json", "tokenizer_config.json"
 TORCH_TENSORS = "pytorch_model.bin"
 # Beside shards: which file holds which tensor.
 INDEX_SUFFIX = ".index.json"
@@ -139,6 +139,9 @@ def _hugging_face(
         config = dataclasses.replace(
             config, towers=dataclasses.replace(config.towers, pixels=pixels)
         )
+    if (file := directory / TOKENIZER).is_file():
+        towers = hugging_face_config.read_tokenizer(files.read_object(file), config.towers)
+        config = dataclasses.replace(config, towers=towers)
     apart = rules.unfuse(tensors)
     return rules.to_ours(apart, config, Layout.HUGGING_FACE, str(source)), config
 
