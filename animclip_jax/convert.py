@@ -23,8 +23,8 @@ from animclip_jax.options.convert import parse
 from animclip_jax.weights import big_vision, folder, hub, positions, source
 from input_pipeline.tokenizers.opening import open_tokenizer
 
+# Of other layouts than ours.
 WRITERS = {
-    "animclip": folder.save,
     "big_vision": big_vision.save,
     "hugging_face": hugging_face.save,
     "open_clip": open_clip.save,
@@ -37,9 +37,10 @@ def main(argv: list[str] | None = None) -> int:
     options = parse(argv)
     try:
         require_new(options.out)
-        path = Path(options.source)
+        path, origin = Path(options.source), {}
         if not path.exists() and hub.is_repository(options.source):
-            path = hub.download(options.source, options.revision)
+            path, commit = hub.download(options.source, options.revision)
+            origin = {"repository": options.source, "commit": commit}
         elif options.revision:
             raise ValueError(f"--revision={options.revision}: {path} is not on the Hub")
         params, config = source.read(path, options.activation)
@@ -49,7 +50,10 @@ def main(argv: list[str] | None = None) -> int:
         found = config.image_size
         if options.image_size:
             params, config = positions.resize(params, config, options.image_size)
-        WRITERS[options.to](options.out, params, config)
+        if options.to == folder.FORMAT:
+            folder.save(options.out, params, config, origin)
+        else:
+            WRITERS[options.to](options.out, params, config)
     except (OSError, ValueError) as error:
         print(f"animclip convert: {error}", file=sys.stderr)
         return 1
@@ -59,4 +63,6 @@ def main(argv: list[str] | None = None) -> int:
         f"{options.out}: {millions:.1f} million parameters in the layout of {options.to}, "
         f"{config.image_size} pixels, patches of {config.patch_size}{resized}"
     )
+    if origin:
+        print(f"from {origin['repository']} at commit {origin['commit']}")
     return 0

@@ -46,7 +46,7 @@ def write(directory: Path, config: ClipConfig) -> None:
     kind, length = config.towers.tokenizer, config.context_length
     if kind in _SIGLIP:
         files.write_bytes(directory / _SIGLIP[kind], Path(config.tokenizer).read_bytes())
-        tokenizer = _siglip_tokenizer(kind)
+        tokenizer: dict[str, Any] = _siglip_tokenizer(kind)
         # The last position is pooled, so that padding is part of every caption.
         padded = {"padding": "max_length", "truncation": True, "max_length": length}
         settings = {"max_seq_length": length, "processing_kwargs": {"text": padded}}
@@ -57,7 +57,7 @@ def write(directory: Path, config: ClipConfig) -> None:
         files.write_text(directory / MERGES, f"{merges}\n")
         tokenizer = _special_tokens()
         files.write_json(directory / SPECIAL, tokenizer, indent=2)
-        tokenizer |= {
+        tokenizer = tokenizer | {
             "tokenizer_class": "CLIPTokenizer",
             "processor_class": "CLIPProcessor",
             "do_lower_case": True,
@@ -93,7 +93,7 @@ def _siglip_tokenizer(kind: str) -> dict[str, Any]:
     }
 
 
-def _special_tokens() -> dict[str, str]:
+def _special_tokens() -> dict[str, Any]:
     end = clip_vocabulary.END_TEXT
     # Padding is the end token, as in OpenAI's own repositories: "!", whose id is our padding, would
     # no longer be a word.

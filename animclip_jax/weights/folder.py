@@ -36,22 +36,29 @@ _INSIDE = "clip/"
 
 
 def save(
-    directory: Path, params: Mapping[str, np.ndarray], config: ClipConfig | RetrieverConfig
+    directory: Path,
+    params: Mapping[str, np.ndarray],
+    config: ClipConfig | RetrieverConfig,
+    origin: Mapping[str, str] | None = None,
 ) -> None:
     """Writes our folder, whole or not at all; raises FileExistsError if it is there already.
 
     Args:
       params: of `Clip` or of `Retriever`, as the config is, by slash-joined path.
+      origin: where the weights are from, kept in the configuration.
     """
     with files.new_folder(directory) as temporary:
-        write(temporary, params, config)
+        write(temporary, params, config, origin)
 
 
 def write(
-    directory: Path, params: Mapping[str, np.ndarray], config: ClipConfig | RetrieverConfig
+    directory: Path,
+    params: Mapping[str, np.ndarray],
+    config: ClipConfig | RetrieverConfig,
+    origin: Mapping[str, str] | None = None,
 ) -> None:
     """Writes the files of our folder into one that is there."""
-    fields = describe(config)
+    fields = describe(config) | ({"origin": dict(origin)} if origin else {})
     vocabulary.keep(directory, _clip(config).tokenizer)
     tensors = {name: np.array(value, np.float32, order="C") for name, value in params.items()}
     _write(directory, {"format": FORMAT, "version": VERSION} | fields, tensors)
@@ -130,6 +137,7 @@ def read_config(directory: Path) -> ClipConfig | RetrieverConfig:
     path = directory / CONFIG
     document = files.read_object(path)
     found = document.pop("format", None), document.pop("version", None)
+    document.pop("origin", None)
     if found[0] != FORMAT or found[1] not in (_OLDER, VERSION):
         raise ValueError(
             f"{path}: format {found[0]!r} version {found[1]!r}, wanted {FORMAT!r} {VERSION}; "

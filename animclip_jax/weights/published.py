@@ -36,6 +36,6 @@ def find(model: str | Path) -> Path:
     with files.locked(lock, f"{kept}: another process is downloading it", wait=True):
         if not kept.is_dir():
             print(f"{model}: downloaded and converted once, into {kept}", file=sys.stderr)
-            params, config = source.read(hub.download(model))
+            params, config = source.read(hub.download(model).path)
             folder.save(kept, params, config)
     return kept

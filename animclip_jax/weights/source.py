@@ -72,16 +72,17 @@ def _read(path: Path, activation: str | None) -> tuple[dict[str, np.ndarray], Cl
 
 
 def _read_folder(path: Path, activation: str | None) -> tuple[dict[str, np.ndarray], ClipConfig]:
-    config = path / folder.CONFIG
-    if config.is_file():
-        if files.read_object(config).get("format") == folder.FORMAT:
-            _refuse_activation(activation, config)
-            return folder.load_clip(path)
+    config, document = path / folder.CONFIG, path / OPEN_CLIP_CONFIG
+    described = files.read_object(config) if config.is_file() else {}
+    if described.get("format") == folder.FORMAT:
+        _refuse_activation(activation, config)
+        return folder.load_clip(path)
+    # Beside open_clip's files there may be those of timm, of the vision tower alone.
+    if config.is_file() and ("model_type" in described or not document.is_file()):
         for name in (folder.TENSORS, TORCH_TENSORS):
             for file in (path / name, path / f"{name}{INDEX_SUFFIX}"):
                 if file.is_file():
                     return _hugging_face(_read_file(file).tensors, path, file, activation)
-    document = path / OPEN_CLIP_CONFIG
     for name in (OPEN_CLIP_TENSORS, OPEN_CLIP_TORCH):
         if document.is_file() and (path / name).is_file():
             tensors = _read_file(path / name).tensors

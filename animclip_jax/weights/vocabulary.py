@@ -18,12 +18,12 @@ from animclip_jax.runs import layout
 # By the kind of the file, its suffix.
 NAMES = {".model": layout.TOKENIZER_MODEL, ".json": layout.TOKENIZER_JSON}
 # As published folders call it: sentencepiece's is what the models were trained with.
-_PUBLISHED = ("spiece.model", *NAMES.values())
+PUBLISHED = ("spiece.model", *NAMES.values())
 
 
 def find(directory: Path | epath.Path) -> str:
     """The vocabulary in a folder of ours or of others, "" where there is none."""
-    there = (directory / name for name in _PUBLISHED)
+    there = (directory / name for name in PUBLISHED)
     return next((str(path) for path in there if path.is_file()), "")
 
 

@@ -122,6 +122,12 @@ def test_pe_core_as_open_clip_publishes_it(tmp_path):
     assert source.read(tmp_path / "ours")[1] == config
 
 
+def test_timms_files_beside_those_of_open_clip_are_not_read(open_clip):
+    (open_clip / "config.json").write_text(json.dumps({"architecture": "vit_base_patch32"}))
+    (open_clip / "model.safetensors").write_bytes(b"the vision tower alone")
+    assert_golden(source.read(open_clip)[0])
+
+
 def test_what_is_neither_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="no: no such file or folder"):
         source.read(tmp_path / "no")
