@@ -46,7 +46,7 @@ def test_positions_are_resized_on_request_alone(tmp_path, capsys):
     [
         (["SOURCE", "--out", "FULL"], "there already"),
         (["missing.pt", "--out", "new"], "missing.pt: no such file or folder"),
-        (["some/clip", "--out", "new"], "some/clip: no such file or folder; to download"),
+        (["some/clip", "--out", "new", "--revision", "main"], "main: wanted a commit, 40 hexa"),
         (["SOURCE", "--out", "new", "--image-size", "30"], "30 is not a multiple of patch_size 8"),
         (["SOURCE", "--out", "new", "--activation", "gelu"], "says it itself"),
         (["SOURCE", "--out", "new", "--revision", "0" * 40], "is not on the Hub"),

@@ -75,10 +75,14 @@ def download(repository: str, revision: str | None = None) -> Download:
         names = [file.rfilename for file in info.siblings or []]
         if not (chosen := _choose(names, is_named)):
             raise ValueError(_unreadable(repository, names, is_named))
-        commit = str(info.sha)
-        for name in chosen:
-            path = huggingface_hub.hf_hub_download(repository, name, revision=commit)
-        return Download(_place(Path(path).parent, chosen), commit)
+        # The newest by no name, so that it is found again without a network.
+        paths = [
+            Path(huggingface_hub.hf_hub_download(repository, name, revision=revision))
+            for name in chosen
+        ]
+        if len({path.parent for path in paths}) > 1:
+            raise OSError("it changed meanwhile; run the same command again")
+        return Download(_place(paths[0].parent, chosen), paths[0].parent.name)
     except ValueError as error:
         if str(error).startswith(f"{repository}: "):
             raise
@@ -91,7 +95,7 @@ def download(repository: str, revision: str | None = None) -> Download:
     raise OSError(
         f"{repository} at {revision or 'its newest commit'}: can't be downloaded: "
         f"{type(problem).__name__}: {reason}\n"
-        f"Without a network, put its {folder.CONFIG} and {folder.TENSORS} into a folder, and "
+        "It is no file or folder here. Without a network, put its {folder.CONFIG} and {folder.TENSORS} into a folder, and "
         "convert that by animclip convert"
     ) from problem
 
