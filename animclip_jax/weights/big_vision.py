@@ -86,9 +86,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], ClipConfig]:
     faults = parameters.differences(found, {place.name: place.their_shape for place in places})
     if faults:
         listed = "\n  ".join(faults)
-        raise ValueError(
-            f"{path}: {len(faults)} arrays don't fit a SigLIP of this size:\n  {listed}"
-        )
+        raise ValueError(f"{path}: these arrays don't fit a SigLIP of this size:\n  {listed}")
     tensors = {place.hugging_face: _to_hugging_face(place, arrays[place.name]) for place in places}
     return rules.to_ours(tensors, config, Layout.HUGGING_FACE, str(path)), config
 

@@ -95,8 +95,8 @@ def download(repository: str, revision: str | None = None) -> Download:
     raise OSError(
         f"{repository} at {revision or 'its newest commit'}: can't be downloaded: "
         f"{type(problem).__name__}: {reason}\n"
-        "It is no file or folder here. Without a network, put its {folder.CONFIG} and {folder.TENSORS} into a folder, and "
-        "convert that by animclip convert"
+        f"It is no file or folder here. Without a network, put its {folder.CONFIG} and "
+        f"{folder.TENSORS} into a folder, and convert that by animclip convert"
     ) from problem
 
 
