@@ -3,17 +3,20 @@
 A rolled window is upright in a sheared canvas: its columns, and then the rows of what the first
 product made of them, are shifted along themselves before each product. That costs many times the
 products, so it is done for the clips that are rolled alone, one after the other. All coordinates
-are float32, whatever the model computes in.
+are float32, whatever the model computes in. On a CPU products cost too much: `render_on_cpu.py`.
 
 Dimensions: B clips, T frames, V windows, S canvas pixels, O frame pixels.
 """
 
+import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from animclip_jax.animation import render_on_cpu
 from animclip_jax.animation.batch import Batch, Footage
 from animclip_jax.animation.plan import ShotPlan
 
@@ -48,20 +51,35 @@ def axis_weights(
       float32 [..., O, S].
     """
 
-    def column(x: jax.Array | float) -> jax.Array:
-        return jnp.asarray(x, jnp.float32)[..., None, None]
-
-    extent = column(stop - start) * canvas_size
-    place = ((jnp.arange(image_size, dtype=jnp.float32) + 0.5) / image_size)[:, None]
-    centre = column(start) * canvas_size + place * extent - 0.5
-    smear = column(smear_start) * (1.0 - place) + column(smear_stop) * place
-    width = jnp.maximum(jnp.abs(smear) * canvas_size * TRIANGLE_OF_LINE, column(blur) * extent)
-    width = jnp.maximum(width, jnp.maximum(extent / image_size, 1.0))
+    centre, width = triangles(start, stop, canvas_size, image_size, blur, smear_start, smear_stop)
     canvas = jnp.arange(canvas_size, dtype=jnp.float32)
-    weights = jnp.maximum(0.0, 1.0 - jnp.abs(centre - canvas) / width)
+    weights = jnp.maximum(0.0, 1.0 - jnp.abs(centre[..., None] - canvas) / width[..., None])
     return weights / jnp.sum(weights, axis=-1, keepdims=True)
 
 
+def triangles(
+    start: jax.Array,
+    stop: jax.Array,
+    canvas_size: int,
+    image_size: int,
+    blur: jax.Array | float = 0.0,
+    smear_start: jax.Array | float = 0.0,
+    smear_stop: jax.Array | float = 0.0,
+) -> tuple[jax.Array, jax.Array]:
+    """The kernels of `axis_weights`: centres and half their bases in pixels, float32 [..., O]."""
+
+    def column(x: jax.Array | float) -> jax.Array:
+        return jnp.asarray(x, jnp.float32)[..., None]
+
+    extent = column(stop - start) * canvas_size
+    place = (jnp.arange(image_size, dtype=jnp.float32) + 0.5) / image_size
+    centre = column(start) * canvas_size + place * extent - 0.5
+    smear = column(smear_start) * (1.0 - place) + column(smear_stop) * place
+    width = jnp.maximum(jnp.abs(smear) * canvas_size * TRIANGLE_OF_LINE, column(blur) * extent)
+    return centre, jnp.maximum(width, jnp.maximum(extent / image_size, 1.0))
+
+
+@functools.partial(jax.jit, static_argnames="image_size")
 def render(canvas: jax.Array, plan: ShotPlan, image_size: int) -> jax.Array:
     """Films each canvas as its plan says.
 
@@ -73,6 +91,21 @@ def render(canvas: jax.Array, plan: ShotPlan, image_size: int) -> jax.Array:
     Returns:
       float32 [B, T, O, O, 3] in [0, 1].
     """
+
+    def by_taps(canvas: jax.Array, plan: ShotPlan) -> jax.Array:
+        rows, columns = (
+            render_on_cpu.kernels(triangles(*axis), axis[2])
+            for axis in _axes(plan, canvas.shape[1:3], image_size)
+        )
+        return render_on_cpu.film_all(canvas, plan, rows, columns)
+
+    def by_products(canvas: jax.Array, plan: ShotPlan) -> jax.Array:
+        return _by_products(canvas, plan, image_size)
+
+    return jax.lax.platform_dependent(canvas, plan, cpu=by_taps, default=by_products)
+
+
+def _by_products(canvas: jax.Array, plan: ShotPlan, image_size: int) -> jax.Array:
     pixels = edge_repeated(canvas, plan.extent).astype(jnp.float32) / 255.0
     views = _roll(_upright(pixels, plan, image_size), pixels, plan)
     num_frames = plan.gain.shape[1]
@@ -113,18 +146,22 @@ def render_frames(canvas: np.ndarray, plan: ShotPlan, image_size: int) -> np.nda
     return np.round(frames * 255.0).astype(np.uint8)
 
 
-def _weights(plan: ShotPlan, size: tuple[int, ...], image_size: int) -> tuple[jax.Array, ...]:
-    """Of the rows [..., V, O, S] and of the columns, of a canvas of that height and width."""
+def _axes(plan: ShotPlan, size: tuple[int, ...], image_size: int) -> tuple[Any, Any]:
+    """Of the rows and of the columns, of a canvas of that height and width: `triangles`' values."""
     y0, x0, y1, x1 = (plan.boxes[..., i] for i in range(4))
     down, right = (plan.shear[..., i] for i in range(2))
     # Where the window is rolled, its middle column is longer than its sides are high.
     longer = -0.5 * down * right / (x1 - x0)
     smears = [plan.smear[..., i] for i in range(4)]
-    rows = axis_weights(
-        y0 - longer, y1 + longer, size[0], image_size, plan.blur, smears[0], smears[2]
-    )
-    columns = axis_weights(x0, x1, size[1], image_size, plan.blur, smears[1], smears[3])
+    rows = (y0 - longer, y1 + longer, size[0], image_size, plan.blur, smears[0], smears[2])
+    columns = (x0, x1, size[1], image_size, plan.blur, smears[1], smears[3])
     return rows, columns
+
+
+def _weights(plan: ShotPlan, size: tuple[int, ...], image_size: int) -> tuple[jax.Array, ...]:
+    """Of the rows [..., V, O, S] and of the columns, of a canvas of that height and width."""
+    rows, columns = _axes(plan, size, image_size)
+    return axis_weights(*rows), axis_weights(*columns)
 
 
 def _upright(pixels: jax.Array, plan: ShotPlan, image_size: int) -> jax.Array:
@@ -222,9 +259,7 @@ def _mix(frames: jax.Array, outgoing: jax.Array, plan: ShotPlan) -> jax.Array:
     num_frames, size = frames.shape[1:3]
     if not outgoing.shape[1]:
         return frames
-    place = (jnp.arange(size, dtype=jnp.float32) + 0.5) / size - 0.5
-    middle, down, right = (plan.mix[..., i, None, None] for i in range(3))
-    share = jnp.clip(middle + down * place[:, None] + right * place[None, :], 0.0, 1.0)
+    share = render_on_cpu.shares(plan.mix, size)
     over = (plan.at[..., None] == jnp.arange(num_frames)).astype(jnp.float32)
     # Products with 0 and 1, not a scatter: nothing moves between devices.
     share_BTOO = jnp.einsum("bkt,bkop->btop", over, share, precision=HIGHEST)
