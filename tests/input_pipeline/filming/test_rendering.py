@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from animclip_jax.animation import render as renderer
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
 from animclip_jax.animation.render import render
@@ -58,3 +59,20 @@ def test_real_photos(shared_data: Path) -> None:
     )
     found = difference(canvases, plans(AnimationConfig(num_frames=6), len(paths)), SIZE)
     assert found.mean(axis=(1, 2, 3, 4)).max() <= 2
+
+
+@pytest.mark.parametrize("side", [80, 264])
+def test_taps_and_products_make_the_same_pictures(side: int) -> None:
+    """What a CPU renders is what other devices do: rolled, blurred, mixed, beside an edge, cut."""
+    random = np.random.default_rng(0)
+    small = random.integers(0, 256, (CLIPS, 12, 15, 3), np.uint8)
+    canvases = np.stack([np.asarray(Image.fromarray(one).resize((side, 72))) for one in small])
+    plan = plans(AnimationConfig("full", 5))
+    plan = plan._replace(
+        boxes=plan.boxes * np.float32(0.9),
+        shear=plan.shear * np.float32(0.9),
+        extent=plan.extent * np.float32(0.9),
+    )
+    assert (plan.shear != 0).any() and (plan.blur > 0).any() and (plan.at < 5).any()
+    products = jax.jit(renderer._by_products, static_argnums=2)(canvases, plan, 32)
+    np.testing.assert_allclose(render(canvases, plan, 32), products, atol=2e-5)
