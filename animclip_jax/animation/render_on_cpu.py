@@ -89,13 +89,10 @@ def film_all(canvas: jax.Array, plan: ShotPlan, rows: Kernels, columns: Kernels)
     def film(n: jax.Array, frames: jax.Array) -> jax.Array:
         clip, place = order[n] // num_windows, order[n] % num_windows
         t, window = frame[clip, place], number[place]
-        view = _view(
-            canvas,
-            clip,
-            (plan.boxes[clip, window], plan.shear[clip, window]),
-            *(jax.tree.map(lambda part: part[clip, window], axis) for axis in (rows, columns)),
-            filled[clip],
+        shot, of_rows, of_columns = jax.tree.map(
+            lambda part: part[clip, window], ((plan.boxes, plan.shear), rows, columns)
         )
+        view = _view(canvas, clip, shot, of_rows, of_columns, filled[clip])
         gain, offset = plan.gain[clip, t] / 255.0, plan.offset[clip, t]
 
         def plain() -> jax.Array:
