@@ -107,7 +107,7 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     params, config = folder.load(small)
     assert isinstance(config, ClipConfig)
     folder.write_hugging_face(tmp_path / "hub", params, config)
-    monkeypatch.setattr(hub, "download", lambda repository, revision=None: tmp_path / "hub")
+    monkeypatch.setattr(hub, "download", lambda *_: hub.Download(tmp_path / "hub", "0" * 40))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: None)
     monkeypatch.setattr(serve.webbrowser, "open", lambda address: True)

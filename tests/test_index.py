@@ -51,7 +51,7 @@ def test_a_published_model_is_taken_by_its_name(tmp_path, monkeypatch, capsys):
 
     def download(repository):
         downloads.append(repository)
-        return tmp_path / "hub"
+        return hub.Download(tmp_path / "hub", "0" * 40)
 
     monkeypatch.setattr(hub, "download", download)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
