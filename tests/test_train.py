@@ -16,6 +16,7 @@ from animclip_jax import evaluate, settings, train
 from animclip_jax.evaluation import arm, results
 from animclip_jax.runs import run_config
 from animclip_jax.training import data, loop, watch
+from animclip_jax.training.interruption import Interruption
 from tests.a_run import SHRUNK, STEPS, assert_same_losses, losses
 from tests.input_pipeline.shard_files import encoded
 
@@ -294,9 +295,18 @@ def test_a_signal_in_the_last_step_or_in_the_evaluation_is_obeyed(
         if step == 2:
             os.kill(os.getpid(), number)
 
+    # Where several processes train, JAX has to be asked after every step.
+    asked, stops_after = [], Interruption.stops_after
+
+    def noted(self, step):
+        asked.append(step)
+        return stops_after(self, step)
+
     with monkeypatch.context() as patch:
         patch.setattr(watch.Watch, "started", hit)
+        patch.setattr(Interruption, "stops_after", noted)
         assert train.main(run) == code
+    assert asked == [0, 1, 2]
     said = capsys.readouterr().err
     assert f"{number.name}: stopped after step 2 of 2, saved in " in said
     assert "The same command evaluates it." in said
