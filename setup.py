@@ -36,7 +36,7 @@ setup(
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
     project_urls={"Paper": "https://doi.org/10.1145/3477495.3531776"},
-    # 3.13 has no wheel of the tokenizer.
+    # On 3.13 instant-clip-tokenizer alone has no wheel (docs/decisions.md).
     python_requires=">=3.11,<3.13",
     packages=[
         # The folder configs/ is installed inside the package: no other project loses the name.

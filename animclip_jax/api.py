@@ -6,6 +6,7 @@ docs/python.md shows it. The package's `__init__` gives these names without impo
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ from animclip_jax.weights import folder, manifest, published
 from input_pipeline.media import picture
 from input_pipeline.media.picture import fit
 from input_pipeline.media.video import SHORT_SIDE, read_frames
-from input_pipeline.tokenizers.opening import open_tokenizer
+from input_pipeline.tokenizers.opening import Tokenizer, open_tokenizer
 
 Video = str | Path | np.ndarray
 
@@ -61,6 +62,15 @@ class Model:
         """Whether it has seen the drawn world alone, by its manifest."""
         seen = self.manifest.get("origin", {}).get("trained_on", [])
         return bool(seen) and all(one.startswith("drawn:") for one in seen)
+
+    @functools.cached_property
+    def tokenizer(self) -> Tokenizer:
+        """What makes tokens of sentences; opened once, since large vocabularies take seconds.
+
+        Raises:
+          FileNotFoundError, ValueError: its vocabulary is not there, or is not the model's.
+        """
+        return open_tokenizer(*self.config.clip.reading)
 
     def encode_text(self, texts: str | Sequence[str]) -> np.ndarray:
         """Embeddings of sentences: float32 [N, E], unit length; of one string, N is 1.
@@ -121,7 +131,7 @@ class Model:
     def _captions(self, texts: list[str]) -> Captions:
         if not texts:
             raise ValueError("no sentences: wanted one at least")
-        tokens = open_tokenizer(*self.config.clip.reading)(texts)
+        tokens = self.tokenizer(texts)
         parts = self.encoder.num_parts
         at_once = min(TEXTS_AT_ONCE, 1 << (len(texts) - 1).bit_length())
         return encode_captions(self.encoder, tokens, -(-at_once // parts) * parts)

@@ -19,7 +19,6 @@ from animclip_jax.video_index.catalogue import Catalogue
 from animclip_jax.words import readable
 from input_pipeline.media.picture import fit
 from input_pipeline.media.video import SHORT_SIDE, read_frames
-from input_pipeline.tokenizers.opening import open_tokenizer
 
 # How often a reader looks again when a writer has just removed what the catalogue named.
 _ATTEMPTS = 5
@@ -150,7 +149,7 @@ class Searcher:
             )
         self.model, self.index = model, index
         self.num_candidates = min(num_candidates, len(index))
-        self.tokenizer = open_tokenizer(*model.config.clip.reading)
+        self.tokenizer = model.tokenizer
         self.gallery = coarse.hold(index.embedding, model.encoder.split)
 
     @property

@@ -96,6 +96,15 @@ def test_other_settings_are_refused(source: str) -> None:
         baked_batches(source, CONFIG, start_step=0)
 
 
+def test_batches_of_a_version_that_knew_clips_tokens_alone_are_read(source: str) -> None:
+    summary = Path(source.removeprefix("baked:")) / "baked.json"
+    found = json.loads(summary.read_text())
+    for name in ("tokens", "tokenizer"):
+        del found["settings"][name]
+    summary.write_text(json.dumps(found))
+    assert len(read(source, 1)) == 1
+
+
 def test_what_is_not_whole_is_refused(source: str, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="holds no baked batches"):
         baked_batches(f"baked:{tmp_path}", CONFIG, start_step=0)
