@@ -23,7 +23,7 @@ from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
 from animclip_jax.models.towers import CLASS
-from animclip_jax.weights import hugging_face_config, manifest, rules, vocabulary
+from animclip_jax.weights import hugging_face_config, manifest, rules, safetensors_file, vocabulary
 
 CONFIG, TENSORS = "config.json", "model.safetensors"
 FORMAT, VERSION = "animclip", 2
@@ -60,7 +60,7 @@ def write(
     """Writes the files of our folder into one that is there."""
     fields = describe(config) | ({"origin": dict(origin)} if origin else {})
     vocabulary.keep(directory, _clip(config).tokenizer)
-    tensors = {name: np.array(value, np.float32, order="C") for name, value in params.items()}
+    tensors = {name: np.asarray(value, np.float32, order="C") for name, value in params.items()}
     _write(directory, {"format": FORMAT, "version": VERSION} | fields, tensors)
 
 
@@ -175,10 +175,7 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
 
 def write_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
     """Writes a safetensors file that whoever may read its folder may read."""
-    # transformers reads files that say "pt" there, which means the layout of the names alone.
-    with files.writing(path, safetensors.SafetensorError):
-        safetensors.numpy.save_file(dict(tensors), path, metadata={"format": "pt"})
-    # It was written for its owner's eyes alone, whatever the umask.
+    safetensors_file.write(path, tensors)
     path.chmod(path.parent.stat().st_mode & 0o666)
 
 

@@ -19,6 +19,7 @@ from animclip_jax.weights import (
     names,
     open_clip_config,
     rules,
+    safetensors_file,
     timm_names,
     torch_archive,
     vocabulary,
@@ -101,7 +102,7 @@ def _read_file(path: Path) -> torch_archive.Archive:
     elif path.suffix in TORCH_SUFFIXES:
         tensors, is_script = torch_archive.read(path)
     elif path.suffix == ".safetensors":
-        tensors, is_script = folder.read_tensors(path), False
+        tensors, is_script = safetensors_file.read(path), False
     else:
         raise ValueError(f"{path}: can't read {path.suffix!r}, wanted .safetensors, .pt or .npz")
     return torch_archive.Archive(names.unwrap(tensors, str(path)), is_script)
@@ -120,7 +121,7 @@ def _read_shards(index: Path) -> dict[str, np.ndarray]:
         if not shard.is_file():
             raise FileNotFoundError(f"{shard}: no such file, and {index.name} names it")
         torch = shard.suffix in TORCH_SUFFIXES
-        tensors = torch_archive.read(shard).tensors if torch else folder.read_tensors(shard)
+        tensors = torch_archive.read(shard).tensors if torch else safetensors_file.read(shard)
         wanted = [name for name, place in places.items() if place == file]
         if missing := [name for name in wanted if name not in tensors]:
             raise ValueError(f"{shard}: lacks {', '.join(missing)}, which {index.name} names")

@@ -9,7 +9,7 @@ import pytest
 import safetensors.numpy
 
 from animclip_jax.models.towers import CLIP
-from animclip_jax.weights import folder, source
+from animclip_jax.weights import folder, safetensors_file, source
 from tests.small_model import TEMPORAL, drawn
 from tests.weights.reference import GOLDEN_CLIP
 
@@ -100,11 +100,11 @@ def test_a_folder_that_is_there_is_not_written_over(saved):
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path, monkeypatch):
-    def fail(tensors, path, metadata):
+    def fail(path, tensors):
         Path(path).write_bytes(b"half")
         raise OSError("no space left")
 
-    monkeypatch.setattr(safetensors.numpy, "save_file", fail)
+    monkeypatch.setattr(safetensors_file, "write", fail)
     with pytest.raises(OSError, match="no space left"):
         folder.save(tmp_path / "clip", drawn(GOLDEN_CLIP), GOLDEN_CLIP)
     assert list(tmp_path.iterdir()) == []

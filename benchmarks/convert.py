@@ -1,0 +1,146 @@
+"""What converting a checkpoint costs: private memory and seconds, beside torch.load and a copy.
+
+    python -m benchmarks.convert [--layers 24] [--width 1024] [--json FILE]
+
+Makes a state dict of random float32 weights under OpenAI's names, as .safetensors and, where
+PyTorch is installed, as .pt, and converts each in a process of its own. Memory is the greatest that
+/proc/self/smaps_rollup says of pages that are this process's alone and changed (Private_Dirty):
+pages of the mapped file can be given up at any time. Less what the process had before.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_ROLLUP = Path("/proc/self/smaps_rollup")
+PAUSE = 0.01  # seconds between two looks
+
+
+def private_dirty() -> int:
+    """Bytes of this process."""
+    line = next(x for x in _ROLLUP.read_text().splitlines() if x.startswith("Private_Dirty:"))
+    return int(line.split()[1]) * 1024
+
+
+class Peak:
+    """The greatest private memory while the block runs, less what there was, and its seconds."""
+
+    def __enter__(self) -> "Peak":
+        self.bytes, self._before, self._done = 0, private_dirty(), threading.Event()
+        self._watch = threading.Thread(target=self._look)
+        self._watch.start()
+        self._began = time.monotonic()
+        return self
+
+    def _look(self) -> None:
+        while not self._done.wait(PAUSE):
+            self.bytes = max(self.bytes, private_dirty() - self._before)
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds = time.monotonic() - self._began
+        self._done.set()
+        self._watch.join()
+
+
+def make(path: Path, layers: int, width: int) -> None:
+    """Writes a CLIP with two towers of that size, in OpenAI's layout."""
+    from animclip_jax.models.clip import ClipConfig
+    from animclip_jax.models.transformer import TransformerConfig
+    from animclip_jax.weights import folder, rules
+
+    tower = TransformerConfig(width=width, layers=layers, heads=width // 64, mlp_width=4 * width)
+    config = ClipConfig(224, 14, tower, tower, embed_dim=width)
+    rng = np.random.default_rng(0)
+    parts = {
+        key: rng.standard_normal(entry.shape, np.float32)
+        for entry in rules.entries(config, rules.Layout.OPENAI)
+        for keys in entry.keys
+        for key in keys
+    }
+    folder.write_tensors(path, rules.fuse(parts))
+
+
+def convert(path: Path) -> Peak:
+    """Converts into a new folder."""
+    from animclip_jax.weights import folder, source
+
+    with tempfile.TemporaryDirectory(dir=path.parent) as out, Peak() as peak:
+        folder.save(Path(out) / "ours", *source.read(path, "gelu"))
+    return peak
+
+
+def load_and_copy(path: Path) -> Peak:
+    """What PyTorch does with the same file: load, and a copy of the state dict."""
+    import torch
+
+    with Peak() as peak:
+        state = torch.load(path, weights_only=True)
+        copied = {name: value.clone() for name, value in state.items()}
+    assert len(copied) == len(state)
+    return peak
+
+
+def main() -> None:
+    """Prints a line for each way of reading."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--layers", type=int, default=24)
+    parser.add_argument("--width", type=int, default=1024)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", choices=("make", "pt", "convert", "torch"), help="internal")
+    parser.add_argument("--file", type=Path, help="internal")
+    options = parser.parse_args()
+    if options.only == "make":
+        return make(options.file, options.layers, options.width)
+    if options.only == "pt":
+        import torch
+        from safetensors.torch import load_file
+
+        return torch.save(load_file(options.file), options.file.with_suffix(".pt"))
+    if options.only:
+        peak = (convert if options.only == "convert" else load_and_copy)(options.file)
+        print(json.dumps({"private_bytes": peak.bytes, "seconds": peak.seconds}))
+        return None
+    found: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        tensors = Path(folder) / "model.safetensors"
+        size = ["--layers", str(options.layers), "--width", str(options.width)]
+
+        def run(only: str, file: Path) -> str:
+            command = [sys.executable, "-m", "benchmarks.convert", *size, "--only", only]
+            done = subprocess.run(
+                [*command, "--file", str(file)], stdout=subprocess.PIPE, check=True, text=True
+            )
+            return done.stdout
+
+        run("make", tensors)
+        ways = [("convert", tensors)]
+        try:
+            import torch  # noqa: F401
+        except ImportError:
+            print("PyTorch is not installed: no .pt, and nothing to compare with")
+        else:
+            run("pt", tensors)
+            ways += [("convert", tensors.with_suffix(".pt")), ("torch", tensors.with_suffix(".pt"))]
+        for only, file in ways:
+            row = json.loads(run(only, file)) | {"what": f"{only} {file.suffix}"}
+            row["times_its_size"] = row["private_bytes"] / file.stat().st_size
+            print(
+                f"{row['what']:22} {file.stat().st_size / 1e9:.2f} GB: private memory "
+                f"{row['times_its_size']:.2f} times its size, {row['seconds']:.1f} s"
+            )
+            found.append(row)
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+    return None
+
+
+if __name__ == "__main__":
+    main()
