@@ -4,7 +4,7 @@
 
 Makes a state dict of random float32 weights under OpenAI's names, as .safetensors and, where
 PyTorch is installed, as .pt, and converts each in a process of its own. Memory is the greatest that
-/proc/self/smaps_rollup says of pages that are this process's alone and changed (Private_Dirty):
+/proc/self/smaps_rollup says of pages that are no file's (Anonymous):
 pages of the mapped file can be given up at any time. Less what the process had before.
 """
 
@@ -24,9 +24,9 @@ _ROLLUP = Path("/proc/self/smaps_rollup")
 PAUSE = 0.01  # seconds between two looks
 
 
-def private_dirty() -> int:
+def anonymous() -> int:
     """Bytes of this process."""
-    line = next(x for x in _ROLLUP.read_text().splitlines() if x.startswith("Private_Dirty:"))
+    line = next(x for x in _ROLLUP.read_text().splitlines() if x.startswith("Anonymous:"))
     return int(line.split()[1]) * 1024
 
 
@@ -34,7 +34,7 @@ class Peak:
     """The greatest private memory while the block runs, less what there was, and its seconds."""
 
     def __enter__(self) -> "Peak":
-        self.bytes, self._before, self._done = 0, private_dirty(), threading.Event()
+        self.bytes, self._before, self._done = 0, anonymous(), threading.Event()
         self._watch = threading.Thread(target=self._look)
         self._watch.start()
         self._began = time.monotonic()
@@ -42,7 +42,7 @@ class Peak:
 
     def _look(self) -> None:
         while not self._done.wait(PAUSE):
-            self.bytes = max(self.bytes, private_dirty() - self._before)
+            self.bytes = max(self.bytes, anonymous() - self._before)
 
     def __exit__(self, *_: object) -> None:
         self.seconds = time.monotonic() - self._began
