@@ -8,6 +8,7 @@ import numpy as np
 from flax import nnx
 from jax.sharding import NamedSharding
 
+from animclip_jax.models import towers
 from animclip_jax.models.clip import end_of
 from animclip_jax.models.retriever import TextFeatures, VideoFeatures
 from animclip_jax.retrieval import placement
@@ -17,7 +18,7 @@ class Encoder:
     """Takes NumPy arrays, gives NumPy arrays that are the same in every process.
 
     The size of a batch is a multiple of `num_parts`. `logit_scale` is what cosine similarities are
-    multiplied by; `is_causal`, whether a caption's padding may be cut off before it is encoded;
+    multiplied by; `cuts_padding`, whether a caption's padding may be cut off before it is encoded;
     `compile_seconds`, what compiling `fused_scores` has taken so far.
     """
 
@@ -45,7 +46,9 @@ class Encoder:
             return nnx.merge(graphdef, params).fused_scores(text, video)
 
         text = nnx.merge(graphdef, params).clip.text
-        self.is_causal, self._end = text.is_causal, text.end
+        # Where a token sees those after it, or the last place is pooled, padding is read as well.
+        self.cuts_padding = text.is_causal and text.pool == towers.END
+        self._end = text.end
         self.logit_scale = self._scale(graphdef)
         self._encode_text = jax.jit(encode_text, out_shardings=self.whole)
         self._encode_video = jax.jit(encode_video, out_shardings=self.whole)

@@ -52,8 +52,7 @@ def encode_captions(encoder: Encoder, tokens: np.ndarray, batch_size: int) -> Ca
         parts = []
         for start in range(0, len(members), batch_size):
             some = tokens[members[start : start + batch_size]]
-            # Where a token sees those after it, padding is read as well.
-            some = some[:, :size] if encoder.is_causal else some
+            some = some[:, :size] if encoder.cuts_padding else some
             # Padding repeats a caption: one without tokens has no end token to pool at.
             some = np.concatenate([some, np.repeat(some[:1], batch_size - len(some), axis=0)])
             parts.append(_cut(encoder.encode_text(some), size))

@@ -37,7 +37,7 @@ encoded: list[tuple[int, ...]] = []
 class Text(nnx.Module):
     """Stands for the text tower: where a caption ends, and whether its padding may be cut off."""
 
-    end, is_causal = towers.GREATEST, True
+    end, cuts_padding = towers.GREATEST, True
 
 
 class Towers(nnx.Module):

@@ -1,10 +1,12 @@
 """Stage two: every pair gets its own score, whatever the chunks; through the real encoder."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 
-from animclip_jax.models import parameters, reranker
+from animclip_jax.models import parameters, reranker, towers
 from animclip_jax.retrieval import rerank
 from animclip_jax.retrieval.encode import Encoder
 from tests.small_model import CONFIG, captions, clips
@@ -78,6 +80,23 @@ def test_each_caption_is_encoded_once(encoder, tokens, monkeypatch):
         assert features.mask[text.place[row]].sum() == length
     places = sorted(zip(text.bucket.tolist(), text.place.tolist(), strict=True))
     assert places == [(b, p) for b, n in enumerate((3, 4, 2)) for p in range(n)]
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_caption_whose_last_place_is_pooled_is_encoded_with_its_padding(
+    split, tokens, monkeypatch, causal
+):
+    monkeypatch.setattr(reranker, "CAPTION_BUCKETS", (4, 8))
+    text = dataclasses.replace(towers.SIGLIP.text, causal=causal, end=99)
+    family = dataclasses.replace(towers.CLIP, text=text)
+    config = dataclasses.replace(CONFIG, clip=dataclasses.replace(CONFIG.clip, towers=family))
+    params = parameters.draw(config, 0)
+    encoder = Encoder(split, parameters.graph_definition(config), params)
+    found = rerank.encode_captions(encoder, tokens, 4).embedding
+    whole = encoder.encode_text(tokens).embedding
+    np.testing.assert_allclose(found, whole, atol=1e-5)
+    cut = encoder.encode_text(tokens[:1, :4]).embedding
+    assert np.abs(cut - whole[:1]).max() > 1e-3
 
 
 def test_codes_come_from_a_memory_mapped_file(encoder, tokens, video, tmp_path):
