@@ -245,7 +245,7 @@ def test_a_gif_keeps_the_time(tmp_path: Path, fps: float) -> None:
 @pytest.mark.parametrize("fps", [50.1, 60, 1000, 0.001])
 def test_a_gif_of_a_rate_that_it_cannot_have_is_refused(tmp_path: Path, fps: float) -> None:
     with pytest.raises(
-        ValueError, match="clip.gif: .* frames a second, wanted 0.01 to 50 of a .gif"
+        ValueError, match="clip.gif: .* frames a second, wanted 0.01 to 50 in a .gif"
     ):
         video.write_video(tmp_path / "clip.gif", clip(3), fps)
     assert not list(tmp_path.iterdir())

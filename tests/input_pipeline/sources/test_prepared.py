@@ -119,5 +119,5 @@ def test_other_folders_are_not_stores(tmp_path: Path) -> None:
         open_prepared(str(tmp_path / "gone"))
     directory = write(tmp_path / "s", {})
     (directory / records.INDEX).unlink()
-    with pytest.raises(FileNotFoundError, match="no whole store"):
+    with pytest.raises(FileNotFoundError, match="not a complete store"):
         open_prepared(str(directory))

@@ -96,7 +96,7 @@ def test_files_that_are_not_there_are_counted(
     text = info.read_text()
     assert text.count('"3"') == 1
     info.write_text(text.replace('"3"', '"2", "1"'))
-    with pytest.raises(FileNotFoundError, match="1 files of the split 'val', wanted 2"):
+    with pytest.raises(FileNotFoundError, match="1 file of the split 'val', wanted 2"):
         tfds_source.files("tiny_captions:val")
     assert len(tfds_source.files("tiny_captions")) == 1
 
