@@ -14,7 +14,7 @@ devices of this machine's CPU: bytes, not times.
 from __future__ import annotations
 
 import argparse
-import functools
+import dataclasses
 import importlib.util
 import json
 import math
@@ -29,17 +29,22 @@ from pathlib import Path
 import jax
 import numpy as np
 import optax
-from ml_collections import ConfigDict
 
-from animclip_jax import files, settings, sharding
+from animclip_jax import files, sharding
 from animclip_jax.animation.batch import Batch, Footage
-from animclip_jax.models.presets import PRESETS
+from animclip_jax.animation.config import AnimationConfig
+from animclip_jax.evaluation.config import EvaluationConfig
+from animclip_jax.models.presets import PRESETS, RERANKERS
+from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.planning import estimate, program
-from animclip_jax.training import flops as throughput
-from animclip_jax.training import step
+from animclip_jax.sharding import MeshConfig
+from animclip_jax.training import mfu, step
 from animclip_jax.training.chips import chip_of
+from animclip_jax.training.config import TrainingConfig
+from animclip_jax.training.losses import LossConfig
+from animclip_jax.training.optimizer import OptimizerConfig
 from benchmarks.model import Row, interleaved, table
-from configs import common
+from input_pipeline.examples import BatchConfig
 
 WHOLE, PEERS_WORK, PEER = "ours, whole", "ours, the peer's work", "PyTorch"
 # Devices, and how many of them split parameters and optimizer.
@@ -47,23 +52,56 @@ MESHES = [(1, 1), (2, 1), (4, 1), (8, 1), (8, 8)]
 QUICK_MESHES = [(1, 1), (8, 1), (8, 8)]
 
 
-def configuration(preset: str, clips: int, is_peers_work: bool = False) -> ConfigDict:
+def configuration(
+    preset: str, clips: int, is_peers_work: bool = False, remat: str = "none"
+) -> TrainingConfig:
     """Pretraining on one device; of the peer's work frames are given, and there is no re-ranker."""
-    config = common.get_config(preset)
-    config.batch_size = clips
-    config.data.canvas_size = 2 * config.model.image_size
-    config.model.dtype = "float32" if jax.default_backend() == "cpu" else "bfloat16"
-    if is_peers_work:
-        config.animation.render = "host"
-        config.loss.matching_weight = 0.0
-    return config
+    dtype = "float32" if jax.default_backend() == "cpu" else "bfloat16"
+    clip = dataclasses.replace(PRESETS[preset], dtype=dtype, remat=remat)
+    render = "host" if is_peers_work else "device"
+    animation = AnimationConfig(image_size=clip.image_size, render=render)
+    return training(
+        RetrieverConfig(clip, RERANKERS[preset], animation.num_frames),
+        BatchConfig(
+            animation,
+            batch_size=clips,
+            seed=0,
+            canvas_size=2 * clip.image_size,
+            context_length=clip.context_length,
+            vocab_size=clip.vocab_size,
+        ),
+        matching_weight=0.0 if is_peers_work else 1.0,
+    )
 
 
-def example_batch(config: ConfigDict) -> Batch:
+def training(
+    model: RetrieverConfig, batches: BatchConfig, matching_weight: float, steps: int = 1000
+) -> TrainingConfig:
+    """A run that is neither kept nor evaluated."""
+    return TrainingConfig(
+        model=model,
+        batches=batches,
+        source="",
+        optimizer=OptimizerConfig(5e-4, steps // 10, 0.1, b1=0.9, b2=0.98, clip_norm=1.0),
+        loss=LossConfig(matching_weight, hard_negatives=3),
+        mesh=MeshConfig(data=-1, fsdp=1),
+        steps=steps,
+        microbatch=0,
+        init_from="",
+        save_every=steps,
+        keep=1,
+        log_every=steps,
+        evaluation=EvaluationConfig(model, "drawn:test", "", "none", "", 20, 32, "", 0),
+        validation=None,
+        validate_every=0,
+        settings={},
+    )
+
+
+def example_batch(config: BatchConfig) -> Batch:
     """A batch of noise; as many clips are rolled as pretraining rolls."""
     rng = np.random.default_rng(0)
-    shapes = program.batch_shapes(settings.batches(config))
-    batch = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+    batch = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), program.batch_shapes(config))
     if isinstance(batch, Footage):
         batch.frames[:] = rng.integers(0, 256, batch.frames.shape, np.uint8)
     else:
@@ -77,24 +115,21 @@ def example_batch(config: ConfigDict) -> Batch:
         plan.at[:] = config.animation.num_frames  # no transition
         plan.gain[:] = plan.extent[:] = 1
     tokens = batch.tokens
-    tokens[:] = rng.integers(1, config.model.vocab_size - 2, tokens.shape)
-    end = config.model.context_length // 2
-    tokens[:, end], tokens[:, end + 1 :] = config.model.vocab_size - 1, 0
+    tokens[:] = rng.integers(1, config.vocab_size - 2, tokens.shape)
+    end = config.context_length // 2
+    tokens[:, end], tokens[:, end + 1 :] = config.vocab_size - 1, 0
     batch.index[:] = np.arange(config.batch_size)
     return batch
 
 
-def our_step(config: ConfigDict) -> tuple[Callable[[], float], int]:
-    """What takes a step and returns its loss, and the FLOPs of the step's matrix products."""
-    run = settings.training(config)
-    mesh = sharding.make_mesh(run.mesh, jax.devices()[:1])
-    state = step.init_state(mesh, run.model, run.make_optimizer(), run.seed)
-    fixed = run.step_arguments(state.params)
+def our_step(config: TrainingConfig) -> tuple[Callable[[], float], int]:
+    """What takes a step and returns its loss, and the FLOPs of its matrix products, each once."""
+    mesh = sharding.make_mesh(config.mesh, jax.devices()[:1])
+    state = step.init_state(mesh, config.model, config.make_optimizer(), config.seed)
+    fixed = config.step_arguments(state.params)
     advance = step.compile_train_step(mesh, state, **fixed)
-    batch = sharding.put_batch(mesh, example_batch(config))
-    flops = throughput.product_flops(
-        functools.partial(step.train_step, mesh=mesh, **fixed), state, batch
-    )
+    batch = sharding.put_batch(mesh, example_batch(config.batches))
+    flops = mfu.step_flops(mesh, config.model, fixed, state, batch)
 
     def take() -> float:
         nonlocal state
@@ -124,7 +159,7 @@ def can_compile_torch() -> bool:
     return not on_cpu or shutil.which(os.environ.get("CXX", "g++")) is not None
 
 
-def torch_step(config: ConfigDict) -> Callable[[], float]:
+def torch_step(config: TrainingConfig) -> Callable[[], float]:
     """The peer: what takes a step and returns its loss."""
     import torch
     import transformers
@@ -135,11 +170,11 @@ def torch_step(config: ConfigDict) -> Callable[[], float]:
     device = torch.device("cuda" if on_gpu else "cpu")
     torch.manual_seed(0)
     torch.set_float32_matmul_precision("high")
-    described = hugging_face_config.write(settings.retriever(config).clip)
+    described = hugging_face_config.write(config.model.clip)
     model = transformers.CLIPModel(
         transformers.CLIPConfig(**described, attn_implementation="sdpa")
     ).to(device)
-    rules = settings.training(config).optimizer
+    rules = config.optimizer
     optimizer = torch.optim.AdamW(
         model.parameters(),
         lr=rules.learning_rate,
@@ -147,18 +182,18 @@ def torch_step(config: ConfigDict) -> Callable[[], float]:
         weight_decay=rules.weight_decay,
         fused=True,
     )
-    batch = example_batch(config)
+    batch = example_batch(config.batches)
     assert isinstance(batch, Footage)
     frames = batch.frames.reshape(-1, *batch.frames.shape[2:]).transpose(0, 3, 1, 2)
     pixels = torch.from_numpy(frames.astype(np.float32) / 255 - 0.5).to(device)
     tokens = torch.from_numpy(batch.tokens.astype(np.int64)).to(device)
-    own = torch.arange(config.batch_size, device=device)
+    own = torch.arange(len(tokens), device=device)
     unit = torch.nn.functional.normalize
 
     def loss() -> torch.Tensor:
         pooled = model.vision_model(pixel_values=pixels).pooler_output
         images = unit(model.visual_projection(pooled), dim=-1)
-        videos = unit(images.unflatten(0, (config.batch_size, -1)).mean(dim=1), dim=-1)
+        videos = unit(images.unflatten(0, (len(tokens), -1)).mean(dim=1), dim=-1)
         pooled = model.text_model(input_ids=tokens).pooler_output
         captions = unit(model.text_projection(pooled), dim=-1)
         logits = model.logit_scale.exp() * captions @ videos.T
@@ -211,9 +246,9 @@ def ratios(rows: list[Row]) -> dict[str, float | None]:
     return found
 
 
-def parameters(config: ConfigDict) -> int:
+def parameters(config: TrainingConfig) -> int:
     """How many numbers the whole model learns."""
-    shapes = step.state_shapes(settings.retriever(config), optax.identity()).params
+    shapes = step.state_shapes(config.model, optax.identity()).params
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
 
@@ -221,11 +256,11 @@ def crossing(preset: str, clips: int, meshes: list[tuple[int, int]]) -> list[Row
     """MB that each device communicates in a step of `clips` clips a device; needs 8 devices."""
     rows = []
     for devices, fsdp in meshes:
-        config = configuration(preset, clips * devices)
-        config.mesh.fsdp = fsdp
+        mesh = MeshConfig(data=-1, fsdp=fsdp)
+        config = dataclasses.replace(configuration(preset, clips * devices), mesh=mesh)
         found = estimate.plan(config, jax.devices()[:devices])
         traffic = found.collectives or []
-        row: Row = {"devices": devices, "fsdp": fsdp, "clips a step": config.batch_size}
+        row: Row = {"devices": devices, "fsdp": fsdp, "clips a step": clips * devices}
         row["MB a device"] = sum(one.gib for one in traffic) * estimate.GIB / 1e6
         row["gradients, MB"] = 4 * parameters(config) / 1e6
         for one in traffic:

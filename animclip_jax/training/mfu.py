@@ -32,7 +32,18 @@ def peak_seconds(
     """
     if (chip := chip_of(jax.devices()[0])) is None:
         return None
+    return step_flops(mesh, model, fixed, state, batch) / (chip.flops * jax.device_count())
+
+
+def step_flops(
+    mesh: Mesh,
+    model: RetrieverConfig,
+    fixed: dict[str, Any],
+    state: step.TrainState,
+    batch: Batch,
+) -> int:
+    """What `peak_seconds` counts, of the global batch; its arguments."""
     model = dataclasses.replace(model, clip=dataclasses.replace(model.clip, remat="none"))
     fixed = fixed | {"graphdef": graph_definition(model), "microbatch": 0}
     one = functools.partial(step.train_step, mesh=mesh, **fixed)
-    return product_flops(one, state, batch) / (chip.flops * jax.device_count())
+    return product_flops(one, state, batch)
