@@ -19,7 +19,7 @@ from animclip_jax import files, words
 from animclip_jax.animation.batch import Batch, Filmed, Footage
 from animclip_jax.animation.plan import ShotPlan
 from input_pipeline.examples import BatchConfig
-from input_pipeline.tokenizers.opening import CLIP
+from input_pipeline.tokenizers import CLIP
 
 KIND = "baked:"
 VERSION = 1

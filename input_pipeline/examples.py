@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from animclip_jax.animation.config import AnimationConfig
-from input_pipeline.tokenizers.clip import CLIP_VOCAB_SIZE
-from input_pipeline.tokenizers.opening import CLIP
+from input_pipeline.tokenizers import CLIP, CLIP_VOCAB_SIZE
 
 if TYPE_CHECKING:
     from input_pipeline.tensorflow_on_cpu import tf

@@ -10,7 +10,7 @@ from animclip_jax.exporting import clip_vocabulary
 from animclip_jax.models import towers
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.weights import source as weights_source
-from input_pipeline.tokenizers.clip import CLIP_VOCAB_SIZE
+from input_pipeline.tokenizers import CLIP_VOCAB_SIZE
 
 VOCABULARY, MERGES, TOKENIZER = "vocab.json", "merges.txt", weights_source.TOKENIZER
 SPECIAL = "special_tokens_map.json"

@@ -10,7 +10,8 @@ import ftfy
 import instant_clip_tokenizer
 import numpy as np
 
-CLIP_VOCAB_SIZE = 49408
+from input_pipeline.tokenizers import CLIP_VOCAB_SIZE
+
 START, END = CLIP_VOCAB_SIZE - 2, CLIP_VOCAB_SIZE - 1
 
 

@@ -8,10 +8,8 @@ from typing import Protocol
 import numpy as np
 from etils import epath
 
-from input_pipeline.tokenizers import siglip
+from input_pipeline.tokenizers import CLIP, siglip
 from input_pipeline.tokenizers.clip import ClipTokenizer
-
-CLIP = "clip"
 
 
 class Tokenizer(Protocol):

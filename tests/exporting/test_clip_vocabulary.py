@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from animclip_jax.exporting import clip_vocabulary
-from input_pipeline.tokenizers.clip import CLIP_VOCAB_SIZE, ClipTokenizer
+from input_pipeline.tokenizers import CLIP_VOCAB_SIZE
+from input_pipeline.tokenizers.clip import ClipTokenizer
 
 
 def letters() -> dict[str, int]:
