@@ -18,6 +18,7 @@ from animclip_jax.models.towers import CLIP
 from animclip_jax.runs import run_config
 from animclip_jax.sharding import MeshConfig
 from animclip_jax.training.config import TrainingConfig
+from animclip_jax.training.lora import TOWERS, LoraConfig
 from animclip_jax.training.losses import LossConfig
 from animclip_jax.training.optimizer import OptimizerConfig
 from animclip_jax.weights import vocabulary
@@ -81,7 +82,7 @@ def training(config: ConfigDict, workdir: Path | epath.Path | None = None) -> Tr
       FileNotFoundError, ValueError: a setting is wrong, or does not fit another one.
     """
     settings, config = plain(config), with_tokenizer(config, workdir)
-    searched = evaluation(config)
+    searched, adapters = evaluation(config), _fields(LoraConfig, config.lora)
     validation = None
     if config.validation.every:
         validation = dataclasses.replace(searched, source=config.validation.source)
@@ -89,7 +90,8 @@ def training(config: ConfigDict, workdir: Path | epath.Path | None = None) -> Tr
         model=searched.model,
         batches=batches(config),
         source=config.data.train,
-        optimizer=_fields(OptimizerConfig, config.optimizer),
+        optimizer=_optimizer(config, adapters),
+        lora=adapters,
         loss=_fields(LossConfig, config.loss),
         mesh=mesh(config),
         steps=config.steps,
@@ -108,6 +110,15 @@ def training(config: ConfigDict, workdir: Path | epath.Path | None = None) -> Tr
 def _fields(kind: type[T], section: ConfigDict, **given: Any) -> T:
     names = {field.name for field in dataclasses.fields(kind)} - set(given)  # type: ignore[arg-type]
     return kind(**{name: section[name] for name in names}, **given)
+
+
+def _optimizer(config: ConfigDict, adapters: LoraConfig) -> OptimizerConfig:
+    """With adapters the towers themselves are frozen."""
+    if not adapters.rank:
+        return _fields(OptimizerConfig, config.optimizer, adapter_rate=1.0)
+    frozen = f"{config.optimizer.frozen}|{TOWERS}" if config.optimizer.frozen else TOWERS
+    rate = adapters.alpha / adapters.rank
+    return _fields(OptimizerConfig, config.optimizer, frozen=frozen, adapter_rate=rate)
 
 
 def retriever(config: ConfigDict) -> RetrieverConfig:

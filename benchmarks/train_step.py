@@ -41,6 +41,7 @@ from animclip_jax.sharding import MeshConfig
 from animclip_jax.training import mfu, step
 from animclip_jax.training.chips import chip_of
 from animclip_jax.training.config import TrainingConfig
+from animclip_jax.training.lora import LoraConfig
 from animclip_jax.training.losses import LossConfig
 from animclip_jax.training.optimizer import OptimizerConfig
 from benchmarks.model import Row, interleaved, table
@@ -83,6 +84,7 @@ def training(
         batches=batches,
         source="",
         optimizer=OptimizerConfig(5e-4, steps // 10, 0.1, b1=0.9, b2=0.98, clip_norm=1.0),
+        lora=LoraConfig(),
         loss=LossConfig(matching_weight, hard_negatives=3),
         mesh=MeshConfig(data=-1, fsdp=1),
         steps=steps,

@@ -47,6 +47,12 @@ def get_config(preset: str = "tiny") -> ConfigDict:
 
     config.optimizer = _optimizer(config.get_ref("steps"))
 
+    # Adapters of the towers' kernels, which then keep their values, as all of the towers does.
+    config.lora = ConfigDict()
+    config.lora.rank = 0  # no adapters
+    config.lora.alpha = 16.0  # their products learn alpha / rank times as fast
+    config.lora.targets = "attention"  # regular expression; or attention|mlp, or query|key_value
+
     config.mesh = ConfigDict()
     config.mesh.data = -1  # whatever devices the other axes leave
     config.mesh.fsdp = 1  # splits the batch, and parameters and optimizer by size

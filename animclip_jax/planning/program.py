@@ -110,4 +110,4 @@ def _bytes(shapes: Any) -> int:
 
 def _state_shapes(config: TrainingConfig) -> step.TrainState:
     average = config.optimizer.average_decay > 0
-    return step.state_shapes(config.model, config.make_optimizer(), average=average)
+    return step.state_shapes(config.model, config.make_optimizer(), average, config.lora)

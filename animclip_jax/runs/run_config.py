@@ -25,6 +25,11 @@ NEUTRAL = (
 )
 # What may stand elsewhere than before, where it holds the same.
 SOURCES = ("data.train", "data.eval", "validation.source", "evaluation.query_bank")
+# What versions did that had no such settings: they knew OpenAI's CLIP alone, and no adapters.
+BEFORE = {
+    "model": {"towers": json.loads(json.dumps(dataclasses.asdict(CLIP)))},
+    "lora": {"rank": 0, "alpha": 16.0, "targets": "attention"},
+}
 
 
 def read(workdir: Path | epath.Path) -> dict[str, Any]:
@@ -98,11 +103,13 @@ def differences(
     found: dict[str, Any], wanted: dict[str, Any], besides: tuple[str, ...] = ()
 ) -> list[str]:
     """Settings in which two configurations differ, a line each; NEUTRAL and `besides` may."""
-    return sorted(
-        line
-        for name, line in _differences(_with_towers(found), _with_towers(wanted))
-        if not any(name == free or name.startswith(f"{free}.") for free in NEUTRAL + besides)
-    )
+    there, here = flat(BEFORE) | flat(found), flat(BEFORE) | flat(wanted)
+    return [
+        f"{name}: there {there.get(name)!r}, here {here.get(name)!r}"
+        for name in sorted(there.keys() | here.keys())
+        if there.get(name) != here.get(name)
+        and not any(name == free or name.startswith(f"{free}.") for free in NEUTRAL + besides)
+    ]
 
 
 def is_finished(workdir: Path) -> bool:
@@ -126,20 +133,3 @@ def _tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _tuples(inner) for name, inner in value.items()}
     return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value
-
-
-def _with_towers(config: dict[str, Any]) -> dict[str, Any]:
-    """Runs of versions that knew OpenAI's CLIP alone do not say that it is their family."""
-    if "model" not in config or "towers" in config["model"]:
-        return config
-    family = json.loads(json.dumps(dataclasses.asdict(CLIP)))
-    return config | {"model": config["model"] | {"towers": family}}
-
-
-def _differences(found: Any, wanted: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        for key in found.keys() | wanted.keys():
-            below = f"{name}.{key}" if name else key
-            yield from _differences(found.get(key), wanted.get(key), below)
-    elif found != wanted:
-        yield name, f"{name}: there {found!r}, here {wanted!r}"

@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 from animclip_jax import files, sharding
 from animclip_jax.models import parameters
 from animclip_jax.runs import layout
+from animclip_jax.training import lora
 from animclip_jax.training.step import TrainState
 
 # Stored apart, so that searching with a model does not read its optimizer's state; and what the
@@ -173,7 +174,9 @@ class Checkpoints:
             )
 
     def restore_params(self, step: int, shardings: Callable[[Any], Any]) -> dict:
-        """The parameters alone, with the shapes they were saved in; averaged, where they are.
+        """The parameters of the model alone, as they were saved; averaged, where they are.
+
+        Adapters are merged into their kernels.
 
         Args:
           shardings: from a tree of shapes to where its arrays are to live.
@@ -190,7 +193,7 @@ class Checkpoints:
         )
         only = ocp.args.Composite(**{PARAMS: ocp.args.StandardRestore(like)})
         with self._reading(step):
-            return self.manager.restore(step, args=only)[PARAMS]
+            return lora.merged(self.manager.restore(step, args=only)[PARAMS])
 
 
 def _committed(directory: epath.Path) -> list[epath.Path]:

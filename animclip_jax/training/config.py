@@ -9,6 +9,7 @@ from animclip_jax.evaluation.config import EvaluationConfig
 from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.sharding import MeshConfig
+from animclip_jax.training.lora import LoraConfig
 from animclip_jax.training.losses import LossConfig
 from animclip_jax.training.optimizer import OptimizerConfig, is_frozen, make_optimizer
 from input_pipeline.examples import BatchConfig
@@ -31,6 +32,7 @@ class TrainingConfig:
     batches: BatchConfig
     source: str
     optimizer: OptimizerConfig
+    lora: LoraConfig
     loss: LossConfig
     mesh: MeshConfig
     steps: int

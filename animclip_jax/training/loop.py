@@ -144,6 +144,7 @@ def begin(run: Run, checkpoints: Checkpoints) -> step.TrainState:
         config.make_optimizer(),
         config.seed,
         average=config.optimizer.average_decay > 0,
+        adapters=config.lora,
     )
     if (saved := checkpoints.latest()) is not None:
         if not run.options.other_data:

@@ -28,6 +28,7 @@ class OptimizerConfig:
       count as one more layer below the first.
     frozen: regular expression; parameters whose slash-joined path it matches somewhere keep their
       values, such as "clip/text"; "" freezes none.
+    adapter_rate: factor on the learning rate of LoRA's B (see lora.py).
     average_decay: of the exponential moving average of the parameters, which is evaluated and
       exported in their place; 0 keeps none.
     """
@@ -45,6 +46,7 @@ class OptimizerConfig:
     average_decay: float = 0.0
     algorithm: str = "adamw"
     matrix_rate: float = 3.0
+    adapter_rate: float = 1.0
 
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS:
@@ -102,6 +104,8 @@ def rate_factors(config: OptimizerConfig, params: dict) -> dict:
 
     def factor(path: tuple, leaf: jax.Array) -> jax.Array:
         names = _name(path).split("/")
+        if names[-1] == "b":  # of an adapter
+            return jnp.float32(config.adapter_rate)
         if names[0] != "clip" or names[1] not in depth:
             return jnp.float32(1.0)
         layers = depth[names[1]]
@@ -133,7 +137,8 @@ def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransfo
             {"frozen": optax.set_to_zero(), "learning": optimizer},
             lambda params: jax.tree.map(labels.get, is_frozen(config, params)),
         )
-    if (config.vision_rate, config.text_rate, config.layer_decay) == (1.0, 1.0, 1.0):
+    factors = config.vision_rate, config.text_rate, config.layer_decay, config.adapter_rate
+    if set(factors) == {1.0}:
         return optimizer
     return optax.chain(optimizer, _scale_by_factors(config))
 

@@ -14,9 +14,12 @@ from animclip_jax.animation.batch import Batch
 from animclip_jax.models import parameters
 from animclip_jax.models.retriever import Retriever, RetrieverConfig
 from animclip_jax.models.transformer import Stack
-from animclip_jax.training import ema, gradient_caching, losses
+from animclip_jax.training import ema, gradient_caching, lora, losses
 from animclip_jax.training.hard_negatives import same_pair
+from animclip_jax.training.lora import LoraConfig
 from animclip_jax.training.losses import LossConfig
+
+WITHOUT = LoraConfig()
 
 
 class TrainState(NamedTuple):
@@ -32,8 +35,8 @@ class TrainState(NamedTuple):
 
     @property
     def best_params(self) -> Any:
-        """The parameters to search with: the average, where one is kept."""
-        return self.params if self.average is None else self.average
+        """The parameters to search with: the average, where one is kept; adapters are merged."""
+        return lora.merged(self.params if self.average is None else self.average)
 
 
 def init_state(
@@ -42,27 +45,36 @@ def init_state(
     optimizer: optax.GradientTransformation,
     seed: int,
     average: bool = False,
+    adapters: LoraConfig = WITHOUT,
 ) -> TrainState:
     """The state before the first step, each array born where it is to live.
 
     Args:
       average: whether a moving average of the parameters is kept.
     """
-    shardings = sharding.state_sharding(mesh, state_shapes(config, optimizer, average))
-    return jax.jit(lambda: _begin(config, optimizer, seed, average), out_shardings=shardings)()
+    shapes = state_shapes(config, optimizer, average, adapters)
+    begin = functools.partial(_begin, config, optimizer, seed, average, adapters)
+    return jax.jit(begin, out_shardings=sharding.state_sharding(mesh, shapes))()
 
 
 def state_shapes(
-    config: RetrieverConfig, optimizer: optax.GradientTransformation, average: bool = False
+    config: RetrieverConfig,
+    optimizer: optax.GradientTransformation,
+    average: bool = False,
+    adapters: LoraConfig = WITHOUT,
 ) -> TrainState:
     """The state as ShapeDtypeStructs; builds nothing."""
-    return jax.eval_shape(lambda: _begin(config, optimizer, 0, average))
+    return jax.eval_shape(lambda: _begin(config, optimizer, 0, average, adapters))
 
 
 def _begin(
-    config: RetrieverConfig, optimizer: optax.GradientTransformation, seed: int, average: bool
+    config: RetrieverConfig,
+    optimizer: optax.GradientTransformation,
+    seed: int,
+    average: bool,
+    adapters: LoraConfig,
 ) -> TrainState:
-    params = parameters.draw(config, seed)
+    params = lora.draw(adapters, parameters.draw(config, seed), seed)
     kept = params if average else None
     return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), kept)
 
@@ -74,6 +86,7 @@ def merge(mesh: Mesh, graphdef: Any, params: dict, frozen: Any = None) -> Retrie
     """
     if frozen is not None:
         params = jax.tree.map(_stop_where, params, frozen)
+    params = lora.merged(params)
     if mesh.shape["fsdp"] == 1:
         return nnx.merge(graphdef, params)
     model = nnx.merge(graphdef, sharding.gather_unscanned(mesh, params))
