@@ -1,24 +1,21 @@
 """The commands of README and docs, run as they stand, in order, in a fresh folder a page."""
 
 import ast
-import json
 import re
 import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import uvicorn
-from PIL import Image
 
 from animclip_jax import serve, train
 from animclip_jax.cli import flags
 from animclip_jax.cli.flags import VERBS
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.weights import folder, hub
-from tests import searchable
+from tests import captioned, searchable
 from tests.repository import ROOT
 
 PAGES = ["README.md", *sorted(str(one.relative_to(ROOT)) for one in ROOT.glob("docs/**/*.md"))]
@@ -57,36 +54,12 @@ def commands(page: str) -> list[list[str]]:
     return [one[1:] for one in words if one and one[0] in ("animclip", ".venv/bin/animclip")]
 
 
-def make_photo(path: Path, seed: int = 0) -> None:
-    noise = np.random.default_rng(seed).integers(0, 255, (6, 8, 3), np.uint8)
-    format = {".png": "PNG"}.get(path.suffix, "JPEG")
-    Image.fromarray(noise).resize((160, 120)).save(path, format)
-
-
-def make_pictures(directory: Path) -> None:
-    directory.mkdir()
-    lines = []
-    for number in range(8):
-        make_photo(directory / f"{number}.jpg", number)
-        lines.append({"image": f"{number}.jpg", "captions": [f"noise number {number}"]})
-    (directory / "captions.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
-
-
-def make_videos(directory: Path) -> None:
-    searchable.write_videos(directory)
-    lines = [
-        {"video": f"{name}.mp4", "captions": [f"a {name} clip"]}
-        for name in ("red", "shots", "long")
-    ]
-    (directory / "captions.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with runs/mine as README makes it, and what it was trained on."""
     home = tmp_path_factory.mktemp("trained")
-    make_pictures(home / "PICTURES")
-    make_videos(home / "VIDEOS")
+    captioned.write_pictures(home / "PICTURES")
+    captioned.write_videos(home / "VIDEOS")
     line = [
         f"--workdir={home / 'runs' / 'mine'}",
         "--config=configs/folders.py",
@@ -123,13 +96,13 @@ def place_for(page: str, work: Path, trained: Callable[[], Path]) -> None:
         for number, name in enumerate(
             ("PHOTO", "OTHER", "coffee.png", "chelsea.png", "rocket.jpg")
         ):
-            make_photo(work / name, number)
+            captioned.write_photo(work / name, number)
         return
-    make_videos(work / "VIDEOS")
+    captioned.write_videos(work / "VIDEOS")
     if page == "README.md":
-        make_pictures(work / "PICTURES")
-        make_videos(work / "OTHER")
-        make_photo(work / "PHOTO.jpg")
+        captioned.write_pictures(work / "PICTURES")
+        captioned.write_videos(work / "OTHER")
+        captioned.write_photo(work / "PHOTO.jpg")
     else:
         shutil.copytree(trained() / "runs", work / "runs")
 
