@@ -144,23 +144,26 @@ def read_config(directory: Path) -> ClipConfig | RetrieverConfig:
             "animclip convert and animclip export make it"
         )
     try:
-        fields = document.pop("clip")
-        if "tokenizer" in fields:
-            fields["tokenizer"] = vocabulary.require(directory, fields["tokenizer"], path)
+        fields = dict(document.pop("clip"))
+        described = fields.pop("tokenizer", None)
         clip = ClipConfig.from_dict(fields)
         if document.pop("logit_bias", False):
             clip = dataclasses.replace(
                 clip, towers=dataclasses.replace(clip.towers, logit_bias=True)
             )
-        if not document:
-            return clip
-        reranker = RerankerConfig(**document.pop("reranker"))
-        temporal = TemporalConfig(**document.pop("temporal"))
-        return RetrieverConfig(clip, reranker, temporal=temporal, **document)
+        whole = None
+        if document:
+            reranker = RerankerConfig(**document.pop("reranker"))
+            temporal = TemporalConfig(**document.pop("temporal"))
+            whole = RetrieverConfig(clip, reranker, temporal=temporal, **document)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path}: not the fields of a model: {error}") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    if described is not None:
+        file = vocabulary.require(directory, described, path)
+        clip = dataclasses.replace(clip, tokenizer=file)
+    return clip if whole is None else dataclasses.replace(whole, clip=clip)
 
 
 def read_tensors(path: Path) -> dict[str, np.ndarray]:
