@@ -51,7 +51,7 @@ def plain(config: ConfigDict) -> dict[str, Any]:
 def with_tokenizer(config: ConfigDict, workdir: Path | epath.Path | None = None) -> ConfigDict:
     """A copy whose model.tokenizer is the vocabulary of the run, where that is not CLIP's.
 
-    It is the one that the run has, the one that is given, or that of init_from.
+    It is the one that the run has, the one that is given, or that of the towers it begins with.
 
     Raises:
       ValueError: the one that is given is not the run's.
@@ -67,8 +67,9 @@ def with_tokenizer(config: ConfigDict, workdir: Path | epath.Path | None = None)
             f"{given}: another vocabulary than the run's, {kept}: leave it out, or choose another "
             "--workdir"
         )
-    if config.init_from and not kept and not given:
-        given = vocabulary.find(epath.Path(config.init_from).expanduser())
+    begun = config.init_towers_from or config.init_from
+    if begun and not kept and not given:
+        given = vocabulary.find(epath.Path(begun).expanduser())
     return changed(config, {"model.tokenizer": kept or given})
 
 
@@ -97,6 +98,7 @@ def training(config: ConfigDict, workdir: Path | epath.Path | None = None) -> Tr
         steps=config.steps,
         microbatch=config.microbatch,
         init_from=config.init_from,
+        init_towers_from=config.init_towers_from,
         save_every=config.checkpoint.every,
         keep=config.checkpoint.keep,
         log_every=config.log_every,

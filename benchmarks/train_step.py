@@ -90,6 +90,7 @@ def training(
         steps=steps,
         microbatch=0,
         init_from="",
+        init_towers_from="",
         save_every=steps,
         keep=1,
         log_every=steps,

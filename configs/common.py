@@ -27,6 +27,8 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     config.log_every = 10  # steps
     # Begin with the weights of this folder: of another run, or written by animclip convert.
     config.init_from = ""
+    # Take the towers from this one instead, which may be of another family than init_from's.
+    config.init_towers_from = ""
 
     config.data = _data(PRESETS[preset].image_size)
     config.model = ConfigDict(dataclasses.asdict(PRESETS[preset]))
@@ -42,7 +44,8 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     config.loss = ConfigDict()
     config.loss.matching_weight = 1.0
     config.loss.hard_negatives = 3  # of the batch, for each caption and each clip
-    config.loss.contrastive = "softmax"  # or sigmoid, over the global batch
+    # Over the global batch. SigLIP was trained with sigmoid, and its bias is one of its weights.
+    config.loss.contrastive = "sigmoid" if PRESETS[preset].towers.logit_bias else "softmax"
     config.loss.matching = "listwise"  # or binary
 
     config.optimizer = _optimizer(config.get_ref("steps"))

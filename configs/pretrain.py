@@ -18,7 +18,7 @@ from configs import common
 
 
 def get_config(preset: str = "vit_b32") -> ConfigDict:
-    """`--config=configs/pretrain.py:vit_l14` takes another architecture: mind init_from."""
+    """`--config=configs/pretrain.py:pe_core_b16` takes another architecture and its weights."""
     config = common.get_config(preset)
     config.init_from = f"weights/{preset}"
     config.batch_size = 16_384
@@ -28,7 +28,7 @@ def get_config(preset: str = "vit_b32") -> ConfigDict:
     config.evaluation.protocol = "msrvtt-1k-a"
     config.model.dtype = "bfloat16"
     config.model.remat = "block"
-    if preset.startswith("vit_l14"):
+    if config.model.vision.width >= 1024:  # ViT-L and larger
         config.batch_size = 4096
         config.mesh.fsdp = 8  # whole on every chip, state and gradients are too much for a v5e
     config.optimizer.learning_rate = 1e-4  # of what is new; the towers learn slower

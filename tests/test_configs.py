@@ -128,3 +128,14 @@ def test_folders_takes_any_architecture():
 def test_graph_definition_builds_every_architecture_and_no_array(name):
     config = importlib.import_module("configs.folders").get_config(name)
     parameters.graph_definition(settings.retriever(config))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_architecture_is_pretrained_with_its_own_loss_from_its_own_weights(name):
+    config = importlib.import_module("configs.pretrain").get_config(name)
+    run = settings.training(config)
+    assert run.init_from == f"weights/{name}" and run.model.clip.towers == PRESETS[name].towers
+    assert run.loss.contrastive == ("sigmoid" if "siglip" in name else "softmax")
+    # A v5e holds neither the state of a ViT-L nor 16,384 clips of it.
+    is_large = PRESETS[name].vision.width >= 1024
+    assert (run.batches.batch_size, run.mesh.fsdp) == ((4096, 8) if is_large else (16384, 1))

@@ -93,6 +93,7 @@ def test_a_model_of_the_drawn_world_alone_says_so_wherever_it_is_used(run, tmp_p
         ("on", {"init_from": str(run), "data.train": "folder:photos"}, [drawn, "folder:photos"]),
         ("back", {"init_from": str(tmp_path / "on")}, [drawn, "folder:photos"]),
         ("clip", {"init_from": "weights/b32"}, ["b32", drawn]),
+        ("other", {"init_from": str(run), "init_towers_from": "weights/pe"}, [drawn, "pe"]),
         ("round", {"init_from": str(tmp_path / "round")}, [drawn]),
     ):
         workdir = tmp_path / name

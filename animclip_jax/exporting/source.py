@@ -55,18 +55,21 @@ def read(directory: Path) -> Source:
 
 
 def _trained_on(directory: Path) -> list[str]:
-    """The sources that a run has seen, and those before it by its `init_from`."""
+    """The sources that a run has seen, and those before it, which it began with."""
     found: set[str] = set()
     visited: set[Path] = set()
-    while directory not in visited:
-        visited.add(directory)
-        if (directory / folder.TENSORS).is_file() or not (directory / layout.CONFIG).is_file():
-            return sorted(found | set(_seen_by(directory)))
-        config = run_config.read(directory)
+    ahead = [directory]
+    while ahead:
+        if (here := ahead.pop()) in visited:
+            continue
+        visited.add(here)
+        if (here / folder.TENSORS).is_file() or not (here / layout.CONFIG).is_file():
+            found |= set(_seen_by(here))
+            continue
+        config = run_config.read(here)
         found.add(config["data"]["train"])
-        if not config["init_from"]:
-            break
-        directory = Path(config["init_from"]).expanduser()
+        begun = config["init_from"], config.get("init_towers_from")
+        ahead += [Path(one).expanduser() for one in begun if one]
     return sorted(found)
 
 

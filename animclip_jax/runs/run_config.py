@@ -27,6 +27,7 @@ NEUTRAL = (
 SOURCES = ("data.train", "data.eval", "validation.source", "evaluation.query_bank")
 # What versions did that had no such settings: they knew OpenAI's CLIP alone, and no adapters.
 BEFORE = {
+    "init_towers_from": "",
     "model": {"towers": json.loads(json.dumps(dataclasses.asdict(CLIP)))},
     "lora": {"rank": 0, "alpha": 16.0, "targets": "attention"},
 }

@@ -80,8 +80,9 @@ def check_folder(mirror: Mirror, config: TrainingConfig) -> None:
     if checkpoint.has_one(mirror.remote / layout.BEST) or (mirror.local / layout.RESULTS).is_file():
         run_config.require_same(mirror.local, config.settings)
     # A run that goes on has taken its first weights.
-    if config.init_from:
-        init_from.require(epath.Path(config.init_from).expanduser())
+    for source in (config.init_from, config.init_towers_from):
+        if source:
+            init_from.require(epath.Path(source).expanduser())
 
 
 def check_sources(

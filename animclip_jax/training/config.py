@@ -20,9 +20,10 @@ class TrainingConfig:
     """A run, as `settings.training` makes it of a configuration.
 
     source: `kind:location`, pictures or videos to train on. init_from: a run or weights to begin
-    with, or "". save_every, keep: steps between checkpoints, and how many of them stay. log_every,
-    validate_every: steps; 0 validates never. validation: what the best step is chosen by.
-    settings: the whole configuration by name, as JSON has it: what a run's folder is known by.
+    with, or ""; init_towers_from: those whose towers alone are taken, or "". save_every, keep:
+    steps between checkpoints, and how many of them stay. log_every, validate_every: steps; 0
+    validates never. validation: what the best step is chosen by. settings: the whole configuration
+    by name, as JSON has it: what a run's folder is known by.
 
     Raises:
       ValueError: the batch does not fit the losses, or validation looks at the videos of the test.
@@ -38,6 +39,7 @@ class TrainingConfig:
     steps: int
     microbatch: int
     init_from: str
+    init_towers_from: str
     save_every: int
     keep: int
     log_every: int

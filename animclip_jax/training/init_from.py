@@ -1,5 +1,6 @@
 """`--config.init_from`: a run begins with the weights of another run, or of converted ones."""
 
+import dataclasses
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,44 @@ from animclip_jax.files import is_remote
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import start_from_text_tower
 from animclip_jax.models.retriever import RetrieverConfig
-from animclip_jax.runs import layout
+from animclip_jax.runs import layout, run_config
 from animclip_jax.training.checkpoint import Checkpoints
 from animclip_jax.weights import folder
 from animclip_jax.words import count
 
 Flat = dict[str, Any]
+_TOWERS = "clip/"
+# What may differ between the towers that are taken and those that are begun.
+_FREE = ("logit_bias", "max_logit_scale")
 
 
-def take(params: dict, source: epath.Path, shardings: Any) -> tuple[dict, str]:
+def begin(
+    params: dict, clip: ClipConfig, source: str, towers: str, shardings: Any
+) -> tuple[dict, str]:
+    """Parameters with those of `source` and of `towers` in place of their own.
+
+    Args:
+      source: folder of a run or of weights, or "". towers: the same, of which the towers alone are
+        taken; those of `source` are then left there, so they may be of another family.
+
+    Returns:
+      as `take`, which raises, too.
+    """
+    reports = []
+    if source:
+        taken_from = epath.Path(source).expanduser()
+        params, report = take(params, taken_from, shardings, None if towers else clip)
+        reports.append(report)
+    if towers:
+        taken_from = epath.Path(towers).expanduser()
+        params, report = take(params, taken_from, shardings, clip, only=_TOWERS)
+        reports.append(report)
+    return params, "\n".join(reports)
+
+
+def take(
+    params: dict, source: epath.Path, shardings: Any, clip: ClipConfig | None, only: str = ""
+) -> tuple[dict, str]:
     """Parameters with those of the source in place of their own, where path and shape are equal.
 
     Where the source brings the text tower and no re-ranker, as converted weights do, a re-ranker of
@@ -32,15 +62,26 @@ def take(params: dict, source: epath.Path, shardings: Any) -> tuple[dict, str]:
       source: the folder of a run (its newest checkpoint is taken), or one that `animclip convert`
         wrote, which holds the two towers, or `animclip export`, which holds all.
       shardings: from a tree of shapes to where its arrays are to live.
+      clip: what the towers compute; None leaves the source's where they are.
+      only: parameters whose path begins so.
 
     Returns:
       the parameters, and a report of what was taken and what was not, for a person.
 
     Raises:
-      FileNotFoundError: the folder is neither. ValueError: nothing of it fits.
+      FileNotFoundError: the folder is neither. ValueError: nothing of it fits, or its towers
+        compute something else.
     """
     own = traverse_util.flatten_dict(params, sep="/")
-    found = _read(source, shardings)
+    found, theirs = _read(source, shardings)
+    if clip is not None:
+        _require_same_towers(source, theirs, clip)
+    skipped = "" if clip is not None else _TOWERS
+    found = {
+        name: value
+        for name, value in found.items()
+        if name.startswith(only) and not (skipped and name.startswith(skipped))
+    }
     taken = {name for name, value in own.items() if name in found and _fits(found[name], value)}
     if not taken:
         report = _report(source, own, found, taken, set())
@@ -64,19 +105,41 @@ def require(source: epath.Path) -> None:
         )
 
 
-def _read(source: epath.Path, shardings: Any) -> Flat:
+def _require_same_towers(source: epath.Path, theirs: ClipConfig, clip: ClipConfig) -> None:
+    """Kernels of two families may have one shape: taken for each other they compute nonsense."""
+    there, here = (
+        run_config.flat({"activation": one.activation, "towers": dataclasses.asdict(one.towers)})
+        for one in (theirs, clip)
+    )
+    differ = [
+        f"model.{name}: there {there[name]!r}, here {here[name]!r}"
+        for name in there
+        if there[name] != here[name] and name.removeprefix("towers.") not in _FREE
+    ]
+    if differ:
+        listed = "\n  ".join(differ)
+        raise ValueError(
+            f"{source}: its towers are not those of this configuration:\n  {listed}\nSet what is "
+            "there (--config.model...), or take towers from elsewhere: --config.init_towers_from"
+        )
+
+
+def _read(source: epath.Path, shardings: Any) -> tuple[Flat, ClipConfig]:
+    """All parameters by name, and what the towers among them compute."""
     require(source)
     if not (source / layout.CHECKPOINTS).is_dir():
         found, config = _load(source)
-        inside = "clip/" if isinstance(config, ClipConfig) else ""
-        return {inside + name: value for name, value in found.items()}
+        if isinstance(config, ClipConfig):
+            return {_TOWERS + name: value for name, value in found.items()}, config
+        return found, config.clip
     with Checkpoints(source, create=False) as checkpoints:
         if (newest := checkpoints.latest()) is None:
             raise FileNotFoundError(
                 f"init_from={source}: no checkpoint in {source / layout.CHECKPOINTS}"
             )
         found = checkpoints.restore_params(newest, shardings)
-        return traverse_util.flatten_dict(found, sep="/")
+        theirs = ClipConfig.from_dict(run_config.read(source)["model"])
+        return traverse_util.flatten_dict(found, sep="/"), theirs
 
 
 def _load(source: epath.Path) -> tuple[dict[str, np.ndarray], ClipConfig | RetrieverConfig]:

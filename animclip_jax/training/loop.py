@@ -153,10 +153,10 @@ def begin(run: Run, checkpoints: Checkpoints) -> step.TrainState:
                 run.mirror.remote, made_of, config.settings, run.sources.digests
             )
         state = checkpoints.restore(saved, state)
-    elif config.init_from:
+    elif config.init_from or config.init_towers_from:
         place = functools.partial(sharding.state_sharding, run.mesh)
-        source = epath.Path(config.init_from).expanduser()
-        params, report = init_from.take(state.params, source, place)
+        sources = config.init_from, config.init_towers_from
+        params, report = init_from.begin(state.params, config.model.clip, *sources, place)
         say(report)
         # The average starts as the parameters do, in memory of its own: a step takes both apart.
         average = None if state.average is None else jax.tree.map(lambda x: x.copy(), params)
