@@ -19,6 +19,7 @@ from animclip_jax.options import convert as convert_options
 from animclip_jax.options import export as export_options
 from animclip_jax.options import prepare as prepare_options
 from animclip_jax.options import search as search_options
+from animclip_jax.weights.folder import FORMAT
 from input_pipeline.store import making
 from input_pipeline.store import videos as prepare_videos
 from tests.repository import ROOT
@@ -162,5 +163,5 @@ def test_choices_are_those_that_there_are() -> None:
     assert videos.quality == prepare_options.QUALITY
     assert making.Effort().max_bad == prepare_options.MAX_BAD
     assert list(export_options.FORMATS) == list(export.formats())
-    assert set(convert_options.LAYOUTS) == set(WRITERS)
+    assert set(convert_options.LAYOUTS) == {FORMAT, *WRITERS}
     assert set(convert_options.ACTIVATIONS) == set(ACTIVATIONS)

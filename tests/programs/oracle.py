@@ -35,9 +35,9 @@ encoded: list[tuple[int, ...]] = []
 
 
 class Text(nnx.Module):
-    """Stands for the text tower: where a caption ends, and whether its padding may be cut off."""
+    """Stands for the text tower: where a caption ends, and whether its padding is read."""
 
-    end, cuts_padding = towers.GREATEST, True
+    end, pool, is_causal = towers.GREATEST, towers.END, True
 
 
 class Towers(nnx.Module):
@@ -99,7 +99,7 @@ def eval_batches(
 class Tokenizer:
     """A caption's number again and again and an end, in rows of many lengths."""
 
-    def __init__(self, length: int, _: int) -> None:
+    def __init__(self, _: str, length: int, *__: object) -> None:
         self.length = length
 
     def __call__(self, captions: list[str]) -> np.ndarray:
@@ -119,7 +119,7 @@ def main(processes: int, process: int, port: int) -> None:
     graphdef, params = nnx.split(Oracle())
     oracle = Encoder(sharding.batch_sharding(mesh), graphdef, nnx.to_pure_dict(params))
     examples: Any = Examples
-    with mock.patch.multiple(arm, eval_batches=eval_batches, Tokenizer=Tokenizer):
+    with mock.patch.multiple(arm, eval_batches=eval_batches, open_tokenizer=Tokenizer):
         gallery = arm.embed(oracle, examples, config)
     codes = np.asarray(gallery.video.code)
     assert (gallery.video.embedding.argmax(axis=1) == np.arange(VIDEOS)).all()
