@@ -47,6 +47,8 @@ from animclip_jax.training.optimizer import OptimizerConfig
 from benchmarks.model import Row, interleaved, table
 from input_pipeline.examples import BatchConfig
 
+# Of clips of the preset full: those with a rolled window.
+ROLLED_SHARE = 0.45
 WHOLE, PEERS_WORK, PEER = "ours, whole", "ours, the peer's work", "PyTorch"
 # Devices, and how many of them split parameters and optimizer.
 MESHES = [(1, 1), (2, 1), (4, 1), (8, 1), (8, 8)]
@@ -111,7 +113,7 @@ def example_batch(config: BatchConfig) -> Batch:
         batch.canvas[:] = rng.integers(0, 256, batch.canvas.shape, np.uint8)
         plan = batch.plan
         window = np.array([0.1, 0.1, 0.9, 0.9], np.float32)
-        rolled = math.ceil(config.animation.roll.probability * config.batch_size)
+        rolled = math.ceil(ROLLED_SHARE * config.batch_size)
         is_rolled = np.arange(config.batch_size) < rolled
         plan.boxes[:] = window + rng.uniform(-0.05, 0.05, plan.boxes.shape)
         plan.shear[:] = np.float32(0.02) * is_rolled[:, None, None]

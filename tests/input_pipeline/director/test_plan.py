@@ -30,6 +30,7 @@ from animclip_jax.animation.components import (
     Zoom,
 )  # fmt: skip
 from animclip_jax.animation.config import COMPONENTS, PRESETS, AnimationConfig, alone
+from benchmarks.train_step import ROLLED_SHARE
 from input_pipeline import director
 from input_pipeline.director import draws as director_draws
 from input_pipeline.director import shots
@@ -239,3 +240,10 @@ def test_scenes_show_the_second_picture_from_the_first_cut_on() -> None:
     assert (of_frames[:, 0] == 0).all() and (np.diff(of_frames, axis=1) >= 0).all()
     assert (of_frames[two, -1] == 1).all()
     np.testing.assert_allclose(sides(boxes), np.where(picture, 300, 100), atol=1e-2)
+
+
+def test_a_rolled_window_is_in_as_many_clips_as_documents_say() -> None:
+    """In docs/scaling.md and the benchmark of a step; each shot is turned by itself."""
+    plan = film(AnimationConfig("full"), (375, 500))
+    share = (plan.shear != 0).any(axis=(1, 2)).mean()
+    assert share == pytest.approx(ROLLED_SHARE, abs=0.05)
