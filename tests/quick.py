@@ -1,8 +1,9 @@
 """`pytest --quick`: the tests that need no compilation and no process; the others are skipped.
 
 There is no list of them: a test is skipped at the moment that it compiles a program of XLA, starts
-a process, or builds a pipeline of tf.data, which traces a graph. What takes seconds without that is
-marked `long`.
+a process, or builds a pipeline of tf.data, which traces a graph. What was skipped is remembered and
+the next time skipped before its fixtures are made, until its file changes. What takes seconds
+without any of that is marked `long`.
 """
 
 import multiprocessing.process
@@ -14,6 +15,8 @@ from typing import Any
 
 import pytest
 
+# In pytest's cache: tests by their id, and when their file was changed last.
+SKIPPED = "quick/skipped"
 # What JAX reports when a program is lowered: before it is compiled, or found in the cache.
 LOWERED = "/jax/core/compile/jaxpr_to_mlir_module_duration"
 testing = False
@@ -36,6 +39,37 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if tensorflow := sys.modules.get("tensorflow"):
         for name in ("map", "__iter__"):
             skip_before(tensorflow.data.Dataset, name, "builds a pipeline of tf.data")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("quick"):
+        config.pluginmanager.register(Memory(config))
+
+
+class Memory:
+    """What a quick run skipped, for the next one."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.root, self.cache = config.rootpath, config.cache
+        self.is_worker = hasattr(config, "workerinput")
+        self.before: dict[str, int] = self.cache.get(SKIPPED, {}) if self.cache else {}
+        self.skipped = dict(self.before)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if self.before.get(item.nodeid) == self._changed(item.nodeid):
+            pytest.skip("not quick: as before")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.skipped and "not quick: " in str(report.longrepr):
+            self.skipped[report.nodeid] = self._changed(report.nodeid)
+
+    def pytest_sessionfinish(self) -> None:
+        if self.cache and not self.is_worker:
+            self.cache.set(SKIPPED, self.skipped)
+
+    def _changed(self, nodeid: str) -> int:
+        return (self.root / nodeid.partition("::")[0]).stat().st_mtime_ns
 
 
 @pytest.hookimpl(wrapper=True)

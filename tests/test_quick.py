@@ -33,7 +33,14 @@ def test_jax_is_not_imported_before_its_settings():
 def test_what_compiles_or_starts_a_process_is_left_out_of_a_quick_run(tmp_path):
     (tmp_path / "test_made_here.py").write_text(TESTS)
     pytest = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "-rs", "--quick"]
-    done = processes.run([*pytest, f"--rootdir={tmp_path}", str(tmp_path)], JAX_PLATFORMS="cpu")
+    command = [*pytest, f"--rootdir={tmp_path}", str(tmp_path)]
+    done = processes.run(command, JAX_PLATFORMS="cpu")
     assert "1 passed, 5 skipped" in done.stdout, done.stdout + done.stderr
     for why in ("compiles a program", "starts a process", "builds a pipeline of tf.data"):
         assert f"not quick: {why}" in done.stdout
+    again = processes.run(command, JAX_PLATFORMS="cpu")
+    assert "1 passed, 5 skipped" in again.stdout and "compiles a program" not in again.stdout
+    assert again.stdout.count("not quick: as before")
+    with (tmp_path / "test_made_here.py").open("a") as tests:
+        tests.write("\n")
+    assert "compiles a program" in processes.run(command, JAX_PLATFORMS="cpu").stdout
