@@ -84,12 +84,12 @@ def test_it_is_exported_with_all_that_reads_its_captions_and_pictures(family, ex
     assert np.abs(captions[0] - captions[1]).max() > 1e-3
 
 
-def test_its_programs_compute_the_same(run):
+def test_its_programs_compute_the_same(run, exported):
     """`animclip export` compares what it wrote with the model itself."""
     out = run.parent / "programs"
     assert export.main([str(run), f"--out={out}", "--format=stablehlo"]) == 0
     said = json.loads((out / "manifest.json").read_text())["frames"]["resized"]
-    pixels = api.load(run.parent / "exported").config.clip.towers.pixels
+    pixels = api.load(exported).config.clip.towers.pixels
     assert pixels.interpolation in said
 
 
