@@ -234,7 +234,7 @@ def test_real_checkpoints_of_torch(tmp_path, hugging_face):
 
     tensors = folder.read_tensors(hugging_face / "model.safetensors")
     (hugging_face / "model.safetensors").unlink()
-    torch.save({k: torch.from_numpy(v) for k, v in tensors.items()}, hugging_face / "one.bin")
+    torch.save({k: torch.tensor(v) for k, v in tensors.items()}, hugging_face / "one.bin")
     index = {"weight_map": dict.fromkeys(tensors, "one.bin")}
     (hugging_face / "pytorch_model.bin.index.json").write_text(json.dumps(index))
     assert_golden(source.read(hugging_face)[0])
