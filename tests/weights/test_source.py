@@ -222,7 +222,7 @@ def test_open_clips_folder_with_a_pickle(open_clip):
 def test_real_checkpoints_of_torch(tmp_path, hugging_face):
     """As a training writes them: the optimizer beside the state dict, tensors in shards of .bin."""
     torch = pytest.importorskip("torch", reason="needs the extra `parity`")
-    state = {name: torch.from_numpy(value) for name, value in clip_tensors().items()}
+    state = {name: torch.tensor(value) for name, value in clip_tensors().items()}
     weight = torch.nn.Parameter(torch.ones(3))
     optimizer = torch.optim.AdamW([weight])
     weight.sum().backward()
