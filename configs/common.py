@@ -50,11 +50,7 @@ def get_config(preset: str = "tiny") -> ConfigDict:
 
     config.optimizer = _optimizer(config.get_ref("steps"))
 
-    # Adapters of the towers' kernels, which then keep their values, as all of the towers does.
-    config.lora = ConfigDict()
-    config.lora.rank = 0  # no adapters
-    config.lora.alpha = 16.0  # their products learn alpha / rank times as fast
-    config.lora.targets = "attention"  # regular expression; or attention|mlp, or query|key_value
+    config.lora = _lora()
 
     config.mesh = ConfigDict()
     config.mesh.data = -1  # whatever devices the other axes leave
@@ -121,6 +117,15 @@ def _optimizer(steps: FieldReference) -> ConfigDict:
     optimizer.frozen = ""  # regular expression, such as clip/text
     optimizer.average_decay = 0.0  # of the moving average that is evaluated; 0: none
     return optimizer
+
+
+def _lora() -> ConfigDict:
+    """Adapters of the towers' kernels, which then keep their values, as all of the towers does."""
+    lora = ConfigDict()
+    lora.rank = 0  # no adapters
+    lora.alpha = 16.0  # their products learn alpha / rank times as fast
+    lora.targets = "attention"  # regular expression; or attention|mlp, or query|key_value
+    return lora
 
 
 def _evaluation() -> ConfigDict:

@@ -157,6 +157,7 @@ def evaluate(
         bank=bank,
     )
     ranked, directions = search_both(search, setting["rerank_k"])
+    tokenizer = open_tokenizer(*config.model.clip.reading)
     report = {
         **setting,
         "steps": made.steps,
@@ -165,9 +166,7 @@ def evaluate(
         "config_overrides": made.overrides,
         **{direction: found["scores"] for direction, found in directions.items()},
         "chance": chance(gallery.owner, protocol.groups_once),
-        "shared_captions": shared_captions(
-            gallery.captions, gallery.owner, open_tokenizer(*config.model.clip.reading)
-        ),
+        "shared_captions": shared_captions(gallery.captions, gallery.owner, tokenizer),
         "seconds": seconds | _total([found["seconds"] for found in directions.values()]),
     }
     if jax.process_index() == 0:

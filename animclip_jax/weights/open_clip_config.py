@@ -170,6 +170,18 @@ def write(config: ClipConfig) -> dict[str, Any]:
             "patch_size": config.patch_size,
             "mlp_ratio": _ratio(config.vision),
         }
+    model |= {"vision_cfg": vision, "text_cfg": _text_section(config)}
+    seen = {
+        "mean": pixels.mean,
+        "std": pixels.std,
+        "interpolation": pixels.interpolation,
+        "resize_mode": pixels.resize,
+    }
+    return {"model_cfg": model, "preprocess_cfg": seen}
+
+
+def _text_section(config: ClipConfig) -> dict[str, Any]:
+    """text_cfg."""
     text: dict[str, Any] = {
         "context_length": config.context_length,
         "vocab_size": config.vocab_size,
@@ -180,7 +192,7 @@ def write(config: ClipConfig) -> dict[str, Any]:
     }
     if not config.towers.text.causal:
         text["no_causal_mask"] = True
-    if is_siglip:
+    if config.towers.text.pool == towers.LAST:
         text |= {
             "hf_tokenizer_name": _TOKENIZERS[config.towers.tokenizer],
             "tokenizer_kwargs": {"clean": "canonicalize"},
@@ -189,14 +201,7 @@ def write(config: ClipConfig) -> dict[str, Any]:
             "norm_kwargs": {"eps": config.towers.norm_epsilon},
             "act_kwargs": {"approximate": "tanh"},
         }
-    model |= {"vision_cfg": vision, "text_cfg": text}
-    seen = {
-        "mean": pixels.mean,
-        "std": pixels.std,
-        "interpolation": pixels.interpolation,
-        "resize_mode": pixels.resize,
-    }
-    return {"model_cfg": model, "preprocess_cfg": seen}
+    return text
 
 
 def _unbuilt(config: ClipConfig) -> Iterator[str]:
