@@ -266,7 +266,7 @@ def flops(config: Any) -> int:
     from animclip_jax.planning import program
     from animclip_jax.training import mfu, step
 
-    state = step.state_shapes(config.model, config.make_optimizer(), average=False)
+    state = step.state_shapes(config.model, config.make_optimizer())
     mesh = sharding.make_mesh(config.mesh, jax.devices()[:1])
     fixed = config.step_arguments(state.params)
     return mfu.step_flops(mesh, config.model, fixed, state, program.batch_shapes(config.batches))

@@ -73,12 +73,12 @@ def batch_shapes(config: BatchConfig) -> Batch:
 
 def state_bytes(config: TrainingConfig) -> int:
     """Of parameters and optimizer, all chips' parts together."""
-    return _bytes(_state_shapes(config))
+    return _bytes(state_shapes(config))
 
 
 def stored_bytes_a_clip(config: TrainingConfig) -> int:
     """What the encoders keep of a clip and its caption for the backward pass; compiles nothing."""
-    params = _state_shapes(config).params
+    params = state_shapes(config).params
     fixed = config.step_arguments(params)
     mesh = sharding.make_mesh(sharding.MeshConfig(1, 1), jax.devices()[:1])
 
@@ -99,7 +99,7 @@ def stored_bytes_a_clip(config: TrainingConfig) -> int:
 
 def lower(config: TrainingConfig, mesh: Mesh) -> tuple[jax.stages.Lowered, step.TrainState]:
     """The step as `animclip train` jits it, and the shapes of its state."""
-    state = _state_shapes(config)
+    state = state_shapes(config)
     advance = step.compile_train_step(mesh, state, **config.step_arguments(state.params))
     return advance.lower(state, batch_shapes(config.batches)), state
 
@@ -108,6 +108,7 @@ def _bytes(shapes: Any) -> int:
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
 
 
-def _state_shapes(config: TrainingConfig) -> step.TrainState:
-    average = config.optimizer.average_decay > 0
-    return step.state_shapes(config.model, config.make_optimizer(), average, config.lora)
+def state_shapes(config: TrainingConfig) -> step.TrainState:
+    """The state that a run trains, as ShapeDtypeStructs."""
+    optimizer = config.make_optimizer()
+    return step.state_shapes(config.model, optimizer, config.begin_average, config.lora)

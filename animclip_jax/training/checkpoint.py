@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from animclip_jax import files, sharding
 from animclip_jax.models import parameters
 from animclip_jax.runs import layout
-from animclip_jax.training import lora
+from animclip_jax.training import ema, lora
 from animclip_jax.training.step import TrainState
 
 # Stored apart, so that searching with a model does not read its optimizer's state; and what the
@@ -113,10 +113,11 @@ class Checkpoints:
         restores = {name: ocp.args.StandardRestore(item) for name, item in items.items()}
         with self._reading(step):
             found = self.manager.restore(step, args=ocp.args.Composite(**restores))
-        done, opt_state, *raw = found[REST]
-        if raw:
-            return TrainState(done, raw[0], opt_state, found[PARAMS])
-        return TrainState(done, found[PARAMS], opt_state)
+        params, (done, opt_state, *raw) = found[PARAMS], found[REST]
+        if not raw:
+            return TrainState(done, params, opt_state)
+        average = ema.chosen(params, raw[0])
+        return TrainState(done, ema.replaced(params, raw[0]), opt_state, average)
 
     def _saved(self, step: int, name: str) -> Any:
         """The shapes of an item's arrays."""
@@ -227,7 +228,9 @@ def _items(state: TrainState) -> dict[str, Any]:
     """The parameters that searching wants, averaged where they are, and the rest."""
     if state.average is None:
         return {PARAMS: state.params, REST: (state.step, state.opt_state)}
-    return {PARAMS: state.average, REST: (state.step, state.opt_state, state.params)}
+    raw = ema.chosen(state.params, state.average)
+    searched = ema.replaced(state.params, state.average)
+    return {PARAMS: searched, REST: (state.step, state.opt_state, raw)}
 
 
 def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:

@@ -9,6 +9,7 @@ from animclip_jax.evaluation.config import EvaluationConfig
 from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.sharding import MeshConfig
+from animclip_jax.training import ema
 from animclip_jax.training.lora import LoraConfig
 from animclip_jax.training.losses import LossConfig
 from animclip_jax.training.optimizer import OptimizerConfig, is_frozen, make_optimizer
@@ -70,6 +71,13 @@ class TrainingConfig:
         """The optimizer, with its schedule over all steps."""
         return make_optimizer(self.optimizer, self.steps)
 
+    def begin_average(self, params: dict) -> dict | None:
+        """What the moving average of the parameters begins as; None where none is kept."""
+        return ema.begin(params, self._frozen(params)) if self.optimizer.average_decay else None
+
+    def _frozen(self, params: dict) -> dict | None:
+        return is_frozen(self.optimizer, params) if self.optimizer.frozen else None
+
     def step_arguments(self, params: dict) -> dict[str, Any]:
         """What `step.compile_train_step` takes beside the mesh and the state."""
         return {
@@ -79,6 +87,6 @@ class TrainingConfig:
             "image_size": self.model.clip.image_size,
             "seed": self.seed,
             "microbatch": self.microbatch,
-            "frozen": is_frozen(self.optimizer, params) if self.optimizer.frozen else None,
+            "frozen": self._frozen(params),
             "average_decay": self.optimizer.average_decay,
         }

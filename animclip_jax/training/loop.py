@@ -143,8 +143,8 @@ def begin(run: Run, checkpoints: Checkpoints) -> step.TrainState:
         config.model,
         config.make_optimizer(),
         config.seed,
-        average=config.optimizer.average_decay > 0,
-        adapters=config.lora,
+        config.begin_average,
+        config.lora,
     )
     if (saved := checkpoints.latest()) is not None:
         if not run.options.other_data:
@@ -158,10 +158,8 @@ def begin(run: Run, checkpoints: Checkpoints) -> step.TrainState:
         sources = config.init_from, config.init_towers_from
         params, report = init_from.begin(state.params, config.model.clip, *sources, place)
         say(report)
-        # The average starts as the parameters do, in memory of its own: a step takes both apart.
-        average = None if state.average is None else jax.tree.map(lambda x: x.copy(), params)
-        state = state._replace(params=params, average=average)
-    say(sharding.table((state.params, state.opt_state)))
+        state = state._replace(params=params, average=config.begin_average(params))
+    say(sharding.table((state.params, state.average, state.opt_state)))
     say(reranking_cost(config.model))
     return state
 

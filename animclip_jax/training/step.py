@@ -1,6 +1,7 @@
 """One training step as pure functions: the state, how it begins, how a batch moves it."""
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -20,12 +21,15 @@ from animclip_jax.training.lora import LoraConfig
 from animclip_jax.training.losses import LossConfig
 
 WITHOUT = LoraConfig()
+# What a moving average begins as, of the parameters; None where none is kept.
+BeginAverage = Callable[[dict], dict | None]
 
 
 class TrainState(NamedTuple):
     """step: int32 scalar, steps done; params: nested dict; opt_state: optax's.
 
-    average: the parameters' exponential moving average, like params; None where none is kept.
+    average: the exponential moving average of those of params that learn (see ema.py); None where
+    none is kept.
     """
 
     step: Any
@@ -36,7 +40,9 @@ class TrainState(NamedTuple):
     @property
     def best_params(self) -> Any:
         """The parameters to search with: the average, where one is kept; adapters are merged."""
-        return lora.merged(self.params if self.average is None else self.average)
+        if self.average is None:
+            return lora.merged(self.params)
+        return lora.merged(ema.replaced(self.params, self.average))
 
 
 def init_state(
@@ -44,14 +50,10 @@ def init_state(
     config: RetrieverConfig,
     optimizer: optax.GradientTransformation,
     seed: int,
-    average: bool = False,
+    average: BeginAverage = lambda params: None,
     adapters: LoraConfig = WITHOUT,
 ) -> TrainState:
-    """The state before the first step, each array born where it is to live.
-
-    Args:
-      average: whether a moving average of the parameters is kept.
-    """
+    """The state before the first step, each array born where it is to live."""
     shapes = state_shapes(config, optimizer, average, adapters)
     begin = functools.partial(_begin, config, optimizer, seed, average, adapters)
     return jax.jit(begin, out_shardings=sharding.state_sharding(mesh, shapes))()
@@ -60,7 +62,7 @@ def init_state(
 def state_shapes(
     config: RetrieverConfig,
     optimizer: optax.GradientTransformation,
-    average: bool = False,
+    average: BeginAverage = lambda params: None,
     adapters: LoraConfig = WITHOUT,
 ) -> TrainState:
     """The state as ShapeDtypeStructs; builds nothing."""
@@ -71,12 +73,11 @@ def _begin(
     config: RetrieverConfig,
     optimizer: optax.GradientTransformation,
     seed: int,
-    average: bool,
+    average: BeginAverage,
     adapters: LoraConfig,
 ) -> TrainState:
     params = lora.draw(adapters, parameters.draw(config, seed), seed)
-    kept = params if average else None
-    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), kept)
+    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), average(params))
 
 
 def merge(mesh: Mesh, graphdef: Any, params: dict, frozen: Any = None) -> Retriever:

@@ -131,17 +131,21 @@ def test_what_it_was_made_of_is_kept_beside_it(tmp_path):
 
 
 def test_searching_reads_the_average_where_there_is_one(tmp_path):
-    average = jax.tree.map(lambda x: x / 2, state().params)
-    averaged = state()._replace(average=average)
-    assert averaged.best_params is average
+    frozen, average = {"kept": jnp.arange(5.0)}, jax.tree.map(lambda x: x / 2, state().params)
+    averaged = state()._replace(params=state().params | frozen, average=average)
+    searched = average | frozen
+    jax.tree.map(np.testing.assert_array_equal, averaged.best_params, searched)
     mesh = sharding.make_mesh(sharding.MeshConfig(-1, 1))
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(4, averaged)
     with Checkpoints(tmp_path) as checkpoints:
         found = checkpoints.restore(4, jax.tree.map(jnp.zeros_like, averaged))
         params = checkpoints.restore_params(4, lambda x: sharding.state_sharding(mesh, x))
+        saved = checkpoints.manager.item_metadata(4)[checkpoint.REST].tree
     jax.tree.map(np.testing.assert_array_equal, found, averaged)
-    jax.tree.map(np.testing.assert_array_equal, params, average)
+    jax.tree.map(np.testing.assert_array_equal, params, searched)
+    # What has no average is written once.
+    assert len(saved) == 3 and saved[-1].keys() == {"layer"}
 
 
 @pytest.fixture

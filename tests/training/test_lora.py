@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import math
+import re
 
 import jax
 import jax.numpy as jnp
@@ -12,17 +14,19 @@ from flax import traverse_util
 
 from animclip_jax import settings, sharding
 from animclip_jax.models import parameters
-from animclip_jax.planning import program
-from animclip_jax.training import lora, step
+from animclip_jax.planning import estimate, program
+from animclip_jax.training import ema, lora, step
 from animclip_jax.training.checkpoint import Checkpoints
 from animclip_jax.training.lora import LoraConfig
 from animclip_jax.training.losses import LossConfig
 from animclip_jax.training.optimizer import OptimizerConfig, is_frozen, make_optimizer
 from configs import common
+from tests.programs import small_family
 from tests.sharded_step import CLIP, CONFIG, batch
 
 ADAPTERS = LoraConfig(rank=2, targets="attention|mlp/up")
-LEARNING = OptimizerConfig(1e-2, 0, 0.1, 0.9, 0.98, 1.0, frozen=lora.TOWERS)
+DECAY = 0.15
+LEARNING = OptimizerConfig(1e-2, 0, 0.1, 0.9, 0.98, 1.0, frozen=lora.TOWERS, average_decay=DECAY)
 
 
 def flat(tree: dict) -> dict[str, np.ndarray]:
@@ -31,12 +35,18 @@ def flat(tree: dict) -> dict[str, np.ndarray]:
 
 def begun() -> step.TrainState:
     mesh = sharding.make_mesh(sharding.MeshConfig(-1, 1))
-    return step.init_state(mesh, CONFIG, make_optimizer(LEARNING, 100), 0, adapters=ADAPTERS)
+    return step.init_state(
+        mesh, CONFIG, make_optimizer(LEARNING, 100), 0, average_of_what_learns, ADAPTERS
+    )
+
+
+def average_of_what_learns(params: dict) -> dict:
+    return ema.begin(params, is_frozen(LEARNING, params))
 
 
 @pytest.fixture(scope="module")
-def learned() -> tuple[step.TrainState, step.TrainState]:
-    """The state before and after two steps."""
+def states() -> list[step.TrainState]:
+    """The state before and after each of two steps."""
     mesh = sharding.make_mesh(sharding.MeshConfig(-1, 1))
     before = begun()
     advance = step.compile_train_step(
@@ -48,12 +58,26 @@ def learned() -> tuple[step.TrainState, step.TrainState]:
         image_size=CLIP.image_size,
         seed=0,
         frozen=is_frozen(LEARNING, before.params),
+        average_decay=DECAY,
     )
-    fed, state = sharding.put_batch(mesh, batch()), jax.tree.map(jnp.copy, before)
+    fed, found = sharding.put_batch(mesh, batch()), [before]
     for _ in range(2):
-        state, metrics = advance(state, fed)
+        state, metrics = advance(jax.tree.map(jnp.copy, found[-1]), fed)
+        found.append(state)
     assert np.isfinite(metrics["loss"])
-    return before, state
+    return found
+
+
+@pytest.fixture
+def learned(states) -> tuple[step.TrainState, step.TrainState]:
+    """The state before and after all steps."""
+    return states[0], states[-1]
+
+
+def summed(kernel: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """W + A B, layer by layer."""
+    products = np.stack([one @ other for one, other in zip(a, b, strict=True)])
+    return kernel + products.reshape(kernel.shape)
 
 
 def test_without_a_rank_there_is_nothing_else() -> None:
@@ -108,6 +132,61 @@ def test_towers_keep_their_values_and_have_no_moments(learned) -> None:
     up = "clip/vision/transformer/blocks/layers/mlp/up/kernel"
     first, second = (flat(lora.merged(state.params))[up] for state in learned)
     assert not np.allclose(first, second)
+
+
+def test_only_what_learns_is_averaged_step_by_step(states) -> None:
+    averages = [flat(state.average) for state in states]
+    towers = ("clip/vision/", "clip/text/")
+    learning = {name for name in flat(states[0].params) if not name.startswith(towers)}
+    assert set(averages[0]) == set(averages[2]) == learning
+    assert any(name.startswith("lora/clip/text/") for name in learning)
+    kept = (0.1, DECAY)  # early on less than it is told
+    for number, share in enumerate(kept):
+        params = flat(states[number + 1].params)
+        for name, before in averages[number].items():
+            wanted = share * before + (1 - share) * params[name]
+            np.testing.assert_allclose(averages[number + 1][name], wanted, rtol=1e-5, atol=1e-7)
+
+
+def test_what_is_searched_with_is_the_average_added_to_the_towers(learned) -> None:
+    _, after = learned
+    found, params, average = flat(after.best_params), flat(after.params), flat(after.average)
+    assert found.keys() == parameters.shapes(CONFIG).keys()
+    moved = 0
+    for name, value in found.items():
+        if (a := average.get(f"lora/{name}/a")) is not None:
+            wanted = summed(params[name], a, average[f"lora/{name}/b"])
+            last = summed(params[name], params[f"lora/{name}/a"], params[f"lora/{name}/b"])
+            moved += np.abs(value - last).max() > 1e-5
+        else:
+            wanted = average.get(name, params[name])
+        np.testing.assert_allclose(value, wanted, rtol=0, atol=1e-6, err_msg=name)
+    assert moved == len([name for name in average if name.endswith("/a")])
+
+
+def test_a_plan_counts_towers_once_and_what_learns_four_times() -> None:
+    """As parameters, as their average and as two moments of AdamW."""
+    config = small_family.get_config("clip")
+    config.optimizer.algorithm = "adamw"
+    config.lora.rank, config.optimizer.average_decay = 3, 0.99
+    run = settings.training(config)
+    sizes = {name: math.prod(shape) for name, shape in parameters.shapes(run.model).items()}
+    towers = sum(size for name, size in sizes.items() if re.search(lora.TOWERS, name))
+    width, layers = 32, 2
+    # Per tower and layer: query, key and value, out; with key and value in one kernel.
+    adapters = 2 * layers * 3 * (2 * width + 3 * width + 2 * width)
+    learning = sum(sizes.values()) - towers + adapters
+    found = estimate.plan(run, jax.devices()[:1]).hbm_gib_by_kind
+    assert found is not None
+    found_bytes = {name: size * estimate.GIB for name, size in found.items()}
+    assert found_bytes["parameters"] == 4 * (towers + 2 * learning)
+    counters = 2 * 4  # of AdamW, and of its schedule
+    assert found_bytes["optimizer"] == 4 * 2 * learning + counters
+    given = jax.tree.leaves(program.batch_shapes(run.batches))
+    step_counter = 4
+    assert found_bytes["batch"] == step_counter + sum(
+        math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in given
+    )
 
 
 def test_what_others_read_of_a_checkpoint_is_merged_and_a_run_goes_on_with_adapters(
