@@ -159,16 +159,58 @@ class _Module:
         for number, name in enumerate(operands):
             arrays = [a for a in shapes[name] if a.in_hbm]
             if arrays:
-                part = _read_of_parameter(inside, number, self.continued) if inside else None
+                part = self._read_of_parameter(inside, number) if inside else None
                 read += sum(a.bytes for a in arrays) if part is None else part
         if opcode.endswith("-start"):  # (operands, results, context), or the result alone
             written = instruction.shape[:1] if opcode == "copy-start" else instruction.shape[1:2]
         else:
             written = instruction.shape[:-1] if _is_gemm(instruction) else instruction.shape
-        if opcode == "fusion":
-            written = _written_by_fusion(inside, written, self.continued)
-        updated = _update_of_root(inside) if inside else None
-        return read + (sum(a.bytes for a in written if a.in_hbm) if updated is None else updated)
+        if not inside:
+            return read + sum(a.bytes for a in written if a.in_hbm)
+        pairs = _results(inside, written, self.continued)
+        return read + sum(self._written(inside, name, array) for name, array in pairs)
+
+    def _read_of_parameter(self, inside: list[Instruction], number: int) -> int | None:
+        """Bytes that a fusion reads of an operand it takes slices of; None where it reads all.
+
+        The slices may be taken by a fusion inside of the fusion.
+        """
+        (name,) = [
+            i.name for i in inside if i.opcode == "parameter" and i.operands == [str(number)]
+        ]
+        names, read = {name}, 0
+        for instruction in inside:
+            taken = [at for at, name in enumerate(instruction.operands) if name in names]
+            if not taken or instruction.opcode == "parameter":
+                continue
+            if instruction.name in self.continued or _hands_on(instruction, inside, self.continued):
+                continue
+            if instruction.opcode == "bitcast":
+                names.add(instruction.name)
+            elif instruction.opcode in SLICES and taken == [0]:
+                read += sum(a.bytes for a in instruction.shape)
+            elif instruction.opcode == "fusion":
+                within = self.computations[attribute(instruction.rest, "calls")]
+                parts = [self._read_of_parameter(within, at) for at in taken]
+                if None in parts:
+                    return None
+                read += sum(part or 0 for part in parts)
+            elif instruction.opcode != "dynamic-update-slice" or taken != [0]:
+                return None
+        return read
+
+    def _written(self, inside: list[Instruction], name: str, array: Array) -> int:
+        """Bytes that a fusion writes of a result: of one that is updated in place, the update."""
+        by_name = {i.name: i for i in inside}
+        made = by_name[name]
+        while made.opcode == "bitcast":
+            made = by_name[made.operands[0]]
+        if made.opcode == "fusion":
+            within = self.computations[attribute(made.rest, "calls")]
+            return self._written(within, within[-1].name, array)
+        if made.opcode == "dynamic-update-slice":
+            return sum(a.bytes for a in by_name[made.operands[1]].shape)
+        return array.bytes if array.in_hbm else 0
 
 
 def _is_gemm(instruction: Instruction) -> bool:
@@ -196,56 +238,24 @@ def _continued(computations: Iterable[list[Instruction]]) -> set[str]:
     return found
 
 
-def _written_by_fusion(
+def _results(
     inside: list[Instruction], written: list[Array], continued: set[str]
-) -> list[Array]:
-    """What of a fusion's results it writes: not what it hands on, nor what a chain has sent."""
+) -> list[tuple[str, Array]]:
+    """What a fusion writes, by what makes it: not what it hands on, nor what a chain has sent."""
     root = inside[-1]
     if root.opcode == "custom-call" and continued & set(root.operands):
         return []
     if root.opcode != "tuple" or len(root.operands) != len(written):
-        return written
+        return [(root.name, array) for array in written]
     handed_on = continued | {i.name for i in inside if i.opcode == "parameter"}
     pairs = zip(root.operands, written, strict=True)
-    return [array for name, array in pairs if name not in handed_on]
-
-
-def _read_of_parameter(inside: list[Instruction], number: int, continued: set[str]) -> int | None:
-    """Bytes that a fusion reads of an operand of which it takes slices; None where it reads all."""
-    (name,) = [i.name for i in inside if i.opcode == "parameter" and i.operands == [str(number)]]
-    names, read = {name}, 0
-    for instruction in inside:
-        if not names & set(instruction.operands) or instruction.opcode == "parameter":
-            continue
-        if instruction.name in continued or _hands_on(instruction, inside, continued):
-            continue
-        if instruction.opcode == "bitcast":
-            names.add(instruction.name)
-        elif instruction.opcode in SLICES and instruction.operands[0] in names:
-            read += sum(a.bytes for a in instruction.shape)
-        elif not (
-            instruction.opcode == "dynamic-update-slice"
-            and instruction.operands[0] in names
-            and not names & set(instruction.operands[1:])
-        ):
-            return None
-    return read
+    return [(name, array) for name, array in pairs if name not in handed_on]
 
 
 def _hands_on(instruction: Instruction, inside: list[Instruction], continued: set[str]) -> bool:
     """Whether it is a fusion's root and reads nothing of its operands."""
     is_end = instruction.opcode == "custom-call" and continued & set(instruction.operands)
     return instruction is inside[-1] and (instruction.opcode == "tuple" or bool(is_end))
-
-
-def _update_of_root(inside: list[Instruction]) -> int | None:
-    """Bytes that a fusion writes which updates a part of its operand in place; None for others."""
-    by_name, root = {i.name: i for i in inside}, inside[-1]
-    while root.opcode == "bitcast":
-        root = by_name[root.operands[0]]
-    if root.opcode != "dynamic-update-slice":
-        return None
-    return sum(a.bytes for a in by_name[root.operands[1]].shape)
 
 
 def _dot_flops(dot: Instruction, shapes: dict) -> float:

@@ -235,6 +235,46 @@ ENTRY %main (all: f32[100,8], at: s32[]) -> f32[100,8] {
     assert hlo.cost(text).bytes == (2 * row + index) + row + (row + index)
 
 
+def test_a_slice_inside_of_a_fusion_s_fusion_is_read_and_not_the_whole():
+    text = """HloModule m
+
+%inner (a: f32[100,8], i: s32[]) -> f32[1,8] {
+  %a = f32[100,8]{1,0} parameter(0)
+  %i = s32[] parameter(1)
+  %zero = s32[] constant(0)
+  ROOT %s = f32[1,8]{1,0} dynamic-slice(%a, %i, %zero), dynamic_slice_sizes={1,8}
+}
+
+%whole (a.2: f32[100,8]) -> f32[1,8] {
+  %a.2 = f32[100,8]{1,0} parameter(0)
+  ROOT %sum = f32[1,8]{1,0} custom-call(%a.2), custom_call_target="S"
+}
+
+%outer (a.1: f32[100,8], i.1: s32[], out: f32[50,8]) -> (f32[50,8], f32[1,8]) {
+  %a.1 = f32[100,8]{1,0} parameter(0)
+  %i.1 = s32[] parameter(1)
+  %out = f32[50,8]{1,0} parameter(2)
+  %zero.1 = s32[] constant(0)
+  %taken = f32[1,8]{1,0} fusion(%a.1, %i.1), kind=kLoop, calls=%inner
+  %d = f32[50,8]{1,0} dynamic-update-slice(%out, %taken, %i.1, %zero.1)
+  ROOT %t = (f32[50,8]{1,0}, f32[1,8]{1,0}) tuple(%d, %taken)
+}
+
+ENTRY %main (all: f32[100,8], at: s32[], to: f32[50,8]) -> (f32[50,8], f32[1,8]) {
+  %all = f32[100,8]{1,0} parameter(0)
+  %at = s32[] parameter(1)
+  %to = f32[50,8]{1,0} parameter(2)
+  ROOT %both = (f32[50,8]{1,0}, f32[1,8]{1,0}) fusion(%all, %at, %to), kind=kOutput, calls=%outer
+}
+"""
+    row, whole, index = 8 * 4, 100 * 8 * 4, 4
+    # It takes a row, puts it into one result and makes another of it.
+    assert hlo.cost(text).bytes == row + index + (row + row)
+    takes_all = text.replace("fusion(%a.1, %i.1), kind=kLoop, calls=%inner", "fusion(%a.1), "
+                             "kind=kLoop, calls=%whole")  # fmt: skip
+    assert hlo.cost(takes_all).bytes == whole + index + (row + row)
+
+
 @pytest.mark.parametrize("dearer_first", [False, True])
 def test_of_branches_the_dearer_is_counted(dearer_first):
     def once(x):
