@@ -144,6 +144,9 @@ class _Module:
     def _traffic(self, instruction: Instruction, shapes: dict) -> int:
         """Bytes of HBM that one kernel reads and writes."""
         opcode, operands = instruction.opcode, instruction.operands
+        if opcode == "slice-start":  # ((operand), slice, context)
+            taken = instruction.shape[1]
+            return taken.bytes * (1 + taken.in_hbm)
         inside: list[Instruction] = []
         if opcode == "fusion":
             inside = self.computations[attribute(instruction.rest, "calls")]
@@ -201,6 +204,8 @@ class _Module:
 
     def _written(self, inside: list[Instruction], name: str, array: Array) -> int:
         """Bytes that a fusion writes of a result: of one that is updated in place, the update."""
+        if not array.in_hbm:
+            return 0
         by_name = {i.name: i for i in inside}
         made = by_name[name]
         while made.opcode == "bitcast":
@@ -210,7 +215,7 @@ class _Module:
             return self._written(within, within[-1].name, array)
         if made.opcode == "dynamic-update-slice":
             return sum(a.bytes for a in by_name[made.operands[1]].shape)
-        return array.bytes if array.in_hbm else 0
+        return array.bytes
 
 
 def _is_gemm(instruction: Instruction) -> bool:

@@ -235,6 +235,16 @@ ENTRY %main (all: f32[100,8], at: s32[]) -> f32[100,8] {
     assert hlo.cost(text).bytes == (2 * row + index) + row + (row + index)
 
 
+def test_a_slice_that_is_brought_on_chip_ahead_of_its_use_is_read_once():
+    text = entry(
+        "%x = bf16[100,8]{1,0} parameter(0)",
+        "%begun = ((bf16[100,8]{1,0}), bf16[10,8]{1,0:T(8,128)S(1)}, s32[]{:S(2)}) "
+        "slice-start(%x), slice={[0:10], [0:8]}",
+        "ROOT %near = bf16[10,8]{1,0:T(8,128)S(1)} slice-done(%begun)",
+    )
+    assert hlo.cost(text).bytes == 2 * 10 * 8
+
+
 def test_a_slice_inside_of_a_fusion_s_fusion_is_read_and_not_the_whole():
     text = """HloModule m
 
