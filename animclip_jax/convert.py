@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
             origin = {"repository": options.source, "commit": commit}
         elif options.revision:
             raise ValueError(f"--revision={options.revision}: {path} is not on the Hub")
-        params, config = source.read(path, options.activation)
+        params, config = source.deferred(path, options.activation)
         if options.tokenizer:
             config = dataclasses.replace(config, tokenizer=str(options.tokenizer))
         open_tokenizer(*config.reading)

@@ -17,6 +17,8 @@ import os
 import pickle
 import shutil
 import sys
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -213,33 +215,32 @@ def as_text(data: bytes, where: object, errors: str = "strict") -> str:
 
 
 def read_arrays(path: Path, advice: str = "") -> dict[str, np.ndarray]:
-    """The arrays of a NumPy .npz file by name.
+    """The arrays of a NumPy .npz file by name. Raises as `unpacking`."""
+    import numpy as np
+
+    with unpacking(path, advice), np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+@contextlib.contextmanager
+def unpacking(path: Path, advice: str = "") -> Iterator[zipfile.ZipFile]:
+    """Opens a zip archive, such as an .npz; its block reads it.
 
     Raises:
       FileNotFoundError: there is no such file. ValueError: it is damaged, or far larger unpacked
         than packed; names the file.
     """
-    import zipfile
-    import zlib
-
-    import numpy as np
-
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    problem: object
+    broken = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError, SyntaxError)
     try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as packed:
+        with zipfile.ZipFile(path) as packed:
             unpacked = sum(one.file_size for one in packed.infolist())
             if unpacked > MOST_UNPACKED + MOST_PACKED * path.stat().st_size:
                 raise ValueError(f"{unpacked} bytes, unpacked")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as arrays:
-                return dict(arrays)
-    except (ValueError, EOFError, OSError, NotImplementedError, MemoryError) as error:
-        problem = error
-    except (zipfile.BadZipFile, zlib.error, KeyError, RuntimeError, SyntaxError) as error:
-        problem = error
-    raise ValueError(f"{path}: can't be read: {problem}{_and(advice)}")
+            yield packed
+    except (*broken, ValueError, OSError, MemoryError) as error:
+        raise ValueError(f"{path}: can't be read: {error}{_and(advice)}") from error
 
 
 class PlainUnpickler(pickle.Unpickler):

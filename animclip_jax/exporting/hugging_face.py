@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import jax
-import numpy as np
 
 from animclip_jax import api, files
 from animclip_jax.exporting import functions, processor
@@ -14,6 +13,7 @@ from animclip_jax.exporting.source import Source
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.weights import folder, manifest
 from animclip_jax.weights import source as weights_source
+from animclip_jax.weights.deferred import Array
 
 KIND = "hf"
 
@@ -30,7 +30,7 @@ def write(directory: Path, source: Source) -> None:
     processor.write(directory, source.config)
 
 
-def save(directory: Path, params: Mapping[str, np.ndarray], config: ClipConfig) -> None:
+def save(directory: Path, params: Mapping[str, Array], config: ClipConfig) -> None:
     """Writes the same files into a new folder, whole or not at all; raises as `write`.
 
     Args:

@@ -11,10 +11,11 @@ from animclip_jax import files
 from animclip_jax.models import towers
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.weights import folder, open_clip_config, rules, source, timm_names
+from animclip_jax.weights.deferred import Array
 from animclip_jax.weights.rules import Layout
 
 
-def save(directory: Path, params: Mapping[str, np.ndarray], config: ClipConfig) -> None:
+def save(directory: Path, params: Mapping[str, Array], config: ClipConfig) -> None:
     """Writes open_clip's configuration and tensors into a new folder, whole or not at all.
 
     Raises:
@@ -27,7 +28,7 @@ def save(directory: Path, params: Mapping[str, np.ndarray], config: ClipConfig) 
         folder.write_tensors(temporary / source.OPEN_CLIP_TENSORS, tensors_of(params, config))
 
 
-def tensors_of(params: Mapping[str, np.ndarray], config: ClipConfig) -> dict[str, np.ndarray]:
+def tensors_of(params: Mapping[str, Array], config: ClipConfig) -> dict[str, np.ndarray]:
     """Under open_clip's names, float32; where timm builds the vision tower, under timm's."""
     if config.towers.vision.pool == towers.MAP:
         return timm_names.from_openai(rules.to_parts(params, config, Layout.OPENAI))

@@ -1,12 +1,15 @@
 """SigLIP and SigLIP 2 as big_vision keeps them: one .npz, names joined by slashes.
 
 Kernels are [in, out] there, those of attention [in, heads, head] and [heads, head, out]. The layers
-of a tower are apart (`encoderblock_0`) or stacked (`encoderblock`); both are read.
+of a tower are apart (`encoderblock_0`) or stacked (`encoderblock`); both are read, also in one
+file. Published files have `params/` before every name, or nothing; those of a training have the
+optimizer's arrays beside.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -20,12 +23,15 @@ from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.towers import SIGLIP
 from animclip_jax.models.transformer import TransformerConfig
-from animclip_jax.weights import rules
+from animclip_jax.weights import npz_file, rules
 from animclip_jax.weights.architecture import SIGLIP_TOKENIZERS
+from animclip_jax.weights.deferred import Array, Deferred
 from animclip_jax.weights.rules import Kind, Layout
 
 FILE = "model.npz"
 PREFIX = "params/"
+# What may stand before the names of all parameters; the first that is there.
+_PREFIXES = (PREFIX, "opt/target/", "")
 # In order: Hugging Face's names -> big_vision's.
 _RENAMED = (
     (r"^logit_scale$", "t"),
@@ -56,6 +62,7 @@ _RENAMED = (
     (r"/weight$", "/kernel"),
 )
 _STACKED = "/encoderblock/"
+_POSITIONS, _HEAD = ("img/pos_embedding", "txt/pos_embedding"), "txt/head/"
 _ATTENTION = "MultiHeadDotProductAttention_0/"
 
 
@@ -69,17 +76,17 @@ class _Place(NamedTuple):
     kind: Kind
 
 
-def read(path: Path) -> tuple[dict[str, np.ndarray], ClipConfig]:
+def read(path: Path) -> tuple[dict[str, Deferred], ClipConfig]:
     """The parameters of `Clip` by slash-joined path, float32, and the architecture.
+
+    A caption's features without a projection, as of the multilingual So400m, have an identity.
 
     Raises:
       FileNotFoundError, ValueError: it is no .npz of a SigLIP, or holds a pickle; names the file,
         and all arrays that don't fit at once.
     """
-    arrays = {
-        name.removeprefix(PREFIX): _number(value) for name, value in files.read_arrays(path).items()
-    }
-    arrays = dict(_apart(arrays))
+    arrays = dict(_apart(_parameters(npz_file.read(path))))
+    arrays |= _identity(arrays)
     config = _architecture(arrays, path)
     places = list(_places(config))
     found = {name: value.shape for name, value in arrays.items()}
@@ -91,7 +98,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], ClipConfig]:
     return rules.to_ours(tensors, config, Layout.HUGGING_FACE, str(path)), config
 
 
-def save(directory: Path, params: Mapping[str, np.ndarray], config: ClipConfig) -> None:
+def save(directory: Path, params: Mapping[str, Array], config: ClipConfig) -> None:
     """Writes a new folder with the .npz, layers apart; whole or not at all.
 
     Raises:
@@ -124,24 +131,44 @@ def require_siglip(config: ClipConfig) -> None:
         raise ValueError(f"big_vision's SigLIP does not compute these towers: {'; '.join(faults)}")
 
 
-def _number(value: np.ndarray) -> np.ndarray:
-    """NumPy writes bfloat16 as two bytes that mean nothing."""
-    import ml_dtypes
+def _parameters(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Without what stands before their names, and without what is no parameter."""
+    for prefix in _PREFIXES:
+        if found := {
+            name.removeprefix(prefix): array
+            for name, array in arrays.items()
+            if name.startswith(prefix)
+        }:
+            return found
+    return {}
 
-    return value.view(ml_dtypes.bfloat16) if value.dtype.str == "|V2" else value
 
-
-def _apart(arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+def _apart(arrays: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
     """Layers that are stacked, each by its number."""
+
+    def layer(stacked: Array, number: int) -> np.ndarray:
+        return np.asarray(stacked)[number]
+
     for name, value in arrays.items():
-        if _STACKED in name and value.ndim:
-            for number, layer in enumerate(value):
-                yield name.replace(_STACKED, f"/encoderblock_{number}/"), layer
-        else:
+        if _STACKED not in name or not value.ndim:
             yield name, value
+            continue
+        for number in range(value.shape[0]):
+            make = functools.partial(layer, value, number)
+            apart = name.replace(_STACKED, f"/encoderblock_{number}/")
+            yield apart, Deferred(value.shape[1:], value.dtype, make)
 
 
-def _architecture(arrays: Mapping[str, np.ndarray], path: Path) -> ClipConfig:
+def _identity(arrays: Mapping[str, Array]) -> dict[str, np.ndarray]:
+    """The projection of captions where there is none, and their width is that of the pictures'."""
+    width = [arrays[name].shape[-1:] for name in _POSITIONS if name in arrays]
+    if len(width) < 2 or width[0] != width[1] or any(name.startswith(_HEAD) for name in arrays):
+        return {}
+    (size,) = width[0]
+    return {f"{_HEAD}kernel": np.eye(size, dtype=np.float32), f"{_HEAD}bias": np.zeros(size)}
+
+
+def _architecture(arrays: Mapping[str, Array], path: Path) -> ClipConfig:
     block = f"encoderblock_0/{_ATTENTION}query/kernel"
     telling = {
         "img/embedding/kernel": 4,
@@ -225,12 +252,16 @@ def _their_shape(name: str, shape: tuple[int, ...], kind: Kind, heads: int) -> t
     return (*turned[:-1], heads, turned[-1] // heads)
 
 
-def _to_hugging_face(place: _Place, value: np.ndarray) -> np.ndarray:
-    if place.kind is Kind.CONV:
-        return value.transpose(3, 2, 0, 1)
-    if place.kind is Kind.LINEAR:
-        return value.reshape(place.shape[::-1]).T
-    return value.reshape(place.shape)
+def _to_hugging_face(place: _Place, given: Array) -> Deferred:
+    def make() -> np.ndarray:
+        value = np.asarray(given)
+        if place.kind is Kind.CONV:
+            return value.transpose(3, 2, 0, 1)
+        if place.kind is Kind.LINEAR:
+            return value.reshape(place.shape[::-1]).T
+        return value.reshape(place.shape)
+
+    return Deferred(place.shape, given.dtype, make)
 
 
 def _to_theirs(place: _Place, value: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
 from animclip_jax.models.towers import CLASS
 from animclip_jax.weights import hugging_face_config, manifest, rules, safetensors_file, vocabulary
+from animclip_jax.weights.deferred import Array, as_float32
 
 CONFIG, TENSORS = "config.json", "model.safetensors"
 FORMAT, VERSION = "animclip", 2
@@ -37,7 +38,7 @@ _INSIDE = "clip/"
 
 def save(
     directory: Path,
-    params: Mapping[str, np.ndarray],
+    params: Mapping[str, Array],
     config: ClipConfig | RetrieverConfig,
     origin: Mapping[str, str] | None = None,
 ) -> None:
@@ -53,14 +54,14 @@ def save(
 
 def write(
     directory: Path,
-    params: Mapping[str, np.ndarray],
+    params: Mapping[str, Array],
     config: ClipConfig | RetrieverConfig,
     origin: Mapping[str, str] | None = None,
 ) -> None:
     """Writes the files of our folder into one that is there."""
     fields = describe(config) | ({"origin": dict(origin)} if origin else {})
     vocabulary.keep(directory, _clip(config).tokenizer)
-    tensors = {name: np.asarray(value, np.float32, order="C") for name, value in params.items()}
+    tensors = {name: as_float32(value) for name, value in params.items()}
     _write(directory, {"format": FORMAT, "version": VERSION} | fields, tensors)
 
 
@@ -80,9 +81,7 @@ def _clip(config: ClipConfig | RetrieverConfig) -> ClipConfig:
     return config if isinstance(config, ClipConfig) else config.clip
 
 
-def write_hugging_face(
-    directory: Path, params: Mapping[str, np.ndarray], config: ClipConfig
-) -> None:
+def write_hugging_face(directory: Path, params: Mapping[str, Array], config: ClipConfig) -> None:
     """Writes the files of Hugging Face's folder into one that is there.
 
     A `CLIPModel` has no bias of the logits, such as the sigmoid loss learns; it changes no order.
@@ -176,12 +175,12 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{path}: no safetensors file: {error}") from error
 
 
-def write_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
+def write_tensors(path: Path, tensors: Mapping[str, Array]) -> None:
     """Writes a safetensors file that whoever may read its folder may read."""
     safetensors_file.write(path, tensors)
     path.chmod(path.parent.stat().st_mode & 0o666)
 
 
-def _write(directory: Path, document: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
+def _write(directory: Path, document: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
     files.write_json(directory / CONFIG, document, indent=2)
     write_tensors(directory / TENSORS, tensors)

@@ -10,13 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from animclip_jax.models.clip import ClipConfig
+from animclip_jax.weights.deferred import Array
 
 _PATH = "vision/position_embedding"
 
 
 def resize(
-    params: Mapping[str, np.ndarray], config: ClipConfig, image_size: int
-) -> tuple[dict[str, np.ndarray], ClipConfig]:
+    params: Mapping[str, Array], config: ClipConfig, image_size: int
+) -> tuple[dict[str, Array], ClipConfig]:
     """The same model for pictures of `image_size` pixels a side.
 
     The raster of position embeddings is resized bicubically, anti-aliased; [CLS], where there is

@@ -9,6 +9,7 @@ CLIP's projections as [in, out]: `unfuse` takes that apart first.
 from __future__ import annotations
 
 import enum
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from animclip_jax.models import parameters, towers
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.towers import TextTowerConfig, Towers, VisionTowerConfig
 from animclip_jax.models.transformer import TransformerConfig
+from animclip_jax.weights.deferred import Array, Deferred
 
 
 class Layout(enum.Enum):
@@ -300,9 +302,9 @@ def fuse(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def to_ours(
-    tensors: Mapping[str, np.ndarray], config: ClipConfig, layout: Layout, source: str
-) -> dict[str, np.ndarray]:
-    """Their tensors -> our parameters, float32, by slash-joined path.
+    tensors: Mapping[str, Array], config: ClipConfig, layout: Layout, source: str
+) -> dict[str, Deferred]:
+    """Their tensors -> our parameters, float32, by slash-joined path, each made when it is used.
 
     Args:
       tensors: with a float dtype, through `unfuse`.
@@ -313,26 +315,32 @@ def to_ours(
     """
     check(tensors, config, layout, source)
     wanted = parameters.shapes(config)
-    params = {}
-    for entry in entries(config, layout):
+
+    def make(entry: Entry) -> np.ndarray:
         target = np.empty(wanted[entry.ours], np.float32)
         for i, keys in enumerate(entry.keys):
             # Names like [D, H, head] are ours alone: the values lie in the same order.
             part = target[i] if entry.stacked else target
-            part[...] = _read(entry.kind, [tensors[key] for key in keys]).reshape(part.shape)
-        params[entry.ours] = target
-    return params
+            given = [np.asarray(tensors[key]) for key in keys]
+            part[...] = _read(entry.kind, given).reshape(part.shape)
+        return target
+
+    float32 = np.dtype(np.float32)
+    return {
+        entry.ours: Deferred(wanted[entry.ours], float32, functools.partial(make, entry))
+        for entry in entries(config, layout)
+    }
 
 
 def to_theirs(
-    params: Mapping[str, np.ndarray], config: ClipConfig, layout: Layout
+    params: Mapping[str, Array], config: ClipConfig, layout: Layout
 ) -> dict[str, np.ndarray]:
     """Our parameters by slash-joined path -> tensors named as in `layout`, float32, contiguous."""
     return fuse(to_parts(params, config, layout))
 
 
 def to_parts(
-    params: Mapping[str, np.ndarray], config: ClipConfig, layout: Layout
+    params: Mapping[str, Array], config: ClipConfig, layout: Layout
 ) -> dict[str, np.ndarray]:
     """As `to_theirs`, before queries, keys and values are fused and projections turned."""
     tensors: dict[str, np.ndarray] = {}
@@ -344,9 +352,7 @@ def to_parts(
     return tensors
 
 
-def check(
-    tensors: Mapping[str, np.ndarray], config: ClipConfig, layout: Layout, source: str
-) -> None:
+def check(tensors: Mapping[str, Array], config: ClipConfig, layout: Layout, source: str) -> None:
     """Raises ValueError with all tensors that don't fit the architecture, if there are any."""
     wanted = {
         key: entry.shape for entry in entries(config, layout) for keys in entry.keys for key in keys

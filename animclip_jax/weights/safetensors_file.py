@@ -11,6 +11,7 @@ import numpy as np
 import safetensors
 
 from animclip_jax import files
+from animclip_jax.weights.deferred import Array
 
 # By the format's names.
 _DTYPES = {
@@ -60,12 +61,12 @@ def read(path: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def write(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
+def write(path: Path, tensors: Mapping[str, Array]) -> None:
     """Writes tensors that any reader of the format takes. Raises DiskError."""
     names = {np.dtype(dtype): name for name, dtype in _DTYPES.items()}
     # Larger numbers first, so that all begin at a multiple of their size; transformers reads files
     # that say "pt" there, which means the layout of the names alone.
-    order = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))
+    order = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     end = 0
     for name in order:

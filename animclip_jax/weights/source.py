@@ -24,6 +24,7 @@ from animclip_jax.weights import (
     torch_archive,
     vocabulary,
 )
+from animclip_jax.weights.deferred import Array
 from animclip_jax.weights.rules import Layout
 
 OPEN_CLIP_CONFIG, OPEN_CLIP_TENSORS = "open_clip_config.json", "open_clip_model.safetensors"
@@ -36,14 +37,21 @@ TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 
 
 def read(path: Path, activation: str | None = None) -> tuple[dict[str, np.ndarray], ClipConfig]:
+    """As `deferred`, with all parameters in memory."""
+    params, config = deferred(path, activation)
+    return {name: np.asarray(value) for name, value in params.items()}, config
+
+
+def deferred(path: Path, activation: str | None = None) -> tuple[Mapping[str, Array], ClipConfig]:
     """Reads a folder (ours, Hugging Face's, open_clip's) or a file (.pt, .safetensors, .npz).
 
     Args:
       activation: quick_gelu or gelu, for a file that does not say it.
 
     Returns:
-      the parameters of `models.clip.Clip` by slash-joined path, float32; the architecture, with
-      the vocabulary that lies beside them, if one does and it is not CLIP's.
+      the parameters of `models.clip.Clip` by slash-joined path, float32, most of them made from
+      the mapped file each time they are used; the architecture, with the vocabulary that lies
+      beside them, if one does and it is not CLIP's.
 
     Raises:
       OSError, ValueError: what is wrong with which file; all tensors that don't fit at once.
@@ -55,7 +63,7 @@ def read(path: Path, activation: str | None = None) -> tuple[dict[str, np.ndarra
     return params, config
 
 
-def _read(path: Path, activation: str | None) -> tuple[dict[str, np.ndarray], ClipConfig]:
+def _read(path: Path, activation: str | None) -> tuple[Mapping[str, Array], ClipConfig]:
     if path.is_dir():
         return _read_folder(path, activation)
     if not path.is_file():
@@ -72,7 +80,7 @@ def _read(path: Path, activation: str | None) -> tuple[dict[str, np.ndarray], Cl
     return _openai(tensors, beside if beside.is_file() else None, path, known, activation)
 
 
-def _read_folder(path: Path, activation: str | None) -> tuple[dict[str, np.ndarray], ClipConfig]:
+def _read_folder(path: Path, activation: str | None) -> tuple[Mapping[str, Array], ClipConfig]:
     config, document = path / folder.CONFIG, path / OPEN_CLIP_CONFIG
     described = files.read_object(config) if config.is_file() else {}
     if described.get("format") == folder.FORMAT:
@@ -131,7 +139,7 @@ def _read_shards(index: Path) -> dict[str, np.ndarray]:
 
 def _hugging_face(
     tensors: Mapping[str, np.ndarray], directory: Path, source: Path, activation: str | None
-) -> tuple[dict[str, np.ndarray], ClipConfig]:
+) -> tuple[Mapping[str, Array], ClipConfig]:
     document = directory / folder.CONFIG
     _refuse_activation(activation, document)
     config = hugging_face_config.read(files.read_object(document), str(document))
@@ -154,7 +162,7 @@ def _openai(
     source: Path,
     known: str | None,
     activation: str | None,
-) -> tuple[dict[str, np.ndarray], ClipConfig]:
+) -> tuple[Mapping[str, Array], ClipConfig]:
     """`known`: the activation as the kind of file tells it; `activation`: as a person does."""
     tensors = {key: x for key, x in tensors.items() if key not in rules.NO_WEIGHTS[Layout.OPENAI]}
     tensors = rules.unfuse(timm_names.to_openai(tensors))

@@ -19,6 +19,7 @@ import ml_dtypes
 import numpy as np
 
 from animclip_jax import files, words
+from animclip_jax.weights import mapped_zip
 
 DTYPES = {
     "DoubleStorage": np.float64,
@@ -32,8 +33,6 @@ DTYPES = {
     "ByteStorage": np.uint8,
     "BoolStorage": np.bool_,
 }
-# Bytes that are checked at once; where a zip entry's header says how long its name is.
-_CHUNK, _LENGTHS = 1 << 20, 26
 
 
 class Archive(NamedTuple):
@@ -210,18 +209,5 @@ def _array(archive: zipfile.ZipFile, root: str, tensor: _Tensor, path: Path) -> 
     strides = [step * dtype.itemsize for step in stride]
     if not count:
         return np.zeros(tuple(size), dtype)
-    values = _mapped(archive, entry, path)[: stored * dtype.itemsize].view(dtype)[offset:]
+    values = mapped_zip.view(archive, entry, path)[: stored * dtype.itemsize].view(dtype)[offset:]
     return np.lib.stride_tricks.as_strided(values, tuple(size), strides, writeable=False)
-
-
-def _mapped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> np.ndarray:
-    """The bytes of an entry as a view of the file, when they are as they were written."""
-    with archive.open(entry) as member:  # Its end raises an error where the checksum is another.
-        while member.read(_CHUNK):
-            pass
-    with path.open("rb") as file:
-        # Behind the entry's own header, whose name and extra field may be longer than the index's.
-        file.seek(entry.header_offset + _LENGTHS)
-        name, extra = (int.from_bytes(file.read(2), "little") for _ in range(2))
-    begin = entry.header_offset + _LENGTHS + 4 + name + extra
-    return np.asarray(np.memmap(path, np.uint8, "r", begin, (entry.file_size,)))

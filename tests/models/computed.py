@@ -1,5 +1,6 @@
 """What our towers compute, block by block, and how far that is from what others compute."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ from flax import nnx, traverse_util
 from animclip_jax.models.clip import Clip, ClipConfig
 from animclip_jax.models.retriever import unit
 from animclip_jax.models.transformer import Transformer
+from animclip_jax.weights.deferred import Array
 
 # Greatest difference over greatest value, float32.
 TOLERANCE = 1e-5
@@ -18,10 +20,11 @@ HALF_COSINE = 0.999
 Outputs = dict[str, np.ndarray]
 
 
-def load(params: Outputs, config: ClipConfig) -> Clip:
+def load(params: Mapping[str, Array], config: ClipConfig) -> Clip:
     """A model with these parameters; draws none of its own."""
     graphdef = nnx.split(nnx.eval_shape(lambda: Clip(config, rngs=nnx.Rngs(0))))[0]
-    tree = traverse_util.unflatten_dict({k: jnp.asarray(v) for k, v in params.items()}, sep="/")
+    arrays = {name: jnp.asarray(np.asarray(value)) for name, value in params.items()}
+    tree = traverse_util.unflatten_dict(arrays, sep="/")
     return nnx.merge(graphdef, tree)
 
 

@@ -1,7 +1,7 @@
 """PE-Core and SigLIP against timm, open_clip and transformers, whose outputs are golden files."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from flax import nnx
 from animclip_jax.models import rotary, towers
 from animclip_jax.models.clip import Clip, ClipConfig
 from animclip_jax.weights import rules, timm_names
+from animclip_jax.weights.deferred import Array
 from animclip_jax.weights.rules import Layout
 from tests.models.computed import (
     HALF_COSINE,
@@ -33,7 +34,7 @@ def full_precision() -> Iterator[None]:
         yield
 
 
-def params_of(name: str) -> dict[str, np.ndarray]:
+def params_of(name: str) -> Mapping[str, Array]:
     layout = Layout.HUGGING_FACE if name == "siglip" else Layout.OPENAI
     tensors = rules.unfuse(timm_names.to_openai(golden(name)))
     return rules.to_ours(tensors, FAMILIES[name], layout, name)
@@ -84,6 +85,8 @@ def test_the_golden_files_show_each_difference_of_a_family(change):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_tensors_there_and_back_are_equal(name):
+    found: Mapping[str, Array]
+    wanted: Mapping[str, Array]
     if name != "siglip":
         config, params = FAMILIES[name], params_of(name)
         again = rules.to_theirs(params, config, Layout.OPENAI)

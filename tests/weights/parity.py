@@ -2,7 +2,8 @@
 
     python -m tests.weights.parity [--json FILE] [--only WORD]
 
-Needs torch, transformers, timm and open_clip_torch beside JAX. Weights, biases and scales are
+Needs torch, transformers, timm and open_clip_torch beside JAX, and for the rows of big_vision what
+`tests.weights.big_vision` says. Weights, biases and scales are
 drawn, and two or three pictures and captions. Prints a table of the greatest differences over the
 greatest value in float32, and of the least cosine of an embedding in bfloat16. Exits with 1 where
 one is out of bounds.
@@ -11,7 +12,7 @@ one is out of bounds.
 import argparse
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,24 +25,25 @@ from animclip_jax.models.presets import PRESETS
 from animclip_jax.models.towers import SIGLIP
 from animclip_jax.models.transformer import TransformerConfig
 from animclip_jax.weights import open_clip_config, rules, timm_names
+from animclip_jax.weights.deferred import Array
 from animclip_jax.weights.rules import Layout
 from tests.models import computed
-from tests.weights import families, reference
+from tests.weights import big_vision, families, reference
 
 PACKAGES = ("torch", "transformers", "timm", "open_clip_torch", "jax", "flax", "numpy")
 _B = TransformerConfig(width=768, layers=12, heads=12, mlp_width=3072)
 _SO400M = TransformerConfig(width=1152, layers=27, heads=16, mlp_width=4304)
 _SIGLIP_B = ClipConfig(224, 16, _B, _B, 64, 32_000, 768, "gelu_tanh", towers=SIGLIP)
+_SIGLIP_SO400M = ClipConfig(224, 14, _SO400M, _SO400M, 16, 32_000, 1152, "gelu_tanh", towers=SIGLIP)
 _SIGLIP_2 = dataclasses.replace(SIGLIP, tokenizer="gemma")
 
 
 class Reference(NamedTuple):
-    """A model of another library: its tensors, what it computes, and what ours is to be."""
+    """A model of another library: its parameters as ours, its outputs, and the architecture."""
 
-    tensors: dict[str, np.ndarray]
+    params: Mapping[str, Array]
     outputs: dict[str, np.ndarray]
     config: ClipConfig
-    layout: Layout
 
 
 def shortened(config: ClipConfig, layers: int = 2) -> ClipConfig:
@@ -54,13 +56,18 @@ def clip(config: ClipConfig) -> Reference:
     """transformers' CLIPModel."""
     model = reference.random_clip(config)
     outputs = reference.outputs(model, *families.inputs(config))
-    return Reference(_arrays(model.state_dict()), outputs, config, Layout.HUGGING_FACE)
+    return Reference(_of_hugging_face(model.state_dict(), config), outputs, config)
 
 
 def siglip(config: ClipConfig) -> Reference:
     """transformers' SiglipModel, which SigLIP 2 of one resolution is too."""
     state, outputs = families.siglip(config)
-    return Reference(_arrays(state), outputs, config, Layout.HUGGING_FACE)
+    return Reference(_of_hugging_face(state, config), outputs, config)
+
+
+def by_big_vision(config: ClipConfig, stacked: bool) -> Reference:
+    """big_vision's own towers in Flax, by way of a file of its names."""
+    return Reference(*big_vision.reference(config, stacked))
 
 
 def open_clip(name: str, layers: int | None = None, **changed: Any) -> Reference:
@@ -83,13 +90,17 @@ def open_clip(name: str, layers: int | None = None, **changed: Any) -> Reference
         model = open_clip.model.CLIP(**document)
         towers = model.visual.transformer.resblocks, model.transformer.resblocks
     tensors = rules.unfuse(timm_names.to_openai(_arrays(families.draw(model).state_dict())))
-    for name in rules.NO_WEIGHTS[Layout.OPENAI]:
-        tensors.pop(name, None)
+    for unneeded in rules.NO_WEIGHTS[Layout.OPENAI]:
+        tensors.pop(unneeded, None)
     config = open_clip_config.read(tensors, {"model_cfg": document}, name)
     outputs = families.outputs(config, model.encode_image, model.encode_text, towers)
     outputs["logits"] += float(tensors.get("logit_bias", 0.0))
     config = dataclasses.replace(config, **changed)
-    return Reference(tensors, outputs, config, Layout.OPENAI)
+    return Reference(rules.to_ours(tensors, config, Layout.OPENAI, name), outputs, config)
+
+
+def _of_hugging_face(state: dict[str, Any], config: ClipConfig) -> Mapping[str, Array]:
+    return rules.to_ours(rules.unfuse(_arrays(state)), config, Layout.HUGGING_FACE, "transformers")
 
 
 def _arrays(state: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -106,10 +117,19 @@ MODELS: dict[str, tuple[str, Callable[[], Reference]]] = {
     "PE-Core B/16": ("open_clip, timm", lambda: open_clip("PE-Core-B-16")),
     "PE-Core L/14-336": ("open_clip, timm", lambda: open_clip("PE-Core-L-14-336", 2)),
     "PE-Core G/14-448": ("open_clip, timm", lambda: open_clip("PE-Core-bigG-14-448", 2)),
-    "SigLIP B/16": ("transformers", lambda: siglip(shortened(_SIGLIP_B))),
+    "SigLIP B/16": ("transformers", lambda: siglip(_SIGLIP_B)),
     "SigLIP B/16, exact GELU": (
         "open_clip, timm",
         lambda: open_clip("ViT-B-16-SigLIP", 2, activation="gelu"),
+    ),
+    "SigLIP B/16 of an .npz": ("big_vision", lambda: by_big_vision(_SIGLIP_B, False)),
+    "SigLIP So400m/14 of an .npz, stacked": (
+        "big_vision",
+        lambda: by_big_vision(shortened(_SIGLIP_SO400M), True),
+    ),
+    "SigLIP So400m/14": (
+        "transformers",
+        lambda: siglip(_SIGLIP_SO400M),
     ),
     "SigLIP 2 B/16": (
         "transformers",
@@ -133,11 +153,10 @@ def compare(name: str) -> dict[str, Any]:
     library, make = MODELS[name]
     made = make()
     config = made.config
-    params = rules.to_ours(rules.unfuse(made.tensors), config, made.layout, name)
     frames, tokens = families.inputs(config)
-    found = computed.outputs(computed.load(params, config), frames, tokens)
+    found = computed.outputs(computed.load(made.params, config), frames, tokens)
     worst = computed.differences(found, made.outputs)
-    half = computed.load(params, dataclasses.replace(config, dtype="bfloat16"))
+    half = computed.load(made.params, dataclasses.replace(config, dtype="bfloat16"))
     blocks = {name: value for name, value in worst.items() if "_blocks" in name}
     return {
         "model": name,
@@ -151,24 +170,39 @@ def compare(name: str) -> dict[str, Any]:
     }
 
 
-def gelus() -> dict[str, Any]:
-    """SigLIP 1 with the GELU it was trained with, beside open_clip, which takes the exact one."""
-    made = open_clip("ViT-B-16-SigLIP", 2)
-    params = rules.to_ours(made.tensors, made.config, made.layout, "open_clip")
-    model = computed.load(params, made.config)
+# open_clip's SigLIPs whose GELU is held to ours, and how many layers of them fit a small machine.
+GELUS: dict[str, tuple[str, int | None]] = {
+    "SigLIP B/16": ("ViT-B-16-SigLIP", None),
+    "SigLIP L/16-256": ("ViT-L-16-SigLIP-256", None),
+    "SigLIP So400m/14": ("ViT-SO400M-14-SigLIP", None),
+    "SigLIP 2 g-opt/16-256": ("ViT-gopt-16-SigLIP2-256", 2),
+}
+
+
+def gelu(name: str) -> dict[str, Any]:
+    """A SigLIP with the GELU it was trained with, beside open_clip's; a row of that table."""
+    made = open_clip(*GELUS[name])
+    model = computed.load(made.params, made.config)
     found = computed.embeddings(model, *families.inputs(made.config))
-    wanted = {name: made.outputs[name] for name in found}
-    return computed.differences(found, wanted) | {"cosine": computed.cosines(found, wanted)}
+    wanted = {key: made.outputs[key] for key in found}
+    return {
+        "model in open_clip": name,
+        "layers": f"{made.config.vision.layers} + {made.config.text.layers}",
+        **{key.replace("_", " "): x for key, x in computed.differences(found, wanted).items()},
+        "cosine": computed.cosines(found, wanted),
+    }
 
 
-def rows(word: str) -> Iterator[dict[str, Any]]:
-    """Of all models with that word in their name, printed as they are found."""
+def rows(
+    names: Iterable[str], word: str, row_of: Callable[[str], dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Of all models with that word in their name, printed as a table as they are found."""
     head = False
-    for name in MODELS:
+    for name in names:
         if word in name:
-            row = compare(name)
+            row = row_of(name)
             if not head:
-                print("| " + " | ".join(row) + " |\n|" + " --- |" * len(row))
+                print("\n| " + " | ".join(row) + " |\n|" + " --- |" * len(row))
                 head = True
             cells = (
                 value
@@ -189,14 +223,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="models with this word in their name")
     options = parser.parse_args(argv)
     versions = {name: metadata.version(name) for name in PACKAGES}
-    print(", ".join(f"{name} {version}" for name, version in versions.items()), end="\n\n")
+    print(", ".join(f"{name} {version}" for name, version in versions.items()))
     with jax.default_matmul_precision("highest"):
-        found = [*rows(options.only)]
-        apart = gelus() if options.only in "SigLIP B/16" else {}
-    for name, value in apart.items():
-        print(f"SigLIP B/16, tanh GELU beside open_clip's exact one: {name} {value:.6f}")
+        found = [*rows(MODELS, options.only, compare)]
+        apart = [*rows(GELUS, options.only, gelu)]
     if options.json:
-        written = {"versions": versions, "models": found, "SigLIP 1's GELU": apart}
+        written = {"versions": versions, "models": found, "GELU": apart}
         options.json.write_text(json.dumps(written, indent=1) + "\n")
     good = all(
         value >= computed.HALF_COSINE if "cosine" in name else value <= computed.TOLERANCE
