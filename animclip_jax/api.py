@@ -149,19 +149,27 @@ class Model:
         return np.stack([fit(frame, *self.config.clip.fitted) for frame in frames])
 
 
+def find(model: str | Path) -> Path:
+    """The folder of a model, by its path or by its name on the Hugging Face Hub.
+
+    A model of the Hub is downloaded and converted on first use. Raises as `load`.
+    """
+    return published.find(model, lambda config: open_tokenizer(*config.reading))
+
+
 def load(model: str | Path, devices: Sequence[jax.Device] | None = None) -> Model:
     """Reads a model, and puts it onto the devices: all of this process.
 
     Args:
-      model: a folder of `animclip export` or of `animclip convert`, or the name of a published
-        model, such as "openai/clip-vit-base-patch32", which is downloaded on first use.
+      model: a folder of `animclip export` or of `animclip convert`, or the name of a model on the
+        Hugging Face Hub, such as "openai/clip-vit-base-patch32", which is downloaded on first use.
     Raises:
       FileNotFoundError: the folder is not there, or a file of it is missing.
-      ValueError: a file has changed, or is of another version or format; names the file. Or no
-        published model has that name.
+      ValueError: a file has changed, or is of another version or format; names the file. Or the
+        model of that name can't be read.
       OSError: it can't be downloaded.
     """
-    directory = published.find(model)
+    directory = find(model)
     found = folder.load(directory)
     reranks = isinstance(found[1], RetrieverConfig)
     if reranks or (directory / manifest.MANIFEST).is_file():

@@ -20,7 +20,7 @@ from animclip_jax.cli.signals import stoppable
 from animclip_jax.exporting import hugging_face, open_clip
 from animclip_jax.files import require_new
 from animclip_jax.options.convert import parse
-from animclip_jax.weights import big_vision, folder, hub, positions, source
+from animclip_jax.weights import big_vision, folder, hub, positions, published, source
 from input_pipeline.tokenizers.opening import open_tokenizer
 
 # Of other layouts than ours.
@@ -37,13 +37,16 @@ def main(argv: list[str] | None = None) -> int:
     options = parse(argv)
     try:
         require_new(options.out)
-        path, origin = Path(options.source), {}
+        path = Path(options.source)
+        origin: dict[str, str] = {}
         if not path.exists() and hub.is_repository(options.source):
-            path, commit = hub.download(options.source, options.revision)
-            origin = {"repository": options.source, "commit": commit}
+            params, config, origin = published.read(
+                options.source, options.revision, options.activation
+            )
         elif options.revision:
             raise ValueError(f"--revision={options.revision}: {path} is not on the Hub")
-        params, config = source.deferred(path, options.activation)
+        else:
+            params, config = source.deferred(path, options.activation)
         if options.tokenizer:
             config = dataclasses.replace(config, tokenizer=str(options.tokenizer))
         open_tokenizer(*config.reading)

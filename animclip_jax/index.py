@@ -1,8 +1,8 @@
 """`animclip index DIR --model MODEL --out INDEX`: makes a folder of videos searchable.
 
 The same command again brings the index up to date: it reads new and changed files alone. MODEL is a
-published model by its name, such as openai/clip-vit-base-patch32, or a folder of `animclip export`;
-the first, and a folder of `animclip convert`, search without re-ranking.
+folder of `animclip export`, a name on the Hugging Face Hub, such as openai/clip-vit-base-patch32,
+or a folder of `animclip convert`; the last two search without re-ranking.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.index import parse
 from animclip_jax.video_index.effort import Effort
 from animclip_jax.video_index.update import Summary, update
-from animclip_jax.weights import published
 from animclip_jax.words import count, on_a_terminal
 from input_pipeline.media import quarantine
 from input_pipeline.media.segments import SegmentSettings
@@ -39,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if not options.videos.is_dir():
             raise NotADirectoryError(f"{options.videos}: no folder of videos")
-        path = published.find(options.model)
+        path = api.find(options.model)
         model = api.load(path)
         size, resize, interpolation, antialias = model.config.clip.fitted
         settings = SegmentSettings(

@@ -49,9 +49,10 @@ def test_a_published_model_is_taken_by_its_name(tmp_path, monkeypatch, capsys):
     folder.write_hugging_face(tmp_path / "hub", params, config)
     downloads = []
 
-    def download(repository):
+    def download(repository, revision):
+        assert revision is None
         downloads.append(repository)
-        return hub.Download(tmp_path / "hub", "0" * 40)
+        return hub.Download(tmp_path / "hub", hub.REVISIONS[repository])
 
     monkeypatch.setattr(hub, "download", download)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -62,7 +63,9 @@ def test_a_published_model_is_taken_by_its_name(tmp_path, monkeypatch, capsys):
         assert f"{name} has no re-ranker" in capsys.readouterr().out
     assert downloads == [name]
     (kept,) = (tmp_path / "home" / ".cache" / "animclip" / "weights").glob("[!.]*")
-    assert (kept / "config.json").read_bytes() == (tmp_path / "clip" / "config.json").read_bytes()
+    origin = {"repository": name, "commit": hub.REVISIONS[name]}
+    folder.save(tmp_path / "same", params, config, origin)
+    assert (kept / "config.json").read_bytes() == (tmp_path / "same" / "config.json").read_bytes()
     assert search.main([str(tmp_path / "index"), "a block", f"--model={name}"]) == 0
     assert search.main([str(tmp_path / "index"), "a block"]) == 0
 
@@ -89,7 +92,6 @@ def test_without_a_network_a_published_model_is_refused_in_words(tmp_path):
     [
         (["none", "--model=MODEL", "--out=out"], "none: no folder of videos"),
         (["videos", "--model=none", "--out=out"], "none"),
-        (["videos", "--model=a/b", "--out=out"], "a/b: no such folder, and no published model"),
         (["videos", "--model=MODEL", "--out=out", "--window=1"], "wanted 2 to 600 seconds"),
         (["videos", "--model=MODEL", "--out=videos"], "videos: holds something else"),
     ],

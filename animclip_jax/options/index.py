@@ -25,7 +25,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--model",
         type=kinds.home,
         required=True,
-        help="a folder that animclip export or convert wrote, or a published model's name",
+        help="a folder that animclip export or convert wrote, or OWNER/NAME on the Hugging Face "
+        "Hub",
     )
     parser.add_argument("--out", type=kinds.path, required=True, help="the folder of the index")
     parser.add_argument(

@@ -8,7 +8,6 @@ from typing import Any
 from animclip_jax import api
 from animclip_jax.video_index import catalogue
 from animclip_jax.video_index.searcher import Answer, Hit, Index, Searcher
-from animclip_jax.weights import published
 
 COARSE_ONLY = "coarse search only: the model of this index has no re-ranker"
 
@@ -20,14 +19,14 @@ def open_index(
 
     Args:
       index: the folder of `animclip index`.
-      model: a folder or a published model's name; None takes it from where it was when the index
-        was made.
+      model: a folder or a name on the Hugging Face Hub; None takes it from where it was when the
+        index was made.
       num_candidates: how many segments the re-ranker sees for each query.
     Raises:
       FileNotFoundError, ValueError: one of them can't be read, or they don't belong together.
     """
     index = Path(index)
-    where = Path(catalogue.read(index).model_path) if model is None else published.find(model)
+    where = Path(catalogue.read(index).model_path) if model is None else api.find(model)
     if not where.is_dir():
         raise FileNotFoundError(
             f"{where}: no such folder, the model that {index} was made with; --model says where it "

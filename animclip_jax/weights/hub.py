@@ -142,8 +142,8 @@ def _unreadable(repository: str, names: Collection[str], is_named: bool) -> str:
     has = ", ".join(sorted(names)) or "nothing"
     if not is_named and _choose(names, True):
         return (
-            f"{repository}: its weights are no safetensors, give --revision=COMMIT to say which "
-            f"are meant; it has {has}"
+            f"{repository}: its weights are no safetensors, give --revision=COMMIT to animclip "
+            f"convert to say which are meant; it has {has}"
         )
     return (
         f"{repository}: no weights that can be read, wanted {folder.CONFIG} with {folder.TENSORS} "

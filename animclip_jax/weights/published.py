@@ -1,41 +1,72 @@
-"""Published models by their names: downloaded and converted on first use, then kept."""
+"""Models on the Hugging Face Hub by name: downloaded and converted on first use, then kept."""
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from animclip_jax import files
+from animclip_jax.models.clip import ClipConfig
 from animclip_jax.weights import folder, hub, source
+from animclip_jax.weights.deferred import Array
 
 KEPT = "~/.cache/animclip/weights"
+# Digits of a commit in a folder's name.
+_DIGITS = 12
 
 
-def find(model: str | Path) -> Path:
+class Published(NamedTuple):
+    """What `folder.save` takes: parameters by path, the architecture, where they are from."""
+
+    params: Mapping[str, Array]
+    config: ClipConfig
+    origin: dict[str, str]
+
+
+def read(name: str, revision: str | None = None, activation: str | None = None) -> Published:
+    """A model of the Hub. Takes and raises what `hub.download` and `source.deferred` do."""
+    found = hub.download(name, revision)
+    params, config = source.deferred(found.path, activation)
+    return Published(params, config, {"repository": name, "commit": found.commit})
+
+
+def find(model: str | Path, check: Callable[[ClipConfig], object]) -> Path:
     """The folder of a model, by its path or by a name on the Hugging Face Hub.
 
-    A name is one of `hub.REVISIONS`; a folder of that name goes before. What was converted is kept
-    in KEPT, so that the next use needs no network.
+    A folder of that name goes before. What was converted is kept in KEPT, so that the next use
+    needs no network, and finds the same commit.
+
+    Args:
+      check: raises ValueError or OSError for a model that is not to be kept.
 
     Raises:
-      ValueError: the name is not known. OSError: it can't be downloaded or kept.
+      ValueError: its weights can't be read, or only with a commit. OSError: it can't be downloaded
+        or kept.
     """
     path, model = Path(model).expanduser(), str(model)
     if path.exists() or not hub.is_repository(model):
         return path
-    if model not in hub.REVISIONS:
-        raise ValueError(
-            f"{model}: no such folder, and no published model that is known by name "
-            f"({', '.join(hub.REVISIONS)}); animclip convert makes a folder of others"
-        )
-    name = f"{model.replace('/', '--')}-{hub.REVISIONS[model][:12]}"
-    kept = Path(KEPT).expanduser() / name
-    if kept.is_dir():
+    directory, name = Path(KEPT).expanduser(), model.replace("/", "--")
+    lock = directory / f".{name}.download"
+    if kept := _kept(directory, name, model):
         return kept
-    lock = kept.with_name(f".{name}.download")
-    with files.locked(lock, f"{kept}: another process is downloading it", wait=True):
-        if not kept.is_dir():
-            print(f"{model}: downloaded and converted once, into {kept}", file=sys.stderr)
-            params, config = source.read(hub.download(model).path)
-            folder.save(kept, params, config)
+    with files.locked(lock, f"{directory}: another process is downloading {model}", wait=True):
+        if kept := _kept(directory, name, model):
+            return kept
+        found = read(model)
+        check(found.config)
+        kept = directory / f"{name}-{found.origin['commit'][:_DIGITS]}"
+        print(f"{model}: downloaded and converted once, into {kept}", file=sys.stderr)
+        folder.save(kept, *found)
     return kept
+
+
+def _kept(directory: Path, name: str, model: str) -> Path | None:
+    """What was converted of a model: of its pinned commit, or of the one that was the newest."""
+    commit = hub.REVISIONS.get(model, "")[:_DIGITS] or rf"[0-9a-f]{{{_DIGITS}}}"
+    wanted = re.compile(f"{re.escape(name)}-{commit}")
+    there = directory.iterdir() if directory.is_dir() else ()
+    return next((path for path in sorted(there) if wanted.fullmatch(path.name)), None)

@@ -1,12 +1,9 @@
 """Downloads: one commit, only what is read, safetensors unless a commit is named; no network."""
 
-import hashlib
-import http.server
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,70 +12,17 @@ import pytest
 from animclip_jax import convert
 from animclip_jax.weights import folder, hub
 from tests.repository import ROOT
+from tests.stand_in_hub import COMMIT, OTHER, Hub, opened
 from tests.weights.reference import GOLDEN, GOLDEN_CLIP
 
-COMMIT, OTHER = "a" * 40, "b" * 40
 CONFIG = (GOLDEN / "one_head.json").read_bytes()
 TENSORS = (GOLDEN / "model.safetensors").read_bytes()
 HF = {"config.json": CONFIG, "model.safetensors": TENSORS}
 
 
-class Hub:
-    """A Hub of one repository on loopback. files: by name; gets: the names that were sent."""
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        self.files, self.gets = files, list[str]()
-        stand_in = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_HEAD(self) -> None:
-                self.answer(False)
-
-            def do_GET(self) -> None:
-                self.answer(True)
-
-            def answer(self, whole: bool) -> None:
-                parts = self.path.strip("/").split("/")
-                commit = next((part for part in parts if part in (COMMIT, OTHER)), COMMIT)
-                if parts[0] == "api":
-                    siblings = [{"rfilename": name} for name in stand_in.files]
-                    found = {"id": "some/clip", "sha": commit, "siblings": siblings}
-                    data: bytes | None = json.dumps(found).encode()
-                else:
-                    data = stand_in.files.get(parts[-1])
-                    stand_in.gets += [parts[-1]] if whole else []
-                self.send_response(404 if data is None else 200)
-                self.send_header("Content-Length", str(len(data or b"")))
-                self.send_header("ETag", f'"{hashlib.sha1(data or b"").hexdigest()}"')
-                self.send_header("X-Repo-Commit", commit)
-                self.end_headers()
-                if whole and data:
-                    self.wfile.write(data)
-
-            def log_message(self, *_: object) -> None:
-                """Says nothing."""
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    constants = pytest.importorskip("huggingface_hub.constants")
-    found = Hub(dict(HF))
-    monkeypatch.setattr(constants, "ENDPOINT", found.address)
-    template = found.address + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.chdir(tmp_path)
-    yield found
-    found.close()
+    yield from opened(dict(HF), monkeypatch, tmp_path)
 
 
 def test_a_name_alone_is_enough_for_safetensors_and_its_commit_is_kept(stand_in, tmp_path, capsys):
