@@ -31,6 +31,12 @@ TENSOR_AXES: dict[tuple[str, ...], int] = {
     ("up", "kernel"): -1,
     ("up", "bias"): -1,
     ("down", "kernel"): -2,
+    # Of LoRA's two matrices, the one that has the axis.
+    ("query", "kernel", "b"): -2,
+    ("key_value", "kernel", "b"): -2,
+    ("out", "kernel", "a"): -3,
+    ("up", "kernel", "b"): -1,
+    ("down", "kernel", "a"): -2,
 }
 
 
@@ -211,7 +217,8 @@ def table(state: Any) -> str:
 def _partition(mesh: Mesh, names: list[str], shape: tuple[int, ...]) -> PartitionSpec:
     spec: list[str | None] = [None] * len(shape)
     fsdp, tensor = mesh.shape["fsdp"], mesh.shape["tensor"]
-    split = TENSOR_AXES.get(tuple(names[-2:]))
+    ends = (tuple(names[-count:]) for count in (2, 3))
+    split = next((TENSOR_AXES[end] for end in ends if end in TENSOR_AXES), None)
     if split is not None and tensor > 1 and shape[split] % tensor == 0:
         spec[split] = "tensor"
     first = 1 if SCANNED in names else 0

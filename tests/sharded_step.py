@@ -2,7 +2,8 @@
 
     python -m tests.sharded_step OUT MESH ...
 
-MESH is data,fsdp,tensor,microbatch,remat, over that many of the devices; COORDINATOR, PROCESSES and
+MESH is data,fsdp,tensor,microbatch,remat, over that many of the devices, and with ",lora" behind it
+the towers learn by adapters; COORDINATOR, PROCESSES and
 PROCESS make it one of several processes. Writes OUT/MESH.npz: the loss of a step, its gradients,
 the bytes of them that a device holds; and OUT/MESH.txt, the compiled program.
 """
@@ -10,6 +11,7 @@ the bytes of them that a device holds; and OUT/MESH.txt, the compiled program.
 import dataclasses
 import math
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,8 @@ from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.models.transformer import TransformerConfig
-from animclip_jax.training import step
+from animclip_jax.training import lora, step
+from animclip_jax.training.lora import LoraConfig
 
 BATCH, FRAMES, LENGTH, NEGATIVES = 16, 3, 12, 2
 # Sizes that nothing else shares: a shape says what it is.
@@ -42,6 +45,14 @@ CLIP = ClipConfig(
 )
 RERANKER = RerankerConfig(layers=2, width=24, heads=2, mlp_width=56, code_width=20, pooled_grid=2)
 CONFIG = RetrieverConfig(CLIP, RERANKER, num_frames=FRAMES)
+
+
+ADAPTERS = LoraConfig(rank=3, targets="attention|mlp")
+
+
+def name_of(path: tuple) -> str:
+    """Of a parameter, joined by slashes."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
 def keep_gradients() -> optax.GradientTransformation:
@@ -69,15 +80,25 @@ def batch(seed: int = 0) -> Filmed:
 
 def run(out: Path, mesh_text: str) -> None:
     """One mesh: compiles a step and takes it."""
-    *numbers, remat = mesh_text.split(",")
+    *numbers, remat = mesh_text.removesuffix(",lora").split(",")
     data, fsdp, tensor, microbatch = map(int, numbers)
+    adapters = ADAPTERS if mesh_text.endswith(",lora") else step.WITHOUT
     config = dataclasses.replace(CONFIG, clip=dataclasses.replace(CLIP, remat=remat))
     chosen = jax.devices()[: data * fsdp * tensor]
     mesh = sharding.make_mesh(sharding.MeshConfig(data, fsdp, tensor), chosen)
     optimizer = keep_gradients()
-    state = step.init_state(mesh, config, optimizer, 0)
+    state = step.init_state(mesh, config, optimizer, 0, adapters=adapters)
     # The re-ranker's head is zero at the start, and passes no gradient on.
     state = state._replace(params=jax.tree.map(lambda x: x + 0.01, state.params))
+    if adapters.rank:
+        # A kernel that gets the same added to all that it gives passes nothing on to the next norm.
+        state.params[lora.ADAPTERS] = jax.tree.map(
+            lambda x: x + 0.1 * np.cos(np.arange(x.size, dtype=np.float32)).reshape(x.shape),
+            state.params[lora.ADAPTERS],
+        )
+    frozen = jax.tree_util.tree_map_with_path(
+        lambda path, _: bool(re.match(lora.TOWERS, name_of(path))), state.params
+    )
     advance = step.compile_train_step(
         mesh,
         state,
@@ -87,6 +108,7 @@ def run(out: Path, mesh_text: str) -> None:
         image_size=CLIP.image_size,
         seed=0,
         microbatch=microbatch,
+        frozen=frozen if adapters.rank else None,
     )
     part, parts = sharding.process_part(mesh)
     rows = slice(part * BATCH // parts, (part + 1) * BATCH // parts)
@@ -101,6 +123,7 @@ def run(out: Path, mesh_text: str) -> None:
     gradients: Any = {
         jax.tree_util.keystr(path): np.asarray(whole(leaf))
         for path, leaf in jax.tree_util.tree_leaves_with_path(state.opt_state)
+        if not (adapters.rank and re.match(lora.TOWERS, name_of(path)))
     }
     if jax.process_index() == 0:
         np.savez(out / f"{mesh_text}.npz", loss=float(metrics["loss"]), held=held, **gradients)

@@ -1,6 +1,7 @@
 """Every mesh computes what one device does, holds its part, and sends no patch tokens."""
 
 import itertools
+import math
 import os
 import re
 import subprocess
@@ -12,16 +13,28 @@ import jax
 import numpy as np
 import optax
 import pytest
+from flax import traverse_util
 
 from animclip_jax import sharding
 from animclip_jax.planning import hlo, hlo_text
-from animclip_jax.training import step
+from animclip_jax.training import lora, step
 from tests import processes
-from tests.sharded_step import BATCH, CLIP, CONFIG, FRAMES, LENGTH, NEGATIVES, RERANKER
+from tests.sharded_step import (
+    ADAPTERS,
+    BATCH,
+    CLIP,
+    CONFIG,
+    FRAMES,
+    LENGTH,
+    NEGATIVES,
+    RERANKER,
+)
 
 ONE = "1,1,1,0,none"  # data, fsdp, tensor, microbatch, remat
 FSDP, TENSOR, BOTH = "2,4,1,0,none", "1,1,2,0,none", "1,4,2,0,none"
 MESHES = ["8,1,1,0,none", FSDP, BOTH, TENSOR]
+# With adapters; their names say so at the end.
+LORA_ONE, LORA_MESHES = f"{ONE},lora", [f"{FSDP},lora", f"{BOTH},lora"]
 HEAD_BIAS = "['reranker']['head_out']['bias']"
 PARTS = ["1,1,1,1,none", "1,1,1,2,none", "1,1,1,4,none", "2,4,1,8,block"]
 
@@ -39,7 +52,7 @@ def command(out: Path, *meshes: str) -> list[str]:
 def out(tmp_path_factory) -> Path:
     """What every mesh of one process computed, on 8 host-platform devices."""
     directory = tmp_path_factory.mktemp("meshes")
-    asked = command(directory, ONE, *MESHES, *PARTS)
+    asked = command(directory, ONE, *MESHES, *PARTS, LORA_ONE, *LORA_MESHES)
     run = subprocess.run(asked, env=environment(8), capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return directory
@@ -67,6 +80,30 @@ def assert_same(found: Path, wanted: Path) -> None:
 @pytest.mark.parametrize("mesh", MESHES)
 def test_every_mesh_computes_what_one_device_does(out, mesh):
     assert_same(out / f"{mesh}.npz", out / f"{ONE}.npz")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mesh", LORA_MESHES)
+def test_adapters_learn_on_every_mesh_as_on_one_device(out, mesh):
+    assert_same(out / f"{mesh}.npz", out / f"{LORA_ONE}.npz")
+    learning = np.load(out / f"{mesh}.npz").files
+    assert len([name for name in learning if name.startswith("['lora']")]) == 2 * 2 * 5
+    assert not [name for name in learning if re.match(r"\['clip'\]\['(vision|text)'\]", name)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mesh", LORA_MESHES)
+def test_no_device_multiplies_all_of_two_adapters(out, mesh):
+    """Each computes its part of a kernel, from its part of one and what it gathers of the other."""
+    params = step.state_shapes(CONFIG, optax.identity(), adapters=ADAPTERS).params
+    flat = traverse_util.flatten_dict(params[lora.ADAPTERS], sep="/")
+    dots = re.findall(r"f32\[([\d,]+)\]\S* dot\(", (out / f"{mesh}.txt").read_text())
+    products = {tuple(map(int, dot.split(","))) for dot in dots}
+    for name in {name.rpartition("/")[0] for name in flat}:
+        a, b = flat[f"{name}/a"].shape, flat[f"{name}/b"].shape
+        assert (a[0], math.prod(a[1:-1]), math.prod(b[2:])) not in products, name
+    tensor, width = int(mesh.split(",")[2]), CLIP.vision.width
+    assert (CLIP.vision.layers, width // 4, width // tensor) in products  # of the queries
 
 
 @pytest.mark.slow
@@ -168,7 +205,7 @@ def may_cross() -> set[tuple[int, ...]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mesh", [FSDP, BOTH, "2,4,1,8,block"])
+@pytest.mark.parametrize("mesh", [FSDP, BOTH, "2,4,1,8,block", *LORA_MESHES])
 def test_no_patch_tokens_cross_between_parts_of_the_batch(out, mesh):
     tensor = int(mesh.split(",")[2])
     allowed = may_cross()
@@ -225,6 +262,12 @@ def test_sharding_follows_names_and_sizes():
     assert spec(*layers, "norm", "scale", shape=(2**15, 3)) == (None, None)
     assert spec("token_embedding", "embedding", shape=(4096, 64)) == (None, "fsdp")
     assert spec(*query, shape=(2, 8, 3, 4)) == (None, None, None, None)  # 3 heads, and small
+    # An adapter's matrix is split as the axes of its kernel are that it has.
+    assert spec(*query, "a", shape=(12, 768, 16)) == (None, "fsdp", None)
+    assert spec(*query, "b", shape=(12, 16, 12, 64)) == (None, None, "tensor", "fsdp")
+    out = (*layers, "attention", "out", "kernel")
+    assert spec(*out, "a", shape=(12, 12, 64, 16)) == (None, "tensor", "fsdp", None)
+    assert spec(*layers, "mlp", "down", "kernel", "b", shape=(12, 16, 768)) == (None, None, "fsdp")
 
 
 def test_a_part_of_no_fitting_size_is_refused():

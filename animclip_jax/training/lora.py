@@ -1,10 +1,12 @@
 """LoRA: kernels of the towers keep their values and learn the product of two narrow matrices.
 
 After Hu et al. 2021, "LoRA: Low-rank adaptation of large language models" (arXiv 2106.09685). A
-kernel W computes as W + A B, A [inputs, rank] and B [rank, outputs], and B begins at zero. The
-paper's factor alpha / rank before A B is one on B's learning rate here: to AdamW that is the same,
-and whoever reads the parameters needs no more than them. They lie under ADAPTERS, by the path of
-their kernel. What is evaluated, exported and begun with by other runs is `merged`.
+kernel W computes as W + A B, A [inputs, rank] and B [rank, outputs], and B begins at zero. Where a
+kernel has several axes of inputs or of outputs, as attention's have for heads, A or B has them too,
+so that both are split over devices as the kernel is. The paper's factor alpha / rank before A B is
+one on B's learning rate here: to AdamW that is the same, and whoever reads the parameters needs no
+more than them. They lie under ADAPTERS, by the path of their kernel. What is evaluated, exported
+and begun with by other runs is `merged`.
 """
 
 import dataclasses
@@ -16,6 +18,7 @@ import jax
 import jax.numpy as jnp
 from flax import traverse_util
 
+from animclip_jax.models.transformer import SCANNED
 from animclip_jax.training.optimizer import matrices
 
 ADAPTERS = "lora"
@@ -63,11 +66,12 @@ def draw(config: LoraConfig, params: dict, seed: int) -> dict:
         )
     adapters: dict[str, jax.Array] = {}
     for number, name in enumerate(chosen):
-        layers, inputs, outputs = _sizes(kernels[name].shape, sides[name])
+        shape, axes = kernels[name].shape, sides[name]
+        first, cut = axes.reduction_axis[0], axes.output_axis[0]
         key = jax.random.fold_in(jax.random.key(seed), number)
-        normal = jax.random.normal(key, (*layers, inputs, config.rank))
-        adapters[f"{name}/a"] = normal * inputs**-0.5
-        adapters[f"{name}/b"] = jnp.zeros((*layers, config.rank, outputs))
+        normal = jax.random.normal(key, (*shape[:cut], config.rank))
+        adapters[f"{name}/a"] = normal * math.prod(shape[first:cut]) ** -0.5
+        adapters[f"{name}/b"] = jnp.zeros((*shape[:first], config.rank, *shape[cut:]))
     return params | {ADAPTERS: traverse_util.unflatten_dict(adapters, sep="/")}
 
 
@@ -79,13 +83,15 @@ def merged(params: dict) -> dict:
     flat = traverse_util.flatten_dict(found, sep="/")
     adapters = traverse_util.flatten_dict(params[ADAPTERS], sep="/")
     for name in {path.rpartition("/")[0] for path in adapters}:
-        product = adapters[f"{name}/a"] @ adapters[f"{name}/b"]
-        flat[name] = flat[name] + product.reshape(flat[name].shape).astype(flat[name].dtype)
+        layers = range(SCANNED in name.split("/"))
+        sides = adapters[f"{name}/a"], adapters[f"{name}/b"]
+        # At full precision, or a kernel would be another one where it is trained than where it is
+        # exported.
+        product = jax.lax.dot_general(
+            *sides,
+            (((sides[0].ndim - 1,), (len(layers),)), (layers, layers)),
+            precision=jax.lax.Precision.HIGHEST,
+        )
+        flat[name] = flat[name] + product.astype(flat[name].dtype)
     whole: dict[str, Any] = traverse_util.unflatten_dict(flat, sep="/")
     return whole
-
-
-def _sizes(shape: tuple[int, ...], sides: Any) -> tuple[tuple[int, ...], int, int]:
-    """Of a kernel: scanned layers, if there are, inputs, outputs."""
-    first, cut = sides.reduction_axis[0], sides.output_axis[0]
-    return shape[:first], math.prod(shape[first:cut]), math.prod(shape[cut:])

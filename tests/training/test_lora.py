@@ -76,8 +76,13 @@ def learned(states) -> tuple[step.TrainState, step.TrainState]:
 
 def summed(kernel: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """W + A B, layer by layer."""
-    products = np.stack([one @ other for one, other in zip(a, b, strict=True)])
-    return kernel + products.reshape(kernel.shape)
+    products = [one @ other for one, other in zip(*matrices(a, b), strict=True)]
+    return kernel + np.stack(products).reshape(kernel.shape)
+
+
+def matrices(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[layers, inputs, rank] and [layers, rank, outputs], whatever axes the kernel has."""
+    return a.reshape(len(a), -1, a.shape[-1]), b.reshape(*b.shape[:2], -1)
 
 
 def test_without_a_rank_there_is_nothing_else() -> None:
@@ -113,10 +118,12 @@ def test_gradients_are_those_of_the_sum() -> None:
     found = flat(jax.grad(loss)(params)[lora.ADAPTERS])
     adapters, weights = flat(params[lora.ADAPTERS]), flat(given)
     for name in {path.rpartition("/")[0] for path in adapters}:
-        a, b = adapters[f"{name}/a"], adapters[f"{name}/b"]
+        a, b = matrices(adapters[f"{name}/a"], adapters[f"{name}/b"])
         change = weights[name].reshape(len(a), a.shape[1], b.shape[2])
-        for part, wanted in (("a", change @ b.swapaxes(1, 2)), ("b", a.swapaxes(1, 2) @ change)):
-            np.testing.assert_allclose(found[f"{name}/{part}"], wanted, rtol=1e-4, atol=1e-4)
+        wanted = change @ b.swapaxes(1, 2), a.swapaxes(1, 2) @ change
+        both = matrices(found[f"{name}/a"], found[f"{name}/b"])
+        for part, right in zip(both, wanted, strict=True):
+            np.testing.assert_allclose(part, right, rtol=1e-4, atol=1e-4, err_msg=name)
 
 
 def test_towers_keep_their_values_and_have_no_moments(learned) -> None:
@@ -127,8 +134,10 @@ def test_towers_keep_their_values_and_have_no_moments(learned) -> None:
         assert (value == old[name]).all() == kept, name
     shapes = [x.shape for x in jax.tree.leaves(after.opt_state)]
     width, hidden = CLIP.vision.width, CLIP.vision.mlp_width
-    # Two moments of each A: of query, key and value, out, and the MLP's first kernel.
-    assert (2, width, hidden) not in shapes and shapes.count((2, width, 2)) == 2 * 4
+    # Two moments of each A: of query, key and value, and the MLP's first kernel; and out.
+    assert (2, width, hidden) not in shapes and shapes.count((2, width, 2)) == 2 * 3
+    heads = CLIP.vision.heads
+    assert shapes.count((2, heads, width // heads, 2)) == 2
     up = "clip/vision/transformer/blocks/layers/mlp/up/kernel"
     first, second = (flat(lora.merged(state.params))[up] for state in learned)
     assert not np.allclose(first, second)
