@@ -13,6 +13,8 @@ from animclip_jax.models.rotary import rotate
 
 # Of what is ours, and of OpenAI's CLIP; flax's default is 1e-6.
 LAYER_NORM_EPSILON = 1e-5
+# Logits of keys that are not looked at: where that is all, the softmax is even.
+MASKED = -0.7 * float(jnp.finfo(jnp.float32).max)
 # No size of a published model is near it; a file that asks for more is damaged or hostile.
 MOST = 10_000_000
 
@@ -83,6 +85,36 @@ def layer_norm(width: int, rngs: nnx.Rngs, epsilon: float = LAYER_NORM_EPSILON) 
     return nnx.LayerNorm(width, epsilon=epsilon, dtype=jnp.float32, rngs=rngs)
 
 
+def attend(
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    mask: jax.Array | None = None,
+    is_causal: bool = False,
+) -> jax.Array:
+    """What `jax.nn.dot_product_attention` computes, with the heads in front of the tokens.
+
+    A CPU multiplies heads that lie apart one by one, and each is small; together they take two
+    thirds of the time.
+
+    Args:
+      query [..., N, H, D], key and value [..., M, H, D]; mask bool, broadcast to [..., H, N, M].
+
+    Returns:
+      [..., N, H, D].
+    """
+    query, key, value = (jnp.moveaxis(part, -2, -3) for part in (query, key, value))
+    logits = jnp.matmul(query, key.mT, preferred_element_type=jnp.float32)
+    logits *= query.shape[-1] ** -0.5
+    if is_causal:
+        seen = jnp.tri(*logits.shape[-2:], dtype=bool)
+        mask = seen if mask is None else mask & seen
+    if mask is not None:
+        logits = jnp.where(mask, logits, MASKED)
+    shares = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
+    return jnp.moveaxis(jnp.matmul(shares, value), -3, -2)
+
+
 class Attention(nnx.Module):
     """Multi-head attention; `memory` (keys, values) is the input itself unless given."""
 
@@ -137,8 +169,7 @@ class Attention(nnx.Module):
             query, key = rotate(query, angles), rotate(key, angles)
         if mask is not None:
             mask = mask[..., None, None, :]
-        mixed = jax.nn.dot_product_attention(query, key, value, mask=mask, is_causal=is_causal)
-        return self.out(mixed)
+        return self.out(attend(query, key, value, mask, is_causal))
 
 
 class Mlp(nnx.Module):
