@@ -107,7 +107,8 @@ def attend(
     logits = jnp.matmul(query, key.mT, preferred_element_type=jnp.float32)
     logits *= query.shape[-1] ** -0.5
     if is_causal:
-        seen = jnp.tri(*logits.shape[-2:], dtype=bool)
+        queries, keys = logits.shape[-2:]
+        seen = jnp.tri(queries, keys, dtype=bool)
         mask = seen if mask is None else mask & seen
     if mask is not None:
         logits = jnp.where(mask, logits, MASKED)
