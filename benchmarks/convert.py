@@ -2,8 +2,9 @@
 
     python -m benchmarks.convert [--layers 24] [--width 1024] [--json FILE]
 
-Makes a state dict of random float32 weights under OpenAI's names, as .safetensors and, where
-PyTorch is installed, as .pt, and converts each in a process of its own. Memory is the greatest that
+Makes a state dict of random float32 weights under OpenAI's names, as .safetensors, as the same in
+float16 and, where PyTorch is installed, as .pt; and a SigLIP of the same towers as big_vision's
+.npz. Converts each in a process of its own. Memory is the greatest that
 /proc/self/smaps_rollup says of pages that are no file's (Anonymous):
 pages of the mapped file can be given up at any time. Less what the process had before.
 """
@@ -22,6 +23,7 @@ import numpy as np
 
 _ROLLUP = Path("/proc/self/smaps_rollup")
 PAUSE = 0.01  # seconds between two looks
+WHOLE, HALF, NPZ = "model.safetensors", "half.safetensors", "model.npz"
 
 
 def anonymous() -> int:
@@ -51,21 +53,31 @@ class Peak:
 
 
 def make(path: Path, layers: int, width: int) -> None:
-    """Writes a CLIP with two towers of that size, in OpenAI's layout."""
+    """Writes a model with two towers of that size: of float16 where the file's name is HALF's."""
+    from animclip_jax.models import parameters
     from animclip_jax.models.clip import ClipConfig
+    from animclip_jax.models.towers import CLIP, SIGLIP
     from animclip_jax.models.transformer import TransformerConfig
-    from animclip_jax.weights import folder, rules
+    from animclip_jax.weights import big_vision, folder, rules
 
     tower = TransformerConfig(width=width, layers=layers, heads=width // 64, mlp_width=4 * width)
-    config = ClipConfig(224, 14, tower, tower, embed_dim=width)
+    siglip = path.suffix == ".npz"
+    family, activation = (SIGLIP, "gelu_tanh") if siglip else (CLIP, "gelu")
+    config = ClipConfig(
+        224, 14, tower, tower, embed_dim=width, activation=activation, towers=family
+    )
     rng = np.random.default_rng(0)
-    parts = {
-        key: rng.standard_normal(entry.shape, np.float32)
-        for entry in rules.entries(config, rules.Layout.OPENAI)
-        for keys in entry.keys
-        for key in keys
+    params = {
+        name: rng.standard_normal(shape, np.float32)
+        for name, shape in parameters.shapes(config).items()
     }
-    folder.write_tensors(path, rules.fuse(parts))
+    if siglip:
+        big_vision.save(path.with_suffix(""), params, config)
+        (path.with_suffix("") / big_vision.FILE).rename(path)
+        return
+    tensors = rules.to_theirs(params, config, rules.Layout.OPENAI)
+    dtype = np.float16 if path.name == HALF else np.float32
+    folder.write_tensors(path, {name: value.astype(dtype) for name, value in tensors.items()})
 
 
 def convert(path: Path) -> Peak:
@@ -73,7 +85,8 @@ def convert(path: Path) -> Peak:
     from animclip_jax.weights import folder, source
 
     with tempfile.TemporaryDirectory(dir=path.parent) as out, Peak() as peak:
-        folder.save(Path(out) / "ours", *source.read(path, "gelu"))
+        activation = None if path.suffix == ".npz" else "gelu"
+        folder.save(Path(out) / "ours", *source.deferred(path, activation))
     return peak
 
 
@@ -110,7 +123,7 @@ def main() -> None:
         return None
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        tensors = Path(folder) / "model.safetensors"
+        tensors = Path(folder) / WHOLE
         size = ["--layers", str(options.layers), "--width", str(options.width)]
 
         def run(only: str, file: Path) -> str:
@@ -120,8 +133,9 @@ def main() -> None:
             )
             return done.stdout
 
-        run("make", tensors)
-        ways = [("convert", tensors)]
+        ways = [("convert", tensors.with_name(name)) for name in (WHOLE, HALF, NPZ)]
+        for _, file in ways:
+            run("make", file)
         try:
             import torch  # noqa: F401
         except ImportError:
@@ -130,7 +144,7 @@ def main() -> None:
             run("pt", tensors)
             ways += [("convert", tensors.with_suffix(".pt")), ("torch", tensors.with_suffix(".pt"))]
         for only, file in ways:
-            row = json.loads(run(only, file)) | {"what": f"{only} {file.suffix}"}
+            row = json.loads(run(only, file)) | {"what": f"{only} {file.name}"}
             row["times_its_size"] = row["private_bytes"] / file.stat().st_size
             print(
                 f"{row['what']:22} {file.stat().st_size / 1e9:.2f} GB: private memory "

@@ -1,4 +1,4 @@
-"""Do open_clip's plain CLIPs compute the same after they were converted?
+"""Do open_clip's architectures compute the same after they were converted?
 
     python -m benchmarks.open_clip make FOLDER       where open_clip_torch is installed, without JAX
     python -m benchmarks.open_clip compare FOLDER    where we are installed
@@ -6,10 +6,12 @@
 The first writes each architecture that converts (tests/weights/open_clip_models.json) with random
 weights, all biases and scales drawn too, as open_clip's own folder, and the features that open_clip
 computes of two random pictures and captions. To be small it has two layers a tower and a vocabulary
-of 1,000; every other size is its own. The second converts the folder and compares.
+of 1,000; every other size is its own. The second converts the folder and compares. A SigLIP is
+compared with both of GELU's forms too, for open_clip takes other ones than SigLIP was trained with.
 """
 
 import argparse
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -19,6 +21,7 @@ import numpy as np
 
 MODELS = Path(__file__).resolve().parents[1] / "tests" / "weights" / "open_clip_models.json"
 LAYERS, VOCABULARY = 2, 1000
+_GELUS = ("gelu", "gelu_tanh")
 
 
 def small(config: dict[str, Any]) -> dict[str, Any]:
@@ -29,14 +32,14 @@ def small(config: dict[str, Any]) -> dict[str, Any]:
     return config | {"vision_cfg": vision, "text_cfg": text}
 
 
-def make(folder: Path) -> None:
-    """Writes FOLDER/NAME for each architecture that converts."""
+def make(folder: Path, only: str = "") -> None:
+    """Writes FOLDER/NAME for each architecture that converts and has that word in its name."""
     import open_clip
     import torch
     from safetensors.torch import save_file
 
     listed = json.loads(MODELS.read_text())["models"]
-    names = (name for name, model in listed.items() if model["converts"] and "SigLIP" not in name)
+    names = [name for name, model in listed.items() if model["converts"] and only in name]
     for number, name in enumerate(names):
         config = small(open_clip.get_model_config(name))
         if config.pop("custom_text", False):
@@ -63,9 +66,9 @@ def make(folder: Path) -> None:
                 tokens[row, :end] = torch.randint(1, VOCABULARY - 2, (end,), generator=generator)
                 tokens[row, 0], tokens[row, end] = VOCABULARY - 2, VOCABULARY - 1
             half = [0.5, 0.5, 0.5]
-            pe = name.startswith("PE-")
-            mean = torch.tensor(half if pe else open_clip.OPENAI_DATASET_MEAN)[:, None, None]
-            std = torch.tensor(half if pe else open_clip.OPENAI_DATASET_STD)[:, None, None]
+            halved = name.startswith("PE-") or "SigLIP" in name
+            mean = torch.tensor(half if halved else open_clip.OPENAI_DATASET_MEAN)[:, None, None]
+            std = torch.tensor(half if halved else open_clip.OPENAI_DATASET_STD)[:, None, None]
             image = model.encode_image((pixels - mean) / std, normalize=True)
             text = model.encode_text(tokens, normalize=True)
         out = folder / name
@@ -77,28 +80,33 @@ def make(folder: Path) -> None:
         np.savez(folder / f"{name}.npz", frames=frames, tokens=tokens.int().numpy(), **found)
 
 
-def compare(folder: Path) -> dict[str, float]:
-    """By architecture: the greatest difference of a normalised feature, over the greatest one."""
+def compare(path: Path) -> dict[str, dict[str, float]]:
+    """By the activation, the model's own first: how far the features are from those in `path`.
+
+    Of "image" and of "text" the greatest difference of a normalised feature, over the greatest one.
+    """
     import jax
     from flax import nnx, traverse_util
 
     from animclip_jax.models.parameters import abstract
     from animclip_jax.weights import source
 
-    differences = {}
-    for path in sorted(folder.glob("*.npz")):
-        params, config = source.read(folder / path.stem)
-        model = nnx.merge(abstract(config)[0], traverse_util.unflatten_dict(params, sep="/"))
-        with np.load(path) as arrays, jax.default_matmul_precision("highest"):
-            given = dict(arrays)
-            ours = {
-                "image": model.vision(given["frames"])[0],
-                "text": model.text(given["tokens"])[0],
-            }
-        differences[path.stem] = max(
-            _relative(np.asarray(value), given[name]) for name, value in ours.items()
-        )
-    return differences
+    params, config = source.read(path.with_suffix(""))
+    tree = traverse_util.unflatten_dict(params, sep="/")
+    with np.load(path) as arrays:
+        given = dict(arrays)
+    found = {}
+    for activation in dict.fromkeys((config.activation, *_GELUS)):
+        if activation != config.activation and config.activation != "gelu_tanh":
+            continue
+        model = nnx.merge(abstract(dataclasses.replace(config, activation=activation))[0], tree)
+        with jax.default_matmul_precision("highest"):
+            image, text = model.vision(given["frames"])[0], model.text(given["tokens"])[0]
+        found[activation] = {
+            "image": _relative(np.asarray(image), given["image"]),
+            "text": _relative(np.asarray(text), given["text"]),
+        }
+    return found
 
 
 def _relative(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -111,12 +119,19 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("make", "compare"))
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", default="", help="architectures with this word in their name")
     options = parser.parse_args(argv)
     if options.what == "make":
-        make(options.folder)
+        make(options.folder, options.only)
         return 0
-    for name, difference in compare(options.folder).items():
-        print(f"{name:28} {difference:.1e}")
+    for path in sorted(options.folder.glob("*.npz")):
+        found = compare(path)
+        line = f"{path.stem:28} {max(next(iter(found.values())).values()):.1e}"
+        if len(found) > 1:
+            for feature in ("image", "text"):
+                least, fits = min((one[feature], name) for name, one in found.items())
+                line += f"  {feature} with {fits} {least:.1e}"
+        print(line, flush=True)
     return 0
 
 

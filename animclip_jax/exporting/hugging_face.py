@@ -22,10 +22,10 @@ def write(directory: Path, source: Source) -> None:
     """Writes the model, its tokenizer and processor.
 
     Raises:
-      ValueError: the model or its vocabulary is one that transformers can't read.
+      ValueError: transformers can't compute the model, its tokens or its pictures.
     """
     assert isinstance(source.config, ClipConfig)
-    processor.require_vocabulary(source.config)
+    processor.require_expressible(source.config)
     folder.write_hugging_face(directory, source.params, source.config)
     processor.write(directory, source.config)
 
@@ -36,7 +36,7 @@ def save(directory: Path, params: Mapping[str, Array], config: ClipConfig) -> No
     Args:
       params: of `Clip`, by slash-joined path.
     """
-    processor.require_vocabulary(config)
+    processor.require_expressible(config)
     with files.new_folder(directory) as temporary:
         folder.write_hugging_face(temporary, params, config)
         processor.write(temporary, config)

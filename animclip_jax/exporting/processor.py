@@ -23,8 +23,13 @@ _MERGES_VERSION = "#version: 0.2"
 _SENTENCE_MODULES = (("", "CLIPModel"), ("1_Normalize", "Normalize"))
 
 
-def require_vocabulary(config: ClipConfig) -> None:
-    """Raises ValueError for a model whose tokens transformers' tokenizers can't make."""
+def require_expressible(config: ClipConfig) -> None:
+    """Raises ValueError for a model whose tokens or pictures transformers can't make."""
+    if not config.towers.pixels.antialias:
+        raise ValueError(
+            "pixels.antialias is False: transformers' processors anti-alias, so that pictures "
+            "would get other embeddings there than here"
+        )
     kind, file = config.towers.tokenizer, Path(config.tokenizer)
     if kind == towers.CLIP.tokenizer and config.vocab_size != CLIP_VOCAB_SIZE:
         raise ValueError(
@@ -42,7 +47,7 @@ def require_vocabulary(config: ClipConfig) -> None:
 
 def write(directory: Path, config: ClipConfig) -> None:
     """Writes the files of the tokenizer, of pictures, and of sentence-transformers."""
-    require_vocabulary(config)
+    require_expressible(config)
     kind, length = config.towers.tokenizer, config.context_length
     if kind in _SIGLIP:
         files.write_bytes(directory / _SIGLIP[kind], Path(config.tokenizer).read_bytes())

@@ -23,7 +23,7 @@ _TEXT = {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"
 # Those of a vision tower that timm builds; dropout is for training.
 _TIMM = {"timm_model_name", "timm_model_pretrained", "timm_pool", "timm_proj"}
 _TIMM |= {"timm_drop", "timm_drop_path"}
-_SIGLIP_TEXT = {"hf_tokenizer_name", "tokenizer_kwargs", "proj_bias", "pool_type"}
+_SIGLIP_TEXT = {"hf_tokenizer_name", "tokenizer_kwargs", "proj_bias", "proj_type", "pool_type"}
 _SIGLIP_TEXT |= {"norm_kwargs", "act_kwargs"}
 # Repositories with the tokens of SigLIP, by our names.
 _TOKENIZERS = {
@@ -32,6 +32,7 @@ _TOKENIZERS = {
     "gemma": "timm/ViT-B-16-SigLIP2-256",
 }
 _VOCABULARY = 49408
+_NONE = "none"
 
 
 def read(tensors: Mapping[str, np.ndarray], document: Mapping[str, Any], source: str) -> ClipConfig:
@@ -58,6 +59,19 @@ def read(tensors: Mapping[str, np.ndarray], document: Mapping[str, Any], source:
         vision=dataclasses.replace(config.vision, heads=heads),
         text=dataclasses.replace(config.text, heads=text.get("heads", config.text.heads)),
     )
+
+
+def completed(
+    tensors: Mapping[str, np.ndarray], document: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    """With a projection that changes nothing, where a SigLIP has none of captions."""
+    text = document.get("model_cfg", {}).get("text_cfg", {})
+    if text.get("proj_type") != _NONE or "ln_final.bias" not in tensors:
+        return dict(tensors)
+    width = len(tensors["ln_final.bias"])
+    identity = np.eye(width, dtype=np.float32)
+    added = {"text_projection.weight": identity, "text_projection.bias": 0 * identity[0]}
+    return added | dict(tensors)
 
 
 def _family(model: Mapping[str, Any]) -> tuple[Towers, str]:
@@ -101,12 +115,14 @@ def _other(model: Mapping[str, Any], family: Towers) -> Iterator[str]:
         is_map = family.vision.pool == towers.MAP
         wanted["vision_cfg.timm_pool"] = vision.get("timm_pool"), "map" if is_map else "token"
         projected = family.vision.projection != towers.NONE
-        wanted["vision_cfg.timm_proj"] = vision.get("timm_proj"), None if projected else "none"
+        wanted["vision_cfg.timm_proj"] = vision.get("timm_proj"), None if projected else _NONE
         wanted["quick_gelu"] = bool(model.get("quick_gelu")), found.quick_gelu
     if family.text.pool == towers.LAST:
+        unprojected = text.get("proj_type") == _NONE
         wanted |= {
             "text_cfg.no_causal_mask": (text.get("no_causal_mask"), True),
-            "text_cfg.proj_bias": (text.get("proj_bias"), True),
+            "text_cfg.proj_bias": (text.get("proj_bias"), None if unprojected else True),
+            "text_cfg.proj_type": (text.get("proj_type"), _NONE if unprojected else None),
             "text_cfg.pool_type": (text.get("pool_type"), "last"),
             "text_cfg.norm_kwargs": (text.get("norm_kwargs"), {"eps": family.norm_epsilon}),
         }
@@ -159,7 +175,7 @@ def write(config: ClipConfig) -> dict[str, Any]:
             "timm_model_name": timm_vit.name_of(config),
             "timm_model_pretrained": False,
             "timm_pool": "map",
-            "timm_proj": "none" if is_siglip else None,
+            "timm_proj": _NONE if is_siglip else None,
         }
     else:
         vision = {
@@ -223,6 +239,8 @@ def _unbuilt(config: ClipConfig) -> Iterator[str]:
         yield f"norm_epsilon is {found.norm_epsilon}, wanted {usual.norm_epsilon}"
     if config.activation not in activations:
         yield f"activation is {config.activation}, wanted {' or '.join(sorted(activations))}"
+    if not found.pixels.antialias:
+        yield "pixels.antialias is False"
     if usual is towers.SIGLIP:
         if found.tokenizer not in _TOKENIZERS:
             yield f"tokenizer is {found.tokenizer}, wanted {' or '.join(_TOKENIZERS)}"

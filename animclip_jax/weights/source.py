@@ -172,7 +172,9 @@ def _openai(
     known = known or trained_with
     if document is not None:
         _refuse_activation(activation, document)
-        config = open_clip_config.read(tensors, files.read_object(document), str(document))
+        described = files.read_object(document)
+        tensors = open_clip_config.completed(tensors, described)
+        config = open_clip_config.read(tensors, described, str(document))
     elif known is not None:
         _refuse_activation(activation, source)
         config = architecture.from_openai(tensors, known, str(source), family)

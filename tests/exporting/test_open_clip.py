@@ -1,15 +1,19 @@
 """Folders for open_clip: the settings that it publishes, and tensors that come back bit by bit."""
 
+import copy
 import dataclasses
 import json
 
 import numpy as np
 import pytest
 
+from animclip_jax import files
 from animclip_jax.exporting import open_clip
 from animclip_jax.models import towers
+from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.presets import PRESETS
-from animclip_jax.weights import open_clip_config, rules, source, timm_names
+from animclip_jax.models.transformer import TransformerConfig
+from animclip_jax.weights import folder, open_clip_config, rules, source, timm_names
 from animclip_jax.weights.rules import Layout
 from tests.exporting.models import WORDS
 from tests.small_model import drawn
@@ -17,6 +21,7 @@ from tests.weights.families import FAMILIES, golden
 from tests.weights.open_clip_models import LIST
 
 MODELS = {name: it["config"] for name, it in json.loads(LIST.read_text())["models"].items()}
+ALIASED = dataclasses.replace(towers.SIGLIP.pixels, antialias=False)
 PUBLISHED = {
     "vit_b32": "ViT-B-32-quickgelu",
     "vit_l14_336": "ViT-L-14-336-quickgelu",
@@ -111,12 +116,42 @@ def test_what_open_clip_can_not_build_is_refused_with_all_reasons(tmp_path):
         WORDS.clip,
         vocab_size=99,
         activation="gelu_tanh",
-        towers=dataclasses.replace(WORDS.clip.towers, norm_epsilon=1e-6),
+        towers=dataclasses.replace(WORDS.clip.towers, norm_epsilon=1e-6, pixels=ALIASED),
     )
     with pytest.raises(ValueError) as error:
         open_clip.save(tmp_path / "oc", {}, config)
-    for reason in ("norm_epsilon is 1e-06", "activation is gelu_tanh", "vocab_size is 99"):
+    reasons = ["norm_epsilon is 1e-06", "activation is gelu_tanh", "vocab_size is 99"]
+    for reason in (*reasons, "pixels.antialias is False"):
         assert reason in str(error.value)
     with pytest.raises(ValueError, match="its vision tower is none of the published ones of pe"):
         open_clip.save(tmp_path / "oc", {}, FAMILIES["pe_core"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_captions_without_a_projection_get_one_that_changes_nothing(tmp_path):
+    """As open_clip builds the multilingual So400m; a file that merely lacks it is cut off."""
+    width = 768
+    tower = TransformerConfig(width=width, layers=1, heads=12, mlp_width=3072)
+    config = ClipConfig(
+        *(224, 16, tower, tower, 8, 32, width),
+        activation="gelu_tanh",
+        towers=dataclasses.replace(towers.SIGLIP, tokenizer="c4_en"),
+    )
+    params = drawn(config)
+    tensors = open_clip.tensors_of(params, config)
+    del tensors["text.text_projection.weight"], tensors["text.text_projection.bias"]
+    folder.write_tensors(tmp_path / source.OPEN_CLIP_TENSORS, tensors)
+    document = {"model_cfg": copy.deepcopy(MODELS["ViT-SO400M-16-SigLIP-i18n-256"])}
+    document["model_cfg"] |= {"embed_dim": width}
+    document["model_cfg"]["vision_cfg"]["timm_model_name"] = "vit_base_patch16_siglip_224"
+    document["model_cfg"]["text_cfg"]["heads"] = 12
+    files.write_json(tmp_path / source.OPEN_CLIP_CONFIG, document)
+    found, again = source.read(tmp_path)
+    assert again.embed_dim == width
+    np.testing.assert_array_equal(found["text/projection/kernel"], np.eye(width))
+    assert not found["text/projection/bias"].any()
+    del document["model_cfg"]["text_cfg"]["proj_type"]
+    document["model_cfg"]["text_cfg"]["proj_bias"] = True
+    files.write_json(tmp_path / source.OPEN_CLIP_CONFIG, document)
+    with pytest.raises(ValueError, match="missing: text_projection.weight"):
+        source.read(tmp_path)

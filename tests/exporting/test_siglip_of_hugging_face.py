@@ -47,6 +47,15 @@ def test_the_folder_comes_back(written):
         np.testing.assert_array_equal(params[name], value, err_msg=name)
 
 
+def test_pictures_that_are_not_anti_aliased_can_not_be_expressed(tmp_path):
+    config = model("gemma", tmp_path)
+    pixels = dataclasses.replace(config.towers.pixels, antialias=False)
+    config = dataclasses.replace(config, towers=dataclasses.replace(config.towers, pixels=pixels))
+    with pytest.raises(ValueError, match="pixels.antialias is False: transformers' processors"):
+        hugging_face.save(tmp_path / "hf", drawn(config), config)
+    assert not (tmp_path / "hf").exists()
+
+
 def test_its_tokens_are_padded_to_the_end_on_the_right_and_have_no_mask(written):
     folder, config = written
     second = config.towers.tokenizer == "gemma"

@@ -37,6 +37,7 @@ def converts(name: str, config: dict[str, Any]) -> bool:
     tensors = {key: np.broadcast_to(np.float32(0), tuple(at.shape)) for key, at in state.items()}
     try:
         tensors = rules.unfuse(timm_names.to_openai(tensors))
+        tensors = open_clip_config.completed(tensors, {"model_cfg": config})
         found = open_clip_config.read(tensors, {"model_cfg": config}, name)
         rules.check(tensors, found, Layout.OPENAI, name)
     except ValueError as error:

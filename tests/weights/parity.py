@@ -92,6 +92,7 @@ def open_clip(name: str, layers: int | None = None, **changed: Any) -> Reference
     tensors = rules.unfuse(timm_names.to_openai(_arrays(families.draw(model).state_dict())))
     for unneeded in rules.NO_WEIGHTS[Layout.OPENAI]:
         tensors.pop(unneeded, None)
+    tensors = open_clip_config.completed(tensors, {"model_cfg": document})
     config = open_clip_config.read(tensors, {"model_cfg": document}, name)
     outputs = families.outputs(config, model.encode_image, model.encode_text, towers)
     outputs["logits"] += float(tensors.get("logit_bias", 0.0))
