@@ -36,7 +36,6 @@ setup(
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
     project_urls={"Paper": "https://doi.org/10.1145/3477495.3531776"},
-    # On 3.13 instant-clip-tokenizer alone has no wheel (docs/decisions.md).
     python_requires=">=3.11,<3.13",
     packages=[
         # The folder configs/ is installed inside the package: no other project loses the name.
@@ -61,7 +60,6 @@ setup(
         "huggingface_hub>=1,<3",
         # TFDS imports it on Python 3.11 without saying so.
         "importlib_resources>=6",
-        "instant-clip-tokenizer>=0.1.1,<0.2",
         "jax>=0.10,<0.13",
         "Jinja2>=3.1.6,<4",
         "jsonschema>=4.23,<5",

@@ -1,7 +1,7 @@
 """Small vocabularies with the settings of SigLIP's and SigLIP 2's, and odd captions to read.
 
-`python -m tests.vocabularies` makes the golden files anew, in an environment with transformers: it
-holds our tokens to those of its tokenizers and keeps the SHA-256 of both.
+`python -m tests.vocabularies` makes the golden files anew, in an environment with transformers and
+open_clip_torch: it compares our tokens with theirs and keeps the SHA-256 of both.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import json
 import lzma
 import random
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from input_pipeline.tokenizers import CLIP, CLIP_VOCAB_SIZE
 from input_pipeline.tokenizers.opening import open_tokenizer
 
 GOLDEN = Path(__file__).parent / "input_pipeline" / "golden"
@@ -24,7 +26,7 @@ GEMMA, GEMMA_JSON = GOLDEN / "gemma.model", GOLDEN / "gemma.json"
 # Compressed: nearly all of it is the table of its normalisation.
 _T5 = GOLDEN / "t5.model.xz"
 T5_SIZE, GEMMA_SIZE = 99, 480
-CONTEXT = 12
+CONTEXT, CLIP_CONTEXT = 12, 77
 COUNT = 10_000
 
 _WORDS = [
@@ -47,20 +49,29 @@ _ODD = [
     *("\u2581", "a\u2581b", "\ufb01", "\u2026", "\u201cquoted\u201d", "\u2014", "<0x41>"),
     "word" * 40,
 ]  # fmt: skip
+# Further ones for CLIP, which cleans a caption and splits off the ends of English verbs.
+ODD_FOR_CLIP = [
+    *("I'LL", "they've", "'s", "''s", "don't't", "'re'd", "it\u2019s"),
+    *("'\u017f", "'\u017ft", "\u017f", "\u0345", "a\u0345", "\u1e9e", "\U00010400"),
+    *("&amp;", "&amp;amp;", "&lt;b&gt;", "&#233;", "&#xD800;", "&nbsp;", "<", ">", "|"),
+    *("caf\u00c3\u00a9", "\u00e2\u20ac\u0153", "\ud800", "\ufffd", "\x1c", "\x85", "\u2028"),
+    *("\u2167", "\u24b6", "\u00aa", "\u0660", "\u3000", "\u180e", "\U000e0041"),
+    *("</w>", "a</w>", "\u0120"),
+]  # fmt: skip
 
 
-def odd_captions(count: int = COUNT) -> list[str]:
-    """The same odd captions whenever they are asked for."""
-    rng = random.Random(0)
+def odd_captions(count: int = COUNT, also: Sequence[str] = ()) -> list[str]:
+    """The same odd captions whenever they are asked for; further odd parts make other ones."""
+    rng, odd = random.Random(0), [*_ODD, *also]
 
     def one_of(some: list[str]) -> str:
         return some[int(rng.random() * len(some))]
 
-    found = list(_ODD)
+    found = list(odd)
     while len(found) < count:
         # The share of odd parts, and what joins them, differ from caption to caption.
         share, joint = rng.random(), one_of([" ", " ", " ", "", "  "])
-        parts = [one_of(_ODD if rng.random() < share else _WORDS) for _ in range(_length(rng))]
+        parts = [one_of(odd if rng.random() < share else _WORDS) for _ in range(_length(rng))]
         found.append(joint.join(parts))
     return found[:count]
 
@@ -155,8 +166,19 @@ def _differing(found: np.ndarray, tokenizer: Any, texts: list[str]) -> list[int]
     return np.flatnonzero((found != theirs).any(axis=1)).tolist()
 
 
+def _clip() -> tuple[list[int], str]:
+    """The odd captions for CLIP to which open_clip gives other ids than we do, and ours."""
+    import open_clip
+
+    captions = odd_captions(also=ODD_FOR_CLIP)
+    found = open_tokenizer(CLIP, CLIP_CONTEXT, CLIP_VOCAB_SIZE)(captions)
+    tokenizer = open_clip.tokenizer.SimpleTokenizer(CLIP_CONTEXT)
+    theirs = tokenizer(captions).numpy()
+    return np.flatnonzero((found != theirs).any(axis=1)).tolist(), digest(found)
+
+
 def make_golden() -> None:
-    """Writes the golden files anew; raises SystemExit where transformers has other ids."""
+    """Writes the golden files anew; raises SystemExit where others have other ids."""
     import transformers
 
     captions, digests = odd_captions(), {}
@@ -189,11 +211,12 @@ def make_golden() -> None:
                 row for row in rows if file == GEMMA_JSON or "<mask>" not in captions[row]
             ]
             digests[file.name] = digest(found)
+        others[CLIP], digests[CLIP] = _clip()
     for name, rows in others.items():
         print(f"{name}: {len(rows)} of {len(captions)} captions have other ids there")
     DIGESTS.write_text(json.dumps(digests, indent=1) + "\n")
     if any(others.values()):
-        raise SystemExit("transformers has other ids")
+        raise SystemExit("transformers or open_clip has other ids")
 
 
 if __name__ == "__main__":

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from animclip_jax import files
-from animclip_jax.exporting import clip_vocabulary
 from animclip_jax.models import towers
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.weights import source as weights_source
-from input_pipeline.tokenizers import CLIP_VOCAB_SIZE
+from input_pipeline.tokenizers import CLIP_VOCAB_SIZE, clip_vocabulary
 
 VOCABULARY, MERGES, TOKENIZER = "vocab.json", "merges.txt", weights_source.TOKENIZER
 SPECIAL = "special_tokens_map.json"

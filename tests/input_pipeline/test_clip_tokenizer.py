@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from input_pipeline.tokenizers import CLIP
 from input_pipeline.tokenizers.clip import END, START, ClipTokenizer
+from tests import vocabularies
 from tests.repository import ROOT
 
 
@@ -29,6 +31,21 @@ def test_cleaned_as_clip_cleans() -> None:
     # A < keeps ftfy from unescaping, so that both rounds of it are ours.
     assert (tokenizer(["a < b &amp;amp; c"]) == tokenizer(["a < b & c"])).all()
     assert (tokenizer(["It\u2019s"]) == tokenizer(["it's"])).all()
+
+
+def test_odd_captions_have_the_tokens_that_open_clip_gives_them() -> None:
+    tokens = ClipTokenizer()(vocabularies.odd_captions(also=vocabularies.ODD_FOR_CLIP))
+    wanted = json.loads(vocabularies.DIGESTS.read_text())[CLIP]
+    assert vocabularies.digest(tokens) == wanted
+
+
+def test_small_letters_are_those_of_python() -> None:
+    tokenizer = ClipTokenizer()
+    final, other = "\u03bf\u03c2", "\u03bf\u03c3"
+    assert (tokenizer(["\u039f\u03a3"]) == tokenizer([final])).all()
+    assert (tokenizer([final]) != tokenizer([other])).any()
+    (one_word, two) = tokenizer(["'\u017f", "' \u017f"])
+    assert (one_word != two).any(), "a long s behind an apostrophe is part of its word"
 
 
 def test_truncation_keeps_the_end_token() -> None:

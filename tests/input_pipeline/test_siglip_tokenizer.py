@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tokenizers
 
+from input_pipeline.tokenizers import CLIP
 from input_pipeline.tokenizers.opening import Tokenizer, open_tokenizer
 from tests import vocabularies
 from tests.repository import ROOT
@@ -40,6 +41,7 @@ def test_odd_captions_have_the_tokens_that_transformers_gave_them(t5):
         "gemma.json": gemma(GEMMA_JSON),
     }
     wanted = json.loads(vocabularies.DIGESTS.read_text())
+    del wanted[CLIP]
     tokens = {name: tokenizer(captions) for name, tokenizer in found.items()}
     assert {name: vocabularies.digest(ids) for name, ids in tokens.items()} == wanted
 

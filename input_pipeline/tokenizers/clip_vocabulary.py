@@ -1,4 +1,4 @@
-"""CLIP's vocabulary as its file names it, for formats that hold a tokenizer.
+"""CLIP's vocabulary as its file names it, for our tokenizer and for formats that hold one.
 
 clip_merges.txt.gz holds the 48,894 merges that OpenAI's CLIP takes of bpe_simple_vocab_16e6.txt, in
 order (MIT licence, Copyright (c) 2021 OpenAI; clip_merges.LICENSE). All token ids follow from them.
