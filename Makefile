@@ -1,16 +1,19 @@
-# Everything from a fresh clone; needs Python 3.11 or 3.12, and make. `make` alone lists the targets.
+# Everything from a fresh clone; needs Python 3.11 to 3.13, and make. `make` alone lists the targets.
 
-# The interpreter the environment is made of: the first of these that runs and is 3.11 or 3.12. An
-# environment that is there stays what it is, until another PYTHON is named.
+# What constraints/ has a file of.
+VERSIONS = 3.11 3.12 3.13
+# The interpreter the environment is made of: the first of these that runs and is of one of VERSIONS.
+# An environment that is there stays what it is, until another PYTHON is named.
 PYTHON ?=
+PYTHONS = $(VERSIONS:%=python%)
 VENV ?= .venv
 BIN = $(VENV)/bin
 THERE = $(if $(wildcard $(VENV)/.installed-*),$(BIN)/python)
 # pyenv puts a python3.12 on the path that does not run unless that version is chosen.
-NAMED = $(if $(PYTHON),$(filter python3.11 python3.12,$(PYTHON)),python3.11 python3.12)
+NAMED = $(if $(PYTHON),$(filter $(PYTHONS),$(PYTHON)),$(PYTHONS))
 PYENVS = $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/*/bin
 PYENV = $(foreach name,$(NAMED),$(wildcard $(PYENVS)/$(name)))
-CANDIDATES = $(or $(PYTHON),$(THERE) python3.11 python3.12 python3 python) $(PYENV)
+CANDIDATES = $(or $(PYTHON),$(THERE) $(PYTHONS) python3 python) $(PYENV)
 
 # Whose types are checked.
 TYPED = animclip_jax input_pipeline configs benchmarks tests
@@ -75,11 +78,11 @@ define FIND_PYTHON
 found=; ask='import sys; print("%d.%d" % sys.version_info[:2])'; \
 for python in $(CANDIDATES); do \
 	version=$$("$$python" -c "$$ask" 2>/dev/null) || version=; \
-	case $$version in 3.11|3.12) break;; esac; \
+	case " $(VERSIONS) " in *" $$version "*) break;; esac; \
 	found="$$found $$python=$${version:-none}"; version=; \
 done; \
 if [ -z "$$version" ]; then \
-	echo "make: needs Python 3.11 or 3.12, found:$$found" >&2; \
+	echo "make: needs Python 3.11 to 3.13, found:$$found" >&2; \
 	echo "make: name one by: make PYTHON=/path/to/python3.11 ..." >&2; \
 	exit 1; \
 fi

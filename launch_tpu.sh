@@ -229,7 +229,7 @@ cd && mkdir -p animclip-jax && tar -xzf animclip-jax.tar.gz -C animclip-jax
 python=$HOME/animclip-env/bin/python
 has_pip() { "$python" -m pip --version >/dev/null 2>&1; }
 if ! has_pip; then
-  for made_by in python3.12 python3.11; do
+  for made_by in python3.12 python3.13 python3.11; do
     "$made_by" -m venv --clear animclip-env >/dev/null 2>&1 && break
   done
   has_pip || {

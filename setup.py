@@ -32,11 +32,12 @@ setup(
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Multimedia :: Video",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
     project_urls={"Paper": "https://doi.org/10.1145/3477495.3531776"},
-    python_requires=">=3.11,<3.13",
+    python_requires=">=3.11,<3.14",
     packages=[
         # The folder configs/ is installed inside the package: no other project loses the name.
         f"animclip_jax.{name}" if name.split(".")[0] == "configs" else name

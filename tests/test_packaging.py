@@ -87,7 +87,12 @@ def test_set_up_installs_once(make: Callable, tmp_path: Path) -> None:
 
 
 def test_set_up_follows_the_python_that_is_named(make: Callable, tmp_path: Path) -> None:
-    for version, tag in (("3.11", "py311"), ("3.12", "py312"), ("3.11", "py311")):
+    for version, tag in (
+        ("3.11", "py311"),
+        ("3.12", "py312"),
+        ("3.13", "py313"),
+        ("3.11", "py311"),
+    ):
         assert make("setup", f"PYTHON={python(tmp_path / tag, version)}").returncode == 0
         made, installed = calls(tmp_path)
         assert made == "venv" and f"constraints/{tag}.txt" in installed
@@ -123,12 +128,12 @@ def test_set_up_notices_that_the_folder_moved(make: Callable, tmp_path: Path) ->
     assert calls(tmp_path)[0] == "venv"
 
 
-@pytest.mark.parametrize("version", ["3.9", "3.10", "3.13", "2.7"])
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.14", "3.1", "2.7"])
 def test_another_python_is_refused(make: Callable, tmp_path: Path, version: str) -> None:
     stub = python(tmp_path / "other", version)
     run = make("setup", f"PYTHON={stub}")
     assert run.returncode != 0 and calls(tmp_path) == []
-    assert "needs Python 3.11 or 3.12" in run.stderr and f"{stub}={version}" in run.stderr
+    assert "needs Python 3.11 to 3.13" in run.stderr and f"{stub}={version}" in run.stderr
     assert "make PYTHON=" in run.stderr
 
 
@@ -159,7 +164,16 @@ def test_make_alone_lists_the_targets(make: Callable) -> None:
         assert f"make {target} " in listed
 
 
-@pytest.mark.parametrize("tag", ["py311", "py312"])
+def test_every_python_with_constraints_may_install() -> None:
+    tags = {path.stem for path in (ROOT / "constraints").iterdir()}
+    assert tags == {"py311", "py312", "py313"}
+    setup = (ROOT / "setup.py").read_text()
+    listed = re.findall(r'"Programming Language :: Python :: 3\.(\d+)"', setup)
+    assert {f"py3{minor}" for minor in listed} == tags
+    assert f'python_requires=">=3.{min(listed)},<3.{int(max(listed)) + 1}"' in setup
+
+
+@pytest.mark.parametrize("tag", ["py311", "py312", "py313"])
 def test_constraints_are_plain_versions(tag: str) -> None:
     lines = (ROOT / "constraints" / f"{tag}.txt").read_text().splitlines()
     pins = [line.partition("==") for line in lines if not line.startswith("#")]
