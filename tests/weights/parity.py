@@ -130,7 +130,7 @@ MODELS: dict[str, tuple[str, Callable[[], Reference]]] = {
     ),
     "SigLIP So400m/14": (
         "transformers",
-        lambda: siglip(_SIGLIP_SO400M),
+        lambda: siglip(shortened(_SIGLIP_SO400M)),
     ),
     "SigLIP 2 B/16": (
         "transformers",
@@ -174,8 +174,8 @@ def compare(name: str) -> dict[str, Any]:
 # open_clip's SigLIPs whose GELU is held to ours, and how many layers of them fit a small machine.
 GELUS: dict[str, tuple[str, int | None]] = {
     "SigLIP B/16": ("ViT-B-16-SigLIP", None),
-    "SigLIP L/16-256": ("ViT-L-16-SigLIP-256", None),
-    "SigLIP So400m/14": ("ViT-SO400M-14-SigLIP", None),
+    "SigLIP So400m/14": ("ViT-SO400M-14-SigLIP", 2),
+    "SigLIP 2 B/16": ("ViT-B-16-SigLIP2", None),
     "SigLIP 2 g-opt/16-256": ("ViT-gopt-16-SigLIP2-256", 2),
 }
 
