@@ -23,10 +23,6 @@ DEMO_RUN ?= runs/quickstart/animated
 DEMO ?= runs/demo-search
 PORT ?= 8000
 
-# On the CPU XLA takes and gives back some hundred MB each step; huge pages make that
-# cheaper. Read by glibc from 2.35 on when a process starts, so it can't be set from Python.
-export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
-
 .PHONY: help setup quickstart demo-search test test-quick test-all lint types format clean
 
 help: ## list these targets

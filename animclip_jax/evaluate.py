@@ -55,6 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     workdir, config = epath.Path(values.workdir), values.config
     try:
         process.keep_compiled_programs(config.data.cache_dir)
+        process.keep_freed_memory()
         theirs = comparison.read(Path(values.against)) if values.against else None
         folder_to_write = epath.Path(values.out or workdir)
         with run_config.alone(local_folder(folder_to_write, config.data.cache_dir)):

@@ -16,7 +16,7 @@ if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these
 
 from pathlib import Path
 
-from animclip_jax import api
+from animclip_jax import api, process
 from animclip_jax.api import DRAWN_ONLY
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.index import parse
@@ -38,6 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if not options.videos.is_dir():
             raise NotADirectoryError(f"{options.videos}: no folder of videos")
+        process.keep_freed_memory()
         path = api.find(options.model)
         model = api.load(path)
         size, resize, interpolation, antialias = model.config.clip.fitted

@@ -14,11 +14,13 @@ FOR_LIBTPU = {
     "TPU_ACCELERATOR_TYPE": "v5litepod-1",
     "TPU_WORKER_HOSTNAMES": "localhost",
 }
+# What Linux shows of a GPU: NVIDIA's, AMD's, or that of the Windows around it.
+GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 # glibc gives larger blocks back to the system at once, and a new one costs as much as filling it.
 LARGEST_KEPT = 32 << 20
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
-_NEVER = (1 << 31) - 1
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
+_LARGEST, _NEVER = 1 << 30, (1 << 31) - 1
 
 
 def quieten() -> None:
@@ -83,15 +85,27 @@ def ignore_odd_pictures() -> None:
     warnings.filterwarnings("ignore", module="PIL")
 
 
-def keep_freed_memory(block: int) -> None:
-    """Has glibc keep all that this process frees, where it makes and frees blocks of so many bytes.
+def computes_on_cpu() -> bool:
+    """Whether JAX will, by what can be known before it loads."""
+    if named := os.environ.get("JAX_PLATFORMS"):
+        return named == "cpu"
+    return not has_tpu() and not any(Path(path).exists() for path in GPUS)
 
-    Blocks of up to LARGEST_KEPT glibc keeps anyway; other C libraries go on as they do.
+
+def keep_freed_memory() -> None:
+    """Has glibc keep what this process frees, since the next step takes as much again.
+
+    Takes effect in threads that start later. Other C libraries go on as they do.
     """
     import ctypes
     import platform
 
-    if block > LARGEST_KEPT and platform.libc_ver()[0] == "glibc":
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, 1 << 30)
-        mallopt(_M_TRIM_THRESHOLD, _NEVER)
+    if platform.libc_ver()[0] != "glibc":
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt(_M_MMAP_THRESHOLD, _LARGEST)
+    mallopt(_M_TRIM_THRESHOLD, _NEVER)
+    if computes_on_cpu():
+        # A step's memory is one block of XLA's, which a thread of its own takes; and what threads
+        # beside the first hold by themselves is never larger than LARGEST_KEPT.
+        mallopt(_M_ARENA_MAX, 1)

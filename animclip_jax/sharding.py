@@ -138,6 +138,11 @@ def take_rows(mesh: Mesh, arrays: Any, rows: jax.Array) -> Any:
     return jax.tree.map(lambda x: on_each(x, rows), arrays)
 
 
+def is_of_cpus(mesh: Mesh) -> bool:
+    """Whether its devices are CPUs."""
+    return mesh.devices.flat[0].platform == "cpu"
+
+
 def replicated(mesh: Mesh) -> NamedSharding:
     """The same on every device."""
     return NamedSharding(mesh, PartitionSpec())

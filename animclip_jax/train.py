@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
         if values.dry_run and not values.sweep:
             raise ValueError("--dry-run prints the runs of a --sweep: give both")
         process.keep_compiled_programs(values.config.data.cache_dir)
-        process.keep_freed_memory(settings.batches(values.config).canvas_bytes)
+        process.keep_freed_memory()
         distributed.initialize(values.coordinator, values.processes, values.process)
         with distributed.ending_together():
             return dispatch(values)

@@ -184,7 +184,7 @@ def rendering(examples: Examples, animation: AnimationConfig) -> Iterator[int]:
 def made(examples: Examples, animation: AnimationConfig, batch: int) -> Iterator[Batch]:
     """Batches for the trainer."""
     config = BatchConfig(animation, batch, seed=0, canvas_size=CANVAS_SIZE)
-    process.keep_freed_memory(config.canvas_bytes)
+    process.keep_freed_memory()
     return batches.train_batches(examples, config, start_step=0)
 
 

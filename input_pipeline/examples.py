@@ -73,11 +73,6 @@ class BatchConfig:
         return self.tokens, self.context_length, self.vocab_size, self.tokenizer
 
     @property
-    def canvas_bytes(self) -> int:
-        """Bytes that the canvases of a batch take, of all processes together."""
-        return self.batch_size * self.canvas_size**2 * 3
-
-    @property
     def has_frames(self) -> bool:
         """Whether batches come as frames (`Footage`), not as canvases and plans (`Filmed`)."""
         return self.footage or self.animation.render == "host"

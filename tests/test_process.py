@@ -12,14 +12,26 @@ from tests.input_pipeline.pictures import encode
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's memory is what is tested")
-def test_a_large_block_is_used_again() -> None:
-    def faults(block: int) -> int:
-        ran = processes.run(processes.program("page_faults", block))
+def test_a_large_block_is_used_again_where_the_cpu_computes() -> None:
+    def faults(keep: int, platform: str) -> int:
+        ran = processes.run(processes.program("page_faults", keep), JAX_PLATFORMS=platform)
         assert ran.returncode == 0, ran.stderr
         return int(ran.stdout)
 
-    kept, left_alone = faults(process.LARGEST_KEPT + 1), faults(process.LARGEST_KEPT)
-    assert kept < 0.05 * left_alone
+    left_alone = faults(0, "cpu")
+    assert faults(1, "cpu") < 0.05 * left_alone
+    assert faults(1, "tpu") > 0.5 * left_alone, "many threads share no arena beside a TPU"
+
+
+@pytest.mark.parametrize(
+    ("platforms", "there", "on_cpu"),
+    [("", False, True), ("", True, False), ("cpu", True, True), ("cuda,cpu", False, False)],
+)
+def test_what_jax_computes_on_is_known_before_it_loads(monkeypatch, platforms, there, on_cpu):
+    monkeypatch.setenv("JAX_PLATFORMS", platforms)
+    monkeypatch.setattr(process, "has_tpu", lambda: there)
+    monkeypatch.setattr(process, "GPUS", ())
+    assert process.computes_on_cpu() == on_cpu
 
 
 def test_odd_metadata_of_a_picture_warns_of_nothing() -> None:

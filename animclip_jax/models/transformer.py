@@ -255,6 +255,9 @@ class Stack(nnx.Module):
         # What a layer's parameters go through right before they are used: a trainer that keeps them
         # in parts on several devices sets what gathers them.
         self.gather: Callable[[nnx.State], nnx.State] | None = None
+        # How many layers a round of the scan computes. On a CPU it copies the parameters and what
+        # the backward pass needs of each round, which takes a tenth of a step.
+        self.layers_a_round = 1
         self.layers = nnx.split_rngs(splits=layers)(nnx.vmap(make, in_axes=0, out_axes=0))(rngs)
 
     def __call__(self, x: jax.Array, *args: jax.Array) -> jax.Array:
@@ -270,7 +273,7 @@ class Stack(nnx.Module):
             policy = _all_but_gathered
         # A scan's body is never merged with another computation of the same: no need to forbid it.
         body = step if policy is None else jax.checkpoint(step, prevent_cse=False, policy=policy)
-        return jax.lax.scan(body, x, layers)[0]
+        return jax.lax.scan(body, x, layers, unroll=self.layers_a_round)[0]
 
 
 class Transformer(nnx.Module):

@@ -21,6 +21,8 @@ from animclip_jax.training.lora import LoraConfig
 from animclip_jax.training.losses import LossConfig
 
 WITHOUT = LoraConfig()
+# Of a scan of layers on a CPU: more would take longer to compile than they save.
+LAYERS_A_ROUND = 6
 # What a moving average begins as, of the parameters; None where none is kept.
 BeginAverage = Callable[[dict], dict | None]
 
@@ -88,12 +90,14 @@ def merge(mesh: Mesh, graphdef: Any, params: dict, frozen: Any = None) -> Retrie
     if frozen is not None:
         params = jax.tree.map(_stop_where, params, frozen)
     params = lora.merged(params)
-    if mesh.shape["fsdp"] == 1:
-        return nnx.merge(graphdef, params)
-    model = nnx.merge(graphdef, sharding.gather_unscanned(mesh, params))
+    is_split = mesh.shape["fsdp"] > 1
+    model = nnx.merge(graphdef, sharding.gather_unscanned(mesh, params) if is_split else params)
     for _, module in nnx.iter_modules(model):
         if isinstance(module, Stack):
-            module.gather = functools.partial(sharding.gather, mesh)
+            if is_split:
+                module.gather = functools.partial(sharding.gather, mesh)
+            if sharding.is_of_cpus(mesh):
+                module.layers_a_round = LAYERS_A_ROUND
     return model
 
 

@@ -1,11 +1,16 @@
-"""Attention with the heads in front is what jax.nn computes, gradients too."""
+"""Tests of the transformer: attention is what jax.nn computes; rounds of layers change nothing."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
-from animclip_jax.models.transformer import attend
+from animclip_jax import sharding
+from animclip_jax.models.retriever import Retriever
+from animclip_jax.models.transformer import Transformer, TransformerConfig, attend
+from animclip_jax.training import step
+from tests.small_model import CONFIG
 
 QUERIES, KEYS, HEADS, WIDTH = 5, 7, 3, 8
 
@@ -42,3 +47,25 @@ def test_attention_is_that_of_jax_nn(masked, is_causal, dtype, most):
         theirs,
     )
     assert ours[1].dtype == theirs[1].dtype
+
+
+def test_a_round_of_several_layers_computes_the_same():
+    config = TransformerConfig(width=16, layers=3, heads=2, mlp_width=32)
+    make = {"is_causal": True, "dtype": jnp.float32}
+    one = Transformer(config, **make, rngs=nnx.Rngs(0))
+    several = Transformer(config, **make, rngs=nnx.Rngs(0))
+    several.blocks.layers_a_round = 2
+    x = drawn(2, 5, 16, seed=0)
+
+    def loss(model, x):
+        return jnp.sum(jnp.sin(model(x)))
+
+    gradients = [nnx.grad(loss, argnums=(0, 1))(model, x) for model in (one, several)]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), *gradients)
+
+
+def test_a_step_on_cpus_takes_several_layers_a_round():
+    mesh = sharding.make_mesh(sharding.MeshConfig(data=1, fsdp=1), jax.devices()[:1])
+    graphdef, state = nnx.split(nnx.eval_shape(lambda: Retriever(CONFIG, rngs=nnx.Rngs(0))))
+    model = step.merge(mesh, graphdef, nnx.to_pure_dict(state))
+    assert model.clip.vision.transformer.blocks.layers_a_round == step.LAYERS_A_ROUND
