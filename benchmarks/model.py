@@ -32,13 +32,21 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from animclip_jax import process
 from animclip_jax.models.clip import Clip, ClipConfig
 from animclip_jax.models.presets import PRESETS, RERANKERS
 from animclip_jax.models.reranker import CODE_DTYPES, Reranker
 from animclip_jax.models.retriever import unit
 from animclip_jax.models.tight import TightTransformer
-from animclip_jax.models.transformer import REMAT_POLICIES, Stack, Transformer, TransformerConfig
+from animclip_jax.models.transformer import (
+    REMAT_POLICIES,
+    Stack,
+    Transformer,
+    TransformerConfig,
+    take_layers_a_round,
+)
 from animclip_jax.models.video_code import stored_bytes
+from animclip_jax.training.step import LAYERS_A_ROUND
 
 QUICK_PRESETS = ("tiny", "small")
 NUM_FRAMES = 12
@@ -73,18 +81,27 @@ def clip_of(config: ClipConfig) -> tuple[Any, dict]:
     return split(lambda: Clip(config, rngs=nnx.Rngs(0)))
 
 
-def encode(graphdef: Any, params: dict, frames: jax.Array, tokens: jax.Array) -> jax.Array:
+def encode(
+    graphdef: Any, params: dict, frames: jax.Array, tokens: jax.Array, layers_a_round: int = 1
+) -> jax.Array:
     """frames [B, T, S, S, 3] and tokens [B, L] -> logits [B, B] of captions and clips."""
     model = nnx.merge(graphdef, params)
+    take_layers_a_round(model, layers_a_round)
     image = unit(model.vision(frames.reshape(-1, *frames.shape[2:]))[0])
     video = unit(image.reshape(*frames.shape[:2], -1).mean(axis=1))
     text = unit(model.text(tokens)[0])
     return model.logit_scale * jnp.matmul(text, video.T, precision=jax.lax.Precision.HIGHEST)
 
 
-def loss(params: dict, frames: jax.Array, tokens: jax.Array, graphdef: Any) -> jax.Array:
+def loss(
+    params: dict,
+    frames: jax.Array,
+    tokens: jax.Array,
+    graphdef: Any,
+    layers_a_round: int = 1,
+) -> jax.Array:
     """CLIP's symmetric contrastive loss."""
-    logits = encode(graphdef, params, frames, tokens)
+    logits = encode(graphdef, params, frames, tokens, layers_a_round)
     both = jax.nn.log_softmax(logits, axis=0) + jax.nn.log_softmax(logits, axis=1)
     return -jnp.mean(jnp.diagonal(both)) / 2
 
@@ -129,10 +146,13 @@ def cost(config: ClipConfig) -> Row:
     return {"parameters, M": count / 1e6, "GFLOP a clip": forward / 1e9}
 
 
-def compiled(config: ClipConfig, clips: int, num_frames: int) -> tuple[Any, float]:
+def compiled(
+    config: ClipConfig, clips: int, num_frames: int, layers_a_round: int = 1
+) -> tuple[Any, float]:
     """The compiled gradient of the loss, and the seconds that took."""
     graphdef, params = clip_of(config)
-    gradient = jax.jit(jax.value_and_grad(functools.partial(loss, graphdef=graphdef)))
+    fixed = functools.partial(loss, graphdef=graphdef, layers_a_round=layers_a_round)
+    gradient = jax.jit(jax.value_and_grad(fixed))
     began = time.perf_counter()
     program = gradient.lower(params, *batch_shapes(config, clips, num_frames)).compile()
     return program, time.perf_counter() - began
@@ -158,9 +178,10 @@ def compile_times(config: ClipConfig) -> Row:
 
 def step_times(config: ClipConfig, clips: int, repeats: int) -> Row:
     """Seconds a forward and backward pass of `clips` pictures and captions, ours and PyTorch's."""
-    if jax.default_backend() != "cpu":
+    on_cpu = jax.default_backend() == "cpu"
+    if not on_cpu:
         config = dataclasses.replace(config, dtype="bfloat16")
-    program, _ = compiled(config, clips, 1)
+    program, _ = compiled(config, clips, 1, LAYERS_A_ROUND if on_cpu else 1)
     params = filled(clip_of(config)[1])
     frames, tokens = filled(batch_shapes(config, clips, 1))
     steps = {"step s, ours": lambda: jax.block_until_ready(program(params, frames, tokens))}
@@ -355,6 +376,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     if unknown := [name for name in names if name not in PRESETS]:
         parser.error(f"--presets: no {', '.join(unknown)}, there are {', '.join(PRESETS)}")
+    process.keep_freed_memory()
     jax.config.update("jax_enable_compilation_cache", False)
     found = measure(names, options.clips, repeats=3 if options.quick else 7)
     print(f"{found['device']}, {found['cores']} cores, jax {found['jax']}; {NUM_FRAMES} frames a")

@@ -276,6 +276,13 @@ class Stack(nnx.Module):
         return jax.lax.scan(body, x, layers, unroll=self.layers_a_round)[0]
 
 
+def take_layers_a_round(model: nnx.Module, layers: int) -> None:
+    """Has every scan of layers in a model compute so many of them a round."""
+    for _, module in nnx.iter_modules(model):
+        if isinstance(module, Stack):
+            module.layers_a_round = layers
+
+
 class Transformer(nnx.Module):
     """A tower's stack of blocks."""
 

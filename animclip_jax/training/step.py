@@ -14,7 +14,7 @@ from animclip_jax import sharding
 from animclip_jax.animation.batch import Batch
 from animclip_jax.models import parameters
 from animclip_jax.models.retriever import Retriever, RetrieverConfig
-from animclip_jax.models.transformer import Stack
+from animclip_jax.models.transformer import Stack, take_layers_a_round
 from animclip_jax.training import ema, gradient_caching, lora, losses
 from animclip_jax.training.hard_negatives import same_pair
 from animclip_jax.training.lora import LoraConfig
@@ -92,12 +92,12 @@ def merge(mesh: Mesh, graphdef: Any, params: dict, frozen: Any = None) -> Retrie
     params = lora.merged(params)
     is_split = mesh.shape["fsdp"] > 1
     model = nnx.merge(graphdef, sharding.gather_unscanned(mesh, params) if is_split else params)
-    for _, module in nnx.iter_modules(model):
-        if isinstance(module, Stack):
-            if is_split:
+    if sharding.is_of_cpus(mesh):
+        take_layers_a_round(model, LAYERS_A_ROUND)
+    if is_split:
+        for _, module in nnx.iter_modules(model):
+            if isinstance(module, Stack):
                 module.gather = functools.partial(sharding.gather, mesh)
-            if sharding.is_of_cpus(mesh):
-                module.layers_a_round = LAYERS_A_ROUND
     return model
 
 
