@@ -34,7 +34,7 @@ def test_evaluates_a_finished_run_again(run, tmp_path, capsys):
     assert evaluate.main(again) == 0
     printed = capsys.readouterr().out
     assert str(tmp_path / "again" / "report.html") in printed
-    assert "What came out" in (tmp_path / "again" / "report.html").read_text()
+    assert "<h2>Scores</h2>" in (tmp_path / "again" / "report.html").read_text()
     second = results.read(tmp_path / "again" / "results.json")
     for direction in ("text_to_video", "video_to_text"):
         for stage in results.STAGES:
@@ -61,7 +61,7 @@ def test_a_run_leaves_the_files_of_an_evaluation_and_no_other_than_its_page_name
     assert evaluate.main(["--workdir", str(run), "--out", str(tmp_path)]) == 0
     left = {path.name for path in run.iterdir()}
     assert {"report.html", "results.json"} <= {path.name for path in tmp_path.iterdir()} <= left
-    assert "What came out" in (run / "report.html").read_text()
+    assert "<h2>Scores</h2>" in (run / "report.html").read_text()
     assert left <= {name for key, name in vars(layout).items() if key.isupper()}
 
 
@@ -73,7 +73,7 @@ def test_a_run_in_a_bucket(run, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(mirror, "is_remote", lambda workdir: str(workdir) == str(bucket))
     assert evaluate.main([f"--workdir={bucket}", f"--config.data.cache_dir={cache}"]) == 0
     assert str(bucket / "report.html") in capsys.readouterr().out
-    assert "What came out" in (bucket / "report.html").read_text()
+    assert "<h2>Scores</h2>" in (bucket / "report.html").read_text()
     found = results.read(bucket / "results.json")
     there = results.read(run / "results.json")
     for stage in results.STAGES:

@@ -185,7 +185,7 @@ def test_what_makes_numbers_incomparable_is_said(tmp_path):
     for text in (shown, table(found)):
         assert "PART OF THE SET: 987 of 1,000 videos (98.7%), not comparable" in text
         assert "coarse DSL" in text and "all test queries at once" in text
-    assert "protocol drawn, test" in shown and "stage one exact" in shown
+    assert "protocol drawn, test" in shown and "exact stage one" in shown
     assert "0 queries better, 0 worse" in shown
     assert not caveats(a_run.results())
 

@@ -1,4 +1,4 @@
-"""Which pictures a report shows: clips the model was trained on, queries with what was found."""
+"""The pictures of a report: clips that the model was trained on, and videos that queries found."""
 
 from collections.abc import Iterator
 
@@ -13,10 +13,10 @@ MAIN_SAMPLES, CONTROL_SAMPLES = 6, 2
 QUERIES_PER_GROUP = 4
 CLIP_ASPECT, RESULT_ASPECT = 3.0, 1.4  # of a sheet of frames: wide ones, and five in a row
 GROUPS = {
-    "helped": ("Re-ranking helped", "The right video stands higher than before."),
-    "hurt": ("Re-ranking hurt", "The right video stands lower than before."),
-    "right": ("Right both times", "The right video stood first, and still does."),
-    "missed": ("Missed both times", "The right video is not first, and stands where it stood."),
+    "helped": ("Re-ranking helped", "The right video ranks higher than before."),
+    "hurt": ("Re-ranking hurt", "The right video ranks lower than before."),
+    "right": ("Right both times", "The right video ranked first, and still does."),
+    "missed": ("Missed both times", "The right video does not rank first, and its rank is the same."),
 }
 # What the director does, by the value of animation.preset, where a name alone tells too little.
 PRESETS = {

@@ -35,7 +35,7 @@ class Result(_Object):
     end: Annotated[float, Field(description="In seconds.")]
     coarse: Annotated[float, Field(description="Cosine similarity.")]
     reranked: Annotated[
-        float | None, Field(description="The score that ranks after re-ranking, null without.")
+        float | None, Field(description="The score after re-ranking; null without it.")
     ]
     media_type: str
     codec: Annotated[
@@ -64,12 +64,12 @@ def errors(**described: str) -> dict[int | str, dict[str, Any]]:
 
 # What any request may be answered.
 SHARED_ERRORS = errors(
-    _400="A parameter is missing or wrong, or it is not a request of HTTP.",
-    _401="No token, where the server asks for one.",
+    _400="A parameter is missing or wrong, or the request is not HTTP.",
+    _401="The server requires a token, and this one is missing or wrong.",
     _408="The request did not arrive in time.",
     _421="The Host header names another server.",
-    _500="The server failed; what it printed says why.",
-    _503="Too many searches, or connections, at once: try again.",
+    _500="The server failed; its output says why.",
+    _503="Too many searches or connections at once; try again.",
 )
 # Pydantic's 422 never goes out: a wrong parameter is a 400.
 SHARED_ERRORS["default"] = {"model": Error, "description": "Any other error."}

@@ -50,10 +50,10 @@ Sentence = Annotated[
     Query(description="The sentence."),
 ]
 Count = Annotated[
-    int, Query(ge=1, le=MAX_RESULTS, description="How many results of either ranking.")
+    int, Query(ge=1, le=MAX_RESULTS, description="The number of results for each ranking.")
 ]
 CoarseOnly = Annotated[
-    Literal["true", "false"], Query(description="Whether to leave the re-ranker out.")
+    Literal["true", "false"], Query(description="Whether to skip re-ranking.")
 ]
 Segment = Annotated[int, InPath(ge=0, description="A result's `segment`.")]
 
@@ -74,7 +74,7 @@ def make_app(searcher: Searcher, max_waiting: int = 32) -> FastAPI:
     app = FastAPI(
         title="animclip serve",
         version="1",
-        description="Searches the segments of indexed videos. Every error is an object with one "
+        description="Searches the segments of indexed videos. Every error is an object with a "
         "text, `error`.",
         # FastAPI's own pages load scripts from elsewhere; api.html needs nothing but this server.
         openapi_url=None,
@@ -97,7 +97,7 @@ def make_app(searcher: Searcher, max_waiting: int = 32) -> FastAPI:
         "/api/search",
         summary="Search by a picture, by embeddings alone. It is held in memory only.",
         responses=answers.errors(
-            _403="Asked by a page of another server.",
+            _403="The request came from a page of another server.",
             _413="The picture is too large.",
             _415="Not a picture.",
         ),
@@ -133,7 +133,7 @@ def _add_files(app: FastAPI, service: _Service) -> None:
                 _416="A range outside of the file.",
             ),
             200: {"description": "The file."},
-            206: {"description": "The bytes asked for."},
+            206: {"description": "The requested bytes."},
         },
     )(service.video)
 

@@ -47,7 +47,7 @@ def test_curves_choose_their_scale_and_leave_out_what_is_not_finite(tmp_path):
     assert "log scale" in curves([arm], "loss") and "linear scale" in curves([arm], "matching")
     assert (30, None) in arm.curves["loss"]
     report(tmp_path / "run")
-    assert "Left out, not finite: loss: 1" in (tmp_path / "run" / "report.html").read_text()
+    assert "Left out because they were not finite: loss: 1" in (tmp_path / "run" / "report.html").read_text()
 
 
 @pytest.mark.parametrize("values", [[0.0, 0.0], [-3.0, 7.0], [1e-9, 1e9], [5.0, 5.0]])
@@ -65,7 +65,7 @@ def test_one_logged_step_is_a_dot_with_its_value(tmp_path, value):
     (tmp_path / "run" / "metrics.jsonl").write_text(line)
     report(tmp_path / "run")
     page = (tmp_path / "run" / "report.html").read_text()
-    assert "One step was logged." in page and "Faint: as logged" not in page
+    assert "One step was logged." in page and "Faint: the logged" not in page
     chart = curves([load_arm(tmp_path / "run", "", a_run.results())], "loss")
     ((across, down, radius),) = re.findall(r'<circle.* cx="(.*?)" cy="(.*?)" r="(.*?)"', chart)
     assert float(radius) >= 3 and 30 < float(down) < 234 and float(across) <= 370
