@@ -114,5 +114,5 @@ def main(argv: list[str] | None = None) -> int:
     millions = sum(value.size for value in source.params.values()) / 1e6
     print(f"{options.out}: {millions:.1f} million parameters, computes what the model does")
     if left := source.origin.get("left_out"):
-        print(f"left out, for this format has no place for it: {', '.join(left)}")
+        print(f"not exported, because the format cannot hold it: {', '.join(left)}")
     return 0

@@ -79,7 +79,7 @@ def report(out: Path, done: Summary) -> str:
         listed = out / quarantine.NAME
         lines.append(f"{len(done.quarantined)} can't be read, listed in {listed} with the reason")
     if done.listing.others:
-        lines.append(f"by their names not videos: {count(done.listing.others, 'file')}")
+        lines.append(f"not videos by their names: {count(done.listing.others, 'file')}")
     reasons: dict[str, list[str]] = {}
     for name, reason in sorted(done.listing.left.items()):
         reasons.setdefault(reason, []).append(on_a_terminal(name))
@@ -88,7 +88,7 @@ def report(out: Path, done: Summary) -> str:
         lines.append(f"left alone: {', '.join(names[:SHOWN])}{more}: {reason}")
     if done.kept:
         lines.append(
-            f"{count(done.kept, 'video')} can't be seen now, kept in the index; --forget drops "
-            "what can't be seen"
+            f"{count(done.kept, 'video')} not found now, kept in the index; --forget removes "
+            "missing videos"
         )
     return "\n".join(lines)

@@ -44,11 +44,11 @@ def _plan(config: TrainingConfig, topology: str | None, wants_best: bool, file: 
     else:
         devices = jax.devices()
     place = topology or "the devices here"
-    print(f"planning for {place}; this takes up to some minutes", file=sys.stderr, flush=True)
+    print(f"planning for {place}; this can take some minutes", file=sys.stderr, flush=True)
     if wants_best:
         best = suggest(config, devices, _print_tried, phase)
         if best is None:
-            print(f"Nothing that was tried fits {place}: a smaller batch_size, or more chips")
+            print(f"No setting that was tried fits {place}: lower batch_size, or take more chips")
             return 3
         chosen, found = best
         config = changed(config, chosen)

@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         from animclip_jax.serving.guard import Guard, refused
     except ImportError as error:
         print(
-            f"animclip serve: {error}; pip install -e '.[app]' in the checkout brings it",
+            f"animclip serve: {error}; pip install -e '.[app]' in the checkout installs it",
             file=sys.stderr,
         )
         return 1

@@ -64,8 +64,7 @@ def with_tokenizer(config: ConfigDict, workdir: Path | epath.Path | None = None)
     is_there = given and epath.Path(given).is_file()
     if kept and is_there and vocabulary.checksum(kept) != vocabulary.checksum(given):
         raise ValueError(
-            f"{given}: another vocabulary than the run's, {kept}: leave it out, or choose another "
-            "--workdir"
+            f"{given}: not the run's vocabulary, {kept}: leave it out, or choose another --workdir"
         )
     begun = config.init_towers_from or config.init_from
     if begun and not kept and not given:

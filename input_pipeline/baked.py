@@ -73,8 +73,7 @@ def baked_batches(
         for step in itertools.count(start_step):
             if step == max(count, start_step):
                 print(
-                    f"{source}: step {step} is past its {words.count(count, 'batch')}: they "
-                    "come again",
+                    f"{source}: step {step} is past its {words.count(count, 'batch')}: they repeat",
                     file=sys.stderr,
                 )
             arrays = _read(_file(directory, step % count), config)

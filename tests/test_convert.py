@@ -48,7 +48,7 @@ def test_positions_are_resized_on_request_alone(tmp_path, capsys):
         (["missing.pt", "--out", "new"], "missing.pt: no such file or folder"),
         (["some/clip", "--out", "new", "--revision", "main"], "main: wanted a commit, 40 hexa"),
         (["SOURCE", "--out", "new", "--image-size", "30"], "30 is not a multiple of patch_size 8"),
-        (["SOURCE", "--out", "new", "--activation", "gelu"], "says it itself"),
+        (["SOURCE", "--out", "new", "--activation", "gelu"], "names the activation itself"),
         (["SOURCE", "--out", "new", "--revision", "0" * 40], "is not on the Hub"),
         (["SOURCE", "--out", "new", "--to", "hugging_face"], "vocab_size is 99: Hugging Face's"),
     ],

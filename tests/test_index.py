@@ -93,7 +93,10 @@ def test_without_a_network_a_published_model_is_refused_in_words(tmp_path):
         (["none", "--model=MODEL", "--out=out"], "none: no folder of videos"),
         (["videos", "--model=none", "--out=out"], "none"),
         (["videos", "--model=MODEL", "--out=out", "--window=1"], "wanted 2 to 600 seconds"),
-        (["videos", "--model=MODEL", "--out=videos"], "videos: holds something else"),
+        (
+            ["videos", "--model=MODEL", "--out=videos"],
+            "videos: holds something other than an index",
+        ),
     ],
 )
 def test_mistakes_are_told_in_a_line(

@@ -40,7 +40,7 @@ def test_the_devices_here(tmp_path):
     # AdamW has two moments.
     assert kinds["optimizer"] == pytest.approx(2 * kinds["parameters"], rel=0.01)
     assert "so no time estimate" in done.stdout and "all-gather" in done.stdout
-    for doing in ("tracing the train step", "compiling it", "reading what it costs"):
+    for doing in ("tracing the train step", "compiling it", "reading its costs"):
         assert f"{doing} ...\n" in done.stderr and f"{doing}: done in " in done.stderr
 
 
@@ -56,7 +56,7 @@ def test_a_tpu_that_is_not_here(tmp_path):
     assert found["unknown_loops"] == 1  # over the clips that are rolled
     assert found["seconds"]["step"] == max(found["seconds"].values()) > 0
     assert "accelerator type v5litepod-4" in done.stdout
-    ours = ("planning for ", "tracing the train step", "compiling it", "reading what it costs")
+    ours = ("planning for ", "tracing the train step", "compiling it", "reading its costs")
     assert all(line.startswith(ours) for line in done.stderr.splitlines()), done.stderr
 
 

@@ -82,7 +82,7 @@ def test_errors_name_what_is_missing_and_leave_no_page(sweep, capsys):
         ("rankings/0.jpg", None, r"0\.jpg is not a readable picture"),
         ("rankings/0.jpg", b"GIF89a rubbish", r"0\.jpg is not a readable picture"),
         ("rankings/rankings.json", b'{"queries": [{}], "strips": {}}', "KeyError: 'caption'"),
-        ("samples/samples.json", b"[3]", r"samples\.json: found another layout"),
+        ("samples/samples.json", b"[3]", r"samples\.json: not in the layout"),
         ("samples/samples.json", b"[", r"samples\.json: not JSON"),
         ("metrics.jsonl", b"rubbish\n{}\n", r"metrics\.jsonl, line 1"),
         (
@@ -169,7 +169,7 @@ def test_the_sample_of_queries_follows_the_order_of_the_file(sweep):
     report(sweep)
     page = (sweep / "report.html").read_text()
     assert re.findall(r"<h4[^>]*>(caption \d+)", page) == [f"caption {n}" for n in range(4)]
-    assert "the first 4 of each group" in page
+    assert "The first 4 queries of each group" in page
 
 
 def test_what_makes_numbers_incomparable_is_said(tmp_path):

@@ -184,7 +184,7 @@ def test_another_vocabulary_than_the_runs_is_named(tmp_path):
     config = config_of(tmp_path)
     assert settings.training(config, run).batches.tokenizer == str(run / "tokenizer.model")
     config.model.tokenizer = str(GEMMA_JSON)
-    with pytest.raises(ValueError, match="gemma.json: another vocabulary than the run's"):
+    with pytest.raises(ValueError, match="gemma.json: not the run's vocabulary"):
         settings.training(config, run)
     # Gone since: the run has its own.
     config.model.tokenizer = str(tmp_path / "gone.model")

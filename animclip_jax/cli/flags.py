@@ -231,7 +231,7 @@ def _load(flag: str, argument: str) -> tuple[ModuleType, ConfigDict]:
             try:
                 inspect.signature(get_config).bind(*parameters)
             except TypeError:
-                wanted = f"{name}:NAME" if not parameters else f"{name} with no :NAME behind it"
+                wanted = f"{name}:NAME" if not parameters else f"{name} with no :NAME after it"
                 raise Refused(f"{flag}={argument}: get_config() there needs {wanted}") from None
             config = get_config(*parameters)
     except Refused:

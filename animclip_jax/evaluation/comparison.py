@@ -58,7 +58,9 @@ def read_ranks(directory: Path, found: dict[str, Any]) -> dict[str, np.ndarray]:
     """
     path = directory / layout.RANKS
     if not path.is_file():
-        raise FileNotFoundError(f"no {path}: evaluate that run again, it keeps each query's rank")
+        raise FileNotFoundError(
+            f"no {path}: evaluate that run again, which writes each query's rank"
+        )
     advice = "evaluate that run again"
     ranks = files.read_arrays(path, advice)
     try:
@@ -85,7 +87,7 @@ def refuse_unlike(ours: dict[str, Any], theirs: dict[str, Any], where: str) -> N
             said, here, there = f"{said}'s {name}", here.get(name), there.get(name)
         raise ValueError(
             f"{where}: can't be compared, its {said} is {there!r}, here it is {here!r}: only "
-            "evaluations of the same queries by the same protocol can be"
+            "evaluations of the same queries by the same protocol can be compared"
         )
 
 

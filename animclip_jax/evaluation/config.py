@@ -39,7 +39,7 @@ class EvaluationConfig:
             raise ValueError(f"evaluation.normalization {kind!r}: wanted one of {', '.join(KINDS)}")
         if (kind == "qb_norm") != bool(bank) or bank == self.source:
             raise ValueError(
-                f"evaluation.normalization={kind} with evaluation.query_bank={bank!r}: qb_norm "
-                "needs a bank of training captions, such as folder:STORE@split=1k-A-9k-train, and "
-                "only that"
+                f"evaluation.normalization={kind} with evaluation.query_bank={bank!r}: qb_norm, "
+                "and nothing else, needs a bank of training captions, such as "
+                "folder:STORE@split=1k-A-9k-train"
             )

@@ -33,8 +33,8 @@ def require_expressible(config: ClipConfig) -> None:
     if kind == towers.CLIP.tokenizer and config.vocab_size != CLIP_VOCAB_SIZE:
         raise ValueError(
             f"vocab_size is {config.vocab_size}: Hugging Face's CLIP tokenizer gives ids of all "
-            f"{CLIP_VOCAB_SIZE} tokens and has no way to fold them, so that captions would get "
-            "other embeddings there than here. Use --format=safetensors or --format=stablehlo, or "
+            f"{CLIP_VOCAB_SIZE} tokens and cannot fold them, so captions would get other "
+            "embeddings there than here. Use --format=safetensors or --format=stablehlo, or "
             f"train with --config.model.vocab_size={CLIP_VOCAB_SIZE}"
         )
     if kind in _SIGLIP and file.suffix != (wanted := Path(_SIGLIP[kind]).suffix):

@@ -44,6 +44,6 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "tokenizer.model or tokenizer.json",
     )
     parser.add_argument(
-        "--revision", help="the commit on the Hub; needed where the weights are no safetensors"
+        "--revision", help="the commit on the Hub; needed if the weights are not safetensors"
     )
     return parser.parse_args(argv)

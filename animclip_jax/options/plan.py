@@ -18,7 +18,7 @@ def _define(values: flags.FlagValues) -> None:
         "config", None, "the experiment, such as configs/folders.py:vit_b32", flag_values=values
     )
     flags.DEFINE_string(
-        "topology", None, "such as v5e:16x16 or h100:8; without it this machine's devices",
+        "topology", None, "the devices, such as v5e:16x16 or h100:8; without it this machine's",
         flag_values=values,
     )  # fmt: skip
     flags.DEFINE_bool(

@@ -29,7 +29,7 @@ def _define(values: flags.FlagValues) -> None:
         "split", [], "a split or protocol of a video set; repeat it for more", flag_values=values
     )
     numbers: list[tuple[str, int | None, str]] = [
-        ("num_frames", NUM_FRAMES, "frames to keep of a video"),
+        ("num_frames", NUM_FRAMES, "frames to keep for each video"),
         (
             "short_side",
             None,
@@ -52,7 +52,7 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "bake",
         None,
-        "write so many batches of --config, not a store",
+        "write this many batches of --config instead of a store",
         1,
         flag_values=values,
     )

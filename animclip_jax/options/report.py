@@ -15,5 +15,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         description="Gather the results of a run or a sweep into one page.",
     )
     parser.add_argument("workdir", type=kinds.path, help="the folder of a run or of a sweep")
-    parser.add_argument("--main", metavar="ARM", help="arm to compare with; without it the sweep's")
+    parser.add_argument(
+        "--main", metavar="ARM", help="the arm to compare with; without it the sweep's main arm"
+    )
     return parser.parse_args(argv)

@@ -37,5 +37,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     if sum(bool(given) for given in (options.text, options.image, options.video)) != 1:
         parser.error("give a sentence, --image=FILE or --video=FILE: exactly one of them")
     if not 1 <= options.n <= options.rerank_k:
-        parser.error(f"-n {options.n}: wanted 1 to {options.rerank_k}, which --rerank-k raises")
+        parser.error(
+            f"-n {options.n}: wanted 1 to {options.rerank_k}; --rerank-k raises this limit"
+        )
     return options

@@ -104,7 +104,7 @@ def plan(
     took = time.perf_counter() - began
     parts = _memory_by_kind(mesh, state, compiled.memory_analysis())
     total, available = sum(parts.values()), available_gib(devices[0])
-    with phase("reading what it costs"):
+    with phase("reading its costs"):
         cost = hlo.cost(compiled.as_text() or "")
     collectives = sorted(_traffic(mesh, cost), key=lambda one: -one.gib)
     return Plan(

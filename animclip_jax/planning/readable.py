@@ -18,7 +18,9 @@ def as_text(found: Plan, config: TrainingConfig, place: str, devices: Sequence[j
     chips = f"{found.chips} x {found.device_kind}"
     if (chip := chip_of(devices[0])) and chip.google_name:
         chips += f", accelerator type {chip.google_name}-{found.chips * chip.units}"
-    fits = {True: "FITS", False: "DOES NOT FIT", None: "memory of the device not known"}[found.fits]
+    fits = {True: "FITS", False: "DOES NOT FIT", None: "the memory of this device is unknown"}[
+        found.fits
+    ]
     available = found.hbm_gib_available
     of = "" if available is None else f" of {available:.2f}"
     lines = [

@@ -65,7 +65,7 @@ def suggest(
 
     Compiling takes minutes: what needs too much memory by `least_gib` already is not compiled.
     """
-    with phase("counting the memory that the settings need at least"):
+    with phase("counting the least memory that each setting needs"):
         available = available_gib(devices[0])
         least = least_gib(config, len(devices))
     for settings in candidates(config, len(devices)):

@@ -106,7 +106,7 @@ def _parse(path: Path, build: Callable[[Path, Any], T]) -> T:
         return build(path.parent, files.read_json(path))
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise ValueError(
-            f"{path}: found another layout than a run writes ({type(error).__name__}: {error}): "
+            f"{path}: not in the layout that a run writes ({type(error).__name__}: {error}): "
             "evaluate the run again"
         ) from error
 

@@ -16,7 +16,10 @@ GROUPS = {
     "helped": ("Re-ranking helped", "The right video ranks higher than before."),
     "hurt": ("Re-ranking hurt", "The right video ranks lower than before."),
     "right": ("Right both times", "The right video ranked first, and still does."),
-    "missed": ("Missed both times", "The right video does not rank first, and its rank is the same."),
+    "missed": (
+        "Missed both times",
+        "The right video does not rank first, and its rank is the same.",
+    ),
 }
 # What the director does, by the value of animation.preset, where a name alone tells too little.
 PRESETS = {
@@ -77,7 +80,7 @@ def meaning(main: Arm, arm: Arm) -> str:
     preset = arm.settings.get("animation.preset")
     words = f"{PRESETS[preset].capitalize()}. " if preset in PRESETS else ""
     if arm is main:
-        return words + "The main arm; its settings stand at the end of this page."
+        return words + "The main arm; its settings are at the end of this page."
     changed = differences(main, arm)
     if not changed:
         return words + "No setting differs from the main arm's."

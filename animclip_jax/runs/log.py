@@ -60,7 +60,7 @@ class RunLog:
             self.bar = tqdm(total=total_steps, initial=first_step, unit="step", dynamic_ncols=True)
             self.bar.set_description("compiling the step")
         elif first_step < total_steps:
-            self.note("compiling the train step; this takes from seconds to some minutes")
+            self.note("compiling the train step; this can take some minutes")
 
     def done(self, step: int) -> None:
         """Moves the bar: so many steps are done, whether they are logged or not."""
@@ -187,7 +187,7 @@ def _forget_after(path: Path, step: int) -> int:
         if found is None and number < len(lines):
             raise ValueError(
                 f"{path}, line {number}: found {line[:80]!r}, wanted a JSON object with a whole "
-                "number as 'step': mend or delete the line"
+                "number as 'step': repair or delete the line"
             )
         if found is not None and found <= step:
             kept.append((found, line))

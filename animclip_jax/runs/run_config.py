@@ -60,8 +60,9 @@ def alone(workdir: Path) -> Iterator[None]:
     """
     made = not workdir.exists()
     taken = (
-        f"{workdir}: another process trains or evaluates there now. Wait until it has ended, or "
-        "choose another folder: --workdir of animclip train, --out of animclip evaluate"
+        f"{workdir}: another process is training or evaluating there now. Wait until it "
+        "has ended, or choose another folder: --workdir of animclip train, --out of animclip "
+        "evaluate"
     )
     with files.locked(workdir / layout.LOCK, taken):
         try:

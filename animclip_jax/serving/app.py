@@ -52,9 +52,7 @@ Sentence = Annotated[
 Count = Annotated[
     int, Query(ge=1, le=MAX_RESULTS, description="The number of results for each ranking.")
 ]
-CoarseOnly = Annotated[
-    Literal["true", "false"], Query(description="Whether to skip re-ranking.")
-]
+CoarseOnly = Annotated[Literal["true", "false"], Query(description="Whether to skip re-ranking.")]
 Segment = Annotated[int, InPath(ge=0, description="A result's `segment`.")]
 
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
@@ -130,7 +128,7 @@ def _add_files(app: FastAPI, service: _Service) -> None:
         responses={
             **answers.errors(
                 _404="No such segment, or the file is gone or can't be read.",
-                _416="A range outside of the file.",
+                _416="A range outside the file.",
             ),
             200: {"description": "The file."},
             206: {"description": "The requested bytes."},

@@ -77,7 +77,7 @@ class Connection(H11Protocol):
             self.unread.cancel()
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(400, "not a request of HTTP/1.1")
+        self._refuse(400, "not an HTTP/1.1 request")
 
     @property
     def is_answering(self) -> bool:

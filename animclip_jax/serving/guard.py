@@ -28,7 +28,7 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
 }
 _HEADERS = [(name.encode(), text.encode()) for name, text in HEADERS.items()]
-FAILED = "the server failed to answer; what it printed says why"
+FAILED = "the server failed to answer; its output says why"
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -119,7 +119,7 @@ class Guard:
         origin = request.headers.get("origin")
         foreign = origin is not None and _netloc(origin) != hosts[0]
         if foreign and method not in ("GET", "HEAD"):
-            return refused(403, "asked by a page of another server")
+            return refused(403, "the request came from a page of another server")
         return self._ask_for_token(request) if self.token else None
 
     def _is_ours(self, host: str) -> bool:

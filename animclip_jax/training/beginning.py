@@ -45,15 +45,15 @@ def open_sources(config: TrainingConfig) -> Sources:
 
 def _why_not_evaluated(source: str) -> str | None:
     if jax.process_count() > 1:
-        return "that is for one process: animclip evaluate does it"
+        return "an evaluation takes one process: run animclip evaluate"
     try:
         import animclip_jax.evaluation.arm  # noqa: F401
     except ModuleNotFoundError as error:
         if error.name != "tensorflow":
             raise
         return (
-            f"TensorFlow is not installed here to read {source}. The same command evaluates "
-            "where it is"
+            f"reading {source} needs TensorFlow, which is not installed here. To evaluate, run the "
+            "same command where it is"
         )
     return None
 

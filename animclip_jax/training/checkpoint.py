@@ -216,7 +216,9 @@ def _is_committed(path: epath.Path) -> bool:
 
 def _explain(unseen: epath.Path, directory: epath.Path) -> str:
     if unseen.parent != directory:
-        return f"{unseen}: a checkpoint in the wrong folder; move all in {unseen.parent} one up"
+        return (
+            f"{unseen}: a checkpoint in the wrong folder; move all of {unseen.parent} up one folder"
+        )
     return (
         f"{unseen}: a checkpoint without {COMMITTED}. In a bucket every complete checkpoint has "
         "this file; older versions of Orbax did not write it to disks. If it was copied whole from "

@@ -65,7 +65,7 @@ def _launched() -> Processes | None:
         # The shell of an interactive job and a batch script are one process of it.
         print(
             f"animclip: SLURM_NTASKS is {job.total}, but this command runs once: it trains alone. "
-            "For one process a task start it by srun",
+            "Use srun to start one process for each task",
             file=sys.stderr,
             flush=True,
         )
@@ -115,9 +115,9 @@ def _join(
         _end(f"{who}: {signals.reason(stop)}", 0 if isinstance(stop, signals.Terminated) else 130)
     if waiting.is_alive():
         _end(
-            f"{who}: not all of the others came within {SECONDS_TO_COME} seconds. Start the same "
-            "command in each of them (under SLURM by srun, not in the shell of srun --pty), and "
-            "look whether one has ended with an error, or can't reach the host of process 0"
+            f"{who}: not all of the others joined within {SECONDS_TO_COME} seconds. Start the same "
+            "command in each of them (under SLURM with srun, not in the shell of srun --pty), and "
+            "check whether one has ended with an error, or can't reach the host of process 0"
         )
     if failed:
         raise OSError(f"{who} can't join the others: {failed[0]}") from failed[0]

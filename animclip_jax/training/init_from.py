@@ -85,7 +85,7 @@ def take(
     taken = {name for name, value in own.items() if name in found and _fits(found[name], value)}
     if not taken:
         report = _report(source, own, found, taken, set())
-        raise ValueError(f"nothing of it fits this configuration's model\n{report}")
+        raise ValueError(f"none of its arrays fits this configuration's model\n{report}")
     for name in taken:
         own[name] = _place(found[name], own[name])
     brings_reranker = any(name.startswith("reranker/") for name in found)
@@ -119,8 +119,8 @@ def _require_same_towers(source: epath.Path, theirs: ClipConfig, clip: ClipConfi
     if differ:
         listed = "\n  ".join(differ)
         raise ValueError(
-            f"{source}: its towers are not those of this configuration:\n  {listed}\nSet what is "
-            "there (--config.model...), or take towers from elsewhere: --config.init_towers_from"
+            f"{source}: its towers are not those of this configuration:\n  {listed}\nSet these "
+            "values (--config.model...), or take towers from elsewhere: --config.init_towers_from"
         )
 
 
@@ -185,5 +185,5 @@ def _report(source: epath.Path, own: Flat, found: Flat, taken: set[str], copied:
         there = f"{tuple(found[name].shape)} there" if name in found else "not there"
         lines.append(f"  starts fresh: {name} {tuple(own[name].shape)}, {there}")
     for name in sorted(found.keys() - own.keys()):
-        lines.append(f"  left behind: {name} {tuple(found[name].shape)}")
+        lines.append(f"  not used: {name} {tuple(found[name].shape)}")
     return "\n".join(lines)

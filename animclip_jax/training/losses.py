@@ -36,7 +36,7 @@ class LossConfig:
         if self.matching_weight and not 0 < self.hard_negatives < size:
             raise ValueError(
                 f"loss.hard_negatives is {self.hard_negatives}: wanted 1 to {size - 1}, the batch "
-                "less one"
+                "size minus one"
             )
 
 

@@ -108,7 +108,7 @@ def read(directory: Path) -> Catalogue:
             raise ValueError(f"code_dtype is {document['code_dtype']!r:.80}, wanted {CODE_DTYPES}")
         return Catalogue(**document, settings=settings, videos=videos, quarantined=quarantined)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: no catalogue of an index: {error}; {advice}") from error
+        raise ValueError(f"{path}: not the catalogue of an index: {error}; {advice}") from error
 
 
 def _checked(name: str, video: Video) -> Video:
@@ -136,6 +136,8 @@ def locked(directory: Path) -> Iterator[None]:
     directory.mkdir(parents=True, exist_ok=True)
     ours = (directory / CATALOGUE).exists() or (directory / LOCK).exists()
     if not ours and any(directory.iterdir()):
-        raise FileExistsError(f"{directory}: holds something else; choose another folder")
-    with files.locked(directory / LOCK, f"{directory}: another animclip index writes it now"):
+        raise FileExistsError(
+            f"{directory}: holds something other than an index; choose another folder"
+        )
+    with files.locked(directory / LOCK, f"{directory}: another animclip index is writing it now"):
         yield

@@ -95,12 +95,12 @@ def _look(found: Listing, root: Path, real_root: str, path: str) -> None:
             itself = error.errno == errno.ELOOP
             found.left[name] = "a link to itself" if itself else "a link to nothing"
         elif not isinstance(error, FileNotFoundError):  # Deleted since its folder was listed.
-            found.left[name] = f"can't be looked at: {error.strerror}"
+            found.left[name] = f"can't be accessed: {error.strerror}"
         return
     if not Path(os.path.realpath(path)).is_relative_to(real_root):
         found.left[name] = "a link out of the folder"
     elif not stat.S_ISREG(state.st_mode):
-        found.left[name] = "no file but a pipe, a socket or a device"
+        found.left[name] = "not a file: a pipe, a socket or a device"
     else:
         found.videos[name] = Stamp(state.st_size, state.st_mtime_ns)
 

@@ -161,7 +161,7 @@ class _Update:
                 raise ValueError(
                     f"{self.root}: {len(gone)} of {count(len(known), 'video')} in {self.directory} "
                     f"are not there now, such as {min(gone)}: is its disk mounted? Nothing was "
-                    "changed; if they are really gone, --forget forgets them"
+                    "changed; if they are really gone, --forget removes them from the index"
                 )
         for name in gone:
             self.catalogue.videos.pop(name, None)

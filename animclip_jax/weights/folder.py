@@ -172,7 +172,7 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
     try:
         return safetensors.numpy.load_file(path)
     except safetensors.SafetensorError as error:
-        raise ValueError(f"{path}: no safetensors file: {error}") from error
+        raise ValueError(f"{path}: not a safetensors file: {error}") from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Array]) -> None:

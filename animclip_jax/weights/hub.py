@@ -95,8 +95,8 @@ def download(repository: str, revision: str | None = None) -> Download:
     raise OSError(
         f"{repository} at {revision or 'its newest commit'}: can't be downloaded: "
         f"{type(problem).__name__}: {reason}\n"
-        f"It is no file or folder here. Without a network, put its {folder.CONFIG} and "
-        f"{folder.TENSORS} into a folder, and convert that by animclip convert"
+        f"There is no such file or folder here, either. Without a network, put its "
+        f"{folder.CONFIG} and {folder.TENSORS} into a folder, and convert that by animclip convert"
     ) from problem
 
 
@@ -142,8 +142,8 @@ def _unreadable(repository: str, names: Collection[str], is_named: bool) -> str:
     has = ", ".join(sorted(names)) or "nothing"
     if not is_named and _choose(names, True):
         return (
-            f"{repository}: its weights are no safetensors, give --revision=COMMIT to animclip "
-            f"convert to say which are meant; it has {has}"
+            f"{repository}: its weights are not safetensors, give --revision=COMMIT to animclip "
+            f"convert to name the commit; it has {has}"
         )
     return (
         f"{repository}: no weights that can be read, wanted {folder.CONFIG} with {folder.TENSORS} "

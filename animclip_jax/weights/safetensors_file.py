@@ -46,7 +46,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
         with safetensors.safe_open(path, framework="np"):
             pass
     except (safetensors.SafetensorError, OSError) as error:
-        raise ValueError(f"{path}: no safetensors file: {error}") from error
+        raise ValueError(f"{path}: not a safetensors file: {error}") from error
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))

@@ -191,4 +191,6 @@ def _openai(
 
 def _refuse_activation(activation: str | None, source: Path) -> None:
     if activation is not None:
-        raise ValueError(f"--activation={activation}: {source} says it itself, leave it out")
+        raise ValueError(
+            f"--activation={activation}: {source} names the activation itself; leave it out"
+        )

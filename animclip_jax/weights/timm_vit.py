@@ -56,7 +56,7 @@ def name_of(config: ClipConfig) -> str:
     family = PE_CORE if config.towers.vision.rotary else SIGLIP
     if not any(_has_vision_of(preset, config) for preset in PRESETS.values()):
         raise ValueError(
-            f"its vision tower is none of the published ones of {family}, all that timm has: "
+            f"its vision tower is not a published one of {family}, and timm has no others: "
             f"{config.vision}, {config.towers.vision}, patches of {config.patch_size}, pictures of "
             f"{config.image_size} pixels"
         )

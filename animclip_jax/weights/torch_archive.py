@@ -76,8 +76,8 @@ def read(path: Path) -> Archive:
             tensors = {name: _array(archive, root, tensor, path) for name, tensor in described}
     except zipfile.BadZipFile as error:
         raise ValueError(
-            f"{path}: no zip archive ({error}), which the files of PyTorch 1.6 and later are: "
-            "load and save an older one there"
+            f"{path}: not a zip archive ({error}), as PyTorch 1.6 and later write: load an older "
+            "file there and save it again"
         ) from error
     except (KeyError, RuntimeError) as error:  # An entry is not there, or is encrypted.
         raise ValueError(f"{path}: a damaged archive: {error}") from error
@@ -91,7 +91,7 @@ def _survey(archive: zipfile.ZipFile, path: Path) -> tuple[str, bool]:
     entries = archive.infolist()
     roots = [entry.filename[: -len("/data.pkl")] for entry in entries if _is_pickle(entry.filename)]
     if len(roots) != 1:
-        raise ValueError(f"{path}: {len(roots)} data.pkl in it, wanted one; no PyTorch archive")
+        raise ValueError(f"{path}: {len(roots)} data.pkl in it, wanted one; not a PyTorch archive")
     packed = [
         entry.filename
         for entry in entries

@@ -145,10 +145,10 @@ def _why_not(file: BinaryIO) -> str:
         length = os.fstat(file.fileno()).st_size
         parts = dict(_parts(file))
         if b"moov" not in parts:
-            return "an MP4 or MOV without its index (moov): cut short, or its writing never ended"
+            return "an MP4 or MOV without its index (moov): cut short, or never finished"
         if (wanted := max(parts.values())) > length:
             return f"an MP4 or MOV that is cut short: {length} of {wanted} bytes"
-    return f"damaged, or no video format that is read ({', '.join(FORMATS)})"
+    return f"damaged, or not a video format that can be read ({', '.join(FORMATS)})"
 
 
 def _parts(file: BinaryIO) -> Iterator[tuple[bytes, int]]:

@@ -16,7 +16,7 @@ def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise Twice(
-            f"found {twice!r} twice in one object, wanted it once: a reader would keep the last "
-            "one only; put the two together"
+            f"found {twice!r} twice in one object, wanted it once: most readers would keep only "
+            "the last; join the two"
         )
     return values

@@ -84,7 +84,7 @@ def read_listing(location: str) -> Listing:
     path = directory / CAPTIONS
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path}: no such file; a folder needs one, a JSON object a line: "
+            f"{path}: no such file; a folder needs one, with a JSON object on each line: "
             '{"image" or "video": path inside the folder, "captions": [text, ...]}, or a line for '
             'each "caption"'
         )
@@ -277,7 +277,7 @@ def _read_line(line: str, directory: Path) -> tuple[str, Item, dict[str, Any]]:
     "".join([file, *captions]).encode()
     captions = [caption for caption in captions if caption.strip()]
     if not captions:
-        raise ValueError(f"all captions of {file!r} are empty, wanted 1 or more that say something")
+        raise ValueError(f"all captions of {file!r} are empty, wanted 1 or more with text")
     plain = {
         name: value
         for name, value in values.items()

@@ -17,7 +17,7 @@ from input_pipeline.tensorflow_on_cpu import tf
 
 KINDS = (
     "folder:DIR, folder:DIR@FIELD=VALUE, tfrecord:PATTERN, webdataset:PATTERN, tfds:NAME, "
-    "tfds:NAME:SPLIT, drawn:SPLIT, drawn:SPLIT:COUNT; baked:DIR is for training alone"
+    "tfds:NAME:SPLIT, drawn:SPLIT, drawn:SPLIT:COUNT; baked:DIR is for training only"
 )
 
 

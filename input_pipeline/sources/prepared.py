@@ -46,7 +46,7 @@ def open_prepared(location: str) -> Prepared | None:
             line for line in bad if "fields" not in line or _is_kept(directory, line, field, value)
         ]
     if not index:
-        raise ValueError(f"folder:{location}: nothing is kept of it, wanted 1 or more items")
+        raise ValueError(f"folder:{location}: no item of it is kept, wanted 1 or more")
     missing = {line["file"]: line["reason"] for line in bad}
     if missing:
         told = coverage(len(index) + len(missing), len(index))

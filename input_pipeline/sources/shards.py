@@ -82,7 +82,7 @@ def expand(pattern: str) -> list[str]:
             raise FileNotFoundError(f"{part}: no such file, from the pattern {pattern}")
         found += matches
     if not found:
-        raise FileNotFoundError(f"{pattern}: stands for no name at all")
+        raise FileNotFoundError(f"{pattern}: the pattern stands for no name")
     return sorted(set(found))
 
 

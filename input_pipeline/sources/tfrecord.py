@@ -76,7 +76,7 @@ def _found(record: bytes, where: str, offset: int) -> Found:
     try:
         features = tf.train.Example.FromString(record).features.feature
     except Exception as error:  # protobuf's DecodeError, which has no public home.
-        raise ValueError(f"no tf.train.Example: {error}") from error
+        raise ValueError(f"not a tf.train.Example: {error}") from error
     texts = {
         name: [value.decode("utf-8", "replace") for value in features[name].bytes_list.value]
         for name in (*CAPTIONS, *NAMES)

@@ -93,7 +93,7 @@ def _sample(tar: tarfile.TarFile, key: str, parts: Parts) -> Found | tuple[str, 
     if len(pictures) != 1:
         reason = f"{count(len(pictures), 'picture')}, wanted one; found {', '.join(sorted(parts))}"
         if any(part.rpartition(".")[2] in PICTURES for part in parts if "." in part):
-            reason += "; a key ends at the first dot of a name, so dots in keys must go"
+            reason += "; a key ends at the first dot of a name, so remove the dots from keys"
         return key, reason
     member = parts[pictures[0]]
     try:
@@ -158,8 +158,8 @@ def _mapped(files: list[str]) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.
 def _streamed(files: list[str]) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
     """Reads (file, offset, length) from anywhere that TensorFlow reads, from each tar's start."""
     print(
-        f"webdataset: {files[0]} is on no disk, so every picture is reached by reading its tar "
-        "from the start; animclip prepare, or a copy on a disk, makes that fast",
+        f"webdataset: {files[0]} is not on a disk, so each picture is read by reading its tar from "
+        "the start; animclip prepare, or a copy on a disk, makes that fast",
         file=sys.stderr,
     )
     paths = tf.constant(files)

@@ -169,7 +169,7 @@ def _stop_if_too_many(bad: dict[str, str], work: Work, partial: Partial, effort:
 def _same(directory: Path, details: dict[str, Any]) -> dict[str, Any]:
     """The summary of the store that is there, if that is the one that is wanted."""
     if not (directory / records.SUMMARY).is_file():
-        raise FileExistsError(f"{directory}: already there, and no store; choose another place")
+        raise FileExistsError(f"{directory}: already there, and not a store; choose another place")
     summary = records.read_summary(directory)
     for name, wanted in details.items():
         if summary.get(name) != wanted:

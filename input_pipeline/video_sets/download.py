@@ -86,7 +86,7 @@ class Download:
         try:
             rows = list(csv.DictReader(io.StringIO(self._text(name)), strict=True))
         except csv.Error as error:
-            raise ValueError(f"{self.path(name)}: no table in CSV: {error}") from error
+            raise ValueError(f"{self.path(name)}: not a CSV table: {error}") from error
         for number, row in enumerate(rows, 2):
             if not all(row.get(column) for column in columns):
                 raise ValueError(
@@ -128,7 +128,9 @@ class Download:
         except (OSError, EOFError, zlib.error) as error:
             raise ValueError(f"{path}: can't be read: {error}") from error
         if len(content) > MAX_BYTES:
-            raise ValueError(f"{path}: over {MAX_BYTES >> 20} MiB, unpacked: no annotation file")
+            raise ValueError(
+                f"{path}: over {MAX_BYTES >> 20} MiB, unpacked: not an annotation file"
+            )
         return content
 
     def _only(self, name: str, paths: list[Path]) -> Path:

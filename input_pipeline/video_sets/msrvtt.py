@@ -44,7 +44,7 @@ def read(download: Download) -> dict[str, dict[str, list[str]]]:
                 id = video["video_id"]
                 splits[f"full-{PARTS[video['split']]}"][id] = captions.setdefault(id, [])
         except (KeyError, TypeError) as error:
-            raise ValueError(f"{where}: no such file of MSR-VTT: {error!r} is missing") from error
+            raise ValueError(f"{where}: not a file of MSR-VTT: {error!r} is missing") from error
     if download.has(PAIRS):
         rows: list[dict[str, Any]] = download.rows(PAIRS, "video_id", "sentence")
         pairs: dict[str, list[str]] = {}

@@ -64,7 +64,7 @@ def _of_file(content: Any, where: str) -> dict[str, list[str]]:
         else:
             found = {id: v["enCap"] if isinstance(v, dict) else v for id, v in content.items()}
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"{where}: no captions of VATEX: {error!r}") from error
+        raise ValueError(f"{where}: not captions of VATEX: {error!r}") from error
     for id, texts in found.items():
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise ValueError(f"{where}: captions of {id!r}: found {texts!r:.80}, wanted texts")

@@ -240,7 +240,7 @@ def test_refuses_a_file_that_is_no_configuration(
     assert "has no get_config()" in refused(f"--config={path}")
     path.write_text("def get_config():\n    return {}\n")
     assert "returned dict, wanted a ConfigDict" in refused(f"--config={path}")
-    assert "with no :NAME behind it" in refused(f"--config={path}:x")
+    assert "with no :NAME after it" in refused(f"--config={path}:x")
     path.write_text("def get_config(name):\n    return {}\n")
     assert "other.py:NAME" in refused(f"--config={path}")
 

@@ -81,7 +81,7 @@ def test_processes_share_whole_batches(source: str) -> None:
 def test_past_the_last_they_come_again(source: str, capsys: pytest.CaptureFixture[str]) -> None:
     wanted = list(made())
     assert all(map(same, read(source, 7), (wanted * 3)[:7]))
-    assert capsys.readouterr().err.count("is past its 3 batches: they come again") == 1
+    assert capsys.readouterr().err.count("is past its 3 batches: they repeat") == 1
     assert same(read(source, 1, start_step=COUNT * 10**6 + 1)[0], wanted[1])
 
 

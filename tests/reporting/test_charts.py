@@ -47,7 +47,10 @@ def test_curves_choose_their_scale_and_leave_out_what_is_not_finite(tmp_path):
     assert "log scale" in curves([arm], "loss") and "linear scale" in curves([arm], "matching")
     assert (30, None) in arm.curves["loss"]
     report(tmp_path / "run")
-    assert "Left out because they were not finite: loss: 1" in (tmp_path / "run" / "report.html").read_text()
+    assert (
+        "Left out because they were not finite: loss: 1"
+        in (tmp_path / "run" / "report.html").read_text()
+    )
 
 
 @pytest.mark.parametrize("values", [[0.0, 0.0], [-3.0, 7.0], [1e-9, 1e9], [5.0, 5.0]])

@@ -135,7 +135,7 @@ def test_elsewhere_a_plain_line_now_and_then(tmp_path, monkeypatch, capsys):
     shown = capsys.readouterr().err
     assert "\r" not in shown
     assert len(shown.splitlines()) == 11
-    assert shown.startswith("compiling the train step; this takes from seconds to some minutes\n")
+    assert shown.startswith("compiling the train step; this can take some minutes\n")
     assert shown.splitlines()[-1] == "step 1000/1000, loss 0.5, clips/s 7, 00:00 left"
 
 

@@ -211,7 +211,7 @@ def test_checkpoints_that_were_copied_into_themselves_are_found(tmp_path):
         checkpoints.save(4, state())
     copied = tmp_path / "copy" / "checkpoints"
     shutil.copytree(tmp_path / "run" / "checkpoints", copied / "checkpoints")
-    with pytest.raises(ValueError, match="in the wrong folder; move all in .* one up"):
+    with pytest.raises(ValueError, match="in the wrong folder; move all of .* up one folder"):
         newest(tmp_path / "copy")
 
 

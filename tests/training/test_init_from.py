@@ -56,7 +56,7 @@ def test_a_run_gives_all_that_fits(tmp_path, place):
         np.testing.assert_array_equal(value, source.get(name, before[name]))
     assert f"took {len(source)} of {len(after)} arrays" in report
     assert "starts fresh: temporal/out/kernel (16, 16), not there" in report
-    assert "left behind" not in report
+    assert "not used" not in report
 
 
 def test_other_shapes_begin_anew_and_are_named(tmp_path, place):
@@ -69,7 +69,7 @@ def test_other_shapes_begin_anew_and_are_named(tmp_path, place):
     kept = params["clip"]["text"]["position_embedding"]
     np.testing.assert_array_equal(kept, own["clip"]["text"]["position_embedding"])
     assert "starts fresh: clip/text/position_embedding (12, 32), (5, 32) there" in report
-    assert "left behind: extra (3,)" in report
+    assert "not used: extra (3,)" in report
 
 
 @pytest.mark.parametrize("remote", [False, True])
@@ -81,7 +81,7 @@ def test_an_exported_model_gives_all_of_it(tmp_path, place, remote, monkeypatch)
     params, report = init_from.take(drawn(CONFIG, 2, place), tmp_path / "exported", place, SMALL)
     for name, value in flat(params).items():
         np.testing.assert_array_equal(value, given[name])
-    assert "starts fresh" not in report and "left behind" not in report
+    assert "starts fresh" not in report and "not used" not in report
 
 
 def test_converted_weights_give_the_towers(tmp_path, place):
@@ -138,7 +138,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path, place):
     with pytest.raises(FileNotFoundError, match="wanted the folder of a run, or one written by"):
         init_from.take(own, tmp_path, place, SMALL)
     save_run(tmp_path, {"other": np.zeros(3)})
-    with pytest.raises(ValueError, match="nothing of it fits"):
+    with pytest.raises(ValueError, match="none of its arrays fits"):
         init_from.take(own, tmp_path, place, SMALL)
 
 

@@ -35,8 +35,8 @@ def test_is_read_back(tmp_path):
         (lambda text: text.replace("animclip-index", "other"), "format 'other' version 2"),
         (lambda text: json.dumps(json.loads(text) | {"version": 3}), "wanted 'animclip-index' 2"),
         (lambda text: json.dumps(json.loads(text) | {"version": 1}), "wrong times and pictures"),
-        (lambda text: json.dumps(json.loads(text) | {"more": 2}), "no catalogue of an index"),
-        (lambda text: text.replace('"window"', '"windows"'), "no catalogue of an index"),
+        (lambda text: json.dumps(json.loads(text) | {"more": 2}), "not the catalogue of an index"),
+        (lambda text: text.replace('"window"', '"windows"'), "not the catalogue of an index"),
     ],
 )
 def test_another_format_is_refused(tmp_path, change, told):
@@ -54,7 +54,7 @@ def test_a_folder_without_one_is_told(tmp_path):
 
 
 def test_one_writer_at_a_time(tmp_path):
-    told = pytest.raises(BlockingIOError, match="another animclip index writes it now")
+    told = pytest.raises(BlockingIOError, match="another animclip index is writing it now")
     with catalogues.locked(tmp_path / "index"), told, catalogues.locked(tmp_path / "index"):
         pass
     with catalogues.locked(tmp_path / "index"):
@@ -63,7 +63,7 @@ def test_one_writer_at_a_time(tmp_path):
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "letter.txt").touch()
-    told = pytest.raises(FileExistsError, match="holds something else")
+    told = pytest.raises(FileExistsError, match="holds something other than an index")
     with told, catalogues.locked(tmp_path):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]

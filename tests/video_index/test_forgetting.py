@@ -73,7 +73,7 @@ def test_a_folder_that_lost_all_or_most_of_its_videos_is_not_believed(home, agai
 def test_a_few_that_are_deleted_are_forgotten(home, again):
     (home / "videos" / "red.mp4").unlink()
     code, said = again()
-    assert code == 0 and "1 removed" in said and "can't be seen" not in said
+    assert code == 0 and "1 removed" in said and "not found" not in said
     assert "red.mp4" not in known(home) and len(known(home)) == 4
 
 
@@ -82,7 +82,7 @@ def test_what_is_below_a_folder_that_cannot_be_read_is_kept(home, again, monkeyp
     code, said = again()
     assert code == 0 and "0 removed" in said
     assert "left alone: below: a folder that can't be read: Permission denied" in said
-    assert "1 video can't be seen now, kept in the index" in said
+    assert "1 video not found now, kept in the index" in said
     assert "below/blue.gif" in known(home)
     assert "1 removed" in again("--forget")[1]
     assert "below/blue.gif" not in known(home)
@@ -99,7 +99,7 @@ def test_what_can_be_listed_but_not_looked_at_is_kept(home, again, monkeypatch):
     deny(monkeypatch, "stat", home / "videos" / "below" / "blue.gif")
     code, said = again()
     assert code == 0 and "below/blue.gif" in known(home)
-    assert "left alone: below/blue.gif: can't be looked at: Permission denied" in said
+    assert "left alone: below/blue.gif: can't be accessed: Permission denied" in said
 
 
 @pytest.mark.parametrize("becomes", ["empty", "link"])
@@ -134,9 +134,9 @@ def test_links_pipes_and_loops_are_named_and_stop_nothing(home, again, tmp_path)
         "left alone: a.mp4: a link out of the folder",
         "left alone: b.mp4: a link to nothing",
         "left alone: c.mp4: a link to itself",
-        "left alone: d.mp4: no file but a pipe, a socket or a device",
+        "left alone: d.mp4: not a file: a pipe, a socket or a device",
         "left alone: up: a link to a folder; links to folders are not followed",
-        "by their names not videos: 1 file",
+        "not videos by their names: 1 file",
     ):
         assert line in said.splitlines()
     assert "barren" not in said, "it never held a video"

@@ -126,7 +126,7 @@ def test_tensors_that_do_not_fit_are_named_together(saved):
 
 def test_other_files_are_refused(saved):
     (saved / "model.safetensors").write_bytes(b"not this")
-    with pytest.raises(ValueError, match="model.safetensors: no safetensors file"):
+    with pytest.raises(ValueError, match="model.safetensors: not a safetensors file"):
         folder.load(saved)
     document = json.loads((saved / "config.json").read_text())
     for change, message in (

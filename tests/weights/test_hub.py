@@ -72,7 +72,7 @@ def test_only_what_is_read_is_downloaded(stand_in, there, wanted):
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "open_clip_pytorch_model.bin", "PE-Core.pt"])
 def test_other_weights_want_a_commit(stand_in, name):
     stand_in.files = {"config.json": CONFIG, "open_clip_config.json": b"{}", name: b"weights"}
-    with pytest.raises(ValueError, match=rf"some/clip: .*no safetensors, give --revision.*{name}"):
+    with pytest.raises(ValueError, match=rf"some/clip: .*not safetensors, give --revision.*{name}"):
         hub.download("some/clip")
     assert stand_in.gets == []
     found = hub.download("some/clip", OTHER)

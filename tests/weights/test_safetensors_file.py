@@ -43,7 +43,7 @@ def test_a_file_that_was_cut_off_or_is_another_is_named(tmp_path):
     safetensors_file.write(path, TENSORS)
     for damaged in (path.read_bytes()[:-1], b"not this", b""):
         path.write_bytes(damaged)
-        with pytest.raises(ValueError, match="a.safetensors: no safetensors file"):
+        with pytest.raises(ValueError, match="a.safetensors: not a safetensors file"):
             safetensors_file.read(path)
     with pytest.raises(FileNotFoundError, match="b.safetensors: no such file"):
         safetensors_file.read(tmp_path / "b.safetensors")

@@ -53,7 +53,9 @@ def test_a_folder_and_a_file_of_hugging_face(hugging_face):
 def test_an_archive_of_openais(tmp_path):
     params, config = source.read(GOLDEN / "openai.pt")
     assert config == GOLDEN_CLIP and config.activation == "quick_gelu"
-    with pytest.raises(ValueError, match="--activation=gelu: .*openai.pt says it itself"):
+    with pytest.raises(
+        ValueError, match="--activation=gelu: .*openai.pt names the activation itself"
+    ):
         source.read(GOLDEN / "openai.pt", "gelu")
 
 

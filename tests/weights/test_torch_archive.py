@@ -164,7 +164,7 @@ def test_a_tensor_beyond_what_is_stored_is_refused(tmp_path, dumps, offset, size
 def test_damaged_and_other_files_are_refused(tmp_path, dumps):
     state = {"a": rebuild(Storage("FloatStorage", "0", 6), 0, (6,), (1,))}
     cases = {
-        "no zip archive": lambda path: path.write_bytes(b"\x80\x02}q\x00."),
+        "not a zip archive": lambda path: path.write_bytes(b"\x80\x02}q\x00."),
         "0 data.pkl in it": lambda path: zipfile.ZipFile(path, "w").close(),
         "damaged archive": lambda path: archive(path, dumps(state), {}),
         "is compressed": lambda path: archive(

@@ -145,7 +145,9 @@ def test_what_is_no_video_is_called_so(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     for text in ("<html>404</html>", "version https://git-lfs.github.com/spec/v1\n" * 3):
         path.write_text(text)
-        assert reason(path).startswith("damaged, or no video format that is read (mov, matroska")
+        assert reason(path).startswith(
+            "damaged, or not a video format that can be read (mov, matroska"
+        )
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.avi"])

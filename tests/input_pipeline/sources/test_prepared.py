@@ -50,7 +50,7 @@ def test_a_filter_chooses_by_the_fields_that_were_kept(tmp_path: Path) -> None:
         assert open_source(f"folder:{directory}@{condition}", str(tmp_path)).ids == ids
     with pytest.raises(ValueError, match="s: a: no field 'split' to choose by"):
         open_prepared(f"{directory}@split=train")
-    with pytest.raises(ValueError, match="nothing is kept of it"):
+    with pytest.raises(ValueError, match="no item of it is kept"):
         open_prepared(f"{directory}@n=7")
 
 

@@ -197,7 +197,7 @@ def test_records_under_other_names(tmp_path: Path) -> None:
         assert examples.fetch(tf.constant(n, tf.int64)).numpy()[0] == encoded(level, kind=form)
     reasons = {what.removeprefix(f"{file} "): why for what, why in examples.missing.items()}
     assert "2 pictures, wanted one" in reasons["record 2"]
-    assert "no tf.train.Example" in reasons["record 4"]
+    assert "not a tf.train.Example" in reasons["record 4"]
     assert "0 pictures, wanted one" in reasons["record 5"]
 
 
@@ -332,7 +332,7 @@ def test_files_need_not_be_on_a_disk(
     examples = open_source(f"{kind}:ram://{kind}-files/*", str(tmp_path / "cache"))
     for n in (4, 0, 2):
         assert examples.fetch(tf.constant(n, tf.int64)).numpy()[0] == encoded(10 * n)
-    assert ("is on no disk" in capsys.readouterr().err) == (kind == "webdataset")
+    assert ("is not on a disk" in capsys.readouterr().err) == (kind == "webdataset")
 
 
 def timed(act: Callable[[], object]) -> float:

@@ -111,7 +111,7 @@ def test_dots_in_keys_are_named_as_the_reason(tmp_path: Path) -> None:
     members = {"photo.1.jpg": encoded(1), "photo.1.txt": b"x", "photo.2.jpg": encoded(2)}
     ((key, reason),) = refused(tar_of(tmp_path / "a.tar", members))
     assert key == "photo" and reason.endswith(
-        "a key ends at the first dot of a name, so dots in keys must go"
+        "a key ends at the first dot of a name, so remove the dots from keys"
     )
 
 

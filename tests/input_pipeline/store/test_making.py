@@ -140,7 +140,7 @@ def test_a_store_of_other_items_or_settings_is_not_touched(tmp_path: Path) -> No
         prepare_store(named("1", "2", settings={"size": 2}), tmp_path / "store", EFFORT)
     assert contents(tmp_path / "store") == before
     (tmp_path / "mine").mkdir()
-    with pytest.raises(FileExistsError, match="already there, and no store"):
+    with pytest.raises(FileExistsError, match="already there, and not a store"):
         prepare_store(named("1"), tmp_path / "mine", EFFORT)
 
 

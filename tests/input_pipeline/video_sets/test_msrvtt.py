@@ -103,7 +103,7 @@ def test_what_can_not_be_a_caption_or_a_video_is_named(write, broken) -> None:
     ("row", "reason"),
     [
         ('ret0,msr3,video3,"a quotation mark\nret1,msr2,video2,swallowed\n', "no table in CSV"),
-        (f"ret0,msr3,video3,{'x' * 200_000}\n", "no table in CSV: field larger"),
+        (f"ret0,msr3,video3,{'x' * 200_000}\n", "not a CSV table: field larger"),
         ("ret0,msr3\n", "line 2: found "),
         ("\x00\x00,,\n", "line 2: found |no table in CSV"),
     ],
