@@ -167,7 +167,7 @@ check_settings() {
 
 create_slice() {
   [ -n "$type" ] || refuse "there is no slice $name in $zone: give --type=TYPE to make one"
-  say "asking for a $type called $name in $zone${spot:+, spot}"
+  say "requesting a $type called $name in $zone${spot:+, spot}"
   tpus queued-resources create "$name" --node-id="$name" --accelerator-type="$type" \
     --runtime-version="$runtime" ${spot:+--spot} ||
     die "Google Cloud rejected the request for $name; the lines above say why"
@@ -194,7 +194,7 @@ ensure_slice() {
     case $now in
       none/none) create_slice ;;
       PREEMPTED/* | TERMINATED/* | */SUSPENDED)
-        say "$name was preempted: another one is asked for, and the run goes on from its checkpoint"
+        say "$name was preempted: requesting another one; the run continues from its checkpoint"
         delete_slice
         ;;
       # Its slice was deleted by other means, or is there since a moment ago.
@@ -266,7 +266,7 @@ follow() { # LINES of what is there already
 
 install() {
   local here archive
-  say "packing the files of this checkout that git knows or does not ignore"
+  say "packing the files of this checkout, except those that git ignores"
   here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
   if [ -n "$dry_run" ]; then
     archive=${TMPDIR:-/tmp}/animclip-jax.tar.gz
@@ -297,7 +297,7 @@ echo \$? >~/animclip-run/exit_code"
   on_workers all "mkdir -p ~/animclip-run && cat >~/animclip-run/command.sh <<'END_OF_COMMAND'
 $script
 END_OF_COMMAND
-$START" || die "the command could not be started; the same line tries again"
+$START" || die "the command could not be started; run the same command again"
 }
 
 # running, "ended CODE", none (killed, or never started) or unreachable.
@@ -317,8 +317,8 @@ report_failure() {
   say "the last lines on every worker:"
   on_workers all 'cd ~/animclip-run && tail -n 5 log | sed "s/^/$(hostname): /"
     echo "$(hostname): exit code $(cat exit_code 2>/dev/null || echo "none, killed")"' || true
-  die "$1. The slice $name is still there and still costs. Put right what the log says and give" \
-    "the same line again: it resumes; or ./launch_tpu.sh --name=$name --zone=$zone --delete"
+  die "$1. The slice $name is still there and costs money. Fix what the log reports and run" \
+    "the same command again, which resumes; or end it: ./launch_tpu.sh --name=$name --zone=$zone --delete"
 }
 
 run() {
@@ -343,9 +343,9 @@ run() {
     ! finished "$now" || return 0
     case $now in
       running | unreachable) say "lost the connection to worker 0; attaching again" && continue ;;
-      none) say "the command was killed; looking whether the slice is preempted" ;;
+      none) say "the command was killed; checking whether the slice was preempted" ;;
       *) say "the command ended with exit code ${now#ended }, unfinished;" \
-        "looking whether the slice is preempted" ;;
+        "checking whether the slice was preempted" ;;
     esac
     if slice_is_lost; then
       unfinished=0
@@ -361,8 +361,8 @@ run() {
 
 interrupted() {
   trap - INT TERM
-  say "stopped watching. The slice $name and what runs on it go on, and cost."
-  say "The same line attaches again; ./launch_tpu.sh --name=$name --zone=$zone --delete ends both."
+  say "stopped watching. The slice $name and its run continue, and cost money."
+  say "The same command attaches again; ./launch_tpu.sh --name=$name --zone=$zone --delete ends both."
   exit 130
 }
 
@@ -406,5 +406,5 @@ say "finished: ${workdir:-${command[*]}}"
 if [ -n "$delete" ]; then
   delete_slice
 else
-  say "the slice $name is still there and still costs: ./launch_tpu.sh --name=$name --zone=$zone --delete"
+  say "the slice $name is still there and costs money: ./launch_tpu.sh --name=$name --zone=$zone --delete"
 fi

@@ -135,7 +135,7 @@ def test_resumes_after_a_preemption(cloud):
     run = cloud.launch(*NEW, "--spot", "--delete", *command)
     assert run.returncode == 0, run.stderr
     assert run.stdout == "try 2\n"
-    assert "run was preempted: another one is asked for" in run.stderr
+    assert "run was preempted: requesting another one" in run.stderr
     verbs = cloud.verbs()
     changes = [verb.split()[1] for verb in verbs if verb.split()[1] in ("create", "delete")]
     assert changes == ["create", "delete", "create", "delete"]
@@ -187,7 +187,7 @@ def test_attaches_to_what_runs(cloud):
     os.killpg(first.pid, signal.SIGINT)
     _, said = first.communicate(timeout=120)
     assert first.returncode == 130
-    assert "go on, and cost" in said and "attaches again" in said
+    assert "its run continue, and cost money" in said and "attaches again" in said
     second = subprocess.Popen(
         [SCRIPT, *PLACE, *command], env=cloud.env, stdout=subprocess.PIPE, text=True
     )
