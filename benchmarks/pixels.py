@@ -111,7 +111,7 @@ def jpeg_region(repeats: int = 10) -> list[dict[str, Any]]:
     encoded, region = _jpeg(1500, 2000), tf.constant([0, 0, 64, 64], tf.int32)
     size = tf.constant([1500, 2000])
     rows = []
-    for name, behind in (("as it is", b""), ("one byte behind its end", b"\n")):
+    for name, behind in (("as it is", b""), ("with one byte after its end", b"\n")):
         decoding.decode_region(encoded + behind, region, size)
         began = time.process_time()
         for _ in range(repeats):

@@ -123,7 +123,7 @@ def test_from_nothing_to_finished(cloud):
     assert "/animclip-env/bin:" in path
     assert "WAITING_FOR_RESOURCES" in run.stderr
     assert f"finished: {WORKDIR}" in run.stderr
-    assert "still costs: ./launch_tpu.sh --name=run --zone=us-west4-a --delete" in run.stderr
+    assert "costs money: ./launch_tpu.sh --name=run --zone=us-west4-a --delete" in run.stderr
     assert "queued-resources delete" not in cloud.verbs()
 
 
@@ -160,7 +160,7 @@ def test_a_failure_is_shown_and_not_repeated(cloud):
     assert "failed with exit code 3" in run.stderr
     for worker in ("worker-0", "worker-1"):
         assert f": ValueError: {worker}" in run.stdout
-    assert "give the same line again" in run.stderr and "--delete" in run.stderr
+    assert "run the same command again" in run.stderr and "--delete" in run.stderr
     assert (cloud.folder / "tries").read_text().count("\n") == 1
 
 

@@ -102,10 +102,10 @@ def test_what_can_not_be_a_caption_or_a_video_is_named(write, broken) -> None:
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ('ret0,msr3,video3,"a quotation mark\nret1,msr2,video2,swallowed\n', "no table in CSV"),
+        ('ret0,msr3,video3,"a quotation mark\nret1,msr2,video2,swallowed\n', "not a CSV table"),
         (f"ret0,msr3,video3,{'x' * 200_000}\n", "not a CSV table: field larger"),
         ("ret0,msr3\n", "line 2: found "),
-        ("\x00\x00,,\n", "line 2: found |no table in CSV"),
+        ("\x00\x00,,\n", "line 2: found |not a CSV table"),
     ],
 )
 def test_a_broken_row_of_a_list_is_named(write, row, reason) -> None:
