@@ -5,6 +5,7 @@ Axes: `data` splits the batch; `fsdp` splits the batch and, by size, parameters 
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from animclip_jax.models.attention_kernels import Kernel
 from animclip_jax.models.transformer import SCANNED
 from animclip_jax.words import count
 
@@ -113,13 +115,35 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(BATCH))
 
 
-def on_each(mesh: Mesh, function: Callable[[Any], Any], batch: Any) -> Any:
+def on_each(mesh: Mesh, function: Callable[[Any], Any], batch: Any, check_vma: bool = True) -> Any:
     """Inside a jitted function: `function` of each device's rows of a batch, [B, ...] -> [B, ...].
 
     Nothing crosses, and loops and branches inside go as often as a device's own rows want.
+    check_vma: see `jax.shard_map`; not for a Pallas kernel, which does not say what varies.
     """
     spread = PartitionSpec(BATCH)
-    return jax.shard_map(function, mesh=mesh, in_specs=(spread,), out_specs=spread)(batch)
+    each = jax.shard_map(
+        function, mesh=mesh, in_specs=(spread,), out_specs=spread, check_vma=check_vma
+    )
+    return each(batch)
+
+
+def attention_kernel(mesh: Mesh, interpret: bool = False) -> Kernel | None:
+    """Our kernel, spread over the mesh; None without TPUs, or where `tensor` splits heads.
+
+    interpret: see `attention_kernels.attend`.
+    """
+    has_it = interpret or platform(mesh) == "tpu"
+    if not has_it or mesh.shape["tensor"] > 1:
+        return None
+    devices = mesh.shape["data"] * mesh.shape["fsdp"]
+    return Kernel(functools.partial(on_each, mesh, check_vma=False), devices, interpret)
+
+
+def platform(mesh: Mesh) -> str:
+    """Of its devices: "cpu", "gpu" or "tpu"."""
+    found: str = mesh.devices.flat[0].platform
+    return "gpu" if found == "cuda" else found
 
 
 def take_rows(mesh: Mesh, arrays: Any, rows: jax.Array) -> Any:
@@ -136,11 +160,6 @@ def take_rows(mesh: Mesh, arrays: Any, rows: jax.Array) -> Any:
     spread = PartitionSpec(BATCH)
     on_each = jax.shard_map(take, mesh=mesh, in_specs=(spread, spread), out_specs=spread)
     return jax.tree.map(lambda x: on_each(x, rows), arrays)
-
-
-def is_of_cpus(mesh: Mesh) -> bool:
-    """Whether its devices are CPUs."""
-    return mesh.devices.flat[0].platform == "cpu"
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

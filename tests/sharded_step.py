@@ -2,13 +2,14 @@
 
     python -m tests.sharded_step OUT MESH ...
 
-MESH is data,fsdp,tensor,microbatch,remat, over that many of the devices, and with ",lora" behind it
-the towers learn by adapters; COORDINATOR, PROCESSES and
-PROCESS make it one of several processes. Writes OUT/MESH.npz: the loss of a step, its gradients,
-the bytes of them that a device holds; and OUT/MESH.txt, the compiled program.
+MESH is data,fsdp,tensor,microbatch,remat, over that many of the devices; with ",lora" behind it
+the towers learn by adapters, with ",kernel" attention is our kernel's, step by step; COORDINATOR,
+PROCESSES and PROCESS make it one of several processes. Writes OUT/MESH.npz: the loss of a step, its
+gradients, the bytes of them that a device holds; and OUT/MESH.txt, the compiled program.
 """
 
 import dataclasses
+import functools
 import math
 import os
 import re
@@ -29,6 +30,7 @@ from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.models.transformer import TransformerConfig
+from animclip_jax.sharding import attention_kernel
 from animclip_jax.training import lora, step
 from animclip_jax.training.lora import LoraConfig
 
@@ -80,9 +82,12 @@ def batch(seed: int = 0) -> Filmed:
 
 def run(out: Path, mesh_text: str) -> None:
     """One mesh: compiles a step and takes it."""
-    *numbers, remat = mesh_text.removesuffix(",lora").split(",")
+    *numbers, remat = mesh_text.split(",")[:5]
     data, fsdp, tensor, microbatch = map(int, numbers)
     adapters = ADAPTERS if mesh_text.endswith(",lora") else step.WITHOUT
+    is_tpu = mesh_text.endswith(",kernel")
+    kernel = functools.partial(attention_kernel, interpret=True) if is_tpu else attention_kernel
+    sharding.attention_kernel = kernel
     config = dataclasses.replace(CONFIG, clip=dataclasses.replace(CLIP, remat=remat))
     chosen = jax.devices()[: data * fsdp * tensor]
     mesh = sharding.make_mesh(sharding.MeshConfig(data, fsdp, tensor), chosen)

@@ -13,9 +13,11 @@ import jax
 import numpy as np
 import optax
 import pytest
-from flax import traverse_util
+from flax import nnx, traverse_util
 
 from animclip_jax import sharding
+from animclip_jax.models import parameters
+from animclip_jax.models.transformer import Attention
 from animclip_jax.planning import hlo, hlo_text
 from animclip_jax.training import lora, step
 from tests import processes
@@ -35,6 +37,7 @@ FSDP, TENSOR, BOTH = "2,4,1,0,none", "1,1,2,0,none", "1,4,2,0,none"
 MESHES = ["8,1,1,0,none", FSDP, BOTH, TENSOR]
 # With adapters; their names say so at the end.
 LORA_ONE, LORA_MESHES = f"{ONE},lora", [f"{FSDP},lora", f"{BOTH},lora"]
+KERNEL = "1,2,1,0,block,kernel"
 HEAD_BIAS = "['reranker']['head_out']['bias']"
 PARTS = ["1,1,1,1,none", "1,1,1,2,none", "1,1,1,4,none", "2,4,1,8,block"]
 
@@ -52,7 +55,7 @@ def command(out: Path, *meshes: str) -> list[str]:
 def out(tmp_path_factory) -> Path:
     """What every mesh of one process computed, on 8 host-platform devices."""
     directory = tmp_path_factory.mktemp("meshes")
-    asked = command(directory, ONE, *MESHES, *PARTS, LORA_ONE, *LORA_MESHES)
+    asked = command(directory, ONE, *MESHES, *PARTS, LORA_ONE, *LORA_MESHES, KERNEL)
     run = subprocess.run(asked, env=environment(8), capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return directory
@@ -80,6 +83,27 @@ def assert_same(found: Path, wanted: Path) -> None:
 @pytest.mark.parametrize("mesh", MESHES)
 def test_every_mesh_computes_what_one_device_does(out, mesh):
     assert_same(out / f"{mesh}.npz", out / f"{ONE}.npz")
+
+
+@pytest.mark.slow
+def test_the_attention_kernel_computes_the_same_on_each_device(out):
+    assert_same(out / f"{KERNEL}.npz", out / f"{ONE}.npz")
+    rows = BATCH * FRAMES // 2 * (1 + CLIP.grid**2)
+    assert f"f32[{rows},{3 * CLIP.vision.width}]" in (out / f"{KERNEL}.txt").read_text()
+
+
+@pytest.mark.parametrize("platform", ["cpu", "gpu", "tpu"])
+@pytest.mark.parametrize("attention", ["auto", "xla", "kernel"])
+def test_what_computes_attention_is_chosen_by_platform(platform, attention, monkeypatch):
+    monkeypatch.setattr(sharding, "platform", lambda mesh: platform)
+    mesh = sharding.make_mesh(sharding.MeshConfig(1, 1), jax.devices()[:1])
+    graphdef, params = parameters.abstract(CONFIG)
+    model = step.merge(mesh, graphdef, nnx.to_pure_dict(params), attention=attention)
+    found = [module for _, module in nnx.iter_modules(model) if isinstance(module, Attention)]
+    by_kernel = platform == "tpu" and attention != "xla"
+    by_cudnn = platform == "gpu" and attention == "kernel"
+    assert {(one.kernel is not None, one.by_cudnn) for one in found} == {(by_kernel, by_cudnn)}
+    assert len(found) == 5  # two towers, and three of the re-ranker
 
 
 @pytest.mark.slow

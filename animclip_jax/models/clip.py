@@ -37,8 +37,10 @@ class ClipConfig:
     open_clip's, and PE-Core) or gelu_tanh (SigLIP). `dtype` is what products are computed in,
     parameters are float32. `remat`: which intermediate results the backward pass computes again to
     save memory: none, block (of each layer all except its input) or dots (all except its matrix
-    products); the values are the same. `tokenizer`: the file of the vocabulary, wherever it is now;
-    CLIP's needs none.
+    products); the values are the same. `attention`: how training computes it: xla (its logits pass
+    through memory), kernel (they do not: on TPUs by a kernel of ours where it serves, on GPUs by
+    cuDNN) or auto (the kernel on TPUs, xla elsewhere). `tokenizer`: the file of the vocabulary,
+    wherever it is now; CLIP's needs none.
     """
 
     image_size: int
@@ -51,6 +53,7 @@ class ClipConfig:
     activation: str = "quick_gelu"
     dtype: str = "float32"
     remat: str = "none"
+    attention: str = "auto"
     towers: Towers = CLIP
     tokenizer: str = dataclasses.field(default="", compare=False)
 
@@ -60,6 +63,7 @@ class ClipConfig:
             ("activation", tuple(ACTIVATIONS)),
             ("dtype", ("float32", "bfloat16")),
             ("remat", tuple(REMAT_POLICIES)),
+            ("attention", ("auto", "xla", "kernel")),
         ):
             given = getattr(self, name)
             if given not in possible:

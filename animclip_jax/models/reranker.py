@@ -6,12 +6,14 @@ made is in video_code.py, the baseline that does without cross-attention in tigh
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from animclip_jax.models.attention_kernels import Sizes
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.transformer import Attention, Mlp, Stack, layer_norm
 from animclip_jax.words import count
@@ -143,9 +145,17 @@ class CrossBlock(nnx.Module):
             activation=activation,
         )
 
-    def __call__(self, x: jax.Array, mask: jax.Array, code: jax.Array) -> jax.Array:
-        x = x + self.self_attention(self.norm_self(x), mask=mask)
-        seen = self.cross_attention(self.norm_cross(x), memory=code)
+    def __call__(
+        self,
+        x: jax.Array,
+        mask: jax.Array,
+        code: jax.Array,
+        own: Sizes | None = None,
+        across: Sizes | None = None,
+    ) -> jax.Array:
+        """own, across: of the two attentions, see `Attention`."""
+        x = x + self.self_attention(self.norm_self(x), mask=mask, sizes=own)
+        seen = self.cross_attention(self.norm_cross(x), memory=code, sizes=across)
         x = x + self.gate[...].astype(x.dtype) * seen
         return x + self.mlp(self.norm_mlp(x))
 
@@ -187,14 +197,22 @@ class Reranker(nnx.Module):
         Returns:
           float32 [P].
         """
-        x = self.blocks(self.text_projection(hidden), mask, code)
+        P, L, M = *mask.shape, code.shape[1]
+        blocks: Any = self.blocks.layers
+        own = blocks.self_attention.sizes(P, L, L)
+        across = blocks.cross_attention.sizes(P, L, M)
+        if own is None or across is None:
+            own = across = None
+        else:  # all tokens are rows
+            hidden, code = (part.reshape(-1, part.shape[-1]) for part in (hidden, code))
+        x = self.blocks(self.text_projection(hidden), mask, code, own, across)
         # A token's product with what it finds in the video says how well the two agree; without a
         # product the head would have to learn to multiply first. The end token stands for the whole
         # caption: in the mean over tokens alone it would drown.
         asked = self.norm_final(x)
-        found = self.norm_evidence(self.evidence(asked.astype(self.dtype), memory=code))
+        found = self.evidence(asked.astype(self.dtype), memory=code, sizes=across)
         weight = mask[..., None].astype(jnp.float32)
-        agreement = asked * found
+        agreement = (asked * self.norm_evidence(found)).reshape(P, L, -1)
         mean = (agreement * weight).sum(axis=1) / weight.sum(axis=1)
         agreement = jnp.concatenate([mean, end_token(agreement, mask)], axis=-1)
         score = self.head_out(nnx.gelu(self.head(agreement.astype(self.dtype))).astype(jnp.float32))

@@ -1,6 +1,7 @@
 """The pre-LN transformer of CLIP, its layers scanned so that depth costs no compile time."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,12 +10,11 @@ import jax.extend
 import jax.numpy as jnp
 from flax import nnx
 
+from animclip_jax.models.attention_kernels import MASKED, Kernel, Sizes
 from animclip_jax.models.rotary import rotate
 
 # Of what is ours, and of OpenAI's CLIP; flax's default is 1e-6.
 LAYER_NORM_EPSILON = 1e-5
-# Logits of keys that are not looked at: where that is all, the softmax is even.
-MASKED = -0.7 * float(jnp.finfo(jnp.float32).max)
 # No size of a published model is near it; a file that asks for more is damaged or hostile.
 MOST = 10_000_000
 
@@ -129,7 +129,11 @@ class Attention(nnx.Module):
         rngs: nnx.Rngs,
         memory_width: int | None = None,
     ):
-        head_dim = width // heads
+        # What else may compute attention than XLA; set by a trainer whose devices have it.
+        self.kernel: Kernel | None = None
+        self.by_cudnn = False
+        self.heads = heads
+        self.head_width = head_dim = width // heads
         inputs = nnx.initializers.normal(width**-0.5)
         memory_width = memory_width or width
         self.query = nnx.LinearGeneral(
@@ -158,11 +162,15 @@ class Attention(nnx.Module):
         mask: jax.Array | None = None,
         is_causal: bool = False,
         angles: jax.Array | None = None,
+        sizes: Sizes | None = None,
     ) -> jax.Array:
         """x [..., N, D], memory [..., M, D'], mask bool [..., M] (False: not looked at).
 
-        angles: see `rotary.rotate`; turns queries and keys.
+        angles: see `rotary.rotate`; turns queries and keys. sizes: see `sizes`; all tokens are then
+        rows, x [B N, D] and memory [B M, D'], and the kernel computes it.
         """
+        if sizes is not None:
+            return self._of_rows(x, memory, mask, sizes)
         query = self.query(x)
         key_value = self.key_value(x if memory is None else memory)
         key, value = key_value[..., 0, :, :], key_value[..., 1, :, :]
@@ -170,7 +178,45 @@ class Attention(nnx.Module):
             query, key = rotate(query, angles), rotate(key, angles)
         if mask is not None:
             mask = mask[..., None, None, :]
-        return self.out(attend(query, key, value, mask, is_causal))
+        if self.by_cudnn:
+            mixed = jax.nn.dot_product_attention(
+                query, key, value, mask=mask, is_causal=is_causal, implementation="cudnn"
+            )
+        else:
+            mixed = attend(query, key, value, mask, is_causal)
+        return self.out(mixed)
+
+    def sizes(self, batch: int, queries: int, keys: int, is_causal: bool = False) -> Sizes | None:
+        """For a call by the kernel, where there is one that serves; None where XLA does."""
+        sizes = Sizes(queries, keys, self.heads, self.head_width, is_causal)
+        return sizes if self.kernel is not None and self.kernel.serves(batch, sizes) else None
+
+    def _of_rows(
+        self, x: jax.Array, memory: jax.Array | None, mask: jax.Array | None, sizes: Sizes
+    ) -> jax.Array:
+        assert self.kernel is not None
+        dtype, group = self.query.dtype, sizes.group
+
+        def grouped(part: jax.Array, inputs: tuple[int, ...]) -> jax.Array:
+            """[*inputs, k, H, D] -> [*inputs, H / G, k, G, D]."""
+            split = part.reshape(*inputs, -1, sizes.heads // group, group, sizes.head_width)
+            return jnp.moveaxis(split, -4, -3)
+
+        def product(x: jax.Array, *layers: Any) -> jax.Array:
+            inputs = x.shape[-1:]
+            kernel = jnp.concatenate([grouped(one.kernel[...], inputs) for one in layers], axis=-3)
+            bias = jnp.concatenate([grouped(one.bias[...], ()) for one in layers], axis=-3)
+            kernel, bias = kernel.reshape(*inputs, -1).astype(dtype), bias.ravel().astype(dtype)
+            return x.astype(dtype) @ kernel + bias
+
+        if memory is None:
+            parts: tuple[jax.Array, ...] = (product(x, self.query, self.key_value),)
+        else:
+            parts = product(x, self.query), product(memory, self.key_value)
+        mixed = self.kernel(parts, mask, sizes)
+        out: Any = self.out
+        kernel = out.kernel[...].reshape(mixed.shape[-1], -1)
+        return mixed @ kernel.astype(dtype) + out.bias[...].astype(dtype)
 
 
 class Mlp(nnx.Module):
@@ -232,8 +278,11 @@ class Block(nnx.Module):
         )
         self.is_causal = is_causal
 
-    def __call__(self, x: jax.Array, angles: jax.Array | None = None) -> jax.Array:
-        x = x + self.attention(self.norm_1(x), is_causal=self.is_causal, angles=angles)
+    def __call__(
+        self, x: jax.Array, angles: jax.Array | None = None, sizes: Sizes | None = None
+    ) -> jax.Array:
+        """x [..., N, D]; with sizes [B N, D], see `Attention`."""
+        x = x + self.attention(self.norm_1(x), is_causal=self.is_causal, angles=angles, sizes=sizes)
         return x + self.mlp(self.norm_2(x))
 
 
@@ -260,7 +309,7 @@ class Stack(nnx.Module):
         self.layers_a_round = 1
         self.layers = nnx.split_rngs(splits=layers)(nnx.vmap(make, in_axes=0, out_axes=0))(rngs)
 
-    def __call__(self, x: jax.Array, *args: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, *args: Any) -> jax.Array:
         """Passes x [..., N, D] through each layer in turn; every layer sees the same `args`."""
         graphdef, layers = nnx.split(self.layers)
 
@@ -307,8 +356,16 @@ class Transformer(nnx.Module):
                 epsilon=epsilon,
             )
 
+        self.is_causal = is_causal
         self.blocks = Stack(block, config.layers, rngs, remat)
 
     def __call__(self, x: jax.Array, angles: jax.Array | None = None) -> jax.Array:
         """x [..., N, D] -> [..., N, D]. angles: of rotary positions, see `rotary.rotate`."""
-        return self.blocks(x) if angles is None else self.blocks(x, angles)
+        if angles is not None:
+            return self.blocks(x, angles)
+        *batch, tokens, width = x.shape
+        block: Any = self.blocks.layers
+        sizes = block.attention.sizes(math.prod(batch), tokens, tokens, self.is_causal)
+        if sizes is None:
+            return self.blocks(x)
+        return self.blocks(x.reshape(-1, width), None, sizes).reshape(x.shape)

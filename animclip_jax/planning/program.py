@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from animclip_jax import process, sharding
 from animclip_jax.animation.batch import Batch, Filmed, Footage
 from animclip_jax.animation.plan import ShotPlan, part_shapes
+from animclip_jax.models import attention_kernels
 from animclip_jax.planning import gpus
 from animclip_jax.training import gradient_caching, step
 from animclip_jax.training.config import TrainingConfig
@@ -76,15 +77,18 @@ def state_bytes(config: TrainingConfig) -> int:
     return _bytes(state_shapes(config))
 
 
-def stored_bytes_a_clip(config: TrainingConfig) -> int:
-    """What the encoders keep of a clip and its caption for the backward pass; compiles nothing."""
+def stored_bytes_a_clip(config: TrainingConfig, device: jax.Device) -> int:
+    """What the encoders keep of a clip and its caption for the backward pass; compiles nothing.
+
+    device: the step's, or one like it.
+    """
     params = state_shapes(config).params
     fixed = config.step_arguments(params)
-    mesh = sharding.make_mesh(sharding.MeshConfig(1, 1), jax.devices()[:1])
+    mesh = sharding.make_mesh(sharding.MeshConfig(1, 1), [device])
 
     def backward(params: dict, batch: Batch) -> Any:
         def encode(params: dict) -> Any:
-            model = step.merge(mesh, fixed["graphdef"], params, fixed["frozen"])
+            model = step.merge(mesh, fixed["graphdef"], params, fixed["frozen"], fixed["attention"])
             return gradient_caching.encode(model, batch, mesh, fixed["image_size"], microbatch=0)
 
         return jax.vjp(encode, params)[1]
@@ -93,8 +97,9 @@ def stored_bytes_a_clip(config: TrainingConfig) -> int:
         batch = batch_shapes(dataclasses.replace(config.batches, batch_size=clips))
         return _bytes(jax.eval_shape(backward, params, batch))
 
-    # Parameters are kept too, whatever the number of clips.
-    return stored(2) - stored(1)
+    # Parameters are kept too, whatever the number of clips. The attention kernel takes so many.
+    few = attention_kernels.ROWS
+    return (stored(2 * few) - stored(few)) // few
 
 
 def lower(config: TrainingConfig, mesh: Mesh) -> tuple[jax.stages.Lowered, step.TrainState]:

@@ -67,7 +67,7 @@ def suggest(
     """
     with phase("counting the least memory that each setting needs"):
         available = available_gib(devices[0])
-        least = least_gib(config, len(devices))
+        least = least_gib(config, devices)
     for settings in candidates(config, len(devices)):
         if available is not None and least(settings) > available:
             continue
@@ -78,7 +78,7 @@ def suggest(
     return None
 
 
-def least_gib(config: TrainingConfig, chips: int) -> Callable[[Settings], float]:
+def least_gib(config: TrainingConfig, devices: Sequence[jax.Device]) -> Callable[[Settings], float]:
     """-> of settings the memory of a chip that they need at least, without compiling.
 
     That is the state, and what the encoders store for the backward pass. A step takes more: for
@@ -86,12 +86,12 @@ def least_gib(config: TrainingConfig, chips: int) -> Callable[[Settings], float]
     """
     state = program.state_bytes(config) / GIB
     a_clip = {
-        remat: program.stored_bytes_a_clip(changed(config, Settings(remat, 1, 0))) / GIB
+        remat: program.stored_bytes_a_clip(changed(config, Settings(remat, 1, 0)), devices[0]) / GIB
         for remat in REMAT_POLICIES
     }
 
     def least(settings: Settings) -> float:
-        clips = (settings.microbatch or config.batches.batch_size) / chips
+        clips = (settings.microbatch or config.batches.batch_size) / len(devices)
         return state / settings.fsdp + a_clip[settings.remat] * clips
 
     return least

@@ -18,6 +18,7 @@ NEUTRAL = (
     "mesh",
     "microbatch",
     "model.remat",
+    "model.attention",
     "model.tokenizer",
     "checkpoint",
     "log_every",

@@ -89,4 +89,5 @@ class TrainingConfig:
             "microbatch": self.microbatch,
             "frozen": self._frozen(params),
             "average_decay": self.optimizer.average_decay,
+            "attention": self.model.clip.attention,
         }

@@ -14,7 +14,7 @@ from animclip_jax import sharding
 from animclip_jax.animation.batch import Batch
 from animclip_jax.models import parameters
 from animclip_jax.models.retriever import Retriever, RetrieverConfig
-from animclip_jax.models.transformer import Stack, take_layers_a_round
+from animclip_jax.models.transformer import Attention, Stack, take_layers_a_round
 from animclip_jax.training import ema, gradient_caching, lora, losses
 from animclip_jax.training.hard_negatives import same_pair
 from animclip_jax.training.lora import LoraConfig
@@ -82,22 +82,28 @@ def _begin(
     return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), average(params))
 
 
-def merge(mesh: Mesh, graphdef: Any, params: dict, frozen: Any = None) -> Retriever:
+def merge(
+    mesh: Mesh, graphdef: Any, params: dict, frozen: Any = None, attention: str = "auto"
+) -> Retriever:
     """The model of sharded parameters, which gathers those of a layer when it comes to it.
 
-    frozen: like the parameters, True for those that no gradient is to be computed of.
+    frozen: like the parameters, True for those that no gradient is to be computed of. attention:
+    see `ClipConfig`.
     """
     if frozen is not None:
         params = jax.tree.map(_stop_where, params, frozen)
     params = lora.merged(params)
     is_split = mesh.shape["fsdp"] > 1
     model = nnx.merge(graphdef, sharding.gather_unscanned(mesh, params) if is_split else params)
-    if sharding.is_of_cpus(mesh):
+    if sharding.platform(mesh) == "cpu":
         take_layers_a_round(model, LAYERS_A_ROUND)
-    if is_split:
-        for _, module in nnx.iter_modules(model):
-            if isinstance(module, Stack):
-                module.gather = functools.partial(sharding.gather, mesh)
+    kernel = None if attention == "xla" else sharding.attention_kernel(mesh)
+    by_cudnn = attention == "kernel" and sharding.platform(mesh) == "gpu"
+    for _, module in nnx.iter_modules(model):
+        if isinstance(module, Stack) and is_split:
+            module.gather = functools.partial(sharding.gather, mesh)
+        if isinstance(module, Attention):
+            module.kernel, module.by_cudnn = kernel, by_cudnn
     return model
 
 
@@ -114,6 +120,7 @@ def train_step(
     microbatch: int = 0,
     frozen: Any = None,
     average_decay: float = 0.0,
+    attention: str = "auto",
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     """Renders the batch's clips, and moves the parameters against the gradient of their loss.
 
@@ -123,10 +130,11 @@ def train_step(
       microbatch: clips that encoders and re-ranker take at once, over all devices; 0: all.
       frozen: like the parameters, True for those that no gradient is to be computed of.
       average_decay: of the moving average in the state, where there is one.
+      attention: how it is computed, see `ClipConfig`.
     """
 
     def loss_fn(params: dict) -> tuple[jax.Array, dict[str, jax.Array]]:
-        model = merge(mesh, graphdef, params, frozen)
+        model = merge(mesh, graphdef, params, frozen, attention)
         text, video = gradient_caching.encode(model, batch, mesh, image_size, microbatch)
         same = same_pair(batch.tokens, batch.index)
         key = jax.random.fold_in(jax.random.key(seed), state.step)

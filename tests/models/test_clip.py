@@ -212,6 +212,7 @@ def test_what_does_not_fit_is_refused():
         ("activation", "quick_gelu, gelu"),
         ("dtype", "float32, bfloat16"),
         ("remat", "none, block, dots"),
+        ("attention", "auto, xla, kernel"),
     ):
         with pytest.raises(ValueError, match=f"{name} 'other': wanted one of {possible}"):
             changed: Any = {name: "other"}

@@ -320,3 +320,17 @@ def test_a_product_by_cublas_is_one():
     assert found.bytes == 2 * 8 * (4 * 6 + 6 * 5 + 4 * 5)
     other = hlo.cost(GEMM.replace("__cublas$lt$matmul", "a_norm"))
     assert other.flops == 0 and other.bytes == found.bytes + 1000
+
+
+def test_a_kernel_of_pallas_counts_what_it_says_of_itself():
+    text = entry(
+        "%x = bf16[40,96]{1,0} parameter(0)",
+        '%mixed = bf16[40,32]{1,0} custom-call(%x), custom_call_target="tpu_custom_call", '
+        'backend_config={"custom_call_config":{"body":"TUzvUg==","cost_estimate":'
+        '{"flops":"5120","transcendentals":"64","bytes_accessed":"7"},"needs_layout_passes":true}}',
+        'ROOT %other = bf16[40,32]{1,0} custom-call(%mixed), custom_call_target="Sharding"',
+    )
+    found = hlo.cost(text)
+    assert found.flops == found.passes == 5120
+    # What is in HBM of operands and results, as of any kernel.
+    assert found.bytes == 2 * 40 * (96 + 32) + 2 * 40 * (32 + 32)

@@ -1,5 +1,6 @@
 """The search for settings, with plans that are made up; what it knows without compiling."""
 
+import jax
 import pytest
 
 from animclip_jax import settings
@@ -30,7 +31,7 @@ def search(monkeypatch):
             parts = 128 // (config.microbatch or 128)
             return made_up(used(config.model.clip.remat, config.mesh.fsdp, parts), 16.0)
 
-        def stored(config):
+        def stored(config, device):
             return (least or {}).get(config.model.clip.remat, 0) * GIB
 
         monkeypatch.setattr(module, "plan", plan)
@@ -91,7 +92,7 @@ def test_what_is_stored_of_a_clip_without_compiling():
         config.model.remat = remat
         found = []
         for config.model.vision.layers in (3, 4):
-            found.append(program.stored_bytes_a_clip(settings.training(config)))
+            found.append(program.stored_bytes_a_clip(settings.training(config), jax.devices()[0]))
         return (found[1] - found[0]) / one_input
 
     assert of_a_layer("block") == 1
