@@ -198,7 +198,7 @@ def test_tpus_compile_it_and_the_plan_counts_it(topology, names):
             return mixed, pull(cotangent)
 
         assert Kernel(here, 1).serves(BATCH, sizes), name
-        text = jax.jit(step).lower(parts, mask, queries).compile().as_text()
+        text = jax.jit(step).lower(parts, mask, queries).compile().as_text() or ""
         cost = hlo.cost(text)
         # Two products forward, five backward; of memory the parts twice and their gradients, the
         # result and its gradient.
