@@ -42,9 +42,14 @@ def make(folder: Path, only: str = "") -> None:
     names = [name for name, model in listed.items() if model["converts"] and only in name]
     for number, name in enumerate(names):
         config = small(open_clip.get_model_config(name))
+        # SigLIP's towers have no buffers; all else is drawn below, a billion numbers once and not
+        # twice.
+        empty = "SigLIP" in name
         if config.pop("custom_text", False):
-            model = open_clip.model.CustomTextCLIP(**config).eval().float()
+            with torch.device("meta" if empty else "cpu"):
+                model = open_clip.model.CustomTextCLIP(**config).eval().float()
             model.visual.trunk.blocks = model.visual.trunk.blocks[:LAYERS]
+            model = model.to_empty(device="cpu") if empty else model
         else:
             model = open_clip.model.CLIP(**config).eval().float()
         generator = torch.Generator().manual_seed(number)
