@@ -1,7 +1,7 @@
 """One text query by ViT-B/32 on this machine: warm, beside PyTorch, and from a cold start.
 
     python -m benchmarks.query --json query.json
-    python -m benchmarks.query --beside CHECKOUT    # the same questions to another checkout, in turn
+    python -m benchmarks.query --beside CHECKOUT    # asks another checkout in turn
 
 Weights and the index's features are random. Both checkouts answer through their own commands:
 `animclip serve` the warm questions, `animclip search` the cold ones, their compiled programs kept

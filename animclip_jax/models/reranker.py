@@ -23,7 +23,7 @@ INTERACTIONS = ("cross", "tight")
 TOKENS = ("cls", "pooled", "all")
 CODE_DTYPES = ("int8", "bfloat16", "float32")
 # Captions are padded to the shortest of these lengths when they are re-ranked.
-CAPTION_BUCKETS = (16, 32, 77)
+CAPTION_BUCKETS = (8, 12, 16, 32, 77)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,16 +102,45 @@ def caption_buckets(lengths: np.ndarray, context_length: int) -> np.ndarray:
     return buckets[np.searchsorted(buckets, lengths)]
 
 
-def _reader(config: RerankerConfig, dtype: jnp.dtype, rngs: nnx.Rngs) -> Attention:
+class Reader(Attention):
     """Attention from caption tokens into the video code."""
-    return Attention(
-        config.width,
-        config.heads,
-        out_std=config.width**-0.5,
-        dtype=dtype,
-        rngs=rngs,
-        memory_width=config.code_width,
-    )
+
+    def __init__(self, config: RerankerConfig, dtype: jnp.dtype, rngs: nnx.Rngs):
+        super().__init__(
+            config.width,
+            config.heads,
+            out_std=config.width**-0.5,
+            dtype=dtype,
+            rngs=rngs,
+            memory_width=config.code_width,
+        )
+        self.dtype = dtype
+
+    def read(self, x: jax.Array, code: jax.Array, sizes: Sizes | None = None) -> jax.Array:
+        """x [P or 1, L, D], code [P, M, C] -> [P, L, D]. One caption is read for every code.
+
+        A product with a query, and a weighted sum, commute with the projections of the code to keys
+        and values. Of a short caption they are therefore applied to its tokens, not to the code's,
+        which are more; a bias of keys changes no attention. sizes: see `Attention`, which computes
+        it then.
+        """
+        if sizes is not None or self.by_cudnn:
+            return self(x, memory=code, sizes=sizes)
+        *_, L, D = x.shape
+        *_, M, C = code.shape
+        heads, width = self.query.bias.shape
+        # A program for captions of any length can't choose by it.
+        if not isinstance(L, int) or L * (C * D + heads * M * C) > M * D * (C + L):
+            return self(jnp.broadcast_to(x, (*code.shape[:-2], L, D)), memory=code)
+        kernel, bias = self.key_value.kernel[...], self.key_value.bias[...]
+        key, value = kernel[:, 0].astype(self.dtype), kernel[:, 1].astype(self.dtype)
+        query = self.query(x) * jnp.asarray(width**-0.5, self.dtype)
+        asked = jnp.einsum("...lhd,chd->...hlc", query, key)
+        logits = jnp.einsum("...hlc,...mc->...hlm", asked, code, preferred_element_type=jnp.float32)
+        share = jax.nn.softmax(logits).astype(self.dtype)
+        seen = jnp.einsum("...hlm,...mc->...hlc", share, code)
+        mixed = jnp.einsum("...hlc,chd->...lhd", seen, value) + bias[1].astype(self.dtype)
+        return self.out(mixed)
 
 
 def end_token(x: jax.Array, mask: jax.Array) -> jax.Array:
@@ -132,7 +161,7 @@ class CrossBlock(nnx.Module):
             config.width, config.heads, out_std=out_std, dtype=dtype, rngs=rngs
         )
         self.norm_cross = layer_norm(config.width, rngs)
-        self.cross_attention = _reader(config, dtype, rngs)
+        self.cross_attention = Reader(config, dtype, rngs)
         # Starts open: a gate at zero would pass no gradient to what lies behind it.
         self.gate = nnx.Param(jnp.ones((config.width,)))
         self.norm_mlp = layer_norm(config.width, rngs)
@@ -155,7 +184,7 @@ class CrossBlock(nnx.Module):
     ) -> jax.Array:
         """own, across: of the two attentions, see `Attention`."""
         x = x + self.self_attention(self.norm_self(x), mask=mask, sizes=own)
-        seen = self.cross_attention(self.norm_cross(x), memory=code, sizes=across)
+        seen = self.cross_attention.read(self.norm_cross(x), code, across)
         x = x + self.gate[...].astype(x.dtype) * seen
         return x + self.mlp(self.norm_mlp(x))
 
@@ -179,7 +208,7 @@ class Reranker(nnx.Module):
 
         self.blocks = Stack(block, config.layers, rngs)
         self.norm_final = layer_norm(config.width, rngs)
-        self.evidence = _reader(config, dtype, rngs)
+        self.evidence = Reader(config, dtype, rngs)
         self.norm_evidence = layer_norm(config.width, rngs)
         self.head = nnx.Linear(2 * config.width, config.width, dtype=dtype, rngs=rngs)
         self.head_out = nnx.Linear(
@@ -190,27 +219,34 @@ class Reranker(nnx.Module):
         """What re-ranking adds to the coarse logits of P pairs; 0 at the start.
 
         Args:
-          hidden: [P, L, D], the text tower's tokens.
-          mask: bool [P, L], True for the caption's own tokens.
+          hidden: [P, L, D], the text tower's tokens; [1, L, D] of a caption that all pairs share.
+          mask: bool, as hidden [P, L] or [1, L], True for the caption's own tokens.
           code: [P, M, code_width].
 
         Returns:
           float32 [P].
         """
-        P, L, M = *mask.shape, code.shape[1]
+        P, M = code.shape[:2]
+        L = mask.shape[1]
         blocks: Any = self.blocks.layers
         own = blocks.self_attention.sizes(P, L, L)
         across = blocks.cross_attention.sizes(P, L, M)
-        if own is None or across is None:
+        if hidden.shape[0] == 1 != P:
+            # What comes before the first code is computed once.
             own = across = None
-        else:  # all tokens are rows
-            hidden, code = (part.reshape(-1, part.shape[-1]) for part in (hidden, code))
-        x = self.blocks(self.text_projection(hidden), mask, code, own, across)
+            x = self.blocks.unrolled(self.text_projection(hidden), mask, code)
+            mask = jnp.broadcast_to(mask, x.shape[:2])
+        else:
+            if own is None or across is None:
+                own = across = None
+            else:  # all tokens are rows
+                hidden, code = (part.reshape(-1, part.shape[-1]) for part in (hidden, code))
+            x = self.blocks(self.text_projection(hidden), mask, code, own, across)
         # A token's product with what it finds in the video says how well the two agree; without a
         # product the head would have to learn to multiply first. The end token stands for the whole
         # caption: in the mean over tokens alone it would drown.
         asked = self.norm_final(x)
-        found = self.evidence(asked.astype(self.dtype), memory=code, sizes=across)
+        found = self.evidence.read(asked.astype(self.dtype), code, across)
         weight = mask[..., None].astype(jnp.float32)
         agreement = (asked * self.norm_evidence(found)).reshape(P, L, -1)
         mean = (agreement * weight).sum(axis=1) / weight.sum(axis=1)

@@ -132,7 +132,10 @@ class Retriever(nnx.Module):
         return self.clip.logit_scale * jnp.sum(text * video, axis=-1)
 
     def fine_scores(self, text: TextFeatures, video: VideoFeatures) -> jax.Array:
-        """The re-ranker's own scores of P pairs, given row by row, float32 [P]."""
+        """The re-ranker's own scores of P pairs, given row by row, float32 [P].
+
+        text: of P captions, or of one that all pairs share; the same below.
+        """
         hidden = text.hidden if self.train_text else jax.lax.stop_gradient(text.hidden)
         return self.reranker(hidden, text.mask, unpack(video.code, self.dtype))
 

@@ -48,10 +48,11 @@ class TightTransformer(nnx.Module):
         )
 
     def __call__(self, hidden: jax.Array, mask: jax.Array, code: jax.Array) -> jax.Array:
-        """hidden [P, L, D], mask bool [P, L], code [P, M, code_width] -> float32 [P]."""
+        """hidden [P or 1, L, D], mask bool [P or 1, L], code [P, M, code_width] -> float32 [P]."""
         caption_type, video_type = self.type_embedding[...].astype(self.dtype)
         caption = self.text_projection(end_token(hidden, mask))[:, None] + caption_type
         video = self.code_projection(code) + video_type
+        caption = jnp.broadcast_to(caption, (len(video), 1, caption.shape[2]))
         x = self.transformer(jnp.concatenate([caption, video], axis=1))
         pooled = self.pool(self.norm_pool(x[:, 0]).astype(self.dtype))
         score = self.head_out(ACTIVATIONS[self.activation](pooled).astype(jnp.float32))

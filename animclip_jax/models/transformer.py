@@ -331,6 +331,14 @@ def take_layers_a_round(model: nnx.Module, layers: int) -> None:
         if isinstance(module, Stack):
             module.layers_a_round = layers
 
+    def unrolled(self, x: jax.Array, *args: jax.Array) -> jax.Array:
+        """As a call, for prediction; a layer may change the shape of x, and compiles on its own."""
+        graphdef, layers = nnx.split(self.layers)
+        for number in range(len(jax.tree.leaves(layers)[0])):
+            layer = jax.tree.map(lambda leaf, number=number: leaf[number], layers)
+            x = nnx.merge(graphdef, layer)(x, *args)
+        return x
+
 
 class Transformer(nnx.Module):
     """A tower's stack of blocks."""

@@ -86,12 +86,16 @@ class Encoder:
 
         Args:
           text: features that `hold` put onto the devices and `rows` int [P], which of them; or the
-            features of the P captions as NumPy arrays, and None. video, columns: likewise.
+            features of the P captions, or of one for all pairs, as NumPy arrays, and None.
+          video, columns: likewise, of P videos.
         """
         given = []
         for features, chosen in ((text, rows), (video, columns)):
-            on_device = features if chosen is not None else placement.put(features, self.split)
-            given += [on_device, None if chosen is None else placement.put(chosen, self.split)]
+            if chosen is None:
+                where = self.whole if len(features.embedding) == 1 else self.split
+                given += [placement.put(features, where), None]
+            else:
+                given += [features, placement.put(chosen, self.split)]
         key = str(jax.tree.map(lambda x: (x.shape, x.dtype), given))
         if key not in self._programs:
             began = time.perf_counter()

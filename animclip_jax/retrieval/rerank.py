@@ -18,8 +18,9 @@ MAX_TOKENS = 2**18
 # Features of up to so many bytes are kept on every device; larger ones, and those of a
 # memory-mapped file, come from the host pair by pair.
 MAX_DEVICE_BYTES = 2**31
-# Pairs at once are a power of two times this, so that few shapes are compiled.
-MIN_PAIRS = 64
+# Pairs at once are a power of two times this, so that few shapes are compiled; fewer are a multiple
+# of FEW_PAIRS, as the numbers of candidates that people ask for are.
+MIN_PAIRS, FEW_PAIRS = 64, 10
 
 
 class Captions(NamedTuple):
@@ -108,7 +109,10 @@ class PairScorer:
             running: deque[tuple[np.ndarray, jax.Array]] = deque()
             for start in range(0, len(pairs), at_once):
                 some = pairs[start : start + at_once]
-                asked, row = captions.take(self.text.place[rows[some]], at_once)
+                if len(self.text.place) == 1:
+                    asked, row = self.text.features[number], None
+                else:
+                    asked, row = captions.take(self.text.place[rows[some]], at_once)
                 shown, column = self.videos.take(columns[some], at_once)
                 running.append((some, self.encoder.fused_scores(asked, shown, row, column)))
                 # One is computed while the next is gathered; more would only fill the memory.
@@ -126,7 +130,7 @@ def _collect(running: deque[tuple[np.ndarray, jax.Array]], fused: np.ndarray) ->
 
 
 def _pairs_at_once(pairs: int, tokens: int, num_parts: int) -> int:
-    size = MIN_PAIRS
+    size = min(MIN_PAIRS, -(-pairs // FEW_PAIRS) * FEW_PAIRS)
     while size < pairs and 2 * size * tokens <= MAX_TOKENS:
         size *= 2
     return -(-size // num_parts) * num_parts

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from animclip_jax.api import Model
+from animclip_jax.models.reranker import CAPTION_BUCKETS
 from animclip_jax.models.retriever import VideoFeatures
 from animclip_jax.models.video_code import PackedCode
 from animclip_jax.retrieval import coarse, rerank
@@ -210,8 +211,9 @@ class Searcher:
 
     def warm_up(self) -> None:
         """Compiles what queries will need, for captions of every length."""
-        for words in (1, 20, self.model.config.clip.context_length):
-            self.by_text(" ".join(["a"] * words))
+        longest = self.model.config.clip.context_length
+        for tokens in {min(size, longest) for size in CAPTION_BUCKETS} | {longest}:
+            self.by_text(" ".join(["a"] * (tokens - 2)))  # and those of its start and its end
         size = self.model.config.clip.image_size
         self.by_picture(np.zeros((size, size, 3), np.uint8))
 

@@ -12,6 +12,7 @@ from flax import nnx
 
 from animclip_jax.models.presets import PRESETS, RERANKERS
 from animclip_jax.models.reranker import (
+    Reader,
     Reranker,
     RerankerConfig,
     caption_buckets,
@@ -70,10 +71,11 @@ def all_pairs(model: Retriever, text, video) -> np.ndarray:
 
 
 def test_buckets_are_the_least_that_hold_a_caption():
-    lengths = np.array([[2, 16, 17], [32, 33, 77]])
-    np.testing.assert_array_equal(caption_buckets(lengths, 77), [[16, 16, 32], [32, 77, 77]])
-    np.testing.assert_array_equal(caption_buckets(np.array([3, 16, 17, 24]), 24), [16, 16, 24, 24])
-    np.testing.assert_array_equal(caption_buckets(np.array([3, 8]), 8), [8, 8])
+    lengths = np.array([[2, 9, 13, 17], [8, 32, 33, 77]])
+    wanted = [[8, 12, 16, 32], [8, 32, 77, 77]]
+    np.testing.assert_array_equal(caption_buckets(lengths, 77), wanted)
+    np.testing.assert_array_equal(caption_buckets(np.array([3, 16, 17, 24]), 24), [8, 16, 24, 24])
+    np.testing.assert_array_equal(caption_buckets(np.array([3, 7]), 7), [7, 7])
     with pytest.raises(ValueError, match="25 tokens, wanted at most 24"):
         caption_buckets(np.array([25]), 24)
 
@@ -95,6 +97,37 @@ def test_a_caption_in_its_bucket_scores_as_one_padded_to_the_context_length(kind
     assert np.abs(whole - scorer(hidden, jnp.arange(77) < mask.sum(1)[:, None] + 1, code)).max() > (
         1e-4
     ), "the mask is looked at"
+
+
+@pytest.mark.parametrize("kind", INTERACTIONS)
+@pytest.mark.parametrize("length", [5, 20])
+def test_a_caption_that_all_pairs_share_scores_as_one_given_for_each(kind, length):
+    scorer = long_scorer(kind)
+    rng = np.random.default_rng(length)
+    hidden = jnp.asarray(rng.standard_normal((1, length, 32)), jnp.float32)
+    code = jnp.asarray(rng.standard_normal((4, 15, 20)), jnp.float32)
+    mask = jnp.arange(length)[None] < length - 2
+    for_each = jnp.broadcast_to(hidden, (4, length, 32)), jnp.broadcast_to(mask, (4, length))
+    wanted = scorer(*for_each, code)
+    np.testing.assert_allclose(scorer(hidden, mask, code), wanted, rtol=1e-5, atol=1e-5)
+    assert np.ptp(wanted) > 1e-2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_reader_that_projects_a_captions_tokens_finds_what_one_that_projects_the_code_does(dtype):
+    rngs = nnx.Rngs(0)
+    reader = Reader(RERANKER, jnp.dtype(dtype), rngs)
+    for bias in (reader.query.bias, reader.key_value.bias, reader.out.bias):
+        bias[...] = jax.random.normal(rngs.params(), bias.shape)
+    x = jax.random.normal(rngs.params(), (3, 8, 24), dtype)
+    code = jax.random.normal(rngs.params(), (3, 60, 20), dtype)
+    found, wanted = reader.read(x, code), reader(x, memory=code)
+    assert found.dtype == wanted.dtype == dtype
+    assert np.any(found != wanted), "computed in the other order"
+    largest = {"float32": 1e-5, "bfloat16": 0.1}[dtype]
+    np.testing.assert_allclose(found.astype("f4"), wanted.astype("f4"), atol=largest)
+    long = jnp.tile(x, (1, 20, 1))
+    np.testing.assert_array_equal(reader.read(long, code), reader(long, memory=code))
 
 
 def test_scores_follow_the_candidates_wherever_they_stand(trained):

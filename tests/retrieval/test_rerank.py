@@ -66,6 +66,21 @@ def test_pairs_in_chunks_equal_pairs_one_by_one(encoder, tokens, video, monkeypa
     assert np.ptp(wanted) > 1
 
 
+def test_a_query_is_scored_as_one_caption_for_all_its_videos(encoder, tokens, video):
+    text = rerank.encode_captions(encoder, tokens[1:2], encoder.num_parts)
+    columns = np.array([3, 0, 2, 2, 1])
+    found = rerank.PairScorer(encoder, text, video)(np.zeros(5, int), columns)
+    wanted = one_by_one(encoder, tokens, video, np.ones(5, int), columns)
+    np.testing.assert_allclose(found, wanted, atol=2e-4)
+    assert np.ptp(wanted) > 1
+
+
+@pytest.mark.parametrize(("pairs", "at_once"), [(3, 10), (50, 50), (57, 60), (64, 64), (65, 128)])
+def test_few_pairs_are_padded_to_a_multiple_of_ten(pairs, at_once):
+    assert rerank._pairs_at_once(pairs, 76, num_parts=1) == at_once
+    assert rerank._pairs_at_once(pairs, 76, num_parts=8) == -(-at_once // 8) * 8
+
+
 def test_each_caption_is_encoded_once(encoder, tokens, monkeypatch):
     monkeypatch.setattr(reranker, "CAPTION_BUCKETS", (4, 8))
     text = rerank.encode_captions(encoder, tokens, 4)
@@ -129,10 +144,10 @@ def test_codes_are_what_an_index_stores(video):
 
 def test_buckets_of_captions():
     lengths = np.array([2, 16, 17, 32, 33, 77])
-    assert reranker.caption_buckets(lengths, 77).tolist() == [16, 16, 32, 32, 77, 77]
-    assert reranker.caption_buckets(lengths[:3], 24).tolist() == [16, 16, 24]
-    few = reranker.caption_buckets(lengths[:1], 12)
-    assert few.tolist() == [12] and few.dtype.kind == "i"
+    assert reranker.caption_buckets(lengths, 77).tolist() == [8, 16, 32, 32, 77, 77]
+    assert reranker.caption_buckets(lengths[:3], 24).tolist() == [8, 16, 24]
+    few = reranker.caption_buckets(lengths[:1], 6)
+    assert few.tolist() == [6] and few.dtype.kind == "i"
     with pytest.raises(ValueError, match="a caption of 33 tokens, wanted at most 24"):
         reranker.caption_buckets(lengths[:5], 24)
 
