@@ -28,7 +28,6 @@ from animclip_jax.retrieval.rerank import Captions, PairScorer, encode_captions
 from animclip_jax.weights import folder, manifest, published
 from input_pipeline.media import picture
 from input_pipeline.media.picture import fit
-from input_pipeline.media.video import SHORT_SIDE, read_frames
 from input_pipeline.tokenizers.opening import Tokenizer, open_tokenizer
 
 Video = str | Path | np.ndarray
@@ -140,6 +139,9 @@ class Model:
         """What the model looks at: uint8 [T, image_size, image_size, 3]."""
         count = self.config.num_frames
         if not isinstance(video, np.ndarray):
+            # Here, since PyAV takes a while to load and no sentence needs it.
+            from input_pipeline.media.video import SHORT_SIDE, read_frames
+
             frames = read_frames(video, count, SHORT_SIDE)
         elif video.ndim == 4 and video.shape[3] == 3 and video.size and video.dtype == np.uint8:
             # The middle of each of `count` equal parts, as of a file.
@@ -247,12 +249,17 @@ def make_encoder(
     config: RetrieverConfig,
     devices: Sequence[jax.Device] | None = None,
 ) -> Encoder:
-    """The model's functions, each device holding all parameters; as `load` for the devices."""
+    """The model's functions, each device holding all parameters; as `load` for the devices.
+
+    Those of the vision tower, most of them, are put there when it is first asked.
+    """
     mesh = sharding.make_mesh(
         sharding.MeshConfig(data=-1, fsdp=1), jax.local_devices() if devices is None else devices
     )
     tree = traverse_util.unflatten_dict(params, sep="/")
+    vision = tree["clip"].pop("vision")
     placed = jax.device_put(tree, sharding.replicated(mesh))
+    placed["clip"]["vision"] = vision
     return Encoder(sharding.batch_sharding(mesh), parameters.graph_definition(config), placed)
 
 

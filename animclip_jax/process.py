@@ -16,6 +16,8 @@ FOR_LIBTPU = {
 }
 # What Linux shows of a GPU: NVIDIA's, AMD's, or that of the Windows around it.
 GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+# Where programs are kept that no configuration names a place for.
+CACHE = "~/.cache/animclip"
 # glibc gives larger blocks back to the system at once, and a new one costs as much as filling it.
 LARGEST_KEPT = 32 << 20
 
@@ -69,6 +71,20 @@ def keep_compiled_programs(cache_dir: str) -> None:
     warnings.filterwarnings("ignore", "Error writing persistent compilation cache entry")
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(cache / "compiled"))
+
+
+def keep_programs_of_queries() -> None:
+    """Keeps all programs of a command without a configuration, in CACHE if it can be written.
+
+    The many small ones too: together they take longer than what a query is for.
+    """
+    import contextlib
+
+    import jax
+
+    with contextlib.suppress(ValueError):
+        keep_compiled_programs(CACHE)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
 def compile_alone() -> None:

@@ -27,6 +27,7 @@ from input_pipeline.media import picture
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, or 1 after saying on stderr what is wrong."""
     options = parse(argv)
+    process.keep_programs_of_queries()
     try:
         searcher = open_index(options.index, options.model, options.rerank_k)
         if options.image:

@@ -28,6 +28,7 @@ from animclip_jax.words import count
 def main(argv: list[str] | None = None) -> int:
     """Serves until Ctrl-C or SIGTERM; returns 1 after saying on stderr what is wrong."""
     options = parse(argv)
+    process.keep_programs_of_queries()
     process.ignore_odd_pictures()
     try:
         import uvicorn

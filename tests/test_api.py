@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -65,6 +66,19 @@ def test_converted_weights_search_coarsely(tmp_path):
     assert api.load(tmp_path / "clip").fingerprint == found.fingerprint
     export.export(given, tmp_path / "again", "safetensors")
     assert api.load(tmp_path / "again").fingerprint == found.fingerprint
+
+
+def test_the_vision_tower_is_put_onto_the_devices_when_a_video_is_encoded(whole):
+    encoder = api.load(whole).encoder
+    towers = encoder.params["clip"]
+    assert all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(towers["vision"]))
+    assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(towers["text"]))
+    frames = np.zeros(
+        (1, WHOLE.num_frames, WHOLE.clip.image_size, WHOLE.clip.image_size, 3), np.uint8
+    )
+    encoder.encode_video(frames, 1)
+    everything = jax.tree.leaves(encoder._all_params)
+    assert all(isinstance(leaf, jax.Array) for leaf in everything)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "example.safetensors"])

@@ -103,3 +103,10 @@ def test_times_for_people():
 
 def test_names_that_are_no_text_are_shown():
     assert readable("a\udcff.mp4") == "a\ufffd.mp4"
+
+
+def test_a_sentence_needs_no_video_codec():
+    program = (
+        "import sys, animclip_jax.search; sys.exit(bool({'av', 'tensorflow'} & set(sys.modules)))"
+    )
+    assert processes.run([sys.executable, "-c", program]).returncode == 0

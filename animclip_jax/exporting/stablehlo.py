@@ -17,7 +17,7 @@ from animclip_jax import files
 from animclip_jax.exporting import functions
 from animclip_jax.exporting.functions import Named
 from animclip_jax.exporting.source import Source
-from animclip_jax.weights import folder, manifest
+from animclip_jax.weights import folder, manifest, safetensors_file
 
 KIND = "stablehlo"
 SUFFIX = ".jax_export"
@@ -68,7 +68,7 @@ def load(directory: Path) -> functions.Loaded:
     """
     document = manifest.check(directory, KIND, ("functions", "tokens", "tokens.shape"))
     require_reader(document, directory)
-    params = jax.device_put(folder.read_tensors(directory / folder.TENSORS))
+    params = jax.device_put(safetensors_file.read(directory / folder.TENSORS))
 
     def call(program: jax.export.Exported, inputs: Named, given: Named) -> Named:
         if "tokens" in inputs:

@@ -1,5 +1,6 @@
 """A model without its parameters, fresh parameters, and what is wrong with those of a file."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,10 +12,11 @@ from animclip_jax.models.retriever import Retriever, RetrieverConfig
 Shapes = Mapping[str, tuple[int, ...]]  # by the array's name
 
 
+@functools.lru_cache(maxsize=4)
 def abstract(config: ClipConfig | RetrieverConfig) -> tuple[Any, nnx.State]:
     """The graph definition of `Clip` or of `Retriever`, and ShapeDtypeStructs of its parameters.
 
-    Builds no array.
+    Builds no array. The same objects each time: not to be changed.
     """
 
     def build() -> nnx.Module:

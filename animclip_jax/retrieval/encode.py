@@ -1,5 +1,6 @@
 """A trained model's three functions, compiled once and run over all devices of all processes."""
 
+import functools
 import time
 from typing import Any
 
@@ -23,7 +24,10 @@ class Encoder:
     """
 
     def __init__(self, split: NamedSharding, graphdef: Any, params: dict):
-        """split: how a batch lies on the devices; params: on the same devices."""
+        """split: how a batch lies on the devices.
+
+        params: on the same devices; what only `encode_video` takes may be on the host until then.
+        """
         self.split, self.params = split, params
         self.whole, self.num_parts = placement.whole(split), placement.num_parts(split)
         self.compile_seconds = 0.0
@@ -73,7 +77,12 @@ class Encoder:
           frames: uint8 [B, T, H, W, 3], videos `placement.local_rows(split, size)` of the batch.
         """
         batch = placement.put_local(frames, size, self.split)
-        return jax.device_get(self._encode_video(self.params, batch))
+        return jax.device_get(self._encode_video(self._all_params, batch))
+
+    @functools.cached_property
+    def _all_params(self) -> dict:
+        """The parameters, all on the devices; those of `params` are the same arrays."""
+        return jax.device_put(self.params, self.whole)
 
     def hold(self, features: Any) -> Any:
         """Features as NumPy arrays, the same in every process, whole onto every device."""

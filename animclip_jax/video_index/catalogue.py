@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from animclip_jax import files
 from animclip_jax.models.reranker import CODE_DTYPES
-from input_pipeline.media.segments import SegmentSettings
+from input_pipeline.media.segment_settings import SegmentSettings
 
 CATALOGUE, LOCK = "catalogue.json", "lock"
 # Version 1 counted times from a video's first frame, not as players do, read mirrored films as

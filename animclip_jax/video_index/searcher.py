@@ -19,7 +19,6 @@ from animclip_jax.video_index import shards
 from animclip_jax.video_index.catalogue import Catalogue
 from animclip_jax.words import readable
 from input_pipeline.media.picture import fit
-from input_pipeline.media.video import SHORT_SIDE, read_frames
 
 # How often a reader looks again when a writer has just removed what the catalogue named.
 _ATTEMPTS = 5
@@ -66,7 +65,7 @@ class Answer(NamedTuple):
 class Index:
     """The segments of an index, by number: opened once, it stays as it was then.
 
-    embedding float32 [N, E], in memory. names: each segment's video, its path below `root` in `/`;
+    embedding float32 [N, E]. names: each segment's video, its path below `root` in `/`;
     codecs: that video's, "" where it is not known.
     """
 
@@ -93,13 +92,24 @@ class Index:
         self.names = [name for name, video in videos for _ in range(video.segments)]
         self.codecs = [video.codec for _, video in videos for _ in range(video.segments)]
         self.shard = [video.shard for _, video in videos for _ in range(video.segments)]
-        rows = [np.arange(video.first, video.first + video.segments) for _, video in videos]
-        self.row = np.concatenate(rows)
-        held = [
-            (self.parts[video.shard], some) for (_, video), some in zip(videos, rows, strict=True)
-        ]
-        self.embedding = np.concatenate([part.embedding[some] for part, some in held])
-        self.times = np.concatenate([part.times[some] for part, some in held])
+        first = np.array([video.first for _, video in videos])
+        counts = np.array([video.segments for _, video in videos])
+        # Of each video the rows from its first.
+        self.row = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(sum(counts))
+        self.embedding, self.times = self._gathered("embedding"), self._gathered("times")
+
+    def _gathered(self, name: str) -> np.ndarray:
+        """An array of the shards by segment: the file itself, mapped, where it has this order."""
+        arrays = {shard: np.asarray(getattr(part, name)) for shard, part in self.parts.items()}
+        one = next(iter(arrays.values()))
+        if len(arrays) == 1 and np.array_equal(self.row, np.arange(len(one))):
+            return one
+        shard = np.array(self.shard)
+        found = np.empty((len(self), *one.shape[1:]), one.dtype)
+        for number, array in arrays.items():
+            here = shard == number
+            found[here] = array[self.row[here]]
+        return found
 
     def __len__(self) -> int:
         return len(self.names)
@@ -204,6 +214,9 @@ class Searcher:
 
     def by_video(self, path: Path) -> Answer:
         """The K segments most like a whole video. Raises what `video.read_frames` does."""
+        # Here, since PyAV takes a while to load and no sentence needs it.
+        from input_pipeline.media.video import SHORT_SIDE, read_frames
+
         clock = _Clock()
         frames = read_frames(path, self.model.config.num_frames, SHORT_SIDE)
         fitted = [fit(frame, *self.model.config.clip.fitted) for frame in frames]

@@ -8,14 +8,13 @@ vocabulary is not CLIP's, tokenizer.model or tokenizer.json holds it.
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 from animclip_jax import files
 from animclip_jax.models import parameters
@@ -97,15 +96,27 @@ def write_hugging_face(directory: Path, params: Mapping[str, Array], config: Cli
 def load(directory: Path) -> tuple[dict[str, np.ndarray], ClipConfig | RetrieverConfig]:
     """Our folder -> parameters by slash-joined path, and the configuration of what they are of.
 
+    The parameters are read-only views of the file.
+
     Raises:
       FileNotFoundError, ValueError: it is not there, is of another format, is not what its manifest
         says where it has one, or its parameters are not those of the architecture; names all that
         are not.
     """
-    if (directory / manifest.MANIFEST).is_file():
-        manifest.check(directory, KIND)
+    if not (directory / manifest.MANIFEST).is_file():
+        return _load(directory)
+    # Checksums take as long as all the rest, and as little of Python: both are done at once.
+    with concurrent.futures.ThreadPoolExecutor(1) as beside:
+        check = beside.submit(manifest.check, directory, KIND)
+        try:
+            return _load(directory)
+        finally:
+            check.result()
+
+
+def _load(directory: Path) -> tuple[dict[str, np.ndarray], ClipConfig | RetrieverConfig]:
     config = read_config(directory)
-    params = read_tensors(directory / TENSORS)
+    params = safetensors_file.read(directory / TENSORS)
     if "logit_bias" in params and isinstance(config, RetrieverConfig):
         params[f"{_INSIDE}logit_bias"] = params.pop("logit_bias")
     wanted = parameters.shapes(config)
@@ -163,16 +174,6 @@ def read_config(directory: Path) -> ClipConfig | RetrieverConfig:
         file = vocabulary.require(directory, described, path)
         clip = dataclasses.replace(clip, tokenizer=file)
     return clip if whole is None else dataclasses.replace(whole, clip=clip)
-
-
-def read_tensors(path: Path) -> dict[str, np.ndarray]:
-    """All tensors of a safetensors file. Raises FileNotFoundError, or ValueError if it is none."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    try:
-        return safetensors.numpy.load_file(path)
-    except safetensors.SafetensorError as error:
-        raise ValueError(f"{path}: not a safetensors file: {error}") from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Array]) -> None:

@@ -11,7 +11,6 @@ import io
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,45 +19,18 @@ from PIL import Image
 
 from animclip_jax import files
 from input_pipeline.media.container import codec_of
-from input_pipeline.media.picture import fit
+from input_pipeline.media.segment_settings import SHORTEST, SegmentSettings
 from input_pipeline.media.timing import Timing, positions
 from input_pipeline.media.video import SHORT_SIDE, read_parts
 
 # Frames are looked at that often, or oftener where a segment's frames ask for it.
 SECONDS_BETWEEN = 0.25
-# No cut makes a segment shorter.
-SHORTEST = 1.0
 # Share of a picture's pixels that have other colours than a moment before. On real clips this finds
 # nine of ten cuts; where it takes motion for one, two segments come of a shot.
 CUT = 0.4
 # Pixels of a side of the picture that colours are counted in, and shades of a colour.
 LOOKED_AT, SHADES = 64, 4
 THUMBNAIL, QUALITY = 320, 80
-
-
-@dataclass(frozen=True)
-class SegmentSettings:
-    """What segments are like: T = num_frames square frames of image_size, `window` seconds long.
-
-    shots: whether a segment also ends where a shot does. resize, interpolation, antialias: see
-    `picture.fit`.
-    """
-
-    num_frames: int
-    image_size: int
-    window: float = 10.0
-    shots: bool = True
-    resize: str = "shortest"
-    interpolation: str = "bicubic"
-    antialias: bool = True
-
-    def __post_init__(self) -> None:
-        if not 2 * SHORTEST <= self.window <= 600:
-            raise ValueError(f"window {self.window:g}: wanted {2 * SHORTEST:g} to 600 seconds")
-
-    def fitted(self, picture: np.ndarray) -> np.ndarray:
-        """A picture uint8 [H, W, 3] as the model takes it: uint8 [image_size, image_size, 3]."""
-        return fit(picture, self.image_size, self.resize, self.interpolation, self.antialias)
 
 
 class Segment(NamedTuple):

@@ -1,12 +1,14 @@
 """Searching an index: both stages against what the model gives pair by pair."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
 
 from animclip_jax.models.retriever import TextFeatures
 from animclip_jax.video_index import catalogue as catalogues
+from animclip_jax.video_index import shards
 from animclip_jax.video_index.searcher import Index, Searcher
 from input_pipeline.media import video
 
@@ -103,3 +105,32 @@ def test_a_shard_that_is_missing_is_told(indexed, tmp_path):
     catalogues.write(tmp_path, catalogues.read(indexed))
     with pytest.raises(FileNotFoundError, match="00000000"):
         Index(tmp_path)
+
+
+def test_an_index_of_one_shard_in_its_order_is_mapped(indexed):
+    index = Index(indexed)
+    (part,) = index.parts.values()
+    assert np.shares_memory(index.embedding, part.embedding)
+    np.testing.assert_array_equal(index.embedding, part.embedding)
+
+
+def test_segments_of_several_shards_are_put_in_the_order_of_their_videos(indexed, tmp_path):
+    shutil.copytree(indexed, tmp_path / "index")
+    catalogue = catalogues.read(indexed)
+    first, *others = sorted(catalogue.videos)
+    whole = Index(indexed)
+    count = catalogue.videos[first].segments
+    part = next(iter(whole.parts.values()))
+    # The first video's rows are the last of a shard of its own.
+    at = catalogue.videos[first].first
+    order = np.roll(np.arange(len(part.times)), -at - count)
+    shards.write(tmp_path / "index", "00000001", len(order), [part.take(order)])
+    place = len(order) - count
+    moved = catalogue.videos[first]._replace(shard="00000001", first=place)
+    catalogue.videos[first] = moved
+    catalogues.write(tmp_path / "index", catalogue)
+    found = Index(tmp_path / "index")
+    assert found.names == whole.names and len(others) == 4
+    np.testing.assert_array_equal(found.embedding, whole.embedding)
+    np.testing.assert_array_equal(found.times, whole.times)
+    assert found.thumbnail(0) == whole.thumbnail(0)

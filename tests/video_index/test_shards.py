@@ -48,6 +48,15 @@ def test_parts_are_read_back_as_one(tmp_path, dtype):
         np.testing.assert_array_equal(taken.code.scales[1], first.scales[0])
 
 
+def test_numbers_whose_sum_is_not_finite_are_finite(tmp_path):
+    large = rows(3, 0, None)._replace(embedding=np.full((3, 4), np.finfo(np.float32).max))
+    shards.require_finite(tmp_path, "00000007", large)
+    for bad in (np.inf, -np.inf, np.nan):
+        large.embedding[1, 2] = bad
+        with pytest.raises(ValueError, match="embedding.npy: holds numbers that are not finite"):
+            shards.require_finite(tmp_path, "00000007", large)
+
+
 def test_names_rise(tmp_path):
     assert shards.next_name(tmp_path) == "00000000"
     for number in range(3):

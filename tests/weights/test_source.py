@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from animclip_jax.weights import folder, source, torch_archive
+from animclip_jax.weights import folder, safetensors_file, source, torch_archive
 from tests.small_model import drawn
 from tests.weights.families import FAMILIES, write_siglip
 from tests.weights.reference import GOLDEN, GOLDEN_CLIP
@@ -187,7 +187,7 @@ def sharded(directory: Path, tensors: dict[str, np.ndarray]) -> dict[str, str]:
 
 
 def test_a_folder_of_shards(hugging_face):
-    sharded(hugging_face, folder.read_tensors(hugging_face / "model.safetensors"))
+    sharded(hugging_face, safetensors_file.read(hugging_face / "model.safetensors"))
     for path in (hugging_face, hugging_face / "model.safetensors.index.json"):
         params, config = source.read(path)
         assert config == GOLDEN_CLIP
@@ -195,7 +195,7 @@ def test_a_folder_of_shards(hugging_face):
 
 
 def test_shards_that_do_not_hold_what_the_index_names(hugging_face):
-    tensors = folder.read_tensors(hugging_face / "model.safetensors")
+    tensors = safetensors_file.read(hugging_face / "model.safetensors")
     places = sharded(hugging_face, tensors)
     index = hugging_face / "model.safetensors.index.json"
     for wrong in ({"weight_map": {"a": "../b.safetensors"}}, {"weight_map": [1]}, {}):
@@ -234,7 +234,7 @@ def test_real_checkpoints_of_torch(tmp_path, hugging_face):
     torch.save(checkpoint | {"optimizer": optimizer.state_dict()}, tmp_path / "epoch_3.pt")
     assert_golden(source.read(tmp_path / "epoch_3.pt", "quick_gelu")[0])
 
-    tensors = folder.read_tensors(hugging_face / "model.safetensors")
+    tensors = safetensors_file.read(hugging_face / "model.safetensors")
     (hugging_face / "model.safetensors").unlink()
     torch.save({k: torch.tensor(v) for k, v in tensors.items()}, hugging_face / "one.bin")
     index = {"weight_map": dict.fromkeys(tensors, "one.bin")}

@@ -1,0 +1,37 @@
+"""What the segments of an index are like; imports no video codec, for whoever only searches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from input_pipeline.media.picture import fit
+
+# No cut makes a segment shorter.
+SHORTEST = 1.0
+
+
+@dataclass(frozen=True)
+class SegmentSettings:
+    """What segments are like: T = num_frames square frames of image_size, `window` seconds long.
+
+    shots: whether a segment also ends where a shot does. resize, interpolation, antialias: see
+    `picture.fit`.
+    """
+
+    num_frames: int
+    image_size: int
+    window: float = 10.0
+    shots: bool = True
+    resize: str = "shortest"
+    interpolation: str = "bicubic"
+    antialias: bool = True
+
+    def __post_init__(self) -> None:
+        if not 2 * SHORTEST <= self.window <= 600:
+            raise ValueError(f"window {self.window:g}: wanted {2 * SHORTEST:g} to 600 seconds")
+
+    def fitted(self, picture: np.ndarray) -> np.ndarray:
+        """A picture uint8 [H, W, 3] as the model takes it: uint8 [image_size, image_size, 3]."""
+        return fit(picture, self.image_size, self.resize, self.interpolation, self.antialias)
