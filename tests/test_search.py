@@ -1,6 +1,7 @@
 """`animclip search` as a person runs it."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from animclip_jax import index, search
 from animclip_jax.serving import app, guard
 from animclip_jax.video_index.open import COARSE_ONLY, open_index
 from animclip_jax.words import clock, readable
-from tests import asked, searchable
+from tests import asked, processes, searchable
 
 
 @pytest.fixture
