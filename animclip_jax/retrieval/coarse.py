@@ -222,7 +222,8 @@ def top_k(
             part = gallery.chunks[first // chunk]
         else:
             part = put(padded(gallery[first : first + chunk], chunk), split)
-        place = np.int32(first), np.int32(min(chunk, items - first))
+        left = items - first
+        place = np.int32(first), None if left >= chunk else np.int32(left)
         best_items, best = _better(some, part, *place, best_items, best, split, k, approximate)
     ids, values = jax.device_get((best_items, best))
     return ids[:count].astype(np.int64), values[:count]
@@ -233,7 +234,7 @@ def _better(
     queries: jax.Array,
     gallery: jax.Array,
     first: jax.Array,
-    real: jax.Array,
+    real: jax.Array | None,
     best_items: jax.Array,
     best: jax.Array,
     split: NamedSharding,
@@ -242,16 +243,21 @@ def _better(
 ) -> tuple[jax.Array, ...]:
     """The K best so far and those among the `real` items of a chunk, which begins at `first`.
 
+    real: None where all are; a mask costs a tenth of the time.
     queries [B, R, E]: R at once; in one program, so that their scores lie in the same memory.
     """
     axes = split.spec[0]
 
-    def part(queries: jax.Array, gallery: jax.Array, real: jax.Array) -> tuple[jax.Array, ...]:
+    def part(
+        queries: jax.Array, gallery: jax.Array, real: jax.Array | None
+    ) -> tuple[jax.Array, ...]:
         place = jax.lax.axis_index(axes) * len(gallery) + jnp.arange(len(gallery))
         here = min(k, len(gallery))
 
         def best(some: jax.Array) -> tuple[jax.Array, jax.Array]:
-            scores = jnp.where(place < real, _scores(some, gallery), -jnp.inf)
+            scores = _scores(some, gallery)
+            if real is not None:
+                scores = jnp.where(place < real, scores, -jnp.inf)
             if approximate:
                 return jax.lax.approx_max_k(scores, here, recall_target=APPROXIMATE_RECALL)
             return largest(scores, here)
