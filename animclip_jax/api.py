@@ -251,16 +251,22 @@ def make_encoder(
 ) -> Encoder:
     """The model's functions, each device holding all parameters; as `load` for the devices.
 
-    Those of the vision tower, most of them, are put there when it is first asked.
+    Those of the vision tower, most of them, are put there when it is first asked. On a CPU the
+    layers of the text tower are kept apart (`Encoder`).
     """
     mesh = sharding.make_mesh(
         sharding.MeshConfig(data=-1, fsdp=1), jax.local_devices() if devices is None else devices
     )
-    tree = traverse_util.unflatten_dict(params, sep="/")
-    vision = tree["clip"].pop("vision")
-    placed = jax.device_put(tree, sharding.replicated(mesh))
-    placed["clip"]["vision"] = vision
-    return Encoder(sharding.batch_sharding(mesh), parameters.graph_definition(config), placed)
+    on_host = ["clip/vision/"]
+    if mesh.devices.flat[0].platform == "cpu":
+        on_host.append("clip/text/transformer/blocks/")
+    place = sharding.replicated(mesh)
+    placed = {
+        name: value if name.startswith(tuple(on_host)) else jax.device_put(value, place)
+        for name, value in params.items()
+    }
+    tree = traverse_util.unflatten_dict(placed, sep="/")
+    return Encoder(sharding.batch_sharding(mesh), parameters.graph_definition(config), tree)
 
 
 def _fingerprint(document: dict[str, Any]) -> str:

@@ -12,6 +12,8 @@ import safetensors.numpy
 from animclip_jax import api, export
 from animclip_jax.exporting import example, functions
 from animclip_jax.exporting import source as sources
+from animclip_jax.models import parameters
+from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.weights import folder, manifest
 from tests.exporting.models import CLIP, WHOLE, source
 
@@ -72,13 +74,21 @@ def test_the_vision_tower_is_put_onto_the_devices_when_a_video_is_encoded(whole)
     encoder = api.load(whole).encoder
     towers = encoder.params["clip"]
     assert all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(towers["vision"]))
-    assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(towers["text"]))
-    frames = np.zeros(
-        (1, WHOLE.num_frames, WHOLE.clip.image_size, WHOLE.clip.image_size, 3), np.uint8
-    )
+    frames = np.zeros((1, WHOLE.num_frames, *[WHOLE.clip.image_size] * 2, 3), np.uint8)
     encoder.encode_video(frames, 1)
-    everything = jax.tree.leaves(encoder._all_params)
-    assert all(isinstance(leaf, jax.Array) for leaf in everything)
+    placed = encoder._video_params["clip"]["vision"]
+    assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(placed))
+
+
+def test_layers_that_are_kept_apart_encode_what_stacked_ones_do(whole):
+    params, config = folder.load(whole)
+    apart = api.make_encoder(params, config)
+    on_device = jax.device_put(apart.params, apart.whole)
+    stacked = Encoder(apart.split, parameters.graph_definition(config), on_device)
+    assert apart._text_layers is not None and stacked._text_layers is None
+    tokens = example.inputs(config, 2)["tokens"]
+    for found, wanted in zip(apart.encode_text(tokens), stacked.encode_text(tokens), strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "example.safetensors"])

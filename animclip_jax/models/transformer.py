@@ -307,10 +307,15 @@ class Stack(nnx.Module):
         # How many layers a round of the scan computes. On a CPU it copies the parameters and what
         # the backward pass needs of each round, which takes a tenth of a step.
         self.layers_a_round = 1
+        # Gives each layer's parameters in arrays of their own, in place of the stacked ones, of
+        # which a CPU would copy every layer before it is used.
+        self.apart: Callable[[], list] | None = None
         self.layers = nnx.split_rngs(splits=layers)(nnx.vmap(make, in_axes=0, out_axes=0))(rngs)
 
     def __call__(self, x: jax.Array, *args: Any) -> jax.Array:
         """Passes x [..., N, D] through each layer in turn; every layer sees the same `args`."""
+        if self.apart is not None:
+            return self.unrolled(x, *args)
         graphdef, layers = nnx.split(self.layers)
 
         def step(x: jax.Array, layer: nnx.State) -> tuple[jax.Array, None]:
@@ -324,20 +329,26 @@ class Stack(nnx.Module):
         body = step if policy is None else jax.checkpoint(step, prevent_cse=False, policy=policy)
         return jax.lax.scan(body, x, layers, unroll=self.layers_a_round)[0]
 
+    def unrolled(self, x: jax.Array, *args: jax.Array) -> jax.Array:
+        """As a call, for prediction: without a loop, and a layer may change the shape of x."""
+        graphdef, stacked = nnx.split(self.layers)
+        if self.apart is not None:
+            layers = self.apart()
+        else:
+            count = len(jax.tree.leaves(stacked)[0])
+            layers = [jax.tree.map(lambda leaf, n=n: leaf[n], stacked) for n in range(count)]
+        # Traced once for all layers.
+        one = jax.jit(lambda layer, *given: nnx.merge(graphdef, layer)(*given))
+        for layer in layers:
+            x = one(layer, x, *args)
+        return x
+
 
 def take_layers_a_round(model: nnx.Module, layers: int) -> None:
     """Has every scan of layers in a model compute so many of them a round."""
     for _, module in nnx.iter_modules(model):
         if isinstance(module, Stack):
             module.layers_a_round = layers
-
-    def unrolled(self, x: jax.Array, *args: jax.Array) -> jax.Array:
-        """As a call, for prediction; a layer may change the shape of x, and compiles on its own."""
-        graphdef, layers = nnx.split(self.layers)
-        for number in range(len(jax.tree.leaves(layers)[0])):
-            layer = jax.tree.map(lambda leaf, number=number: leaf[number], layers)
-            x = nnx.merge(graphdef, layer)(x, *args)
-        return x
 
 
 class Transformer(nnx.Module):

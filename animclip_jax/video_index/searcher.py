@@ -134,13 +134,16 @@ class Index:
 
         Raises ValueError, which names the file, where a code holds numbers that are not finite.
         """
-        taken = []
-        for one in segments.tolist():
-            part = self.parts[self.shard[one]].take(self.row[one : one + 1])
-            shards.require_finite(self.directory, self.shard[one], part)
-            taken.append(part)
-        codes = [one.code for one in taken if one.code is not None]
-        code: PackedCode = jax.tree.map(lambda *some: np.concatenate(some), *codes)
+        shard = np.array([self.shard[one] for one in segments.tolist()])
+        order, codes = [], []
+        for name in np.unique(shard).tolist():
+            places = np.flatnonzero(shard == name)
+            part = self.parts[name].take(self.row[segments[places]])
+            shards.require_finite(self.directory, name, part)
+            order.append(places)
+            codes.append(part.code)
+        back = np.argsort(np.concatenate(order))
+        code: PackedCode = jax.tree.map(lambda *some: np.concatenate(some)[back], *codes)
         return VideoFeatures(self.embedding[segments], code)
 
 

@@ -161,9 +161,12 @@ def require_finite(directory: Path, name: str, rows: Rows) -> None:
     """Raises ValueError, which names the file, where rows of a shard have Infinity or NaN."""
     given = {_EMBEDDING: rows.embedding, _TIMES: rows.times}
     if rows.code is not None:
-        values = np.asarray(rows.code.values).astype(np.float32)
-        scales = rows.code.scales
-        given |= {_VALUES: values} | ({} if scales is None else {_SCALES: np.asarray(scales)})
+        # Whole numbers are finite; what else codes are stored as, NumPy may not know.
+        values, scales = rows.code
+        if scales is None:
+            given[_VALUES] = np.asarray(values).astype(np.float32)
+        else:
+            given[_SCALES] = np.asarray(scales)
     for file, array in given.items():
         # A sum is finite only if all numbers are, and takes a fraction of the time.
         with np.errstate(all="ignore"):
