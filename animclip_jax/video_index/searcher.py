@@ -88,7 +88,8 @@ class Index:
         self.parts = shards.read_all(directory, catalogue)
         for name, part in self.parts.items():
             shards.require_finite(directory, name, part._replace(code=None))
-        videos = sorted(catalogue.videos.items())
+        # In the order of the files, so that one shard is read as it lies there.
+        videos = sorted(catalogue.videos.items(), key=lambda one: (one[1].shard, one[1].first))
         self.names = [name for name, video in videos for _ in range(video.segments)]
         self.codecs = [video.codec for _, video in videos for _ in range(video.segments)]
         self.shard = [video.shard for _, video in videos for _ in range(video.segments)]

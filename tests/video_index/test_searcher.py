@@ -107,30 +107,32 @@ def test_a_shard_that_is_missing_is_told(indexed, tmp_path):
         Index(tmp_path)
 
 
-def test_an_index_of_one_shard_in_its_order_is_mapped(indexed):
+def test_an_index_of_one_shard_is_mapped(indexed):
     index = Index(indexed)
     (part,) = index.parts.values()
     assert np.shares_memory(index.embedding, part.embedding)
     np.testing.assert_array_equal(index.embedding, part.embedding)
 
 
-def test_segments_of_several_shards_are_put_in_the_order_of_their_videos(indexed, tmp_path):
+def test_segments_of_several_shards_are_those_of_their_videos(indexed, tmp_path):
     shutil.copytree(indexed, tmp_path / "index")
-    catalogue = catalogues.read(indexed)
-    first, *others = sorted(catalogue.videos)
-    whole = Index(indexed)
-    count = catalogue.videos[first].segments
-    part = next(iter(whole.parts.values()))
-    # The first video's rows are the last of a shard of its own.
-    at = catalogue.videos[first].first
-    order = np.roll(np.arange(len(part.times)), -at - count)
+    catalogue, whole = catalogues.read(indexed), Index(indexed)
+    name, moved = sorted(catalogue.videos.items())[1]
+    # Its rows are the last of a shard of its own, those before it are of no video.
+    (part,) = whole.parts.values()
+    order = np.roll(np.arange(len(part.times)), -moved.first - moved.segments)
     shards.write(tmp_path / "index", "00000001", len(order), [part.take(order)])
-    place = len(order) - count
-    moved = catalogue.videos[first]._replace(shard="00000001", first=place)
-    catalogue.videos[first] = moved
+    place = len(order) - moved.segments
+    catalogue.videos[name] = moved._replace(shard="00000001", first=place)
     catalogues.write(tmp_path / "index", catalogue)
     found = Index(tmp_path / "index")
-    assert found.names == whole.names and len(others) == 4
-    np.testing.assert_array_equal(found.embedding, whole.embedding)
-    np.testing.assert_array_equal(found.times, whole.times)
-    assert found.thumbnail(0) == whole.thumbnail(0)
+    was = [whole.names.index(one) for one in dict.fromkeys(found.names)]
+    rows = np.concatenate([np.arange(at, at + whole.names.count(whole.names[at])) for at in was])
+    assert found.names == [whole.names[row] for row in rows] and found.names[-1] == name
+    np.testing.assert_array_equal(found.embedding, whole.embedding[rows])
+    np.testing.assert_array_equal(found.times, whole.times[rows])
+    asked = np.array([7, 0, 3])
+    np.testing.assert_array_equal(
+        found.features(asked).code.values, whole.features(rows[asked]).code.values
+    )
+    assert found.thumbnail(7) == whole.thumbnail(int(rows[7]))
