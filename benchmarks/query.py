@@ -4,10 +4,11 @@
     python -m benchmarks.query --beside CHECKOUT    # asks another checkout in turn
 
 Weights and the index's features are random. Both checkouts answer through their own commands:
-`animclip serve` the warm questions, `animclip search` the cold ones, their compiled programs kept
-from the run before. PyTorch encodes 77 tokens by Hugging Face's text tower, multiplies by all
-embeddings, takes the best and re-ranks them by modules of the re-ranker's shapes. All of them wait
-while one works. `cpu` are seconds of all cores, which other work beside it changes least.
+`animclip serve` the warm questions, `animclip search` the cold ones, as they are shipped: what one
+keeps from the run before, the next finds. With JAX_COMPILATION_CACHE_DIR=FOLDER in front, every
+checkout keeps its compiled programs. PyTorch encodes 77 tokens by Hugging Face's text tower,
+multiplies by all embeddings, takes the best and re-ranks them by modules of the re-ranker's shapes.
+Only one works at a time. `cpu` is the time of all cores, which other work beside it changes least.
 """
 
 from __future__ import annotations
@@ -77,7 +78,9 @@ def write_index(directory: Path, model: Path, segments: int) -> None:
     """So many segments of random features, without a catalogue."""
     loaded = api.load(model)
     width = loaded.config.clip.embed_dim
-    tokens = loaded.config.num_frames * loaded.config.reranker.tokens_a_frame(7)
+    tokens = loaded.config.num_frames * loaded.config.reranker.tokens_a_frame(
+        loaded.config.clip.grid
+    )
     random = np.random.default_rng(0)
 
     def part(count: int) -> shards.Rows:
@@ -122,8 +125,8 @@ class Checkout:
         (self.index / shards.SHARDS).symlink_to(index / shards.SHARDS)
         document = files.read_object(index / CATALOGUE) | {"version": int(found[1])}
         files.write_json(self.index / CATALOGUE, document)
-        kept = {"JAX_COMPILATION_CACHE_DIR": str(scratch / "compiled")}
-        self.environment = os.environ | {"PYTHONPATH": str(tree)} | kept
+        # Where what a checkout keeps of its own accord is kept, such as compiled programs.
+        self.environment = os.environ | {"PYTHONPATH": str(tree), "HOME": str(scratch)}
 
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "animclip_jax", *words]

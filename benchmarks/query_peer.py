@@ -103,7 +103,7 @@ class Peer:
         self.reranker = Reranker(text.width, config).eval()
         self.gallery, self.k = gallery, k
         self.embedding = torch.tensor(gallery.embedding)
-        self.tokens = torch.randint(1, 40_000, (1, clip.context_length))
+        self.tokens = torch.randint(1, clip.vocab_size, (1, clip.context_length))
         self.mask = torch.arange(TOKENS)[None] < TOKENS - 7
 
     @torch.inference_mode()

@@ -14,7 +14,6 @@ from jax.sharding import Mesh
 
 from animclip_jax import files, sharding
 from animclip_jax.evaluation.table import table
-from animclip_jax.models.reranker import CAPTION_BUCKETS
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.models.video_code import stored_bytes
 from animclip_jax.reporting.report import report as write_page
@@ -35,6 +34,8 @@ from animclip_jax.words import count
 if TYPE_CHECKING:
     from input_pipeline.examples import Examples
 
+# Tokens that hold most captions.
+MOST_CAPTIONS = 16
 # Steps before a trace, in which programs are compiled and caches filled.
 BEFORE_TRACE = 5
 
@@ -248,7 +249,7 @@ def validate(
 def reranking_cost(config: RetrieverConfig) -> str:
     """What it takes to keep a video's code and to re-rank a pair, as a line for a person."""
     kib = stored_bytes(config.clip, config.reranker, config.num_frames) / 1024
-    tokens = min(CAPTION_BUCKETS[0], config.clip.context_length)
+    tokens = min(MOST_CAPTIONS, config.clip.context_length)
     return (
         f"re-ranking: {kib:.1f} KiB a video as {config.reranker.code_dtype}, "
         f"{flops.pair_flops(config, tokens) / 1e9:.3g} GFLOP a pair of "

@@ -1,0 +1,47 @@
+"""benchmarks.query on a small model and index: what it writes, and what its ratios are of."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from animclip_jax.models.presets import PRESETS, RERANKERS
+from animclip_jax.video_index.searcher import Index
+from benchmarks import query
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setitem(PRESETS, "vit_b32", PRESETS["tiny"])
+    monkeypatch.setitem(RERANKERS, "vit_b32", RERANKERS["tiny"])
+
+
+def test_a_drawn_index_opens(small, tmp_path):
+    query.write_model(tmp_path / "model")
+    query.write_index(tmp_path / "drawn", tmp_path / "model", 60)
+    index = Index(query.Checkout(ROOT, tmp_path / "drawn", tmp_path / "ours").index)
+    assert len(index) == 60 and index.num_videos == 6
+    np.testing.assert_allclose(np.linalg.norm(index.embedding, axis=1), 1, rtol=1e-5)
+
+
+def test_ratios_are_ours_over_the_others():
+    rows = {query.OURS: {"wall": 2.0, "cpu": 3.0}, query.OTHER: {"wall": 4.0, "cpu": 1.0}}
+    assert query.ratios(rows) == {"wall_over_other": 0.5, "cpu_over_other": 3.0}
+
+
+@pytest.mark.slow
+def test_two_checkouts_are_asked_in_turn(small, tmp_path, capsys):
+    few = ["--segments", "60", "--rounds", "1", "--cold-runs", "1"]
+    report = tmp_path / "query.json"
+    given = ["--beside", str(ROOT), "--scratch", str(tmp_path), "--json", str(report)]
+    assert query.main([*few, *given]) == 0
+    found = json.loads(report.read_text())
+    for kind in ("cold", "warm"):
+        assert found[kind].keys() >= {query.OURS, query.OTHER}
+        assert all(row["wall"] > 0 for row in found[kind].values())
+        assert found["ratios"][kind]["wall_over_other"] > 0
+    assert set(found["warm"][query.OURS]) == {"encode", "coarse", "rerank", "wall", "cpu"}
+    assert "warm, ratios: " in capsys.readouterr().out
