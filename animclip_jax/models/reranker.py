@@ -128,11 +128,12 @@ class Reader(Attention):
             return self(x, memory=code, sizes=sizes)
         *_, L, D = x.shape
         *_, M, C = code.shape
-        heads, width = self.query.bias.shape
+        _, heads, width = self.query.kernel.shape
         # A program for captions of any length can't choose by it.
         if not isinstance(L, int) or L * (C * D + heads * M * C) > M * D * (C + L):
             return self(jnp.broadcast_to(x, (*code.shape[:-2], L, D)), memory=code)
-        kernel, bias = self.key_value.kernel[...], self.key_value.bias[...]
+        kernel, bias = self.key_value.kernel[...], self.key_value.bias
+        assert bias is not None
         key, value = kernel[:, 0].astype(self.dtype), kernel[:, 1].astype(self.dtype)
         query = self.query(x) * jnp.asarray(width**-0.5, self.dtype)
         asked = jnp.einsum("...lhd,chd->...hlc", query, key)
