@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -101,7 +102,9 @@ class Peer:
         )
         self.text = CLIPTextModelWithProjection(sizes).eval()
         self.reranker = Reranker(text.width, config).eval()
-        self.gallery, self.k = gallery, k
+        assert gallery.code is not None
+        self.code = [np.asarray(part) for part in gallery.code]
+        self.k = k
         self.embedding = torch.tensor(gallery.embedding)
         self.tokens = torch.randint(1, clip.vocab_size, (1, clip.context_length))
         self.mask = torch.arange(TOKENS)[None] < TOKENS - 7
@@ -116,11 +119,7 @@ class Peer:
         best = torch.topk(query @ self.embedding.T, self.k)
         laps.append(time.perf_counter())
         rows = best.indices[0].numpy()
-        packed = self.gallery.code
-        values, scales = (
-            torch.from_numpy(packed.values[rows]),
-            torch.from_numpy(packed.scales[rows]),
-        )
+        values, scales = (torch.from_numpy(part[rows]) for part in self.code)
         code = values.float() * scales[..., None].float()
         pairs = len(rows)
         hidden = found.last_hidden_state[:, :TOKENS].expand(pairs, -1, -1)

@@ -81,7 +81,7 @@ def test_the_vision_tower_is_put_onto_the_devices_when_a_video_is_encoded(whole)
 
 
 def test_layers_that_are_kept_apart_encode_what_stacked_ones_do(whole):
-    params, config = folder.load(whole)
+    params, config = folder.load(whole)[0], WHOLE
     apart = api.make_encoder(params, config)
     on_device = jax.device_put(apart.params, apart.whole)
     stacked = Encoder(apart.split, parameters.graph_definition(config), on_device)

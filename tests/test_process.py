@@ -45,18 +45,18 @@ def test_odd_metadata_of_a_picture_warns_of_nothing() -> None:
 
 
 def test_programs_of_queries_are_kept_where_there_is_room(tmp_path, monkeypatch) -> None:
-    seconds = "jax_persistent_cache_min_compile_time_secs"
-    before = jax.config.jax_compilation_cache_dir, getattr(jax.config, seconds)
+    folder, seconds = "jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs"
+    before = {name: getattr(jax.config, name) for name in (folder, seconds)}
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     try:
         (tmp_path / "a file").touch()
         monkeypatch.setattr(process, "CACHE", str(tmp_path / "a file"))
         process.keep_programs_of_queries()
-        assert jax.config.jax_compilation_cache_dir == before[0], "a file is no folder"
+        assert getattr(jax.config, folder) == before[folder], "a file is no folder"
         monkeypatch.setattr(process, "CACHE", str(tmp_path / "kept"))
         process.keep_programs_of_queries()
-        assert jax.config.jax_compilation_cache_dir == str(tmp_path / "kept" / "compiled")
+        assert getattr(jax.config, folder) == str(tmp_path / "kept" / "compiled")
         assert getattr(jax.config, seconds) == 0
     finally:
-        jax.config.update("jax_compilation_cache_dir", before[0])
-        jax.config.update(seconds, before[1])
+        for name, value in before.items():
+            jax.config.update(name, value)
