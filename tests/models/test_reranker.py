@@ -118,6 +118,7 @@ def test_a_reader_that_projects_a_captions_tokens_finds_what_one_that_projects_t
     rngs = nnx.Rngs(0)
     reader = Reader(RERANKER, jnp.dtype(dtype), rngs)
     for bias in (reader.query.bias, reader.key_value.bias, reader.out.bias):
+        assert bias is not None
         bias[...] = jax.random.normal(rngs.params(), bias.shape)
     x = jax.random.normal(rngs.params(), (3, 8, 24), dtype)
     code = jax.random.normal(rngs.params(), (3, 60, 20), dtype)
