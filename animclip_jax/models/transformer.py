@@ -329,7 +329,7 @@ class Stack(nnx.Module):
         body = step if policy is None else jax.checkpoint(step, prevent_cse=False, policy=policy)
         return jax.lax.scan(body, x, layers, unroll=self.layers_a_round)[0]
 
-    def unrolled(self, x: jax.Array, *args: jax.Array) -> jax.Array:
+    def unrolled(self, x: jax.Array, *args: Any) -> jax.Array:
         """As a call, for prediction: without a loop, and a layer may change the shape of x."""
         graphdef, stacked = nnx.split(self.layers)
         if self.apart is not None:
@@ -338,9 +338,9 @@ class Stack(nnx.Module):
             count = len(jax.tree.leaves(stacked)[0])
             layers = [jax.tree.map(lambda leaf, n=n: leaf[n], stacked) for n in range(count)]
         # Traced once for all layers.
-        one = jax.jit(lambda layer, *given: nnx.merge(graphdef, layer)(*given))
+        one = jax.jit(lambda layer, x: nnx.merge(graphdef, layer)(x, *args))
         for layer in layers:
-            x = one(layer, x, *args)
+            x = one(layer, x)
         return x
 
 
