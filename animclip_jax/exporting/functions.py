@@ -1,7 +1,8 @@
 """The model as functions of named arrays, for programs that know nothing of ours.
 
 What one function gives, another takes by the same name. Sizes that the caller chooses are called
-`batch` and `length`, that of captions, at most the context length.
+`batch` and `length`, that of captions, at most the context length. A text tower that reads padding
+takes captions of the context length alone.
 """
 
 from __future__ import annotations
@@ -84,13 +85,19 @@ def features(given: Named) -> tuple[TextFeatures, VideoFeatures]:
     return TextFeatures(*(given[name] for name in TEXT)), VideoFeatures(given[embedding], code)
 
 
-def require_tokens(tokens: np.ndarray, described: Mapping[str, Any]) -> None:
-    """Raises ValueError for captions that the model has no positions for, or that are no tokens.
+def require_tokens(tokens: np.ndarray, document: Mapping[str, Any], name: str) -> None:
+    """Raises ValueError for captions that are of no length that a function takes, or are no tokens.
 
     Args:
-      described: what a manifest says of tokens.
+      document: the manifest. name: of the function.
     """
-    longest = described["shape"][1]
+    longest = document["tokens"]["shape"][1]
+    _, length = document["functions"][name]["inputs"]["tokens"]["shape"]
+    if length == longest and tokens.shape[1:] != (longest,):
+        raise ValueError(
+            f"tokens have shape {list(tokens.shape)}, wanted [captions, {longest}]: {name} takes "
+            "captions with all of their padding, as the model's tokenizer gives them"
+        )
     if tokens.ndim != 2 or not 1 <= tokens.shape[1] <= longest:
         raise ValueError(
             f"tokens have shape {list(tokens.shape)}, wanted [captions, length], length at most "
@@ -146,7 +153,7 @@ def make(
         return {"scores": model(params).fused_scores(*features(given))}
 
     clip = whole.clip
-    batch, batch_alone, length = _sizes(batch_size, clip.context_length)
+    batch, batch_alone, length = _sizes(batch_size, clip)
     sizes = parameters.shapes(config).items()
     arrays = {name: jax.ShapeDtypeStruct(size, jnp.float32) for name, size in sizes}
 
@@ -169,15 +176,17 @@ def make(
     return found
 
 
-def _sizes(batch_size: int | None, context_length: int) -> tuple[Any, Any, Any]:
+def _sizes(batch_size: int | None, clip: ClipConfig) -> tuple[Any, Any, Any]:
     """The batch beside captions, the batch without them, and the captions' length."""
-    if batch_size is not None:
-        return batch_size, batch_size, context_length
-    batch, length = jax.export.symbolic_shape(
-        "batch, length", constraints=(f"length <= {context_length}",)
-    )
+    longest = clip.context_length
     # A size that an input does not have may not be spoken of.
     (batch_alone,) = jax.export.symbolic_shape("batch")
+    if batch_size is not None or not clip.towers.text.cuts_padding:
+        size = batch_size or batch_alone
+        return size, size, longest
+    batch, length = jax.export.symbolic_shape(
+        "batch, length", constraints=(f"length <= {longest}",)
+    )
     return batch, batch_alone, length
 
 

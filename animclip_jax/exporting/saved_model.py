@@ -67,10 +67,10 @@ def load(directory: Path) -> Loaded:
     Raises:
       FileNotFoundError, ValueError: a file is missing, has changed or can't be read; names it.
     """
-    document = manifest.check(directory, KIND, ("tokens", "tokens.shape"))
+    document = manifest.check(directory, KIND, ("functions", "tokens", "tokens.shape"))
     tf, _ = _import()
     return {
-        name: functools.partial(_run, signature, document["tokens"])
+        name: functools.partial(_run, signature, document, name)
         for name, signature in tf.saved_model.load(str(directory)).signatures.items()
     }
 
@@ -79,11 +79,11 @@ def _call(converted: Any, parameters: Named, **given: Any) -> Named:
     return converted(parameters, given)
 
 
-def _run(signature: Any, tokens: dict[str, Any], given: Named) -> Named:
+def _run(signature: Any, document: dict[str, Any], name: str, given: Named) -> Named:
     tf, _ = _import()
     _, inputs = signature.structured_input_signature
     if "tokens" in inputs:
-        require_tokens(given["tokens"], tokens)
+        require_tokens(given["tokens"], document, name)
     try:
         found = signature(**{name: given[name] for name in inputs})
     except tf.errors.OpError as error:

@@ -70,9 +70,10 @@ def load(directory: Path) -> functions.Loaded:
     require_reader(document, directory)
     params = jax.device_put(safetensors_file.read(directory / folder.TENSORS))
 
-    def call(program: jax.export.Exported, inputs: Named, given: Named) -> Named:
+    def call(program: jax.export.Exported, name: str, given: Named) -> Named:
+        inputs = document["functions"][name]["inputs"]
         if "tokens" in inputs:
-            functions.require_tokens(given["tokens"], document["tokens"])
+            functions.require_tokens(given["tokens"], document, name)
         found = jax.jit(program.call)(params, {name: given[name] for name in inputs})
         return {name: np.asarray(value) for name, value in found.items()}
 
@@ -80,7 +81,7 @@ def load(directory: Path) -> functions.Loaded:
         name: functools.partial(
             call,
             jax.export.deserialize(bytearray((directory / f"{name}{SUFFIX}").read_bytes())),
-            function["inputs"],
+            name,
         )
-        for name, function in document["functions"].items()
+        for name in document["functions"]
     }

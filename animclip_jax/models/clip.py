@@ -227,7 +227,7 @@ class TextTower(nnx.Module):
     def __init__(self, config: ClipConfig, *, rngs: nnx.Rngs):
         self.dtype = dtype = jnp.dtype(config.dtype)
         width, tower = config.text.width, config.towers.text
-        self.end, self.pool, self.is_causal = tower.end, tower.pool, tower.causal
+        self.end, self.pool, self.cuts_padding = tower.end, tower.pool, tower.cuts_padding
         self.token_embedding = nnx.Embed(
             config.vocab_size,
             width,
@@ -260,14 +260,22 @@ class TextTower(nnx.Module):
         """Encodes captions.
 
         Args:
-          tokens: int32 [B, L], padded as the family's tokenizer does; cut to fewer than
-            context_length only where attention is causal.
+          tokens: int32 [B, L], padded as the family's tokenizer does; of fewer than context_length
+            only where the tower cuts padding.
 
         Returns:
           embedding float32 [B, E] (not normalised); hidden [B, L, D] after the final LayerNorm;
           mask bool [B, L], False where padding is.
+
+        Raises:
+          ValueError: captions lack padding that is read.
         """
-        length = tokens.shape[1]
+        length, whole = tokens.shape[1], self.position_embedding.shape[0]
+        if not self.cuts_padding and length != whole:
+            raise ValueError(
+                f"captions of {length} tokens: wanted {whole}, for this model reads their padding; "
+                "keep it as its tokenizer gives it"
+            )
         x = self.token_embedding(tokens) + self.position_embedding[:length].astype(self.dtype)
         hidden = self.norm_final(self.transformer(x)).astype(self.dtype)
         end = end_of(tokens, self.end)

@@ -63,6 +63,14 @@ class TextTowerConfig:
     def __post_init__(self) -> None:
         _require(self, pool=(END, LAST), projection=(MATRIX, DENSE))
 
+    @property
+    def cuts_padding(self) -> bool:
+        """Whether a caption without its padding has the same embedding.
+
+        Not where a token sees those after it, or the last place is pooled.
+        """
+        return self.causal and self.pool == END
+
 
 @dataclasses.dataclass(frozen=True)
 class Pixels:

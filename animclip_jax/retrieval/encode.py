@@ -9,7 +9,6 @@ import numpy as np
 from flax import nnx
 from jax.sharding import NamedSharding
 
-from animclip_jax.models import towers
 from animclip_jax.models.clip import end_of
 from animclip_jax.models.retriever import TextFeatures, VideoFeatures
 from animclip_jax.models.transformer import SCANNED
@@ -56,9 +55,7 @@ class Encoder:
             return nnx.merge(graphdef, params).fused_scores(text, video)
 
         text = nnx.merge(graphdef, params).clip.text
-        # Where a token sees those after it, or the last place is pooled, padding is read as well.
-        self.cuts_padding = text.is_causal and text.pool == towers.END
-        self._end = text.end
+        self.cuts_padding, self._end = text.cuts_padding, text.end
         self._text_layers = self._apart(params["clip"]["text"]["transformer"]["blocks"][SCANNED])
         self.logit_scale = self._scale(graphdef)
         self._encode_text = jax.jit(encode_text, out_shardings=self.whole)
