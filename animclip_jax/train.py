@@ -62,8 +62,7 @@ def dispatch(values: flags.FlagValues) -> int:
     def train_arm(config: TrainingConfig, folder: epath.Path, changes: dict[str, Any]) -> int:
         return train(config, folder, overrides | changes, options)
 
-    configs = {
-        arm: settings.training(settings.changed(values.config, changes), workdir / arm)
-        for arm, changes in arms.items()
-    }
-    return sweep.train_arms(workdir, arms, configs, train_arm)
+    def configure(arm: str) -> TrainingConfig:
+        return settings.training(settings.changed(values.config, arms[arm]), workdir / arm)
+
+    return sweep.train_arms(workdir, arms, configure, train_arm)

@@ -75,7 +75,7 @@ def take(
     own = traverse_util.flatten_dict(params, sep="/")
     found, theirs = _read(source, shardings)
     if clip is not None:
-        _require_same_towers(source, theirs, clip)
+        require_same_towers(source, theirs, clip)
     skipped = "" if clip is not None else _TOWERS
     found = {
         name: value
@@ -105,8 +105,11 @@ def require(source: epath.Path) -> None:
         )
 
 
-def _require_same_towers(source: epath.Path, theirs: ClipConfig, clip: ClipConfig) -> None:
-    """Kernels of two families may have one shape: taken for each other they compute nonsense."""
+def require_same_towers(source: epath.PathLike, theirs: ClipConfig, clip: ClipConfig) -> None:
+    """Raises ValueError where towers compute something else than those that are begun.
+
+    Kernels of two families may have one shape: taken for each other they compute nonsense.
+    """
     there, here = (
         run_config.flat({"activation": one.activation, "towers": dataclasses.asdict(one.towers)})
         for one in (theirs, clip)

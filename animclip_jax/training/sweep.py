@@ -1,5 +1,6 @@
 """The arms of an experiment, one run after the other."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -9,40 +10,85 @@ from etils import epath
 from animclip_jax import files
 from animclip_jax.runs import layout, run_config
 from animclip_jax.runs.mirror import Mirror
+from animclip_jax.training import checkpoint, init_from
 from animclip_jax.training.config import TrainingConfig
+from input_pipeline.tokenizers.opening import open_tokenizer
 
 # What the arms of an experiment change, by their names: settings by dotted name.
 Arms = dict[str, dict[str, Any]]
+# From the name of an arm to its configuration, as far as the folders that it names are there.
+Configure = Callable[[str], TrainingConfig]
+# The settings that may name another arm.
+BEGINNINGS = ("init_from", "init_towers_from")
 
 
 def begun_from(arms: Arms, workdir: epath.Path) -> Arms:
-    """The arms, an `init_from` that is the name of another arm exchanged for that one's folder."""
-    named = {arm: changes.get("init_from") for arm, changes in arms.items()}
-    folders = {
-        arm: {"init_from": str(workdir / begin)} for arm, begin in named.items() if begin in arms
-    }
-    return {arm: changes | folders.get(arm, {}) for arm, changes in arms.items()}
+    """The arms; where one begins with another by its name, that one's folder stands for the name.
+
+    Raises:
+      ValueError: the other one is not trained before it.
+    """
+    found: Arms = {}
+    for arm, changes in arms.items():
+        named = {key: changes[key] for key in BEGINNINGS if changes.get(key) in arms}
+        if later := [other for other in named.values() if other not in found]:
+            raise ValueError(
+                f"the arm {arm} begins with {later[0]}, which is not trained before it: change the "
+                "order of sweep()"
+            )
+        found[arm] = changes | {key: str(workdir / other) for key, other in named.items()}
+    return found
+
+
+def check(workdir: epath.Path, arms: Arms, configure: Configure) -> None:
+    """Finds what any arm lacks to begin with before the first one is trained.
+
+    Raises:
+      ValueError, FileNotFoundError: as the arm itself would, hours later.
+    """
+    configs: dict[str, TrainingConfig] = {}  # by folder
+    readings = set()
+    for arm in arms:
+        config = configure(arm)
+        clip = config.model.clip
+        begun = config.init_towers_from or config.init_from
+        if (other := configs.get(begun)) is not None:
+            init_from.require_same_towers(begun, other.model.clip, clip)
+            # The other's folder has it as soon as that one is trained.
+            clip = dataclasses.replace(clip, tokenizer=clip.tokenizer or other.model.clip.tokenizer)
+            config = dataclasses.replace(config, model=dataclasses.replace(config.model, clip=clip))
+        configs[str(workdir / arm)] = config
+        if run_config.is_finished(workdir / arm) or checkpoint.has_one(workdir / arm):
+            continue
+        readings.add(clip.reading)
+        for source in (config.init_from, config.init_towers_from):
+            if source and source not in configs:
+                init_from.require(epath.Path(source).expanduser())
+    for reading in readings:
+        open_tokenizer(*reading)
 
 
 def train_arms(
     workdir: epath.Path,
     arms: Arms,
-    configs: dict[str, TrainingConfig],
+    configure: Configure,
     train: Callable[[TrainingConfig, epath.Path, dict[str, Any]], int],
 ) -> int:
     """Trains every arm in WORKDIR/ARM, one after the other; finished ones are not run again.
 
+    An arm is configured when it begins: what it begins with, the vocabulary too, may be another's.
+
     Args:
-      configs: of the arms, by the same names. train: configuration, folder and what the arm changes
-        -> exit code.
+      train: configuration, folder and what the arm changes -> exit code.
 
     Raises:
-      ValueError: the folder holds a run or another sweep.
+      ValueError: the folder holds a run or another sweep. And as `check`.
     """
+    check(workdir, arms, configure)
     if jax.process_index() == 0:
         _claim(workdir, arms)
     for arm, changes in arms.items():
-        config, folder = configs[arm], workdir / arm
+        config, folder = configure(arm), workdir / arm
         print(f"\n{arm}: {changes or 'the configuration as it is'}", flush=True)
         if run_config.is_finished(folder):
             run_config.require_same(Mirror(folder, config.cache_dir).local, config.settings)

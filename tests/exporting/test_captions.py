@@ -1,4 +1,4 @@
-"""A short caption gets the embedding that the model gives it, in every format and of every family."""
+"""A short caption has the embedding that the model gives it, in every format and family."""
 
 import dataclasses
 from pathlib import Path
@@ -9,13 +9,14 @@ import pytest
 from animclip_jax import api, export
 from animclip_jax.exporting import open_clip
 from animclip_jax.exporting.functions import Loaded, of_encoder
+from animclip_jax.exporting.source import Source
 from animclip_jax.models import towers
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.weights import source as weights_source
 from input_pipeline.tokenizers.opening import open_tokenizer
 from tests import vocabularies
-from tests.exporting.models import WORDS, source
+from tests.exporting.models import WORDS
 from tests.programs import small_family
 from tests.small_model import SMALL, drawn
 
@@ -56,7 +57,7 @@ def written(config: ClipConfig, kind: str, out: Path) -> Loaded:
         open_clip.save(out, drawn(config), config)
         params, again = weights_source.read(out)
         return of_encoder(live(again, params), reranks=False)
-    export.export(source(config), out, kind)
+    export.export(Source(drawn(config), config, api.CONVERTED_FRAMES, {}), out, kind)
     return export.formats()[kind].load(out)
 
 

@@ -1,0 +1,94 @@
+"""Arms that begin with other arms: what they need is there, or is missed before the first step."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from etils import epath
+
+from animclip_jax import settings
+from animclip_jax.runs import layout
+from animclip_jax.training import sweep
+from animclip_jax.training.config import TrainingConfig
+from animclip_jax.training.sweep import Arms
+from animclip_jax.weights import vocabulary
+from input_pipeline.tokenizers.opening import open_tokenizer
+from tests import vocabularies
+from tests.programs import small_family
+
+
+def run(workdir: Path, changes: Arms, family: str = "siglip_2", **base: Any) -> dict[str, Any]:
+    """Each arm's settings as it is trained, by its name; training leaves the files of a run."""
+    config = small_family.get_config(family)
+    config.update_from_flattened_dict(base)
+    home = epath.Path(workdir)
+    arms = sweep.begun_from(changes, home)
+    trained = {}
+
+    def configure(arm: str) -> TrainingConfig:
+        return settings.training(settings.changed(config, arms[arm]), home / arm)
+
+    def train(config: TrainingConfig, folder: epath.Path, changes: dict[str, Any]) -> int:
+        open_tokenizer(*config.model.clip.reading)
+        trained[folder.name] = config
+        path = Path(folder)
+        (path / layout.CHECKPOINTS).mkdir(parents=True)
+        vocabulary.keep(path, config.model.clip.tokenizer)
+        for name in (layout.FINISHED, layout.RESULTS):
+            (path / name).touch()
+        return 0
+
+    assert sweep.train_arms(home, arms, configure, train) == 0
+    return trained
+
+
+@pytest.mark.parametrize("key", sweep.BEGINNINGS)
+def test_an_arm_finds_the_vocabulary_of_the_arm_that_it_begins_with(tmp_path, key):
+    first = {"model.tokenizer": str(vocabularies.GEMMA)}
+    arms = {"first": first, "second": {key: "first"}, "third": {key: "second"}}
+    trained = run(tmp_path / "sweep", arms, **{"model.tokenizer": ""})
+    assert list(trained) == list(arms)
+    for arm, before in (("second", "first"), ("third", "second")):
+        config = trained[arm]
+        assert getattr(config, key) == str(tmp_path / "sweep" / before)
+        assert config.model.clip.tokenizer == str(tmp_path / "sweep" / before / "tokenizer.model")
+        # What its folder is known by does not hang on which arms are trained.
+        assert config.settings["model"]["tokenizer"] == ""
+
+
+@pytest.mark.parametrize(
+    ("arms", "base", "said"),
+    [
+        (
+            {"first": {}, "second": {"init_from": "first", "model.tokenizer": ""}},
+            {"model.tokenizer": ""},
+            "tokens of gemma, whose vocabulary is not here",
+        ),
+        ({"first": {}, "second": {"init_from": "nowhere/at/all"}}, {}, "nowhere/at/all"),
+        (
+            {"first": {"init_from": "second"}, "second": {}},
+            {},
+            "the arm first begins with second, which is not trained before it",
+        ),
+        ({"first": {"init_towers_from": "first"}}, {}, "the arm first begins with first"),
+        (
+            {"first": {}, "second": {"init_from": "first", "model.activation": "gelu"}},
+            {},
+            "first: its towers are not those .*activation: there 'gelu_tanh', here 'gelu'",
+        ),
+    ],
+)
+def test_what_an_arm_will_lack_is_missed_before_the_first_step(tmp_path, arms, base, said):
+    with pytest.raises((ValueError, FileNotFoundError), match=re.compile(said, re.DOTALL)):
+        run(tmp_path / "sweep", arms, **base)
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_what_a_finished_arm_began_with_may_be_gone(tmp_path):
+    weights = tmp_path / "weights"
+    (weights / layout.CHECKPOINTS).mkdir(parents=True)
+    arms: Arms = {"first": {"init_from": str(weights)}, "second": {"init_from": "first"}}
+    assert list(run(tmp_path / "sweep", arms, "clip")) == ["first", "second"]
+    weights.rename(tmp_path / "moved")
+    assert run(tmp_path / "sweep", arms, "clip") == {}
