@@ -39,7 +39,8 @@ def read(tensors: Mapping[str, np.ndarray], document: Mapping[str, Any], source:
     """The architecture of tensors in OpenAI's layout with their open_clip_config.json.
 
     Raises:
-      ValueError: as `architecture.from_openai`, or the document asks for what ours can't compute.
+      ValueError: as `architecture.from_openai`, or the document asks for what ours can't compute,
+        or states other sizes than the tensors have.
     """
     model = document.get("model_cfg", {})
     vision, text = model.get("vision_cfg", {}), model.get("text_cfg", {})
@@ -53,6 +54,11 @@ def read(tensors: Mapping[str, np.ndarray], document: Mapping[str, Any], source:
     pixels = pixels_of(document.get("preprocess_cfg", {}), family.pixels, source)
     family = dataclasses.replace(family, pixels=pixels)
     config = architecture.from_openai(tensors, activation, source, family)
+    if lies := [*_other_sizes(model, config)]:
+        raise ValueError(
+            f"{source}: not the configuration of these tensors, which have {'; '.join(lies)}: take "
+            "both files from one model (convert resizes position embeddings with --image-size)"
+        )
     heads = _vision_heads(vision, config.vision.width)
     return dataclasses.replace(
         config,
@@ -129,6 +135,28 @@ def _other(model: Mapping[str, Any], family: Towers) -> Iterator[str]:
     for name, (value, usual) in wanted.items():
         if value != usual:
             yield f"{name}={value!r} (wanted {usual!r})"
+
+
+def _other_sizes(model: Mapping[str, Any], config: ClipConfig) -> Iterator[str]:
+    """What the tensors have where the document states something else."""
+    vision, text = config.vision, config.text
+    found = {
+        "model_cfg": {"embed_dim": config.embed_dim},
+        "vision_cfg": {"image_size": config.image_size, "patch_size": config.patch_size}
+        | {"width": vision.width, "layers": vision.layers},
+        "text_cfg": {"context_length": config.context_length, "vocab_size": config.vocab_size}
+        | {"width": text.width, "layers": text.layers},
+    }
+    for name, sizes in found.items():
+        section = model if name == "model_cfg" else model.get(name, {})
+        for field, size in sizes.items():
+            if (stated := section.get(field, size)) not in (size, [size, size]):
+                yield f"{name}.{field}={size}, not {stated}"
+    name = model.get("vision_cfg", {}).get("timm_model_name")
+    if (named := timm_vit.parse(name)) is not None:
+        size = timm_vit.size_of(named.family, vision.width)
+        if size not in (None, named.size):
+            yield f"the {size} tower of {named.family}, not {name}"
 
 
 def _vision_heads(vision: Mapping[str, Any], width: int) -> int:

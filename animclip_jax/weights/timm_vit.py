@@ -20,6 +20,7 @@ _NAME = re.compile(
 )
 # The sizes that timm 1.0.31 has of each family, by their width.
 _SIZES = {
+    CLIP: {512: "medium", 768: "base", 1024: "large", 1280: "huge", 1408: "giant"},
     SIGLIP: {768: "base", 1024: "large", 1152: "so400m", 1536: "giantopt"},
     PE_CORE: {192: "tiny", 384: "small", 768: "base", 1024: "large", 1536: "gigantic"},
 }
@@ -45,6 +46,11 @@ def parse(name: object) -> TimmVit | None:
         return None
     family = PE_CORE if found["pe"] else found["kind"]
     return TimmVit(family, found["size"], bool(found["quick"]))
+
+
+def size_of(family: str, width: int) -> str | None:
+    """timm's name of the size of a vision tower; None for a width that no published one has."""
+    return _SIZES[family].get(width)
 
 
 def name_of(config: ClipConfig) -> str:

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -68,7 +69,14 @@ def test_settings_say_the_architecture(name):
         for keys in entry.keys
         for key in keys
     }
-    assert open_clip_config.read(tensors, open_clip_config.write(config), "FILE") == config
+    document = open_clip_config.write(config)
+    assert open_clip_config.read(tensors, document, "FILE") == config
+    vision = document["model_cfg"]["vision_cfg"]
+    if "timm_model_name" in vision:  # which says the number of heads, too
+        other = re.sub("vit_(pe_core_)?[^_]+", r"vit_\1giant", vision["timm_model_name"])
+        vision["timm_model_name"] = other
+        with pytest.raises(ValueError, match=f"FILE: not the configuration .* not {other}: take"):
+            open_clip_config.read(tensors, document, "FILE")
 
 
 @pytest.mark.parametrize("name", FAMILIES)

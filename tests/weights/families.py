@@ -21,6 +21,7 @@ from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.towers import PE_CORE, SIGLIP
 from animclip_jax.models.transformer import TransformerConfig
 from animclip_jax.weights import hugging_face_config
+from tests import vocabularies
 from tests.weights.reference import GOLDEN
 
 # The logarithm of the logits' scale, of every model here.
@@ -43,7 +44,6 @@ _PE = ClipConfig(
 )
 # And with timm's bias of the projection.
 _WITHOUT_CLASS = dataclasses.replace(_PE.towers.vision, class_token=False, projection=towers.DENSE)
-# SigLIP 2 differs in its vocabulary alone.
 FAMILIES = {
     "pe_core": _PE,
     "pe_core_g": dataclasses.replace(
@@ -61,6 +61,39 @@ FAMILIES = {
         towers=SIGLIP,
     ),
 }
+
+
+# SigLIP 2 differs in its vocabulary alone.
+SIGLIP_2 = dataclasses.replace(
+    FAMILIES["siglip"],
+    vocab_size=vocabularies.GEMMA_SIZE,
+    towers=dataclasses.replace(SIGLIP, tokenizer="gemma"),
+    tokenizer=str(vocabularies.GEMMA_JSON),
+)
+
+
+def open_clip_document(config: ClipConfig) -> dict[str, Any]:
+    """An open_clip_config.json; open_clip itself writes none of towers as small as these."""
+    vision: dict[str, Any] = {"image_size": config.image_size}
+    text: dict[str, Any] = {
+        name: getattr(config, name) for name in ("context_length", "vocab_size")
+    }
+    text |= {name: getattr(config.text, name) for name in ("width", "layers", "heads")}
+    if config.towers.vision.pool == towers.MAP:
+        siglip = config.towers.text.pool == towers.LAST
+        # Of three heads.
+        name = "vit_tiny_patch8_siglip_24" if siglip else "vit_pe_core_tiny_patch8_24"
+        vision |= {"timm_model_name": name, "timm_pool": "map"}
+        vision |= {"timm_proj": "none" if siglip else None}
+        if siglip:
+            text |= {"no_causal_mask": True, "proj_bias": True, "pool_type": "last"}
+            text |= {"norm_kwargs": {"eps": config.towers.norm_epsilon}}
+    else:
+        sizes = config.vision
+        vision |= {"width": sizes.width, "layers": sizes.layers, "patch_size": config.patch_size}
+        vision |= {"head_width": sizes.width // sizes.heads}
+    model = {"embed_dim": config.embed_dim, "vision_cfg": vision, "text_cfg": text}
+    return {"model_cfg": model | {"quick_gelu": config.activation == "quick_gelu"}}
 
 
 def inputs(config: ClipConfig, count: int = 3) -> tuple[np.ndarray, np.ndarray]:

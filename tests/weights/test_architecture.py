@@ -137,6 +137,32 @@ def test_open_clips_description():
         open_clip_config.read(tensors, document, "FILE")
 
 
+@pytest.mark.parametrize(
+    ("section", "field", "size"),
+    [
+        ("model_cfg", "embed_dim", 14),
+        ("vision_cfg", "image_size", 24),
+        ("vision_cfg", "patch_size", 8),
+        ("vision_cfg", "width", 20),
+        ("vision_cfg", "layers", 2),
+        ("text_cfg", "context_length", 12),
+        ("text_cfg", "vocab_size", 99),
+        ("text_cfg", "width", 18),
+        ("text_cfg", "layers", 1),
+    ],
+)
+def test_a_description_of_another_size_is_named(section, field, size):
+    tensors = rules.unfuse(torch_archive.read(GOLDEN / "openai.pt").tensors)
+    model: dict[str, Any] = {"vision_cfg": {"head_width": 5}, "text_cfg": {"heads": 3}}
+    stated = model if section == "model_cfg" else model[section]
+    stated[field] = size
+    open_clip_config.read(tensors, {"model_cfg": model}, "FILE")
+    stated[field] = size + 1
+    said = f"FILE: not the configuration .* {section}.{field}={size}, not {size + 1}: take both"
+    with pytest.raises(ValueError, match=said):
+        open_clip_config.read(tensors, {"model_cfg": model}, "FILE")
+
+
 def test_a_text_tower_without_a_causal_mask():
     tensors = rules.unfuse(torch_archive.read(GOLDEN / "openai.pt").tensors)
     text = {"heads": 3, "no_causal_mask": True}

@@ -10,6 +10,7 @@ import safetensors.numpy
 
 from animclip_jax.weights import folder, safetensors_file, source, torch_archive
 from tests.small_model import drawn
+from tests.weights import shards
 from tests.weights.families import FAMILIES, write_siglip
 from tests.weights.reference import GOLDEN, GOLDEN_CLIP
 
@@ -172,22 +173,8 @@ def test_a_checkpoint_of_two_models_is_refused(tmp_path):
         source.read(tmp_path / "a.safetensors", "quick_gelu")
 
 
-def sharded(directory: Path, tensors: dict[str, np.ndarray]) -> dict[str, str]:
-    """Replaces model.safetensors by two shards and their index."""
-    (directory / "model.safetensors").unlink()
-    every = sorted(tensors)
-    places: dict[str, str] = {}
-    for number, part in enumerate((every[::2], every[1::2]), 1):
-        file = f"model-{number:05}-of-00002.safetensors"
-        safetensors.numpy.save_file({name: tensors[name] for name in part}, directory / file)
-        places |= dict.fromkeys(part, file)
-    index = {"metadata": {}, "weight_map": places}
-    (directory / "model.safetensors.index.json").write_text(json.dumps(index))
-    return places
-
-
 def test_a_folder_of_shards(hugging_face):
-    sharded(hugging_face, safetensors_file.read(hugging_face / "model.safetensors"))
+    shards.write(hugging_face, safetensors_file.read(hugging_face / "model.safetensors"))
     for path in (hugging_face, hugging_face / "model.safetensors.index.json"):
         params, config = source.read(path)
         assert config == GOLDEN_CLIP
@@ -196,7 +183,7 @@ def test_a_folder_of_shards(hugging_face):
 
 def test_shards_that_do_not_hold_what_the_index_names(hugging_face):
     tensors = safetensors_file.read(hugging_face / "model.safetensors")
-    places = sharded(hugging_face, tensors)
+    places = shards.write(hugging_face, tensors)
     index = hugging_face / "model.safetensors.index.json"
     for wrong in ({"weight_map": {"a": "../b.safetensors"}}, {"weight_map": [1]}, {}):
         index.write_text(json.dumps(wrong))
