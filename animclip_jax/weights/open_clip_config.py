@@ -154,9 +154,9 @@ def _other_sizes(model: Mapping[str, Any], config: ClipConfig) -> Iterator[str]:
                 yield f"{name}.{field}={size}, not {stated}"
     name = model.get("vision_cfg", {}).get("timm_model_name")
     if (named := timm_vit.parse(name)) is not None:
-        size = timm_vit.size_of(named.family, vision.width)
-        if size not in (None, named.size):
-            yield f"the {size} tower of {named.family}, not {name}"
+        published = timm_vit.size_of(named.family, vision.width)
+        if published not in (None, named.size):
+            yield f"the {published} tower of {named.family}, not {name}"
 
 
 def _vision_heads(vision: Mapping[str, Any], width: int) -> int:
