@@ -18,7 +18,7 @@ from animclip_jax import convert
 from animclip_jax.exporting import open_clip
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.towers import CLIP
-from animclip_jax.weights import big_vision, folder
+from animclip_jax.weights import big_vision, folder, safetensors_file
 from animclip_jax.weights.architecture import SIGLIP_TOKENIZERS
 from tests import vocabularies
 from tests.small_model import drawn
@@ -42,7 +42,7 @@ def hugging_face(directory: Path, config: ClipConfig) -> None:
     """In two shards."""
     directory.mkdir()
     folder.write_hugging_face(directory, weights(config), config)
-    shards.write(directory, folder.read_tensors(directory / folder.TENSORS))
+    shards.write(directory, safetensors_file.read(directory / folder.TENSORS))
 
 
 def published_by_open_clip(directory: Path, config: ClipConfig) -> None:
