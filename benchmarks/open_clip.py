@@ -131,7 +131,9 @@ def main(argv: list[str] | None = None) -> int:
     if options.what == "make":
         make(options.folder, options.only)
         return 0
-    for path in sorted(options.folder.glob(f"*{options.only}*.npz")):
+    for path in sorted(options.folder.glob("*.npz")):
+        if options.only not in path.stem:
+            continue
         found = compare(path)
         line = f"{path.stem:28} {max(next(iter(found.values())).values()):.1e}"
         if len(found) > 1:
