@@ -6,7 +6,7 @@ import argparse
 
 from animclip_jax.cli.parser import Parser
 from animclip_jax.options import kinds
-from animclip_jax.video_index.effort import Effort
+from animclip_jax.video_index.effort import BATCH_SIZE, ON_CPU, Effort
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -39,7 +39,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         help="also cut where the shot changes (default yes)",
     )
     parser.add_argument(
-        "--batch-size", type=kinds.whole, default=defaults.batch_size, help="segments per batch"
+        "--batch-size",
+        type=kinds.whole,
+        help=f"segments per batch (default {BATCH_SIZE}, on a CPU {ON_CPU})",
     )
     parser.add_argument(
         "--processes", type=kinds.whole, help="processes that decode; without it one for each core"

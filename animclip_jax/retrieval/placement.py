@@ -13,6 +13,11 @@ def num_parts(split: NamedSharding) -> int:
     return math.prod(split.mesh.shape[name] for name in jax.tree.leaves(split.spec[0]))
 
 
+def platform(split: NamedSharding) -> str:
+    """Of the devices: "cpu", "gpu" or "tpu"."""
+    return split.mesh.devices.flat[0].platform
+
+
 def whole(split: NamedSharding) -> NamedSharding:
     """The same devices, with the whole array on each."""
     return NamedSharding(split.mesh, PartitionSpec())

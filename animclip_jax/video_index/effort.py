@@ -6,15 +6,19 @@ from dataclasses import dataclass
 
 from input_pipeline.media import workers
 
+# The last batch before features are kept is padded, which costs a CPU as much as segments would.
+BATCH_SIZE, ON_CPU = 16, 4
+
 
 @dataclass(frozen=True)
 class Effort:
     """How it is done: none of these changes what is indexed.
 
+    batch_size: segments that are encoded at once; None: ON_CPU there, elsewhere BATCH_SIZE.
     processes: None takes all cores. retry: reads quarantined files again.
     """
 
-    batch_size: int = 16
+    batch_size: int | None = None
     processes: int | None = None
     limits: workers.Limits = workers.Limits(seconds=1800.0)
     retry: bool = False

@@ -20,10 +20,11 @@ from tqdm import tqdm
 from animclip_jax import files
 from animclip_jax.api import Model
 from animclip_jax.models.retriever import VideoFeatures
+from animclip_jax.retrieval import placement
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import shards
 from animclip_jax.video_index.catalogue import Catalogue, Quarantined, Stamp, Video
-from animclip_jax.video_index.effort import Effort
+from animclip_jax.video_index.effort import BATCH_SIZE, ON_CPU, Effort
 from animclip_jax.video_index.listing import EMPTY, Listing, list_videos, problem_of
 from animclip_jax.words import count
 from input_pipeline.media import quarantine, workers
@@ -140,8 +141,9 @@ class _Update:
     ):
         self.directory, self.root, self.model = directory, root, model
         self.catalogue, self.effort = catalogue, effort
-        parts = model.encoder.num_parts
-        self.batch_size = -(-effort.batch_size // parts) * parts
+        parts, is_cpu = model.encoder.num_parts, placement.platform(model.encoder.split) == "cpu"
+        at_once = effort.batch_size or (ON_CPU if is_cpu else BATCH_SIZE)
+        self.batch_size = -(-at_once // parts) * parts
         self.pending = _Pending()
         self.failed: list[str] = []
 

@@ -17,6 +17,7 @@ import pytest
 from animclip_jax.models.video_code import PackedCode
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import shards, update
+from animclip_jax.video_index.effort import ON_CPU
 from animclip_jax.video_index.searcher import Index
 from input_pipeline.media import picture, video, workers
 from input_pipeline.media.segments import SegmentSettings
@@ -194,6 +195,19 @@ def test_an_index_inside_its_folder_does_not_index_itself(
     done = searchable.index(videos, videos / "index", search_model, search_model_path)
     assert done.videos == 5
     assert update.list_videos(videos, videos / "index").others == 0
+
+
+def test_on_a_cpu_few_segments_are_encoded_at_once(own, again, search_model, monkeypatch):
+    sizes, encode = [], search_model.encoder.encode_video
+
+    def watched(frames, size):
+        sizes.append((len(frames), size))
+        return encode(frames, size)
+
+    monkeypatch.setattr(search_model.encoder, "encode_video", watched)
+    shutil.copy(next((own.parent / "videos").glob("*.mp4")), own.parent / "videos" / "one_more.mp4")
+    again(dataclasses.replace(EFFORT, batch_size=None))
+    assert sizes and set(sizes) == {(ON_CPU, ON_CPU)}
 
 
 @pytest.mark.slow
