@@ -1,0 +1,13 @@
+"""benchmarks.index: the peer is given the segments that the index has."""
+
+from pathlib import Path
+
+from animclip_jax.video_index.searcher import Index
+from benchmarks import index
+
+
+def test_the_peer_looks_at_every_segment_of_the_index(indexed):
+    segments = index.segments_of(indexed)
+    assert sum(map(len, segments.values())) == len(Index(indexed))
+    assert all(Path(name).is_file() for name in segments)
+    assert all(start < end for times in segments.values() for start, end in times)
