@@ -184,7 +184,7 @@ def test_another_model_other_settings_another_folder_are_refused(
 
 
 def test_one_writer_at_a_time(own, again):
-    with catalogues.locked(own), pytest.raises(BlockingIOError, match="writes it now"):
+    with catalogues.locked(own), pytest.raises(BlockingIOError, match="is writing it now"):
         again()
 
 
