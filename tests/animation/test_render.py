@@ -165,7 +165,7 @@ def test_linesmove_by_whole_pixels_exactly_and_alike_on_every_platform():
 
 def test_lines_of_whole_numbers_move_in_bfloat16_as_in_float32():
     pixels = np.random.default_rng(0).integers(0, 256, (1, 30, 9, 3)).astype(np.float32)
-    shift = np.linspace(-31, 31, 9, dtype=np.float32)[None]
+    shift = jnp.linspace(-31, 31, 9)[None]
     small, wanted = (
         renderer.shift_lines(jnp.asarray(pixels, t), shift) for t in ("bfloat16", None)
     )
