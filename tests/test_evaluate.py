@@ -146,7 +146,10 @@ def test_normalized_scores_are_marked(run, tmp_path, capsys):
     assert "coarse QB-Norm" in table(results.read(tmp_path / "results.json"))
     for wrong in (bank[:1], bank[1:], [bank[0], "--config.evaluation.query_bank=drawn:val:12"]):
         assert evaluate.main([*command, *wrong]) == 1
-        assert "qb_norm needs a bank of training captions" in capsys.readouterr().err
+        assert (
+            "qb_norm, and nothing else, needs a bank of training captions"
+            in capsys.readouterr().err
+        )
     assert evaluate.main([*command, "--config.evaluation.normalization=x"]) == 1
     assert "wanted one of none, dsl, qb_norm" in capsys.readouterr().err
 

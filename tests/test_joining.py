@@ -98,7 +98,7 @@ def test_others_that_do_not_come_end_it_with_the_reason(ended, capsys, monkeypat
         launch(monkeypatch, STEP)
     said = capsys.readouterr().err
     assert end.value.code == 1
-    assert "process 2 of 4 (SLURM_STEP_NUM_TASKS): not all of the others came" in said
+    assert "process 2 of 4 (SLURM_STEP_NUM_TASKS): not all of the others joined" in said
     assert "srun --pty" in said
 
 

@@ -79,7 +79,9 @@ def test_without_its_vocabulary_nothing_is_kept(stand_in, tmp_path):
 
 def test_weights_that_need_a_commit_say_who_takes_one(stand_in, tmp_path):
     stand_in.files = {"config.json": b"{}", "pytorch_model.bin": b""}
-    with pytest.raises(ValueError, match="give --revision=COMMIT to animclip convert to say which"):
+    with pytest.raises(
+        ValueError, match="give --revision=COMMIT to animclip convert to name the commit"
+    ):
         api.find(NAME)
     assert kept(tmp_path) == []
 

@@ -230,7 +230,10 @@ def test_an_arm_begins_with_the_weights_of_another(tmp_path, monkeypatch):
         (["data.train=folder:/nowhere/at/all"], "/nowhere/at/all"),
         (["data.eval=folder:/nowhere/at/all"], "/nowhere/at/all"),
         (["evaluation.protocol=msvd"], "protocol msvd: found the source 'drawn:val:12'"),
-        (["evaluation.normalization=qb_norm"], "qb_norm needs a bank"),
+        (
+            ["evaluation.normalization=qb_norm"],
+            "qb_norm, and nothing else, needs a bank of training captions",
+        ),
         (
             ["validation.every=2", "validation.source=folder:/nowhere/at/all"],
             "/nowhere/at/all",
@@ -277,7 +280,7 @@ def test_nobody_else_trains_or_evaluates_in_a_folder_meanwhile(flags, straight, 
         assert train.main([*flags, f"--workdir={straight}"]) == 1
         assert evaluate.main([f"--workdir={straight}"]) == 1
         said = capsys.readouterr().err
-        assert said.count("another process trains or evaluates there now") == 2
+        assert said.count("another process is training or evaluating there now") == 2
         assert (straight / "results.json").read_bytes() == before
         assert evaluate.main([f"--workdir={straight}", f"--out={tmp_path / 'out'}"]) == 0
     assert (tmp_path / "out" / "results.json").is_file()

@@ -47,7 +47,9 @@ def test_a_runs_folder_is_for_one_at_a_time(tmp_path):
     run = tmp_path / "run"
     with run_config.alone(run):
         with (
-            pytest.raises(BlockingIOError, match="run: another process trains"),
+            pytest.raises(
+                BlockingIOError, match="run: another process is training or evaluating there now"
+            ),
             run_config.alone(run),
         ):
             pass

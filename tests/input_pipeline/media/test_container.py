@@ -222,6 +222,6 @@ def test_odd_videos_have_a_reason_that_people_understand(shared_data: Path) -> N
         ("derived_truncated_mp4_moov_state.mp4", "without its index (moov)"),
         ("derived_avi_no_packets.avi", "no video frame in it"),
         ("mp4parse_sine-3s-xhe-aac-44khz-mono.mp4", "no video stream in it, only audio"),
-        ("derived_lfs_pointer.mp4", "no video format that is read"),
+        ("derived_lfs_pointer.mp4", "not a video format that can be read"),
     ):
         assert wanted in reason(shared_data / "oddvideos" / name), name

@@ -206,7 +206,7 @@ def test_names_are_files_and_nothing_else(tmp_path: Path, monkeypatch: pytest.Mo
         (tmp_path / name).write_bytes((tmp_path / "clip.mp4").read_bytes())
         assert levels(video.read_frames(name, 3)) == [0, 1, 2]
     (tmp_path / "f%d.jpg").write_bytes((tmp_path / "clip.mp4").read_bytes())
-    with pytest.raises(ValueError, match="no video format that is read"):
+    with pytest.raises(ValueError, match="not a video format that can be read"):
         video.read_frames("f%d.jpg", 1)
     for name in ("concat:clip.mp4", "http://127.0.0.1:9/clip.mp4", "f%01d.jpg"):
         with pytest.raises(FileNotFoundError):
