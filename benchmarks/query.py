@@ -45,8 +45,12 @@ from animclip_jax.weights import folder, manifest
 
 SENTENCES = ("a dog catches a frisbee", "two children on a red slide", "a car turns left at night")
 K, SEGMENTS_A_VIDEO, FRAMES = 50, 10, 12
-# Of catalogues and models that older checkouts read too.
+# Of catalogues and models that older checkouts read too, and what such a model says of its towers.
 OLDEST = 1
+OLDEST_CLIP = (
+    *("image_size", "patch_size", "vision", "text", "context_length", "vocab_size", "embed_dim"),
+    *("activation", "dtype", "remat"),
+)
 OURS, OTHER, PYTORCH = "ours", "other", "PyTorch"
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -66,7 +70,7 @@ def write_model(directory: Path) -> None:
     flat = traverse_util.flatten_dict(jax.device_get(params), sep="/")
     directory.mkdir()
     fields = folder.describe(config)
-    fields["clip"].pop("towers")
+    fields["clip"] = {name: fields["clip"][name] for name in OLDEST_CLIP}
     files.write_json(
         directory / folder.CONFIG, {"format": folder.FORMAT, "version": OLDEST} | fields
     )
