@@ -8,8 +8,8 @@
 PICTURES as img2dataset writes them (docs/sources.md), STORE as `animclip prepare msrvtt:DIR` does
 (docs/data.md). The evaluation is on validation videos; tests are for the finetuned models. Nobody
 has run this at full size yet: its numbers are a beginning. `animclip plan` says that it fits 256
-chips of TPU v5e, and that a step takes 0.15 to 0.17 seconds at best, so the 20,000 of them 0.8 to
-0.9 hours at least (docs/scaling.md; docs/reproduce.md for other machines).
+chips of TPU v5e, and that a step takes 0.15 seconds at best, so the 20,000 of them 0.8 hours at
+least (docs/scaling.md; docs/reproduce.md for other machines).
 """
 
 from ml_collections import ConfigDict
