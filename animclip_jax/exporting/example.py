@@ -51,8 +51,12 @@ def outputs(params: Named, config: RetrieverConfig, given: Named) -> Named:
     `scores` are of each caption with the video of its own row.
     """
     unrounded = dataclasses.replace(config.reranker, code_dtype="float32")
+    device = jax.local_devices()[:1]
+    # From the device, so that layers are scanned as in an export: bfloat16 rounds as it is fused.
     live = make_encoder(
-        params, dataclasses.replace(config, reranker=unrounded), jax.local_devices()[:1]
+        jax.device_put(dict(params), device[0]),
+        dataclasses.replace(config, reranker=unrounded),
+        device,
     )
     text = live.encode_text(given["tokens"])
     video = live.encode_video(given["frames"], len(given["frames"]))

@@ -152,7 +152,14 @@ def test_captions_without_a_projection_get_one_that_changes_nothing(tmp_path):
     document = {"model_cfg": copy.deepcopy(MODELS["ViT-SO400M-16-SigLIP-i18n-256"])}
     document["model_cfg"] |= {"embed_dim": width}
     document["model_cfg"]["vision_cfg"]["timm_model_name"] = "vit_base_patch16_siglip_224"
-    document["model_cfg"]["text_cfg"]["heads"] = 12
+    document["model_cfg"]["vision_cfg"]["image_size"] = 224
+    document["model_cfg"]["text_cfg"] |= {
+        "context_length": 8,
+        "vocab_size": 32,
+        "width": width,
+        "heads": 12,
+        "layers": 1,
+    }
     files.write_json(tmp_path / source.OPEN_CLIP_CONFIG, document)
     found, again = source.read(tmp_path)
     assert again.embed_dim == width
