@@ -130,7 +130,7 @@ def _collect(running: deque[tuple[np.ndarray, jax.Array]], fused: np.ndarray) ->
 
 
 def _pairs_at_once(pairs: int, tokens: int, num_parts: int) -> int:
-    size = min(MIN_PAIRS, -(-pairs // FEW_PAIRS) * FEW_PAIRS)
+    size = min(MIN_PAIRS, max(1, -(-pairs // FEW_PAIRS)) * FEW_PAIRS)
     while size < pairs and 2 * size * tokens <= MAX_TOKENS:
         size *= 2
     return -(-size // num_parts) * num_parts

@@ -33,6 +33,7 @@ def test_writes_what_it_measured(tmp_path, capsys):
     assert set(found["ratios"]) == {
         "coarse_over_faiss_flat",
         "coarse_over_bare_matmul",
+        "mapped_over_bare_matmul",
         "all_pairs_over_rerank",
     }
     pairs = found["all_pairs"]

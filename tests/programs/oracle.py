@@ -34,10 +34,27 @@ decoded: list[int] = []
 encoded: list[tuple[int, ...]] = []
 
 
+class Unused(nnx.Module):
+    """Parameters that an encoder puts onto devices, by the names that it knows them by."""
+
+    def __init__(self) -> None:
+        self.layers = nnx.Param(jnp.zeros(1))
+
+
+class Transformer(nnx.Module):
+    """Stands for a transformer."""
+
+    def __init__(self) -> None:
+        self.blocks = Unused()
+
+
 class Text(nnx.Module):
     """Stands for the text tower: where a caption ends, and whether its padding is read."""
 
-    end, pool, is_causal = towers.GREATEST, towers.END, True
+    end, cuts_padding = towers.GREATEST, True
+
+    def __init__(self) -> None:
+        self.transformer = Transformer()
 
 
 class Towers(nnx.Module):
@@ -46,7 +63,7 @@ class Towers(nnx.Module):
     logit_scale = 10.0
 
     def __init__(self) -> None:
-        self.text = Text()
+        self.text, self.vision = Text(), Unused()
 
 
 class Oracle(nnx.Module):
@@ -117,7 +134,8 @@ def main(processes: int, process: int, port: int) -> None:
     config = EvaluationConfig(MODEL, f"drawn:val:{VIDEOS}", "", "none", "", 7, 5, "", 0)
     mesh = sharding.make_mesh(sharding.MeshConfig(-1, 2))
     graphdef, params = nnx.split(Oracle())
-    oracle = Encoder(sharding.batch_sharding(mesh), graphdef, nnx.to_pure_dict(params))
+    there = jax.device_put(nnx.to_pure_dict(params), sharding.replicated(mesh))
+    oracle = Encoder(sharding.batch_sharding(mesh), graphdef, there)
     examples: Any = Examples
     with mock.patch.multiple(arm, eval_batches=eval_batches, open_tokenizer=Tokenizer):
         gallery = arm.embed(oracle, examples, config)
