@@ -95,8 +95,8 @@ def require_tokens(tokens: np.ndarray, document: Mapping[str, Any], name: str) -
     _, length = document["functions"][name]["inputs"]["tokens"]["shape"]
     if length == longest and tokens.shape[1:] != (longest,):
         raise ValueError(
-            f"tokens have shape {list(tokens.shape)}, wanted [captions, {longest}]: {name} takes "
-            "captions with all of their padding, as the model's tokenizer gives them"
+            f"tokens have shape {list(tokens.shape)}, wanted [captions, {longest}]: keep "
+            f"all of their padding, as the model's tokenizer gives it; {name}() reads it"
         )
     if tokens.ndim != 2 or not 1 <= tokens.shape[1] <= longest:
         raise ValueError(

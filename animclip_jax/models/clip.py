@@ -24,6 +24,7 @@ from animclip_jax.models.transformer import (
     layer_norm,
     require_sizes,
 )
+from animclip_jax.words import count
 
 # How far below zero the logits of the sigmoid loss start: nearly all pairs are wrong (SigLIP).
 INITIAL_LOGIT_BIAS = -10.0
@@ -273,8 +274,8 @@ class TextTower(nnx.Module):
         length, whole = tokens.shape[1], self.position_embedding.shape[0]
         if not self.cuts_padding and length != whole:
             raise ValueError(
-                f"captions of {length} tokens: wanted {whole}, for this model reads their padding; "
-                "keep it as its tokenizer gives it"
+                f"captions of {count(length, 'token')}: wanted {whole}, for this model reads their "
+                "padding; keep it as its tokenizer gives it"
             )
         x = self.token_embedding(tokens) + self.position_embedding[:length].astype(self.dtype)
         hidden = self.norm_final(self.transformer(x)).astype(self.dtype)

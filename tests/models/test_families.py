@@ -112,9 +112,10 @@ def test_a_frames_first_token_is_what_was_pooled():
 def test_a_captions_own_tokens_end_with_its_first_end():
     config = FAMILIES["siglip"]
     model = Clip(config, rngs=nnx.Rngs(0))
-    tokens = jnp.array([[7, 8, 1, 1, 1], [7, 8, 9, 10, 11]])
+    length = config.context_length
+    tokens = jnp.array([[7, 8] + [1] * (length - 2), [7] * length])
     _, _, mask = model.text(tokens)
-    assert mask.tolist() == [[True] * 3 + [False] * 2, [True] * 5]
+    assert mask.tolist() == [[True] * 3 + [False] * (length - 3), [True] * length]
 
 
 def test_a_caption_with_the_first_id_of_clips_vocabulary_keeps_it():
