@@ -88,6 +88,7 @@ def run(out: Path, mesh_text: str) -> None:
     is_tpu = mesh_text.endswith(",kernel")
     kernel = functools.partial(attention_kernel, interpret=True) if is_tpu else attention_kernel
     sharding.attention_kernel = kernel
+    step.LAYERS_A_ROUND = 1  # a layer a round, as on accelerators
     config = dataclasses.replace(CONFIG, clip=dataclasses.replace(CLIP, remat=remat))
     chosen = jax.devices()[: data * fsdp * tensor]
     mesh = sharding.make_mesh(sharding.MeshConfig(data, fsdp, tensor), chosen)
