@@ -1,6 +1,6 @@
 """`pytest --quick`: the tests that need no compilation and no process; the others are skipped.
 
-There is no list of them: a test is skipped at the moment that it compiles a program of XLA, starts
+There is no list of them: a test is skipped at the moment that it traces a program for XLA, starts
 a process, or builds a pipeline of tf.data, which traces a graph. What was skipped is remembered and
 the next time skipped before its fixtures are made, until its file changes. What takes seconds
 without any of that is marked `long`.
@@ -17,8 +17,8 @@ import pytest
 
 # In pytest's cache: tests by their id, and when their file was changed last.
 SKIPPED = "quick/skipped"
-# What JAX reports when a program is lowered: before it is compiled, or found in the cache.
-LOWERED = "/jax/core/compile/jaxpr_to_mlir_module_duration"
+# What JAX reports when a program is traced, whether for compiling it or for its shapes alone.
+TRACED = "/jax/core/compile/jaxpr_trace_duration"
 testing = False
 
 
@@ -32,7 +32,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     # Not before the settings of conftest.py: JAX reads its environment when it is imported.
     import jax
 
-    jax.monitoring.register_event_duration_secs_listener(skip_at_lowering)
+    jax.monitoring.register_event_duration_secs_listener(skip_at_tracing)
     skip_before(subprocess.Popen, "__init__", "starts a process")
     skip_before(multiprocessing.process.BaseProcess, "start", "starts a process")
     skip_before(os, "fork", "starts a process")
@@ -82,9 +82,9 @@ def pytest_runtest_protocol() -> Iterator[None]:
         testing = False
 
 
-def skip_at_lowering(event: str, duration_secs: float, **metadata: str | int) -> None:
-    if event == LOWERED:
-        skip("compiles a program")
+def skip_at_tracing(event: str, duration_secs: float, **metadata: str | int) -> None:
+    if event == TRACED:
+        skip("traces a program")
 
 
 def skip(why: str) -> None:

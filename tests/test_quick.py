@@ -16,7 +16,8 @@ import jax, jax.numpy as jnp, pytest, tensorflow as tf
 def compiled():
     return jax.jit(lambda x: x + 1)(1)
 
-def test_plain(): assert jax.eval_shape(jnp.sin, 1.0).shape == ()
+def test_plain(): assert jax.ShapeDtypeStruct((), jnp.float32).shape == ()
+def test_shapes(): jax.eval_shape(jax.jit(lambda x: x + 1), 1.0)
 def test_eager(): jnp.arange(3) + 1
 def test_fixture(compiled): assert compiled == 2
 def test_command(): subprocess.run([sys.executable, "-c", ""])
@@ -35,12 +36,12 @@ def test_what_compiles_or_starts_a_process_is_left_out_of_a_quick_run(tmp_path):
     pytest = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "-rs", "--quick"]
     command = [*pytest, f"--rootdir={tmp_path}", str(tmp_path)]
     done = processes.run(command, JAX_PLATFORMS="cpu")
-    assert "1 passed, 5 skipped" in done.stdout, done.stdout + done.stderr
-    for why in ("compiles a program", "starts a process", "builds a pipeline of tf.data"):
+    assert "1 passed, 6 skipped" in done.stdout, done.stdout + done.stderr
+    for why in ("traces a program", "starts a process", "builds a pipeline of tf.data"):
         assert f"not quick: {why}" in done.stdout
     again = processes.run(command, JAX_PLATFORMS="cpu")
-    assert "1 passed, 5 skipped" in again.stdout and "compiles a program" not in again.stdout
+    assert "1 passed, 6 skipped" in again.stdout and "traces a program" not in again.stdout
     assert again.stdout.count("not quick: as before")
     with (tmp_path / "test_made_here.py").open("a") as tests:
         tests.write("\n")
-    assert "compiles a program" in processes.run(command, JAX_PLATFORMS="cpu").stdout
+    assert "traces a program" in processes.run(command, JAX_PLATFORMS="cpu").stdout

@@ -240,6 +240,7 @@ def test_the_heading_names_no_folder_of_the_machine(sweeps, dataset, named):
     assert f". {named}: " in evidence.heading(arms, "command", "a box")
 
 
+@pytest.mark.long
 def test_the_page_and_the_picture(sweeps, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(evidence, "DOCS", tmp_path)
     page = tmp_path / "experiments" / "made-up.md"

@@ -44,6 +44,7 @@ def of_big_vision(save: Callable[..., None]) -> Callable[[Path, Any], Path]:
     return write
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16])
 @pytest.mark.parametrize(
     "write",

@@ -42,6 +42,7 @@ def test_every_name_has_words():
     assert set(BACKGROUND_PHRASES) == set(BACKGROUNDS) and set(LIGHT_PHRASES) == set(LIGHTS)
 
 
+@pytest.mark.long
 def test_captions_are_distinct_lower_case_and_of_5_to_18_words():
     assert WORDS == (5, 18)
     for at, told in WRITTEN:

@@ -80,6 +80,7 @@ def test_about_an_eighth_of_the_pairs_is_held_out_for_each_evaluation_split():
         assert sum(home(kind, colour) == "train" for kind in KINDS) >= len(KINDS) / 2
 
 
+@pytest.mark.long
 def test_siblings_differ_only_in_the_swap_they_record():
     differences = []
     for index in range(0, 800, 2):
@@ -110,6 +111,7 @@ def test_siblings_differ_only_in_the_swap_they_record():
     assert abs(len(differences) / 400 - SIBLING_FRACTION) < 0.08
 
 
+@pytest.mark.long
 def test_layouts_are_clear():
     hidden = 0
     for index in range(600):

@@ -12,6 +12,7 @@ from PIL import Image
 from input_pipeline.filming.header import stored_size
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "options"),
     [("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {}), ("GIF", {}),
@@ -26,6 +27,7 @@ def test_sizes_are_read(kind: str, options: dict, size: tuple[int, int]) -> None
     assert found.dtype == tf.int32 and found.numpy().tolist() == [size[1], size[0]]
 
 
+@pytest.mark.long
 def test_a_bombs_size_is_read_without_decoding_it() -> None:
     buffer = io.BytesIO()
     Image.new("1", (20_000, 20_000)).save(buffer, "PNG")
