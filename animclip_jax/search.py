@@ -1,6 +1,6 @@
 """`animclip search INDEX "a dog catches a frisbee"`: the moments of videos that show it.
 
-Instead of a sentence, --image=FILE and --video=FILE search for what looks alike.
+--like=FILE and --without=SENTENCE add to the sentence, or stand in its place.
 """
 
 from __future__ import annotations
@@ -12,13 +12,17 @@ if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these
 
     sys.exit(animclip(["search", *sys.argv[1:]]))
 
+import argparse
 import json
 
 from animclip_jax import process
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.search import parse
+from animclip_jax.video_index import likeness
 from animclip_jax.video_index.open import as_json, note, open_index
-from animclip_jax.video_index.searcher import Hit, Index
+from animclip_jax.video_index.query import Part, Query
+from animclip_jax.video_index.ranking import Hit
+from animclip_jax.video_index.reader import Index
 from animclip_jax.words import clock, on_a_terminal
 from input_pipeline.media import picture
 
@@ -30,13 +34,8 @@ def main(argv: list[str] | None = None) -> int:
     process.keep_programs_of_queries()
     try:
         searcher = open_index(options.index, options.model, options.rerank_k)
-        if options.image:
-            process.ignore_odd_pictures()
-            answer = searcher.by_picture(picture.read(options.image, picture.QUERY))
-        elif options.video:
-            answer = searcher.by_video(options.video)
-        else:
-            answer = searcher.by_text(options.text, coarse_only=options.coarse_only)
+        asked = query(options, searcher.index)
+        answer = searcher.answer(asked, coarse_only=options.coarse_only)
     except (OSError, ValueError) as error:
         print(f"animclip search: {error}", file=sys.stderr)
         return 1
@@ -48,6 +47,19 @@ def main(argv: list[str] | None = None) -> int:
         print(told)
     print(table(shown, searcher.index))
     return 0
+
+
+def query(options: argparse.Namespace, index: Index) -> Query:
+    """What the options search for. Raises FileNotFoundError, ValueError as `likeness.part`."""
+    process.ignore_odd_pictures()
+    parts = [*options.parts]
+    for sign, files in ((1, options.like), (-1, options.unlike)):
+        parts += [likeness.part(file, sign, index) for file in files]
+    if options.image:
+        parts.append(Part(picture.read(options.image, picture.QUERY)))
+    if options.video:
+        parts.append(Part(options.video))
+    return Query(tuple(parts))
 
 
 def table(hits: list[Hit], index: Index) -> str:

@@ -23,7 +23,7 @@ from starlette.applications import Starlette
 from starlette.responses import FileResponse, HTMLResponse
 from starlette.routing import Route
 
-from animclip_jax.serving.app import media_type
+from animclip_jax.serving.playable import media_type
 
 SECONDS, FPS, WIDTH, HEIGHT = 4, 10, 320, 192
 FLAGS = (

@@ -26,7 +26,7 @@ import numpy as np
 
 from animclip_jax import files
 from animclip_jax.models.presets import PRESETS
-from animclip_jax.video_index.searcher import Index
+from animclip_jax.video_index.reader import Index
 from benchmarks.query import FRAMES, write_model
 
 PEER = "peer"

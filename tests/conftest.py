@@ -1,6 +1,7 @@
 """What every test runs under: JAX on the CPU, compiled programs kept between runs, real data."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,17 @@ def split():
     from animclip_jax import sharding
 
     return sharding.batch_sharding(sharding.make_mesh(sharding.MeshConfig(-1, 1)))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium; tests that need it are skipped without."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+    path = next(filter(None, found), None)
+    if path is None:
+        pytest.skip("no Chromium on the path")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()

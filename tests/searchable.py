@@ -1,6 +1,7 @@
 """Small models and folders of videos that tests of index, search and serve share."""
 
 import dataclasses
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,11 @@ def settings_of(model: api.Model) -> SegmentSettings:
 
 def index(videos: Path, out: Path, model: api.Model, path: Path) -> Summary:
     return update(out, videos, model, path, settings_of(model), EFFORT)
+
+
+def moment(name: str, number: int = 0) -> str:
+    """The id of a segment of the video of that name."""
+    return f"{hashlib.sha256(name.encode()).hexdigest()[:16]}-{number}"
 
 
 def shot(colour: tuple[int, int, int], count: int, seed: int = 0) -> np.ndarray:

@@ -47,6 +47,25 @@ def test_by_picture_and_by_video(ask, indexed, tmp_path):
     assert line.split() == ["1", "1.000", "red.mp4", "0:00.0-0:02.0"]
 
 
+def test_sentences_pictures_and_moments_together(ask, indexed, tmp_path):
+    Image.new("RGB", (64, 48), searchable.RED).save(tmp_path / "red.png")
+    like = f"--like={tmp_path / 'red.png'}^0.5"
+    line = (
+        "a block -water",
+        "--without=a red card",
+        like,
+        "--unlike=below/blue.gif@1^90",
+        "--json",
+    )
+    told = json.loads(ask(*line))
+    assert told["stage"] == "reranked" and told["results"][-1]["video"] == "below/blue.gif"
+    moment = json.loads(ask("--like=long.mp4@17", "--json", "-n1"))["results"][0]
+    assert (moment["video"], moment["start"] > 16) == ("long.mp4", True)
+    assert moment["coarse"] == pytest.approx(1, abs=1e-5) and moment["id"].endswith("-2")
+    assert "not in this index" in ask("--like=none.mp4@3", code=1)
+    assert "wanted 1 to 8" in ask("a -b -c -d -e -f -g -h -i", code=1)
+
+
 def test_coarse_only_weights_say_so(tmp_path, capsys):
     model = searchable.write_converted(tmp_path / "model")
     videos = searchable.write_videos(tmp_path / "videos")
@@ -91,7 +110,7 @@ def test_mistakes_are_told_in_a_line(ask, indexed, tmp_path):
     other = searchable.write_model(tmp_path / "other", seed=1)
     error = ask("a block", f"--model={other}", code=1)
     assert "was made with another model" in error and error.count("\n") == 1
-    for wrong in ([], ["a", "--image=b"], ["a", "-n0"], ["a", "-n51"]):
+    for wrong in ([], ["a", "-n0"], ["a", "-n51"], ["a", "--without= "], ["a^0"]):
         with pytest.raises(SystemExit) as refused:
             search.main([str(indexed), *wrong])
         assert refused.value.code == 2

@@ -21,12 +21,15 @@ from tests import searchable
 from tests.served import Served, served
 
 SEARCH = "/api/search?q=a+white+block"
+THUMBNAIL = f"/thumbnail/{searchable.moment('red.mp4')}"
 HOSTILE_PATHS = (
     *("/../../etc/passwd", "/..%2f..%2fetc/passwd", "/video/../../etc/passwd", "//etc/passwd"),
     *("/video/..%2f..%2fetc%2fpasswd", "/video/%2e%2e/secret.mp4", "/video/red.mp4", "/page.py"),
     *("/app.py", "/openapi.json/..", "/thumbnail/-1", "/thumbnail/1e3", "/thumbnail/8", "/video/8"),
     *(f"/thumbnail/{'9' * 5000}", f"/video/{'9' * 5000}", "/video/%00", "/video/٣", "/video/"),
     *("/static/page.js", "/quarantine.jsonl", "/catalogue.json", "/%ff%fe", "/video/1/"),
+    *(f"/video/{searchable.moment('red.mp4', 1)}", f"/video/{searchable.moment('none.mp4')}"),
+    *(f"/thumbnail/{'0' * 16}-{'9' * 5000}", f"/picture/{'0' * 32}", "/picture/..", "/picture/"),
 )
 HOSTILE_SEARCHES = (
     *("", "?q=", "?q=%20%20", f"?q={'a' * 1001}", "?q=a&n=0", "?q=a&n=101", "?q=a&n=-1"),
@@ -68,7 +71,7 @@ def test_command_and_server_refuse_the_same_sentences(
 
 def segment(server: Served, name: str) -> int:
     found = server.ask("/api/search?q=a&n=8").json["results"]
-    return next(one["segment"] for one in found if one["video"] == name)
+    return next(one["id"] for one in found if one["video"] == name)
 
 
 def png(size: tuple[int, int] = (64, 48)) -> bytes:
@@ -100,7 +103,7 @@ def test_the_pages_and_the_thumbnails(server):
     for path, kind in {
         **{"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript"},
         **{"/icon.svg": "image/svg+xml", "/api": "text/html", "/openapi.json": "application/json"},
-        **{"/api/index": "application/json", "/thumbnail/0": "image/jpeg"},
+        **{"/api/index": "application/json", THUMBNAIL: "image/jpeg"},
     }.items():
         reply = server.ask(path)
         assert reply.status == 200 and reply.headers["content-type"].startswith(kind), path
@@ -110,7 +113,7 @@ def test_the_pages_and_the_thumbnails(server):
 
 
 def test_every_answer_carries_the_headers(server):
-    for path in ("/", "/api/search", SEARCH, "/none", "/video/0", "/thumbnail/0"):
+    for path in ("/", "/api/search", SEARCH, "/none", "/video/0", THUMBNAIL):
         headers = server.ask(path).headers
         for name, text in guard.HEADERS.items():
             assert headers[name] == text, (path, name)
@@ -232,7 +235,7 @@ def test_a_token_is_asked_for(home):
         for given in ({}, {"Authorization": "Bearer wrong"}, {"Cookie": "animclip_token=é"}):
             sent: Any = {name: text.encode().decode("latin-1") for name, text in given.items()}
             assert server.ask(SEARCH, **sent).status == 401
-            assert server.ask("/thumbnail/0", **sent).status == 401
+            assert server.ask(THUMBNAIL, **sent).status == 401
         assert server.ask(f"{SEARCH}&token={token}").status == 401, "the page's address alone"
         assert server.ask("/?token=wrong").status == 401
         assert server.ask(SEARCH, Authorization=f"Bearer {token}").status == 200
@@ -278,9 +281,10 @@ def test_the_description_is_whole(server):
     operations = {f"{m} {p}": one for p, of in told["paths"].items() for m, one in of.items()}
     assert set(operations) == {
         *("get /api/search", "post /api/search", "get /api/index"),
-        *("get /thumbnail/{segment}", "get /video/{segment}"),
+        *("get /thumbnail/{moment}", "get /video/{moment}", "get /picture/{picture}"),
     }
-    assert set(told["components"]["schemas"]) == {"Answer", "Error", "Index", "Result"}
+    schemas = {"Answer", "Error", "Index", "Likeness", "Result"}
+    assert set(told["components"]["schemas"]) == schemas
     api = html.unescape(server.ask("/api").body.decode())
     for operation, one in operations.items():
         assert operation.split()[1] in api and one["summary"] in api
@@ -291,7 +295,7 @@ def test_the_description_is_whole(server):
 
 
 def test_heads_are_answered_as_what_they_begin(server):
-    for path in ("/", "/api/index", "/thumbnail/0", f"/video/{segment(server, 'red.mp4')}", SEARCH):
+    for path in ("/", "/api/index", THUMBNAIL, f"/video/{segment(server, 'red.mp4')}", SEARCH):
         head, whole = server.ask(path, "HEAD"), server.ask(path)
         assert (head.status, head.body) == (200, b"")
         assert head.headers["content-type"] == whole.headers["content-type"]

@@ -11,10 +11,13 @@ import pytest
 from animclip_jax import api
 from animclip_jax.serving import answers, app, guard
 from animclip_jax.video_index import catalogue as catalogues
-from animclip_jax.video_index.searcher import Index, Searcher
+from animclip_jax.video_index.reader import Index
+from animclip_jax.video_index.searcher import Searcher
+from tests import searchable
 from tests.asked import ask
 from tests.served import Reply, Served, served
 
+VIDEO = f"/video/{searchable.moment('red.mp4')}"
 HEAD = b"GET /api/index HTTP/1.1\r\nHost: localhost\r\n"
 NO_BODY = (
     b"POST /api/search HTTP/1.1\r\nHost: localhost\r\n"
@@ -113,7 +116,7 @@ def test_bytes_that_trickle_do_not_count_as_a_request(impatient):
 
 def test_an_answer_that_nobody_reads_is_ended(impatient):
     number = next(
-        one["segment"]
+        one["id"]
         for one in impatient.ask("/api/search?q=a").json["results"]
         if one["video"].endswith("mp4")
     )
@@ -140,7 +143,7 @@ def test_errors_of_ranges_are_told_like_others(impatient):
         ("lines=1-2", 400),
         (f"bytes={2**40}-", 416),
     ):
-        reply = impatient.ask("/video/0", Range=asked)
+        reply = impatient.ask(VIDEO, Range=asked)
         check(reply, status)
     assert reply.headers["content-range"].startswith("bytes */")
 
@@ -159,8 +162,7 @@ def test_a_model_that_fails_is_told_as_an_error(guarded, searcher, monkeypatch, 
     def fail(*given, **options):
         raise RuntimeError("RESOURCE_EXHAUSTED at 0x7f00")
 
-    monkeypatch.setattr(searcher, "by_text", fail)
-    monkeypatch.setattr(searcher, "by_picture", fail)
+    monkeypatch.setattr(searcher, "answer", fail)
     reply = ask(guarded, "/api/search?q=a")
     check(reply, 500)
     assert "0x7f00" not in reply.json["error"], "what failed is for whoever runs the server"
@@ -170,10 +172,10 @@ def test_a_model_that_fails_is_told_as_an_error(guarded, searcher, monkeypatch, 
 def test_a_video_that_disappears_while_it_is_asked_for(guarded, searcher, monkeypatch):
     root, name = searcher.index.root, searcher.index.names[0]
     monkeypatch.setattr(searcher.index, "names", ["gone.mp4"] * len(searcher.index))
-    check(ask(guarded, "/video/0"), 404)
+    check(ask(guarded, VIDEO), 404)
     # Between two looks at it.
     monkeypatch.setattr(type(root), "is_file", lambda path: True)
-    check(ask(guarded, "/video/0"), 404)
+    check(ask(guarded, VIDEO), 404)
     assert (root / name).exists()
 
 
@@ -193,7 +195,7 @@ def test_a_video_that_became_a_link_to_itself_or_leads_elsewhere(searcher, tmp_p
     (root / "folder.mp4").mkdir()
     (root / "closed.mp4").write_bytes(b"x")
     monkeypatch.setattr(type(root), "open", refuse_the_closed(type(root).open))
-    said = [ask(guarded, f"/video/{number}") for number in range(len(names))]
+    said = [ask(guarded, f"/video/{searcher.index.id(n)}") for n in range(len(names))]
     for reply in said:
         check(reply, 404)
     words = [reply.json["error"] for reply in said]

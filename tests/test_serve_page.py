@@ -1,18 +1,13 @@
 """The page of `animclip serve` in a browser: searching, both rankings, playing, the keyboard."""
 
-import os
-import shutil
-from pathlib import Path
-
 import pytest
 from PIL import Image
 
-from tests import searchable
+from tests import browsing, searchable
+from tests.browsing import search, wait_until_it_plays
 from tests.served import served
 
 pytestmark = pytest.mark.slow
-
-SIZES = {"wide": (1280, 800), "narrow": (400, 800)}
 
 
 @pytest.fixture(scope="module")
@@ -21,62 +16,16 @@ def server(indexed):
         yield running
 
 
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
-    path = next(filter(None, found), None)
-    if path is None:
-        pytest.skip("no Chromium on the path")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(params=SIZES)
+@pytest.fixture(params=browsing.SIZES)
 def page(browser, server, request):
-    """The page, whose console must stay empty and whose requests stay on the server."""
-    width, height = SIZES[request.param]
-    context = browser.new_context(viewport={"width": width, "height": height})
-    page = context.new_page()
-    complaints: list[str] = []
-    expected = "Failed to load resource"  # Chromium's word for an answer that is an error.
-    page.on("console", lambda said: complaints.extend([said.text] * (expected not in said.text)))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on(
-        "request",
-        lambda asked: complaints.extend([asked.url] * (not asked.url.startswith(server.url))),
-    )
-    page.goto(server.url)
-    yield page
-    shot = os.environ.get("ANIMCLIP_SCREENSHOTS")
-    if shot:
-        page.screenshot(path=Path(shot) / f"{request.node.name}.png")
-    wide = page.evaluate("document.documentElement.scrollWidth")
-    context.close()
-    assert complaints == []
-    assert wide <= width, "nothing to scroll sideways"
-
-
-def search(page, text="a white block"):
-    page.fill("#query", text)
-    page.press("#query", "Enter")
-    page.wait_for_selector(".card")
+    with browsing.opened(browser, server.url, request.param, request.node.name) as page:
+        yield page
 
 
 def places(page):
     return page.locator(".card .name").all_text_contents(), [
         int(text) for text in page.locator(".card .place").all_text_contents()
     ]
-
-
-def wait_until_it_plays(page, selector=".card video"):
-    page.wait_for_function(
-        "selector => { const one = document.querySelector(selector);"
-        " return one && one.currentTime > 0 && !one.paused && one.videoWidth > 0; }",
-        arg=selector,
-    )
 
 
 def test_a_sentence_is_searched_and_its_cost_told(page):
@@ -208,8 +157,10 @@ def test_back_and_forward_go_through_the_searches(page, server, tmp_path):
     search(page, "a white block")
     search(page, "a blue wall")
     search(page, "a blue wall")
+    page.fill("#query", "")
     page.set_input_files("#picture", tmp_path / "red.png")
     page.wait_for_function(f"() => {told}.includes('candidates') && !{told}.includes('re-ranking')")
+    page.wait_for_function("() => location.search.startsWith('?like=')")
     assert page.input_value("#query") == ""
     page.go_back()
     page.wait_for_function(f"() => {told}.includes('re-ranking')")

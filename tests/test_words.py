@@ -18,7 +18,7 @@ from animclip_jax import files, index, search
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.process import has_tpu
 from animclip_jax.video_index.listing import Listing
-from animclip_jax.video_index.searcher import Hit
+from animclip_jax.video_index.ranking import Hit
 from animclip_jax.words import count, on_a_terminal
 from input_pipeline.media import quarantine
 from input_pipeline.sources import folder

@@ -6,21 +6,32 @@ import argparse
 
 from animclip_jax.cli.parser import Parser
 from animclip_jax.options import kinds
-from animclip_jax.video_index import sentence
+from animclip_jax.video_index import query
+
+DESCRIPTION = (
+    "Find moments of indexed videos by sentences, pictures and videos, or several of these. "
+    "-word in the sentence is what should not be there, and ^2 behind a part is its weight."
+)
+# Options that give a part of the query.
+PARTS = {
+    "without": "leave out what this sentence says; repeat it for more",
+    "like": "find moments like this picture, video or moment (FILE@1:02.5); repeat it for more",
+    "unlike": "leave out what is like this picture, video or moment; repeat it for more",
+}
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    """The command's options; options may stand before, behind and between the other words."""
-    parser = Parser(
-        prog="animclip search",
-        description="Find moments of indexed videos by a sentence, a picture or a video.",
-    )
+    """The command's options; options may stand before, behind and between the other words.
+
+    parts: what the sentence and --without say, as parts of a query.
+    """
+    parser = Parser(prog="animclip search", description=DESCRIPTION)
     parser.add_argument("index", type=kinds.path, help="the folder that animclip index wrote")
-    parser.add_argument(
-        "text", nargs="?", help="the sentence to search for; leave it out with --image or --video"
-    )
-    parser.add_argument("--image", type=kinds.path, help="find moments that look like this picture")
-    parser.add_argument("--video", type=kinds.path, help="find moments that look like this video")
+    parser.add_argument("text", nargs="?", help="the sentence to search for")
+    for name, told in PARTS.items():
+        parser.add_argument(f"--{name}", action="append", default=[], help=told)
+    parser.add_argument("--image", type=kinds.path, help="as --like, a picture whatever its name")
+    parser.add_argument("--video", type=kinds.path, help="as --like, a video whatever its name")
     parser.add_argument("-n", type=int, default=10, help="how many moments to show")
     parser.add_argument("--coarse-only", action="store_true", help="leave out the re-ranking")
     parser.add_argument("--rerank-k", type=int, default=50, help="how many candidates to re-rank")
@@ -29,13 +40,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--model", type=kinds.home, help="the folder of the index's model, if it has moved"
     )
     options = parser.parse_intermixed_args(argv)
-    if options.text is not None:
-        try:
-            options.text = sentence.checked(options.text)
-        except ValueError as error:
-            parser.error(str(error))
-    if sum(bool(given) for given in (options.text, options.image, options.video)) != 1:
-        parser.error("give a sentence, --image=FILE or --video=FILE: exactly one of them")
+    try:
+        options.parts = [] if options.text is None else [*query.parsed(options.text)]
+        options.parts += map(query.without, options.without)
+    except ValueError as error:
+        parser.error(str(error))
+    if not any((options.parts, options.like, options.unlike, options.image, options.video)):
+        parser.error("nothing to search for: give a sentence, --like=FILE or --without=SENTENCE")
     if not 1 <= options.n <= options.rerank_k:
         parser.error(
             f"-n {options.n}: wanted 1 to {options.rerank_k}; --rerank-k raises this limit"

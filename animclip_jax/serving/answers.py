@@ -27,7 +27,7 @@ class Index(_Object):
 class Result(_Object):
     """A segment that was found."""
 
-    segment: int
+    id: Annotated[str, Field(description="Names the segment, also after an update of the index.")]
     rank: Annotated[int, Field(ge=1)]
     coarse_rank: Annotated[int, Field(ge=1, description="The rank before re-ranking.")]
     video: Annotated[str, Field(description="Path below the indexed folder.")]
@@ -46,11 +46,21 @@ class Result(_Object):
     ]
 
 
+class Likeness(_Object):
+    """A picture or a moment that was searched by."""
+
+    id: str
+    weight: Annotated[float, Field(description="Negative for what should not be alike.")]
+    video: Annotated[str | None, Field(description="The video of a moment; null of a picture.")]
+    start: Annotated[float | None, Field(description="Of the moment, in seconds.")]
+
+
 class Answer(_Object):
     """The results of a search, best first by either ranking."""
 
     stage: Literal["coarse", "reranked"]
     note: Annotated[str | None, Field(description="What the model can't do.")]
+    like: list[Likeness]
     count: int
     candidates: Annotated[int, Field(description="Segments that were ranked.")]
     milliseconds: dict[str, float]

@@ -1,5 +1,7 @@
 // The page of `animclip serve`: asks the API, shows both rankings, plays a segment from its moment.
-"use strict";
+
+import { address, asked, clock, saying, showChips, written } from "/asked.js";
+import { isPlaying, play, plays, stop } from "/player.js";
 
 const form = document.getElementById("search");
 const query = document.getElementById("query");
@@ -11,39 +13,26 @@ const results = document.getElementById("results");
 const template = document.getElementById("card");
 // A pointer that only passes starts nothing.
 const HOVER_MILLISECONDS = 150;
-// A seek may land on the frame before.
-const SEEK_SECONDS = 1;
-// Where a machine decodes HEVC in hardware, its browsers play it; the server can't know that.
-const HEVC = 'video/mp4; codecs="hvc1.1.6.L93.B0"';
 // Letters of a name that are always shown.
 const TAIL = 12;
-
-// What was searched by picture, by the state of its place in the history.
-const pictures = new Map();
 
 let answer = null; // the API's last one, while it is shown
 let indexed = ""; // what the index holds
 let asking = null; // aborts the request that is under way
-let playing = null; // stops the segment that plays
-
-function clock(seconds) {
-  const rounded = Math.round(seconds * 10) / 10;
-  const hours = Math.floor(rounded / 3600);
-  const minutes = Math.floor((rounded % 3600) / 60);
-  const rest = (rounded % 60).toFixed(1).padStart(4, "0");
-  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
-}
 
 function say(text, isError = false) {
   status.textContent = text;
   status.classList.toggle("error", isError);
 }
 
-async function ask(url, options, sought) {
+// The API's answer, shown; null where there is none.
+async function ask(parameters, options, sought) {
+  asking?.abort();
   asking = new AbortController();
   say(`Searching ${sought} ...`);
   const began = performance.now();
   try {
+    const url = `/api/search?${written(parameters)}`;
     const response = await fetch(url, { ...options, signal: asking.signal });
     const found = await response.json().catch((error) => {
       if (error.name === "AbortError") throw error;
@@ -51,13 +40,15 @@ async function ask(url, options, sought) {
     });
     if (!response.ok || !found) {
       fail(found?.error ?? `The server answered ${response.status}.`);
-      return;
+      return null;
     }
     answer = found;
     show();
     say(told(found, performance.now() - began));
+    return found;
   } catch (error) {
     if (error.name !== "AbortError") fail("The server does not answer.");
+    return null;
   }
 }
 
@@ -81,42 +72,47 @@ function told(found, roundTrip) {
   return `${found.candidates} candidates in ${roundTrip.toFixed(0)} ms (${parts.join(", ")})`;
 }
 
-function byText() {
-  const text = query.value.trim();
-  if (!text) return;
-  if (text !== asked()) history.pushState(null, "", `/?q=${encodeURIComponent(text)}`);
+function visit(parameters) {
+  if (address(parameters) !== address(asked())) history.pushState(null, "", address(parameters));
   go();
 }
 
-function byPicture(file) {
+// The picture has an address when the server knows it.
+async function byPicture(file) {
   if (!file) return;
-  const state = `${performance.timeOrigin} ${pictures.size}`;
-  pictures.set(state, file);
-  history.pushState(state, "", "/");
-  go();
+  if (!file.type.startsWith("image/")) {
+    say(`${file.name} is not a picture.`, true);
+    return;
+  }
+  const parameters = saying(query.value.trim());
+  const options = { method: "POST", body: file, headers: { "content-type": file.type } };
+  const found = await ask(parameters, options, file.name);
+  if (!found) return;
+  parameters.append("like", found.like.at(-1).id);
+  if (address(parameters) !== address(asked())) history.pushState(null, "", address(parameters));
+  name();
 }
 
-function asked() {
-  return (new URLSearchParams(location.search).get("q") ?? "").trim();
-}
-
-// Searches for what the address, or the state of the history, names: also after Back and Forward.
+// Searches for what the address names: also after Back and Forward.
 function go() {
-  asking?.abort();
-  const text = asked();
-  const file = text ? null : pictures.get(history.state);
-  query.value = text;
-  document.title = [text || file?.name, "AnimCLIP search"].filter(Boolean).join(" - ");
-  if (text) {
-    ask(`/api/search?q=${encodeURIComponent(text)}`, {}, `“${text}”`);
-  } else if (file) {
-    const options = { method: "POST", body: file, headers: { "content-type": file.type } };
-    ask("/api/search", options, file.name);
+  name();
+  const parameters = asked();
+  if (parameters.size) {
+    ask(parameters, {}, parameters.has("q") ? `“${parameters.get("q")}”` : "");
   } else {
+    asking?.abort();
     clear();
     say(indexed);
     query.focus();
   }
+}
+
+function name() {
+  const parameters = asked();
+  query.value = parameters.get("q") ?? "";
+  const alike = parameters.has("like") ? "like a picture" : "";
+  document.title = [query.value || alike, "AnimCLIP search"].filter(Boolean).join(" - ");
+  showChips(answer?.like ?? [], visit);
 }
 
 function show() {
@@ -128,6 +124,7 @@ function show() {
   shown.sort((a, b) => a[by] - b[by]);
   results.replaceChildren(...shown.map((one) => card(one, by)));
   telling(answer.note);
+  showChips(answer.like, visit);
 }
 
 function telling(text) {
@@ -166,14 +163,12 @@ function card(one, by) {
     words.push(cannot.textContent);
   }
   button.setAttribute("aria-label", `${one[by]}: ${words.join(", ")}`);
-  item.querySelector("img").src = `/thumbnail/${one.segment}`;
+  item.querySelector("img").src = `/thumbnail/${one.id}`;
   listen(button, one);
+  const more = item.querySelector(".more");
+  more.setAttribute("aria-label", `More like this: ${words[0]}, ${words[1]}`);
+  more.addEventListener("click", () => visit(new URLSearchParams({ like: one.id })));
   return item;
-}
-
-function plays(one) {
-  const couldBe = one.codec === "hevc" && /[.](mp4|m4v|mov|mkv)$/i.test(one.video);
-  return one.plays || (couldBe && document.createElement("video").canPlayType(HEVC) !== "");
 }
 
 function listen(button, one) {
@@ -185,69 +180,14 @@ function listen(button, one) {
   });
   button.addEventListener("pointerleave", (event) => {
     clearTimeout(timer);
-    if (event.pointerType === "mouse" && playing?.button === button) stop();
+    if (event.pointerType === "mouse" && isPlaying(button)) stop();
   });
   button.addEventListener("click", (event) => {
     clearTimeout(timer);
-    const isPlaying = playing?.button === button;
     // A mouse that clicks hovers: what plays goes on.
-    if (isPlaying && (touched || event.detail === 0)) stop();
-    else if (!isPlaying) play(button, one);
+    if (isPlaying(button) && (touched || event.detail === 0)) stop();
+    else if (!isPlaying(button)) play(button, one);
   });
-}
-
-function play(button, one) {
-  stop();
-  const screen = button.querySelector(".screen");
-  const isPicture = one.media_type.startsWith("image/");
-  const player = document.createElement(isPicture ? "img" : "video");
-  player.addEventListener("error", () => failed(screen, player));
-  if (!isPicture) {
-    Object.assign(player, { muted: true, playsInline: true });
-    playFrom(player, one.start, one.end);
-  }
-  player.src = `/video/${one.segment}`;
-  screen.insertBefore(player, screen.querySelector(".moment"));
-  playing = { button, player };
-}
-
-// Plays from start to end, again and again: until a seek does not land there, as in a file whose
-// clock is another one. It would not land the next time either.
-function playFrom(player, start, end) {
-  let hasLanded = true;
-  const begin = () => {
-    if (!hasLanded) return;
-    player.currentTime = start;
-    player.play().catch(() => {}); // It was stopped meanwhile.
-  };
-  player.addEventListener("loadedmetadata", begin);
-  player.addEventListener("ended", begin);
-  player.addEventListener("seeked", () => {
-    hasLanded = player.currentTime >= start - SEEK_SECONDS && player.currentTime < end;
-  });
-  player.addEventListener("timeupdate", () => {
-    if (player.currentTime >= end && !player.seeking) begin();
-  });
-}
-
-function failed(screen, player) {
-  if (!player.isConnected) return;
-  player.remove();
-  if (screen.querySelector(".cannot")) return; // It is said already.
-  const text = document.createElement("span");
-  text.className = "failed";
-  text.textContent = "This browser can't play it";
-  screen.append(text);
-}
-
-function stop() {
-  if (!playing) return;
-  const { player, button } = playing;
-  playing = null;
-  player.remove();
-  player.removeAttribute("src");
-  player.load?.();
-  button.querySelector(".failed:not(.cannot)")?.remove();
 }
 
 function switchRanking() {
@@ -266,8 +206,8 @@ function move(key) {
     cards[0].focus();
     return true;
   }
-  const top = cards[0].offsetTop;
-  const columns = cards.filter((one) => one.offsetTop === top).length;
+  const tops = cards.map((one) => one.getBoundingClientRect().top);
+  const columns = tops.filter((top) => top === tops[0]).length;
   const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[key];
   if (at + step < 0 && key === "ArrowUp") query.focus();
   else cards[Math.max(0, Math.min(cards.length - 1, at + step))].focus();
@@ -278,7 +218,7 @@ function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const isTyping = event.target === query;
   if (event.key === "Escape") {
-    if (playing) stop();
+    if (isPlaying()) stop();
     else if (isTyping) query.blur();
     else query.focus();
   } else if (event.key === "/" && !isTyping) {
@@ -287,6 +227,8 @@ function onKey(event) {
     query.select();
   } else if (event.key === "r" && !isTyping) {
     switchRanking();
+  } else if (event.key === "l" && !isTyping) {
+    document.activeElement.closest("#results li")?.querySelector(".more").click();
   } else if (event.key.startsWith("Arrow") && (!isTyping || event.key === "ArrowDown")) {
     if (event.target.name !== "ranking" && move(event.key)) event.preventDefault();
   }
@@ -296,7 +238,7 @@ async function begin() {
   try {
     const index = await (await fetch("/api/index")).json();
     indexed = `${index.videos} videos in ${index.segments} segments`;
-    if (!asked() && !answer) say(indexed);
+    if (!asked().size && !answer) say(indexed);
     telling(index.note);
   } catch {
     say("The server does not answer.", true);
@@ -305,11 +247,25 @@ async function begin() {
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  byText();
+  const parameters = saying(query.value.trim());
+  if (parameters.size) visit(parameters);
 });
 picture.addEventListener("change", () => {
   byPicture(picture.files[0]);
   picture.value = "";
+});
+document.addEventListener("paste", (event) => {
+  if (!event.clipboardData.files.length) return;
+  event.preventDefault();
+  byPicture(event.clipboardData.files[0]);
+});
+document.addEventListener("dragover", (event) => {
+  if (event.dataTransfer.types.includes("Files")) event.preventDefault();
+});
+document.addEventListener("drop", (event) => {
+  if (!event.dataTransfer.files.length) return;
+  event.preventDefault();
+  byPicture(event.dataTransfer.files[0]);
 });
 ranking.addEventListener("change", show);
 document.addEventListener("keydown", onKey);

@@ -10,8 +10,20 @@ CONTAINERS = frozenset(
 )
 # By FFmpeg's names.
 CODECS = frozenset(("h264", "av1", "vp8", "vp9", "gif"))
+# Of what browsers play; the rest goes out as bytes.
+MEDIA_TYPES = {
+    **dict.fromkeys((".mp4", ".m4v"), "video/mp4"),
+    **{".mov": "video/quicktime", ".webm": "video/webm", ".mkv": "video/x-matroska"},
+    **{".ogv": "video/ogg", ".gif": "image/gif"},
+}
+UNKNOWN = "application/octet-stream"
 
 
 def plays(name: str, codec: str) -> bool:
     """Whether a video of that name and codec plays; a codec that is not known, "", may."""
     return Path(name).suffix.lower() in CONTAINERS and codec in (*CODECS, "")
+
+
+def media_type(name: str) -> str:
+    """What a video is sent as, by its file's name."""
+    return MEDIA_TYPES.get(Path(name).suffix.lower(), UNKNOWN)

@@ -7,7 +7,9 @@ from typing import Any
 
 from animclip_jax import api
 from animclip_jax.video_index import catalogue
-from animclip_jax.video_index.searcher import Answer, Hit, Index, Searcher
+from animclip_jax.video_index.ranking import Answer, Hit
+from animclip_jax.video_index.reader import Index
+from animclip_jax.video_index.searcher import Searcher
 
 COARSE_ONLY = "coarse search only: the model of this index has no re-ranker"
 
@@ -45,7 +47,7 @@ def note(searcher: Searcher) -> str | None:
 def as_json(answer: Answer, shown: list[Hit], searcher: Searcher) -> dict[str, Any]:
     """What --json prints."""
     return {
-        "stage": "coarse" if shown[0].fused is None else "reranked",
+        "stage": answer.stage,
         "reranks": searcher.reranks,
         "note": note(searcher),
         "milliseconds": {stage: 1000 * seconds for stage, seconds in answer.seconds.items()},

@@ -26,8 +26,12 @@ class Limits(NamedTuple):
 
 # To train and evaluate on: what TensorFlow decodes, too. More pixels would take gigabytes.
 SOURCE = Limits(("JPEG", "MPO", "PNG", "GIF", "WEBP"), 89_000_000, names_others=True)
+# What is taken for a picture by its name; a .gif is a video.
+SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp"))
 # To search with, from anyone.
 QUERY = Limits(("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP"), 50_000_000, names_others=False)
+# Of a picture that is shown small: its longer side at most, and its quality as a JPEG.
+THUMBNAIL, QUALITY = 320, 80
 # Length of a side over the other: training and search look at a square of it.
 MAX_ASPECT = 100
 # More than the most pixels take; a longer file is not read.
@@ -102,6 +106,15 @@ def read(path: Path, limits: Limits = SOURCE) -> np.ndarray:
         return pixels(path.read_bytes(), limits)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def thumbnail(picture: np.ndarray) -> bytes:
+    """A picture uint8 [H, W, 3] made small, as JPEG."""
+    image = Image.fromarray(picture)
+    image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=QUALITY)
+    return buffer.getvalue()
 
 
 def fit(

@@ -7,7 +7,6 @@ a moment before, a shot ends. A shot longer than a window is divided into window
 from __future__ import annotations
 
 import bisect
-import io
 import math
 import os
 from collections.abc import Iterator
@@ -15,10 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from animclip_jax import files
 from input_pipeline.media.container import codec_of
+from input_pipeline.media.picture import thumbnail
 from input_pipeline.media.segment_settings import SHORTEST, SegmentSettings
 from input_pipeline.media.timing import Timing, positions
 from input_pipeline.media.video import SHORT_SIDE, read_parts
@@ -30,7 +29,6 @@ SECONDS_BETWEEN = 0.25
 CUT = 0.4
 # Pixels of a side of the picture that colours are counted in, and shades of a colour.
 LOOKED_AT, SHADES = 64, 4
-THUMBNAIL, QUALITY = 320, 80
 
 
 class Segment(NamedTuple):
@@ -79,7 +77,7 @@ def read_segments(task: tuple[Path, Path], settings: SegmentSettings) -> list[Se
                 for n in chosen:
                     file.write(fitted[n].tobytes())
                 start, end = _span(first, first + len(shown), wanted, timing)
-                segments.append(Segment(start, end, _thumbnail(shown[len(shown) // 2])))
+                segments.append(Segment(start, end, thumbnail(shown[len(shown) // 2])))
     return segments
 
 
@@ -153,11 +151,3 @@ def _colours(picture: np.ndarray) -> np.ndarray:
 def _differ(before: np.ndarray, after: np.ndarray) -> float:
     """The share of the picture whose colours are other ones, 0 to 1."""
     return float(np.abs(before - after).sum() / 2)
-
-
-def _thumbnail(picture: np.ndarray) -> bytes:
-    image = Image.fromarray(picture)
-    image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=QUALITY)
-    return buffer.getvalue()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from animclip_jax.video_index.searcher import Index
+from animclip_jax.video_index.reader import Index
 from benchmarks import index
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from animclip_jax.models.presets import PRESETS, RERANKERS
-from animclip_jax.video_index.searcher import Index
+from animclip_jax.video_index.reader import Index
 from benchmarks import query
 
 ROOT = Path(__file__).resolve().parents[2]

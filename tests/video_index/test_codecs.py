@@ -4,7 +4,8 @@ import json
 
 from animclip_jax.serving import app, guard
 from animclip_jax.video_index import catalogue as catalogues
-from animclip_jax.video_index.searcher import Index, Searcher
+from animclip_jax.video_index.reader import Index
+from animclip_jax.video_index.searcher import Searcher
 from tests import asked, searchable
 from tests.films import write_film
 

@@ -10,7 +10,7 @@ import pytest
 
 from animclip_jax import index, search
 from animclip_jax.video_index.catalogue import Video
-from animclip_jax.video_index.searcher import Index
+from animclip_jax.video_index.reader import Index
 
 
 def array(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:

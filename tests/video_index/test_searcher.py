@@ -10,7 +10,9 @@ import pytest
 from animclip_jax.models.retriever import TextFeatures
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import shards
-from animclip_jax.video_index.searcher import Index, Searcher
+from animclip_jax.video_index.query import Part, Query
+from animclip_jax.video_index.reader import Index
+from animclip_jax.video_index.searcher import Searcher
 from input_pipeline.media import video
 
 SENTENCE = "a white block travels"
@@ -19,6 +21,10 @@ SENTENCE = "a white block travels"
 @pytest.fixture(scope="module")
 def searcher(indexed, search_model):
     return Searcher(search_model, Index(indexed))
+
+
+def by(what, weight=1.0):
+    return Query((Part(what, weight),))
 
 
 def wanted_scores(searcher, sentence):
@@ -35,7 +41,7 @@ def wanted_scores(searcher, sentence):
 @pytest.mark.parametrize("sentence", [SENTENCE, "red", " ".join(["a block"] * 40)])
 def test_both_stages_by_text(searcher, sentence):
     cosine, fused = wanted_scores(searcher, sentence)
-    answer = searcher.by_text(sentence)
+    answer = searcher.answer(by(sentence))
     order = [hit.segment for hit in answer.hits]
     np.testing.assert_allclose([hit.fused for hit in answer.hits], fused[order], atol=1e-4)
     np.testing.assert_allclose([hit.coarse for hit in answer.hits], cosine[order], atol=1e-5)
@@ -50,7 +56,7 @@ def test_both_stages_by_text(searcher, sentence):
 
 
 def test_coarse_only(searcher):
-    answer = searcher.by_text(SENTENCE, coarse_only=True)
+    answer = searcher.answer(by(SENTENCE), coarse_only=True)
     assert list(answer.seconds) == ["encode", "coarse"]
     assert all(hit.fused is None and hit.rank == hit.coarse_rank for hit in answer.hits)
     assert (np.diff([hit.coarse for hit in answer.hits]) <= 0).all()
@@ -58,14 +64,43 @@ def test_coarse_only(searcher):
 
 def test_the_re_ranker_sees_the_best_alone(indexed, search_model, searcher):
     few = Searcher(search_model, Index(indexed), num_candidates=3)
-    best = searcher.by_text(SENTENCE, coarse_only=True).hits[:3]
-    found = few.by_text(SENTENCE).hits
+    best = searcher.answer(by(SENTENCE), coarse_only=True).hits[:3]
+    found = few.answer(by(SENTENCE)).hits
     assert {hit.segment for hit in found} == {hit.segment for hit in best}
+
+
+def test_a_query_of_several_parts_is_their_weighted_sum(searcher, indexed):
+    index = searcher.index
+    picture = index.embedding[3]
+    asked = Query((Part(SENTENCE), Part(picture, 0.5), Part("red", -2.0)))
+    found, other = (wanted_scores(searcher, text)[1] for text in (SENTENCE, "red"))
+    said, unsaid = (searcher.embedding(text) for text in (SENTENCE, "red"))
+    total = said + 0.5 * picture - 2 * unsaid
+    coarse = index.embedding @ (total / np.linalg.norm(total))
+    logit = searcher.model.encoder.logit_scale * index.embedding @ picture
+    answer = searcher.answer(asked)
+    order = [hit.segment for hit in answer.hits]
+    np.testing.assert_allclose([hit.coarse for hit in answer.hits], coarse[order], atol=1e-5)
+    wanted = (found + 0.5 * logit - 2 * other) / 3.5
+    np.testing.assert_allclose([hit.fused for hit in answer.hits], wanted[order], atol=1e-4)
+    assert answer.stage == "reranked"
+
+
+def test_without_a_sentence_that_asks_for_something_nothing_is_reranked(searcher):
+    for parts in ((Part(SENTENCE, -1.0),), (Part(searcher.index.embedding[0]), Part("red", -1.0))):
+        answer = searcher.answer(Query(parts))
+        assert answer.stage == "coarse" and all(hit.fused is None for hit in answer.hits)
+
+
+def test_a_weight_alone_changes_nothing(searcher):
+    once, twice = searcher.answer(by(SENTENCE)), searcher.answer(by(SENTENCE, 2.0))
+    for one, other in zip(once.hits, twice.hits, strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["red.mp4", "below/blue.gif"])
 def test_a_video_finds_itself(indexed, searcher, name):
-    answer = searcher.by_video(indexed.parent / "videos" / name)
+    answer = searcher.answer(by(indexed.parent / "videos" / name))
     assert searcher.index.names[answer.hits[0].segment] == name
     assert answer.hits[0].coarse == pytest.approx(1.0, abs=1e-5)
     assert answer.hits[0].fused is None
@@ -84,7 +119,7 @@ def test_a_picture_finds_the_video_that_stands_still(
     searchable.index(tmp_path / "videos", tmp_path / "index", search_model, search_model_path)
     searcher = Searcher(search_model, Index(tmp_path / "index"))
     shown = video.read_frames(tmp_path / "videos" / "still.gif", 1)[0]
-    best = searcher.by_picture(shown).hits[0]
+    best = searcher.answer(by(shown)).hits[0]
     assert searcher.index.names[best.segment] == "still.gif"
     assert best.coarse == pytest.approx(1.0, abs=1e-5)
 

@@ -18,7 +18,7 @@ from animclip_jax.models.video_code import PackedCode
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import shards, update
 from animclip_jax.video_index.effort import ON_CPU
-from animclip_jax.video_index.searcher import Index
+from animclip_jax.video_index.reader import Index
 from input_pipeline.media import picture, video, workers
 from input_pipeline.media.segments import SegmentSettings
 from tests import searchable

@@ -1,0 +1,60 @@
+"""What the API is asked, as types: FastAPI describes them and checks what is sent."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import Path as InPath
+from pydantic import BaseModel, Field, StringConstraints
+
+from animclip_jax.video_index.query import MAX_CHARACTERS, MAX_PARTS
+
+DEFAULT_RESULTS, MAX_RESULTS = 12, 100
+MOMENT, PICTURE = r"[0-9a-f]{16}-\d{1,9}", r"[0-9a-f]{32}"
+
+Sentence = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=MAX_CHARACTERS, pattern=r"\S"
+    ),
+]
+Alike = Annotated[
+    str, StringConstraints(pattern=rf"^({MOMENT}|{PICTURE})(\^\d+(\.\d+)?)?$", max_length=60)
+]
+Moment = Annotated[str, InPath(pattern=f"^{MOMENT}$", description="A result's `id`.")]
+Picture = Annotated[str, InPath(pattern=f"^{PICTURE}$", description="A picture's `id`.")]
+
+
+class Question(BaseModel):
+    """The parameters of every search."""
+
+    q: Annotated[
+        Sentence | None,
+        Field(
+            description='The sentence. -word and -"some words" are what should not be there, '
+            '+"some words" is another sentence, and ^2 behind any of them is its weight.'
+        ),
+    ] = None
+    without: Annotated[
+        list[Sentence],
+        Field(max_length=MAX_PARTS, description="What should not be there; may be repeated."),
+    ] = []
+    like: Annotated[
+        list[Alike],
+        Field(
+            max_length=MAX_PARTS,
+            description="The `id` of a result, or of a picture that was sent before: find what is "
+            "like it. ^2 behind it is its weight. May be repeated.",
+        ),
+    ] = []
+    unlike: Annotated[
+        list[Alike],
+        Field(max_length=MAX_PARTS, description="As `like`, for what should not be alike."),
+    ] = []
+    n: Annotated[
+        int,
+        Field(ge=1, le=MAX_RESULTS, description="The number of results for each ranking."),
+    ] = DEFAULT_RESULTS
+    coarse_only: Annotated[
+        Literal["true", "false"], Field(description="Whether to skip re-ranking.")
+    ] = "false"

@@ -1,0 +1,200 @@
+"""Answers the API's questions from one searcher, one query at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+from fastapi import Query as InQuery
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, Response
+
+from animclip_jax.serving.pictures import Kept, Pictures
+from animclip_jax.serving.playable import media_type, plays
+from animclip_jax.serving.questions import Moment, Picture, Question
+from animclip_jax.video_index import query as queries
+from animclip_jax.video_index.open import note
+from animclip_jax.video_index.query import Part, Query, QueryError
+from animclip_jax.video_index.ranking import Answer
+from animclip_jax.video_index.reader import ID, Index
+from animclip_jax.video_index.searcher import Searcher
+from animclip_jax.words import readable
+from input_pipeline.media import picture
+
+MAX_PICTURE_BYTES = 10 * 2**20
+FORGOTTEN = "no such picture here: choose it again, the server has forgotten it"
+
+Asked = Annotated[Question, InQuery()]
+T = TypeVar("T")
+
+
+class _Found(NamedTuple):
+    """An answer, and what was searched by besides sentences, as the API tells it."""
+
+    answer: Answer
+    like: list[dict[str, Any]]
+
+
+class Service:
+    """The functions behind the routes. Queries wait for each other, up to a limit."""
+
+    def __init__(self, searcher: Searcher, max_waiting: int):
+        self.searcher, self.max_waiting = searcher, max_waiting
+        self.root = searcher.index.root.resolve()
+        self.pictures = Pictures()
+        self.waiting = 0
+        self.thread = ThreadPoolExecutor(1, "search")
+
+    async def index(self) -> dict[str, Any]:
+        """What is indexed."""
+        return {
+            "videos": self.searcher.index.num_videos,
+            "segments": len(self.searcher.index),
+            "reranks": self.searcher.reranks,
+            "note": note(self.searcher),
+        }
+
+    async def search_text(self, asked: Asked) -> dict[str, Any]:
+        """A search by what is in the address alone."""
+        return await self._search(asked, None)
+
+    async def search_picture(self, request: Request, asked: Asked) -> dict[str, Any]:
+        """A search by a picture, and by what is in the address."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if not kind.startswith("image/"):
+            raise HTTPException(415, f"content type {kind!r}: wanted a picture, image/...")
+        return await self._search(asked, await _body(request))
+
+    async def thumbnail(self, moment: Moment) -> Response:
+        """A segment's middle frame."""
+        index = self.searcher.index
+        return Response(index.thumbnail(_existing(index, moment)), media_type="image/jpeg")
+
+    async def picture(self, picture: Picture) -> Response:
+        """A picture that was sent, made small."""
+        kept = self.pictures.find(picture)
+        if kept is None:
+            raise HTTPException(404, FORGOTTEN)
+        return Response(kept.thumbnail, media_type="image/jpeg")
+
+    async def video(self, moment: Moment) -> Response:
+        """The file of a segment."""
+        index = self.searcher.index
+        name = index.names[_existing(index, moment)]
+        path, state = await run_in_threadpool(self._inside, name)
+        return FileResponse(path, media_type=media_type(name), stat_result=state)
+
+    async def _search(self, asked: Question, data: bytes | None) -> dict[str, Any]:
+        searcher = self.searcher
+        search = functools.partial(self._found, searcher, asked)
+        try:
+            found = await self._in_turn(search, data)
+        except QueryError as error:
+            raise HTTPException(400, str(error)) from error
+        return _told(searcher, found, min(asked.n, searcher.num_candidates))
+
+    def _found(self, searcher: Searcher, asked: Question, data: bytes | None) -> _Found:
+        """Searches; raises QueryError where the question has no answer."""
+        like = [(one, 1) for one in asked.like] + [(one, -1) for one in asked.unlike]
+        if data is not None:
+            like.append((self._keep(searcher, data), 1))
+        parts = [*queries.parsed(asked.q)] if asked.q else []
+        parts += map(queries.without, asked.without)
+        told = []
+        for written, sign in like:
+            id, weight = queries.weighted(written)
+            embedding, known = self._alike(searcher.index, id)
+            parts.append(Part(embedding, sign * weight))
+            told.append({"id": id, "weight": sign * weight, **known})
+        answer = searcher.answer(Query(tuple(parts)), coarse_only=asked.coarse_only == "true")
+        return _Found(answer, told)
+
+    def _keep(self, searcher: Searcher, data: bytes) -> str:
+        try:
+            pixels = picture.pixels(data, picture.QUERY)
+        except ValueError as error:
+            raise QueryError(str(error)) from error
+        kept = Kept(searcher.embedding(pixels), picture.thumbnail(pixels))
+        return self.pictures.keep(data, kept)
+
+    def _alike(self, index: Index, id: str) -> tuple[Any, dict[str, Any]]:
+        """An embedding, and the video and the second of a moment, which a picture has not."""
+        if ID.fullmatch(id):
+            segment = index.segment(id)
+            place = {"video": readable(index.names[segment]), "start": index.times[segment, 0]}
+            return index.embedding[segment], place
+        kept = self.pictures.find(id)
+        if kept is None:
+            raise QueryError(FORGOTTEN)
+        return kept.embedding, {"video": None, "start": None}
+
+    def _inside(self, name: str) -> tuple[Path, os.stat_result]:
+        """The file of a video; raises 404 where it is gone, lies elsewhere or can't be read."""
+        try:
+            # Unlike Path.resolve, realpath bears links that lead to themselves.
+            path = Path(os.path.realpath(self.root / name))
+            if path.is_relative_to(self.root) and path.is_file():
+                with path.open("rb") as file:
+                    return path, os.stat(file.fileno())
+        except OSError as error:
+            raise HTTPException(404, f"the video can't be read: {error.strerror}") from error
+        raise HTTPException(404, "the video is no longer where it was indexed")
+
+    async def _in_turn(self, function: Callable[[Any], T], given: Any) -> T:
+        if self.waiting >= self.max_waiting:
+            raise HTTPException(503, "too many searches at once", {"retry-after": "1"})
+        self.waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.thread, function, given)
+        finally:
+            self.waiting -= 1
+
+
+def _told(searcher: Searcher, found: _Found, count: int) -> dict[str, Any]:
+    """The best by either ranking, so that the page can show both."""
+    index, answer = searcher.index, found.answer
+    hits = [hit for hit in answer.hits if min(hit.rank, hit.coarse_rank) <= count]
+    return {
+        "stage": answer.stage,
+        "note": note(searcher),
+        "like": found.like,
+        "count": count,
+        "candidates": len(answer.hits),
+        "milliseconds": {stage: 1000 * spent for stage, spent in answer.seconds.items()},
+        "results": [
+            index.moment(hit)._asdict()
+            | _how_it_plays(index.names[hit.segment], index.codecs[hit.segment])
+            for hit in hits
+        ],
+    }
+
+
+def _existing(index: Index, moment: str) -> int:
+    try:
+        return index.segment(moment)
+    except QueryError as error:
+        raise HTTPException(404, str(error)) from error
+
+
+async def _body(request: Request) -> bytes:
+    """A picture's bytes, in memory alone."""
+    data = bytearray()
+    try:
+        async for part in request.stream():
+            data += part
+            if len(data) > MAX_PICTURE_BYTES:
+                raise HTTPException(413, f"over {MAX_PICTURE_BYTES} bytes", {"connection": "close"})
+    except ClientDisconnect as error:
+        raise HTTPException(400, "the picture breaks off") from error
+    return bytes(data)
+
+
+def _how_it_plays(name: str, codec: str) -> dict[str, Any]:
+    return {"media_type": media_type(name), "codec": codec or None, "plays": plays(name, codec)}

@@ -1,0 +1,164 @@
+"""An index that is open: its segments by number, as they were then."""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import hashlib
+import itertools
+import os
+import re
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from animclip_jax.models.retriever import VideoFeatures
+from animclip_jax.models.video_code import PackedCode
+from animclip_jax.video_index import catalogue as catalogues
+from animclip_jax.video_index import shards
+from animclip_jax.video_index.catalogue import Catalogue
+from animclip_jax.video_index.query import QueryError
+from animclip_jax.video_index.ranking import Hit, Moment
+from animclip_jax.words import clock, readable
+
+# How often a reader looks again when a writer has just removed what the catalogue named.
+_ATTEMPTS = 5
+# Names a segment: its video by a checksum of the path, and which one of that video's it is.
+ID = re.compile(r"([0-9a-f]{16})-(\d{1,9})")
+
+
+class Index:
+    """The segments of an index, by number: opened once, it stays as it was then.
+
+    embedding float32 [N, E]. names: each segment's video, its path below `root` in `/`;
+    codecs: that video's, "" where it is not known.
+    """
+
+    def __init__(self, directory: Path):
+        """Raises FileNotFoundError or ValueError where it can't be read, or holds no video."""
+        for attempt in range(_ATTEMPTS):
+            self.catalogue = catalogues.read(directory)
+            try:
+                self._open(directory, self.catalogue)
+                break
+            except FileNotFoundError:
+                if attempt + 1 == _ATTEMPTS:
+                    raise
+        self.root = Path(self.catalogue.root)
+
+    def _open(self, directory: Path, catalogue: Catalogue) -> None:
+        if not catalogue.videos:
+            raise ValueError(f"{directory}: no video in this index")
+        self.directory = directory
+        self.parts = shards.read_all(directory, catalogue)
+        for name, part in self.parts.items():
+            shards.require_finite(directory, name, part._replace(code=None))
+        # In the order of the files, so that one shard is read as it lies there.
+        videos = sorted(catalogue.videos.items(), key=lambda one: (one[1].shard, one[1].first))
+        self.videos = [name for name, _ in videos]
+        self.names = [name for name, video in videos for _ in range(video.segments)]
+        self.codecs = [video.codec for _, video in videos for _ in range(video.segments)]
+        self.shard = [video.shard for _, video in videos for _ in range(video.segments)]
+        first = np.array([video.first for _, video in videos])
+        counts = np.array([video.segments for _, video in videos])
+        # Each video's first segment, and the end of the last.
+        self.starts = [0, *itertools.accumulate(counts.tolist())]
+        # Of each video the rows from its first.
+        self.row = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(sum(counts))
+        self.embedding, self.times = self._gathered("embedding"), self._gathered("times")
+
+    def _gathered(self, name: str) -> np.ndarray:
+        """An array of the shards by segment: the file itself, mapped, where it has this order."""
+        arrays = {shard: np.asarray(getattr(part, name)) for shard, part in self.parts.items()}
+        one = next(iter(arrays.values()))
+        if len(arrays) == 1 and np.array_equal(self.row, np.arange(len(one))):
+            return one
+        shard = np.array(self.shard)
+        found = np.empty((len(self), *one.shape[1:]), one.dtype)
+        for number, array in arrays.items():
+            here = shard == number
+            found[here] = array[self.row[here]]
+        return found
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def num_videos(self) -> int:
+        return len(self.catalogue.videos)
+
+    def moment(self, hit: Hit) -> Moment:
+        """A result as people and programs read it."""
+        start, end = self.times[hit.segment].tolist()
+        video = readable(self.names[hit.segment])
+        times = round(start, 3), round(end, 3)
+        ranks = hit.rank, hit.coarse_rank
+        return Moment(*ranks, video, *times, hit.coarse, hit.fused, self.id(hit.segment))
+
+    def id(self, segment: int) -> str:
+        """What names a segment: the same after an update of the index, if its video is the same."""
+        video = bisect.bisect_right(self.starts, segment) - 1
+        return f"{_key(self.videos[video])}-{segment - self.starts[video]}"
+
+    def segment(self, id: str) -> int:
+        """The segment of that name. Raises QueryError where there is none."""
+        match = ID.fullmatch(id)
+        video = self._by_key.get(match[1]) if match else None
+        if match is None or video is None:
+            raise QueryError(f"no such moment: {id!r:.60}; wanted the `id` of a result")
+        segment = self.starts[video] + int(match[2])
+        if segment >= self.starts[video + 1]:
+            raise QueryError(f"no such moment: {id!r}; that video is a shorter one now")
+        return segment
+
+    @functools.cached_property
+    def _by_key(self) -> dict[str, int]:
+        return {_key(name): number for number, name in enumerate(self.videos)}
+
+    def at(self, path: Path, seconds: float) -> int:
+        """The segment of an indexed video at a time on a player's clock.
+
+        Args:
+          path: of the video's file, or as results name it: below the folder that was indexed.
+
+        Raises ValueError where it is not in the index, or shorter.
+        """
+        name = os.fspath(path)
+        if name not in self.catalogue.videos:
+            name = os.path.relpath(os.path.realpath(path), os.path.realpath(self.root))
+        if name not in self.catalogue.videos:
+            raise ValueError(
+                f"{path}: not in this index, wanted a video of it before the @; a whole file may "
+                "be any"
+            )
+        first = self.starts[self.videos.index(name)]
+        times = self.times[first : first + self.catalogue.videos[name].segments]
+        if seconds > times[-1, 1]:
+            raise ValueError(f"{path}: ends at {clock(times[-1, 1])}, before {clock(seconds)}")
+        return first + max(0, int(np.searchsorted(times[:, 0], seconds, "right")) - 1)
+
+    def thumbnail(self, segment: int) -> bytes:
+        """JPEG."""
+        return self.parts[self.shard[segment]].thumbnails[int(self.row[segment])]
+
+    def features(self, segments: np.ndarray) -> VideoFeatures:
+        """Features of some segments, codes as they are stored.
+
+        Raises ValueError, which names the file, where a code holds numbers that are not finite.
+        """
+        shard = np.array([self.shard[one] for one in segments.tolist()])
+        order, codes = [], []
+        for name in np.unique(shard).tolist():
+            places = np.flatnonzero(shard == name)
+            part = self.parts[name].take(self.row[segments[places]])
+            shards.require_finite(self.directory, name, part)
+            order.append(places)
+            codes.append(part.code)
+        back = np.argsort(np.concatenate(order))
+        code: PackedCode = jax.tree.map(lambda *some: np.concatenate(some)[back], *codes)
+        return VideoFeatures(self.embedding[segments], code)
+
+
+def _key(name: str) -> str:
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:16]

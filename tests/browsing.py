@@ -1,0 +1,52 @@
+"""The page of `animclip serve` in a browser, for tests that use it as people do."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+SIZES = {"wide": (1280, 800), "narrow": (400, 800)}
+
+
+@contextlib.contextmanager
+def opened(browser: Any, url: str, size: str, name: str, **options: Any) -> Iterator[Any]:
+    """The page, whose console must stay empty and whose requests stay on the server.
+
+    Args:
+      size: of SIZES. name: of the screenshot, where ANIMCLIP_SCREENSHOTS names a folder.
+    """
+    width, height = SIZES[size]
+    context = browser.new_context(viewport={"width": width, "height": height}, **options)
+    page = context.new_page()
+    complaints: list[str] = []
+    expected = "Failed to load resource"  # Chromium's word for an answer that is an error.
+    page.on("console", lambda said: complaints.extend([said.text] * (expected not in said.text)))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "request",
+        lambda asked: complaints.extend([asked.url] * (not asked.url.startswith(url))),
+    )
+    page.goto(url)
+    yield page
+    shot = os.environ.get("ANIMCLIP_SCREENSHOTS")
+    if shot:
+        page.screenshot(path=Path(shot) / f"{name}.png")
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    context.close()
+    assert complaints == []
+    assert wide <= width, "nothing to scroll sideways"
+
+
+def search(page, text="a white block"):
+    page.fill("#query", text)
+    page.press("#query", "Enter")
+    page.wait_for_selector(".card")
+
+
+def wait_until_it_plays(page, selector=".card video"):
+    page.wait_for_function(
+        "selector => { const one = document.querySelector(selector);"
+        " return one && one.currentTime > 0 && !one.paused && one.videoWidth > 0; }",
+        arg=selector,
+    )

@@ -1,0 +1,112 @@
+"""Queries of several parts on the page: chips, pictures that are dropped and pasted, addresses."""
+
+import pytest
+from PIL import Image
+
+from tests import browsing, searchable
+from tests.browsing import search
+from tests.served import served
+
+pytestmark = pytest.mark.slow
+
+DROP = """([kind, selector]) => new Promise((resolve) => {
+  const canvas = document.createElement("canvas");
+  canvas.width = 64; canvas.height = 48;
+  const context = canvas.getContext("2d");
+  context.fillStyle = "rgb(220 30 30)";
+  context.fillRect(0, 0, 64, 48);
+  canvas.toBlob((blob) => {
+    const given = new DataTransfer();
+    given.items.add(new File([blob], "red.png", { type: "image/png" }));
+    const options = { bubbles: true, cancelable: true };
+    const event = kind === "paste"
+      ? new ClipboardEvent(kind, { ...options, clipboardData: given })
+      : new DragEvent(kind, { ...options, dataTransfer: given });
+    document.querySelector(selector).dispatchEvent(event);
+    resolve();
+  });
+})"""
+
+
+@pytest.fixture(scope="module")
+def server(indexed):
+    with served(indexed) as running:
+        yield running
+
+
+@pytest.fixture(params=browsing.SIZES)
+def page(browser, server, request):
+    with browsing.opened(browser, server.url, request.param, request.node.name) as page:
+        yield page
+
+
+def titles(page):
+    return page.locator(".card").evaluate_all("cards => cards.map(card => card.ariaLabel)")
+
+
+@pytest.mark.parametrize("kind", ["drop", "paste"])
+def test_a_picture_that_is_dropped_or_pasted_is_shown_and_has_an_address(page, kind):
+    page.evaluate(DROP, [kind, "body"])
+    page.wait_for_selector("#chips li img")
+    page.wait_for_function("() => document.querySelector('#chips img').naturalWidth > 0")
+    assert "?like=" in page.url and "this picture" in page.text_content("#chips")
+    found = titles(page)
+    page.reload()
+    page.wait_for_selector(".card")
+    assert titles(page) == found
+    page.wait_for_function("() => document.querySelector('#chips img').naturalWidth > 0")
+    page.go_back()
+    page.wait_for_selector(".card", state="detached")
+    assert page.is_hidden("#chips")
+    page.go_forward()
+    page.wait_for_selector(".card")
+    assert titles(page) == found
+
+
+def test_a_sentence_and_a_picture_are_searched_together(page):
+    search(page, "a white block -water")
+    page.evaluate(DROP, ["drop", "#query"])
+    page.wait_for_selector("#chips li")
+    assert "q=a%20white%20block%20-water&like=" in page.url
+    assert page.input_value("#query") == "a white block -water"
+    assert "re-ranking" in page.text_content("#status")
+    page.click("#chips button")
+    page.wait_for_selector("#chips li", state="detached")
+    assert page.url.endswith("?q=a%20white%20block%20-water")
+
+
+def test_more_like_a_result_by_mouse_and_by_key(page):
+    search(page)
+    card = page.locator("#results li", has_text="red.mp4")
+    card.locator(".more").click()
+    page.wait_for_selector("#chips img")
+    page.wait_for_function("() => document.querySelector('.card').title === 'red.mp4'")
+    assert "red.mp4 0:00.0" in page.text_content("#chips")
+    assert page.url.endswith(f"?like={searchable.moment('red.mp4')}")
+    page.locator(".card", has_text="shots.mp4").first.focus()
+    page.keyboard.press("l")
+    page.wait_for_function("() => document.querySelector('.card').title === 'shots.mp4'")
+    page.go_back()
+    page.wait_for_function("() => document.querySelector('.card').title === 'red.mp4'")
+
+
+def test_what_is_no_picture_is_said(page, tmp_path):
+    (tmp_path / "a.txt").write_text("no picture")
+    page.set_input_files("#picture", tmp_path / "a.txt")
+    page.wait_for_selector("#status.error")
+    assert page.text_content("#status") == "a.txt is not a picture."
+    Image.new("RGB", (64, 48)).save(tmp_path / "a.png")
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
+    page.set_input_files("#picture", tmp_path / "a.png")
+    page.wait_for_function(
+        "() => document.getElementById('status').textContent.includes('decoded')"
+    )
+    assert page.is_hidden("#chips") and "like" not in page.url
+
+
+def test_a_picture_that_the_server_forgot_is_said(page, server):
+    page.goto(f"{server.url}/?q=a&like={'0' * 32}")
+    page.wait_for_selector("#status.error")
+    assert "choose it again" in page.text_content("#status")
+    page.click("#chips button")
+    page.wait_for_selector(".card")

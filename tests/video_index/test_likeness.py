@@ -1,0 +1,86 @@
+"""What --like and `like` name: files, moments of indexed videos, results."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from animclip_jax.video_index import likeness
+from animclip_jax.video_index.likeness import At
+from animclip_jax.video_index.query import QueryError
+from animclip_jax.video_index.reader import Index
+from animclip_jax.video_index.searcher import Searcher
+from tests import searchable
+
+
+@pytest.fixture(scope="module")
+def searcher(indexed, search_model):
+    return Searcher(search_model, Index(indexed))
+
+
+@pytest.mark.parametrize(
+    "text, wanted",
+    [
+        ("a.jpg", (Path("a.jpg"), 1)),
+        ("a.jpg^0.5", (Path("a.jpg"), 0.5)),
+        ("a b.mp4@12.5", (At(Path("a b.mp4"), 12.5), 1)),
+        ("a.mp4@1:02.5^2", (At(Path("a.mp4"), 62.5), 2)),
+        ("a.mp4@1:01:02", (At(Path("a.mp4"), 3662), 1)),
+        ("me@home.mp4", (Path("me@home.mp4"), 1)),
+    ],
+)
+def test_a_file_a_moment_and_a_weight_are_read(text, wanted):
+    assert likeness.written(text) == wanted
+
+
+@pytest.mark.parametrize("name", ["a@1.mp4", "a^2", "a@3", "b@1:02^3"])
+def test_a_file_that_is_called_so_is_that_file(name, tmp_path):
+    (tmp_path / name).touch()
+    assert likeness.written(str(tmp_path / name)) == (tmp_path / name, 1)
+
+
+@pytest.mark.parametrize("seconds, number", [(0, 0), (2.4, 0), (2.6, 1), (5.9, 1)])
+def test_a_moment_is_the_segment_that_is_shown_then(searcher, indexed, seconds, number):
+    index = searcher.index
+    for path in (Path("shots.mp4"), indexed.parent / "videos" / "shots.mp4"):
+        assert index.id(index.at(path, seconds)) == searchable.moment("shots.mp4", number)
+
+
+def test_a_moment_finds_itself_and_so_does_a_result(searcher):
+    (best, *_) = searcher.search(like="below/blue.gif@1")
+    assert best.video == "below/blue.gif" and best.coarse == pytest.approx(1, abs=1e-5)
+    (again, *_) = searcher.search(like=best)
+    assert again == best
+    last = searcher.search(unlike=[best], n=8)[-1]
+    assert last.video == "below/blue.gif" and last.coarse == pytest.approx(-1, abs=1e-5)
+
+
+def test_what_cannot_be_named_is_said(searcher, tmp_path):
+    for wrong, told in (
+        ("none.mp4@3", "none.mp4: not in this index"),
+        ("red.mp4@99", "red.mp4: ends at 0:02.0, before 1:39.0"),
+        (np.zeros((4, 4), np.uint8), "wanted uint8"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            searcher.search(like=wrong)
+    for id in ("", "x", searchable.moment("none.mp4"), searchable.moment("red.mp4", 1)):
+        with pytest.raises(QueryError, match="no such moment"):
+            searcher.index.segment(id)
+    with pytest.raises(FileNotFoundError, match=r"none\.png: no such file"):
+        searcher.search(like=tmp_path / "none.png")
+
+
+def test_a_picture_and_a_video_are_told_apart_by_their_names(searcher, indexed, tmp_path):
+    red = searchable.shot(searchable.RED, 16)[8]
+    Image.fromarray(red).save(tmp_path / "red.png")
+    assert searcher.search(like=tmp_path / "red.png") == searcher.search(red)
+    (best, *_) = searcher.search(indexed.parent / "videos" / "red.mp4")
+    assert best.video == "red.mp4" and best.coarse == pytest.approx(1, abs=1e-5)
+
+
+def test_every_segment_has_an_id_that_outlives_an_update(searcher):
+    index = searcher.index
+    ids = [index.id(number) for number in range(len(index))]
+    assert [index.segment(id) for id in ids] == list(range(len(index)))
+    assert searchable.moment("long.mp4", 2) in ids
