@@ -22,7 +22,7 @@ from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.index import parse
 from animclip_jax.video_index.effort import Effort
 from animclip_jax.video_index.update import Summary, update
-from animclip_jax.words import count, on_a_terminal
+from animclip_jax.words import count, holdings, on_a_terminal
 from input_pipeline.media import quarantine
 from input_pipeline.media.segments import SegmentSettings
 from input_pipeline.media.workers import Limits
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         limits = Limits(options.time_limit, options.memory_limit)
         effort = Effort(options.batch_size, options.processes, limits, options.retry)
         where = options.out, options.videos, model, path
-        done = update(*where, settings, effort, forget=options.forget)
+        done = update(*where, settings, effort, options.forget, options.photos)
     except (OSError, ValueError, RuntimeError) as error:
         print(f"animclip index: {error}", file=sys.stderr)
         return 1
@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
 def report(out: Path, done: Summary) -> str:
     """What an update did, for people."""
     lines = [
-        f"{out}: {count(done.videos, 'video')} in {count(done.segments, 'segment')}; this time "
+        f"{out}: {holdings(done.videos, done.photos, done.segments)}; this time "
         f"{done.indexed} indexed, {done.unchanged} unchanged, {done.removed} removed"
     ]
     if done.quarantined:

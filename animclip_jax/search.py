@@ -68,7 +68,8 @@ def table(hits: list[Hit], index: Index) -> str:
     lines = ["rank  before  reranked  coarse  moment" if reranked else "rank  coarse  moment"]
     for hit in hits:
         start, end = index.times[hit.segment]
-        moment = f"{on_a_terminal(index.names[hit.segment])}  {clock(start)}-{clock(end)}"
+        shown = "photo" if index.photo[hit.segment] else f"{clock(start)}-{clock(end)}"
+        moment = f"{on_a_terminal(index.names[hit.segment])}  {shown}"
         fused = f"{hit.coarse_rank:6}  {hit.fused:8.3f}  " if reranked else ""
         lines.append(f"{hit.rank:4}  {fused}{hit.coarse:6.3f}  {moment}")
     return "\n".join(lines)

@@ -21,7 +21,7 @@ from animclip_jax import process
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.serve import parse
 from animclip_jax.video_index.open import note, open_index
-from animclip_jax.words import count
+from animclip_jax.words import holdings
 
 
 @stoppable("animclip serve")
@@ -48,8 +48,7 @@ def main(argv: list[str] | None = None) -> int:
             searcher.warm_up()
             url = _url(options.host, listening.getsockname()[1])
             index = searcher.index
-            videos = f"{count(index.num_videos, 'video')} in {count(len(index), 'segment')}"
-            print(f"{url}  {videos}; Ctrl-C stops")
+            print(f"{url}  {holdings(*index.catalogue.counts, len(index))}; Ctrl-C stops")
             if told := note(searcher):
                 print(told)
             sys.stdout.flush()

@@ -11,6 +11,13 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}"
 
 
+def holdings(videos: int, photos: int, segments: int) -> str:
+    """What an index holds, as in "5 videos and 2 photos in 9 segments"."""
+    kinds = [count(videos, "video")] * (videos > 0 or not photos)
+    kinds += [count(photos, "photo")] * (photos > 0)
+    return f"{' and '.join(kinds)} in {count(segments, 'segment')}"
+
+
 def readable(name: str) -> str:
     """A file's name as text, also where its bytes are none."""
     return os.fsencode(name).decode("utf-8", "replace")

@@ -110,3 +110,18 @@ def test_a_picture_that_the_server_forgot_is_said(page, server):
     assert "choose it again" in page.text_content("#status")
     page.click("#chips button")
     page.wait_for_selector(".card")
+
+
+def test_a_photo_is_called_one_and_shown_whole(browser, search_model, search_model_path, tmp_path):
+    Image.new("RGB", (640, 480), searchable.RED).save(tmp_path / "red.jpg")
+    out = tmp_path.parent / f"{tmp_path.name}-index"
+    searchable.index(tmp_path, out, search_model, search_model_path)
+    with served(out) as running, browsing.opened(browser, running.url, "wide", "photo") as page:
+        page.wait_for_function(
+            "() => document.getElementById('status').textContent === '1 photo in 1 segment'"
+        )
+        search(page)
+        assert page.text_content(".card .moment") == "photo"
+        page.locator(".card").hover()
+        shown = "[...document.querySelectorAll('.card img')].map((one) => one.naturalWidth)"
+        page.wait_for_function(f"() => {shown}.includes(640)")

@@ -19,7 +19,7 @@ from animclip_jax.cli.signals import stoppable
 from animclip_jax.process import has_tpu
 from animclip_jax.video_index.listing import Listing
 from animclip_jax.video_index.ranking import Hit
-from animclip_jax.words import count, on_a_terminal
+from animclip_jax.words import count, holdings, on_a_terminal
 from input_pipeline.media import quarantine
 from input_pipeline.sources import folder
 from tests.repository import ROOT
@@ -98,10 +98,10 @@ def test_names_of_files_can_not_steer_the_terminal_from_any_list(tmp_path, capsy
     """What is found, what is left alone and what is bad: the names are those of other people."""
     name = "a\x1b]0;gone\x07.mp4"
     hit = Hit(0, 0.5, 1, None, 1)
-    searched: Any = SimpleNamespace(names=[name], times=[(0.0, 1.0)])
+    searched: Any = SimpleNamespace(names=[name], times=[(0.0, 1.0)], photo=[False])
     found = search.table([hit], searched)
     left = Listing(left={name: "a link to itself"})
-    done = index.report(tmp_path, index.Summary(0, 0, 0, 0, {}, 1, 1, left))
+    done = index.report(tmp_path, index.Summary(0, 0, 0, 0, {}, 1, 0, 1, left))
     quarantine.report("set", {name: "cut"}, 9, tmp_path, "")
     told = capsys.readouterr().err
     with pytest.raises(ValueError, match="can't be used") as raised:
@@ -124,6 +124,13 @@ def test_without_a_tpu_libtpu_is_told_not_to_look_for_one(tmp_path: Path) -> Non
         [sys.executable, "-c", code], env=kept, cwd=ROOT, capture_output=True, text=True
     )
     assert run.stdout == "v5litepod-1\n", run.stderr
+
+
+def test_what_an_index_holds_is_said_in_words() -> None:
+    assert holdings(5, 0, 8) == "5 videos in 8 segments"
+    assert holdings(1, 2, 3) == "1 video and 2 photos in 3 segments"
+    assert holdings(0, 1, 1) == "1 photo in 1 segment"
+    assert holdings(0, 0, 0) == "0 videos in 0 segments"
 
 
 LINE = '{"image": "a.jpg", "captions": ["a caf\u00e9"]}\n'

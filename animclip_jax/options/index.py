@@ -19,7 +19,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "re-ranker.",
     )
     parser.add_argument(
-        "videos", type=kinds.path, help="the folder of videos; folders below it are included"
+        "videos",
+        type=kinds.path,
+        help="the folder of videos and photos, with all below it",
     )
     parser.add_argument(
         "--model",
@@ -37,6 +39,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         action=argparse.BooleanOptionalAction,
         default=True,
         help="also cut where the shot changes (default yes)",
+    )
+    parser.add_argument(  # fmt: skip
+        "--photos",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="index photos, too (default yes)",
     )
     parser.add_argument(
         "--batch-size",

@@ -19,6 +19,7 @@ class Index(_Object):
     """The index that is searched."""
 
     videos: int
+    photos: int
     segments: int
     reranks: bool
     note: Annotated[str | None, Field(description="What the model can't do.")]
@@ -31,6 +32,7 @@ class Result(_Object):
     rank: Annotated[int, Field(ge=1)]
     coarse_rank: Annotated[int, Field(ge=1, description="The rank before re-ranking.")]
     video: Annotated[str, Field(description="Path below the indexed folder.")]
+    photo: Annotated[bool, Field(description="Whether it is a photo: start and end are 0.")]
     start: Annotated[float, Field(description="In seconds.")]
     end: Annotated[float, Field(description="In seconds.")]
     coarse: Annotated[float, Field(description="Cosine similarity.")]

@@ -25,6 +25,10 @@ function say(text, isError = false) {
   status.classList.toggle("error", isError);
 }
 
+function count(number, noun) {
+  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+}
+
 // The API's answer, shown; null where there is none.
 async function ask(parameters, options, sought) {
   asking?.abort();
@@ -140,7 +144,7 @@ function card(one, by) {
   const letters = [...one.video];
   put(".head", letters.slice(0, -TAIL).join(""));
   put(".tail", letters.slice(-TAIL).join(""));
-  put(".moment", `${clock(one.start)} – ${clock(one.end)}`);
+  put(".moment", one.photo ? "photo" : `${clock(one.start)} – ${clock(one.end)}`);
   const scores = [`coarse ${one.coarse.toFixed(3)}`];
   if (one.reranked !== null) scores.unshift(`re-ranked ${one.reranked.toFixed(2)}`);
   put(".scores", scores.join("  ·  "));
@@ -153,7 +157,8 @@ function card(one, by) {
   }
   const button = item.querySelector(".card");
   button.title = one.video;
-  const words = [one.video, `${clock(one.start)} to ${clock(one.end)}`, ...scores];
+  const time = one.photo ? "photo" : `${clock(one.start)} to ${clock(one.end)}`;
+  const words = [one.video, time, ...scores];
   if (!plays(one)) {
     const cannot = document.createElement("span");
     cannot.className = "failed cannot";
@@ -166,7 +171,7 @@ function card(one, by) {
   item.querySelector("img").src = `/thumbnail/${one.id}`;
   listen(button, one);
   const more = item.querySelector(".more");
-  more.setAttribute("aria-label", `More like this: ${words[0]}, ${words[1]}`);
+  more.setAttribute("aria-label", `More like this: ${one.video}, ${time}`);
   more.addEventListener("click", () => visit(new URLSearchParams({ like: one.id })));
   return item;
 }
@@ -237,7 +242,9 @@ function onKey(event) {
 async function begin() {
   try {
     const index = await (await fetch("/api/index")).json();
-    indexed = `${index.videos} videos in ${index.segments} segments`;
+    const kinds = [[index.videos, "video"], [index.photos, "photo"]].filter(([number]) => number);
+    const held = kinds.map(([number, noun]) => count(number, noun)).join(" and ");
+    indexed = `${held} in ${count(index.segments, "segment")}`;
     if (!asked().size && !answer) say(indexed);
     telling(index.note);
   } catch {

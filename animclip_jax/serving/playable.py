@@ -15,6 +15,8 @@ MEDIA_TYPES = {
     **dict.fromkeys((".mp4", ".m4v"), "video/mp4"),
     **{".mov": "video/quicktime", ".webm": "video/webm", ".mkv": "video/x-matroska"},
     **{".ogv": "video/ogg", ".gif": "image/gif"},
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "image/jpeg"),
+    **{".png": "image/png", ".webp": "image/webp", ".bmp": "image/bmp"},
 }
 UNKNOWN = "application/octet-stream"
 
@@ -25,5 +27,5 @@ def plays(name: str, codec: str) -> bool:
 
 
 def media_type(name: str) -> str:
-    """What a video is sent as, by its file's name."""
+    """What a video or a photo is sent as, by its file's name."""
     return MEDIA_TYPES.get(Path(name).suffix.lower(), UNKNOWN)

@@ -54,8 +54,10 @@ class Service:
 
     async def index(self) -> dict[str, Any]:
         """What is indexed."""
+        videos, photos = self.searcher.index.catalogue.counts
         return {
-            "videos": self.searcher.index.num_videos,
+            "videos": videos,
+            "photos": photos,
             "segments": len(self.searcher.index),
             "reranks": self.searcher.reranks,
             "note": note(self.searcher),
@@ -169,9 +171,7 @@ def _told(searcher: Searcher, found: _Found, count: int) -> dict[str, Any]:
         "candidates": len(answer.hits),
         "milliseconds": {stage: 1000 * spent for stage, spent in answer.seconds.items()},
         "results": [
-            index.moment(hit)._asdict()
-            | _how_it_plays(index.names[hit.segment], index.codecs[hit.segment])
-            for hit in hits
+            index.moment(hit)._asdict() | _how_it_plays(index, hit.segment) for hit in hits
         ],
     }
 
@@ -196,5 +196,7 @@ async def _body(request: Request) -> bytes:
     return bytes(data)
 
 
-def _how_it_plays(name: str, codec: str) -> dict[str, Any]:
-    return {"media_type": media_type(name), "codec": codec or None, "plays": plays(name, codec)}
+def _how_it_plays(index: Index, segment: int) -> dict[str, Any]:
+    name, codec = index.names[segment], index.codecs[segment]
+    shows = index.photo[segment] or plays(name, codec)
+    return {"media_type": media_type(name), "codec": codec or None, "plays": shows}

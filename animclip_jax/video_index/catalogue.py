@@ -32,9 +32,11 @@ class Stamp(NamedTuple):
 
 
 class Video(NamedTuple):
-    """A video that is in the index: rows `first` to `first + segments` of a shard are its.
+    """A video or photo that is in the index: rows `first` to `first + segments` of a shard are its.
 
-    codec: by FFmpeg's name; "" in an index that was made before it was kept.
+    What an index that is older than a field lacks: codec, by FFmpeg's name, "" also of a photo;
+    photo, whether it is one; width, height, as it is shown, to the same scale, 0 where unknown;
+    taken, in seconds since 1970, None where the file does not say it.
     """
 
     stamp: Stamp
@@ -42,6 +44,10 @@ class Video(NamedTuple):
     first: int
     segments: int
     codec: str = ""
+    photo: bool = False
+    width: int = 0
+    height: int = 0
+    taken: float | None = None
 
 
 class Quarantined(NamedTuple):
@@ -55,8 +61,9 @@ class Quarantined(NamedTuple):
 class Catalogue:
     """What is indexed.
 
-    root: the folder of videos. model: the model's fingerprint. model_path: where it was. reranks:
-    whether it re-ranks. code_dtype: of the video codes. videos, quarantined: by path below root.
+    root: the folder of videos and photos. model: the model's fingerprint. model_path: where it was.
+    reranks: whether it re-ranks. code_dtype: of the video codes. videos, which may be photos, and
+    quarantined: by path below root.
     """
 
     root: str
@@ -72,6 +79,12 @@ class Catalogue:
     def shards(self) -> list[str]:
         """The shards that hold any of its videos, oldest first."""
         return sorted({video.shard for video in self.videos.values()})
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many videos there are, and how many photos."""
+        photos = sum(video.photo for video in self.videos.values())
+        return len(self.videos) - photos, photos
 
 
 def read(directory: Path) -> Catalogue:
@@ -113,10 +126,12 @@ def read(directory: Path) -> Catalogue:
 
 def _checked(name: str, video: Video) -> Video:
     """Raises ValueError where a video's place in a shard can be no place."""
-    numbers = (*video.stamp, video.first, video.segments)
+    numbers = (*video.stamp, video.first, video.segments, video.width, video.height)
     right = all(type(one) is int for one in numbers) and video.first >= 0 and video.segments > 0
     if not right or not re.fullmatch(r"\d{8}", str(video.shard)):
         raise ValueError(f"{name}: no place in a shard: {list(video)}")
+    if not isinstance(video.taken, float | None):
+        raise ValueError(f"{name}: taken is {video.taken!r:.80}, wanted seconds or null")
     return video
 
 

@@ -1,4 +1,4 @@
-"""The videos of a folder, and what is there but can't be used as a video now.
+"""The videos and photos of a folder, and what is there but can't be used now.
 
 Not seen is not deleted: what a folder that can't be read, or a link, may hide is told apart from
 what is gone.
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from animclip_jax.video_index.catalogue import Stamp
-from input_pipeline.media.video import SUFFIXES
+from input_pipeline.media import picture, video
 
 LINKED_FOLDER = "a link to a folder; links to folders are not followed"
 EMPTY = "an empty folder, which held videos: is a disk not mounted?"
@@ -21,9 +21,9 @@ EMPTY = "an empty folder, which held videos: is a disk not mounted?"
 
 @dataclass
 class Listing:
-    """Videos of a folder by their paths below it, in `/`.
+    """Videos and photos of a folder by their paths below it, in `/`.
 
-    others: how many files are no videos by their names. left: what can't be used now, by its path,
+    others: how many files are neither by their names. left: what can't be used now, by its path,
     with the reason; of a folder, that is so of all below it. empty: folders with nothing in them.
     """
 
@@ -39,12 +39,15 @@ class Listing:
         )
 
 
-def list_videos(root: Path, index: Path) -> Listing:
-    """Every video below a folder, but for hidden ones and what is in the index.
+def list_videos(root: Path, index: Path, photos: bool = True) -> Listing:
+    """Every video and photo below a folder, but for hidden ones and what is in the index.
+
+    photos: False lists videos alone.
 
     Raises OSError where the folder itself can't be read.
     """
     found = Listing()
+    suffixes = video.SUFFIXES | (picture.SUFFIXES if photos else set())
     real_root, real_index = os.path.realpath(root), os.path.realpath(index)
 
     def unreadable(error: OSError) -> None:
@@ -65,11 +68,16 @@ def list_videos(root: Path, index: Path) -> Listing:
             else:
                 below.append(name)
         for name in sorted(names):
-            if name.startswith(".") or Path(name).suffix.lower() not in SUFFIXES:
+            if name.startswith(".") or Path(name).suffix.lower() not in suffixes:
                 found.others += 1
             else:
                 _look(found, root, real_root, os.path.join(folder, name))
     return found
+
+
+def is_photo(name: str) -> bool:
+    """Whether a file of that name is read as a photo."""
+    return PurePosixPath(name).suffix.lower() in picture.SUFFIXES
 
 
 def problem_of(path: Path, stamp: Stamp) -> str | None:
@@ -86,7 +94,7 @@ def problem_of(path: Path, stamp: Stamp) -> str | None:
 
 
 def _look(found: Listing, root: Path, real_root: str, path: str) -> None:
-    """Adds what has the name of a video."""
+    """Adds what has the name of a video or a photo."""
     name = _below(root, path)
     try:
         state = os.stat(path)

@@ -26,7 +26,8 @@ class Moment(NamedTuple):
 
     rank: 1 is best. coarse_rank: before re-ranking. video: its path below the folder that was
     indexed. start, end: seconds. coarse: cosine similarity. reranked: the score that decided, None
-    without re-ranking. id: names the segment in the API, also after an update of the index.
+    without re-ranking. id: names the segment in the API, also after an update of the index. photo:
+    whether it is a photo, whose start and end are 0.
     """
 
     rank: int
@@ -37,6 +38,7 @@ class Moment(NamedTuple):
     coarse: float
     reranked: float | None
     id: str
+    photo: bool
 
 
 class Answer(NamedTuple):

@@ -32,7 +32,7 @@ class Index:
     """The segments of an index, by number: opened once, it stays as it was then.
 
     embedding float32 [N, E]. names: each segment's video, its path below `root` in `/`;
-    codecs: that video's, "" where it is not known.
+    codecs: that video's, "" where it is not known. photo: whether it is one.
     """
 
     def __init__(self, directory: Path):
@@ -59,6 +59,7 @@ class Index:
         self.videos = [name for name, _ in videos]
         self.names = [name for name, video in videos for _ in range(video.segments)]
         self.codecs = [video.codec for _, video in videos for _ in range(video.segments)]
+        self.photo = [video.photo for _, video in videos for _ in range(video.segments)]
         self.shard = [video.shard for _, video in videos for _ in range(video.segments)]
         first = np.array([video.first for _, video in videos])
         counts = np.array([video.segments for _, video in videos])
@@ -84,17 +85,14 @@ class Index:
     def __len__(self) -> int:
         return len(self.names)
 
-    @property
-    def num_videos(self) -> int:
-        return len(self.catalogue.videos)
-
     def moment(self, hit: Hit) -> Moment:
         """A result as people and programs read it."""
         start, end = self.times[hit.segment].tolist()
         video = readable(self.names[hit.segment])
         times = round(start, 3), round(end, 3)
         ranks = hit.rank, hit.coarse_rank
-        return Moment(*ranks, video, *times, hit.coarse, hit.fused, self.id(hit.segment))
+        photo = self.photo[hit.segment]
+        return Moment(*ranks, video, *times, hit.coarse, hit.fused, self.id(hit.segment), photo)
 
     def id(self, segment: int) -> str:
         """What names a segment: the same after an update of the index, if its video is the same."""

@@ -25,10 +25,11 @@ from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import shards
 from animclip_jax.video_index.catalogue import Catalogue, Quarantined, Stamp, Video
 from animclip_jax.video_index.effort import BATCH_SIZE, ON_CPU, Effort
-from animclip_jax.video_index.listing import EMPTY, Listing, list_videos, problem_of
+from animclip_jax.video_index.listing import EMPTY, Listing, is_photo, list_videos, problem_of
 from animclip_jax.words import count
 from input_pipeline.media import quarantine, workers
-from input_pipeline.media.segments import Segment, SegmentSettings, frames_of, read_with_codec
+from input_pipeline.media.indexing import Read, Task, read_file
+from input_pipeline.media.segments import SegmentSettings, frames_of
 
 # Kept together, whichever comes first.
 FLUSH_SECONDS, FLUSH_SEGMENTS = 30.0, 4096
@@ -40,7 +41,7 @@ _SPOOL = "frames."
 class Summary(NamedTuple):
     """What an update did, in files, and what the index holds now.
 
-    kept: how many of its videos can't be seen now, and may be there.
+    kept: how many of its files can't be seen now, and may be there.
     """
 
     indexed: int
@@ -49,6 +50,7 @@ class Summary(NamedTuple):
     kept: int
     quarantined: dict[str, str]
     videos: int
+    photos: int
     segments: int
     listing: Listing
 
@@ -61,11 +63,13 @@ def update(
     settings: SegmentSettings,
     effort: Effort = Effort(),  # noqa: B008 (frozen)
     forget: bool = False,
+    photos: bool = True,
 ) -> Summary:
     """Makes the index `directory` of the videos below `root`, or brings it up to date.
 
     Args:
       forget: forgets every video that is not seen, however many, and whatever may hide it.
+      photos: whether photos are indexed, too; False removes those that are.
 
     Raises:
       NotADirectoryError: root is no folder. BlockingIOError: another process writes the index.
@@ -87,9 +91,11 @@ def update(
         found = _found(directory, wanted)
         shards.remove_unused(directory, found)
         _clear_spool(directory)
-        listing = list_videos(root, directory)
+        listing = list_videos(root, directory, photos)
         run = _Update(directory, root, model, found or wanted, effort)
+        dropped = 0 if photos else run.drop_photos()
         kept, removed = run.forget(listing, everything=forget)
+        removed += dropped
         todo = run.todo(listing)
         if found is None or removed or found.model_path != wanted.model_path:
             run.catalogue.model_path = wanted.model_path
@@ -102,7 +108,7 @@ def update(
             removed,
             kept,
             {name: one.reason for name, one in run.catalogue.quarantined.items()},
-            len(run.catalogue.videos),
+            *run.catalogue.counts,
             sum(video.segments for video in run.catalogue.videos.values()),
             listing,
         )
@@ -126,7 +132,7 @@ def _found(directory: Path, wanted: Catalogue) -> Catalogue | None:
 class _Pending:
     """Videos that are read and not kept yet; the frames of `encoded` segments are not needed."""
 
-    videos: list[tuple[str, Stamp, list[Segment], str]] = field(default_factory=list)
+    videos: list[tuple[str, Stamp, Read]] = field(default_factory=list)
     frames: list[np.ndarray] = field(default_factory=list)
     features: list[VideoFeatures] = field(default_factory=list)
     segments: int = 0
@@ -146,6 +152,16 @@ class _Update:
         self.batch_size = -(-at_once // parts) * parts
         self.pending = _Pending()
         self.failed: list[str] = []
+
+    def drop_photos(self) -> int:
+        """Forgets all photos, also those that can't be read; how many were indexed."""
+        photos = [name for name, video in self.catalogue.videos.items() if video.photo]
+        for name in photos:
+            del self.catalogue.videos[name]
+        for name in list(self.catalogue.quarantined):
+            if is_photo(name):
+                del self.catalogue.quarantined[name]
+        return len(photos)
 
     def forget(self, listing: Listing, everything: bool) -> tuple[int, int]:
         """Forgets what is no longer there; how many files are kept unseen, and are forgotten.
@@ -185,22 +201,20 @@ class _Update:
         spool = self.directory / f"{_SPOOL}{os.getpid()}"
         with files.writing(spool):
             spool.mkdir()
-        tasks = ((self.root / name, spool / str(number)) for number, name in enumerate(todo))
+        tasks = (Task(self.root / name, spool / str(number)) for number, name in enumerate(todo))
         settings = self.catalogue.settings
-        read = functools.partial(read_with_codec, settings=settings)
+        read = functools.partial(read_file, settings=settings)
         processes = min(self.effort.processes or workers.cores(), len(todo))
         results = workers.run(read, tasks, processes, self.effort.limits)
         try:
             for number, result in tqdm(
-                results, "indexing", total=len(todo), unit="video", disable=None
+                results, "indexing", total=len(todo), unit="file", disable=None
             ):
                 name, frames = todo[number], spool / str(number)
                 if isinstance(result, workers.Failure):
                     self._fail(name, listing, result.reason)
                 else:
-                    segments, codec = result
-                    video = name, listing.videos[name], segments, codec
-                    self._embed(*video, frames_of(frames, settings))
+                    self._embed(name, listing.videos[name], result, frames_of(frames, settings))
                 frames.unlink(missing_ok=True)
                 self._keep(now=False)
             self._keep(now=True)
@@ -218,12 +232,10 @@ class _Update:
         self.catalogue.quarantined[name] = Quarantined(stamp, reason)
         self.catalogue.videos.pop(name, None)
 
-    def _embed(
-        self, name: str, stamp: Stamp, segments: list[Segment], codec: str, frames: np.ndarray
-    ) -> None:
+    def _embed(self, name: str, stamp: Stamp, read: Read, frames: np.ndarray) -> None:
         pending = self.pending
-        pending.videos.append((name, stamp, segments, codec))
-        pending.segments += len(segments)
+        pending.videos.append((name, stamp, read))
+        pending.segments += len(read.segments)
         for start in range(0, len(frames), self.batch_size):
             pending.frames += list(frames[start : start + self.batch_size])
             if len(pending.frames) >= self.batch_size:
@@ -252,10 +264,12 @@ class _Update:
             rows = _rows(pending, self.catalogue.reranks)
             shards.write(self.directory, shard, pending.segments, [rows])
             first = 0
-            for name, stamp, segments, codec in pending.videos:
-                self.catalogue.videos[name] = Video(stamp, shard, first, len(segments), codec)
+            for name, stamp, read in pending.videos:
+                place = shard, first, len(read.segments)
+                about = read.codec, is_photo(name), read.width, read.height, read.taken
+                self.catalogue.videos[name] = Video(stamp, *place, *about)
                 self.catalogue.quarantined.pop(name, None)
-                first += len(segments)
+                first += len(read.segments)
         self.save()
         self.pending = _Pending()
 
@@ -289,7 +303,7 @@ class _Update:
 
 def _rows(pending: _Pending, reranks: bool) -> shards.Rows:
     features = jax.tree.map(lambda *parts: np.concatenate(parts), *pending.features)
-    segments = [one for _, _, several, _ in pending.videos for one in several]
+    segments = [one for _, _, read in pending.videos for one in read.segments]
     times = np.array([(one.start, one.end) for one in segments])
     thumbnails = [one.thumbnail for one in segments]
     return shards.Rows(features.embedding, features.code if reranks else None, times, thumbnails)

@@ -83,12 +83,6 @@ def clock_of(film: Film) -> Clock:
     )
 
 
-def codec_of(path: str | os.PathLike[str]) -> str:
-    """The codec of the film in a file, by FFmpeg's name. Raises as `opened`."""
-    with opened(path) as film:
-        return film.stream.codec_context.codec.canonical_name
-
-
 def packet_timing(path: str | os.PathLike[str]) -> Timing:
     """When frames are shown, without decoding them: a decoder may find it otherwise.
 

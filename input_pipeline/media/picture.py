@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import math
 from pathlib import Path
@@ -30,6 +31,8 @@ SOURCE = Limits(("JPEG", "MPO", "PNG", "GIF", "WEBP"), 89_000_000, names_others=
 SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp"))
 # To search with, from anyone.
 QUERY = Limits(("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP"), 50_000_000, names_others=False)
+# Photos beside videos in an index.
+PHOTO = Limits(QUERY.formats, SOURCE.max_pixels, names_others=False)
 # Of a picture that is shown small: its longer side at most, and its quality as a JPEG.
 THUMBNAIL, QUALITY = 320, 80
 # Length of a side over the other: training and search look at a square of it.
@@ -41,7 +44,8 @@ _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BI
 # Pillow's names of grey PNGs of 2 and 4 bits, whose levels it spreads over 0 to 255, but not the
 # level that means transparent.
 _GREY_LEVELS = {"L;2": 85, "L;4": 17}
-_ORIENTATION = 0x0112  # EXIF's tag
+# EXIF's tags, and the part in which the date of a photo and the clock's offset stand.
+_ORIENTATION, _EXIF, _TAKEN, _OFFSET = 0x0112, 0x8769, 0x9003, 0x9011
 
 
 class Header(NamedTuple):
@@ -103,9 +107,25 @@ def read(path: Path, limits: Limits = SOURCE) -> np.ndarray:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     try:
+        check_length(path.stat().st_size)
         return pixels(path.read_bytes(), limits)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def taken(path: Path) -> float | None:
+    """When a photo was taken, in seconds since 1970; None where it does not say.
+
+    A camera that says no time zone is taken to have been in this machine's.
+    """
+    try:
+        with _opened(path, PHOTO) as image:
+            told = image.getexif().get_ifd(_EXIF)
+        when, offset = str(told.get(_TAKEN, "")), str(told.get(_OFFSET, ""))
+        form = "%Y:%m:%d %H:%M:%S%z" if offset else "%Y:%m:%d %H:%M:%S"
+        return datetime.datetime.strptime(f"{when}{offset}", form).timestamp()
+    except Exception:  # Whatever a broken note causes, the photo is there.
+        return None
 
 
 def thumbnail(picture: np.ndarray) -> bytes:

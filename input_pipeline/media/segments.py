@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 
 from animclip_jax import files
-from input_pipeline.media.container import codec_of
 from input_pipeline.media.picture import thumbnail
 from input_pipeline.media.segment_settings import SHORTEST, SegmentSettings
 from input_pipeline.media.timing import Timing, positions
@@ -47,13 +46,6 @@ class Piece(NamedTuple):
 
     first: int
     pictures: list[np.ndarray]
-
-
-def read_with_codec(
-    task: tuple[Path, Path], settings: SegmentSettings
-) -> tuple[list[Segment], str]:
-    """What `read_segments` does, and the codec of the video."""
-    return read_segments(task, settings), codec_of(task[0])
 
 
 def read_segments(task: tuple[Path, Path], settings: SegmentSettings) -> list[Segment]:

@@ -83,7 +83,7 @@ def contents(directory: Path) -> dict[tuple[str, float], tuple]:
 def test_segments_hold_what_the_model_makes_of_them(indexed, search_model):
     model = search_model
     index = Index(indexed)
-    assert index.num_videos == 5
+    assert index.catalogue.counts == (5, 0)
     counts = {name: index.names.count(name) for name in index.names}
     odd = "<b>é 'x'&.mp4"
     assert counts == {"red.mp4": 1, "shots.mp4": 2, "long.mp4": 3, "below/blue.gif": 1, odd: 1}
