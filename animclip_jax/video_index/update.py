@@ -266,8 +266,10 @@ class _Update:
             first = 0
             for name, stamp, read in pending.videos:
                 place = shard, first, len(read.segments)
-                about = read.codec, is_photo(name), read.width, read.height, read.taken
-                self.catalogue.videos[name] = Video(stamp, *place, *about)
+                shape = read.width, read.height
+                self.catalogue.videos[name] = Video(
+                    stamp, *place, read.codec, is_photo(name), *shape, read.taken
+                )
                 self.catalogue.quarantined.pop(name, None)
                 first += len(read.segments)
         self.save()

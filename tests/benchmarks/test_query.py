@@ -23,7 +23,7 @@ def test_a_drawn_index_opens(small, tmp_path):
     query.write_model(tmp_path / "model")
     query.write_index(tmp_path / "drawn", tmp_path / "model", 60)
     index = Index(query.Checkout(ROOT, tmp_path / "drawn", tmp_path / "ours").index)
-    assert len(index) == 60 and index.num_videos == 6
+    assert len(index) == 60 and index.catalogue.counts[0] == 6
     np.testing.assert_allclose(np.linalg.norm(index.embedding, axis=1), 1, rtol=1e-5)
 
 
