@@ -13,7 +13,9 @@ class Filmed(NamedTuple):
         for pixel; a side that is longer than S is shrunk to S. The rest is 0.
       plan: how it is filmed, with the leading axis B, in fractions of the canvas.
       tokens: int32 [B, L], the caption's.
-      index: int32 [B], which example of the source; of a clip of two scenes the first.
+      index: int32 [B], which example i of the source; of a clip of two scenes the first. A clip
+        that is another one of the batch backwards, with the opposite caption, has -1 - i: its
+        sibling has i.
     """
 
     canvas: Any
@@ -36,3 +38,8 @@ class Footage(NamedTuple):
 
 
 Batch = Filmed | Footage
+
+
+def example_of(index: Any) -> Any:
+    """Which example each clip was made of, forwards or backwards; index: a batch's."""
+    return abs(index) - (index < 0)

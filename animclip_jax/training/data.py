@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from animclip_jax.animation.batch import Batch, Footage
+from animclip_jax.animation.batch import Batch, Footage, example_of
 from animclip_jax.animation.contact_sheet import write_samples
 from animclip_jax.animation.render import clips
 from animclip_jax.training.config import TrainingConfig
@@ -57,9 +57,10 @@ def open_batches(
 
 def names(examples: Examples | None, index: np.ndarray) -> list[str]:
     """What the clips of a batch were made from."""
+    made_of = example_of(index)
     if examples is None:
-        return [f"baked example {i}" for i in index]
-    return [examples.ids[i] for i in index]
+        return [f"baked example {i}" for i in made_of]
+    return [examples.ids[i] for i in made_of]
 
 
 def keep_samples(
@@ -74,6 +75,7 @@ def keep_samples(
     else:
         from input_pipeline.batches import decode_pictures
 
-        captions = [examples.captions[i][0] for i in few.index]
-        pictures = decode_pictures(examples, few.index)
+        made_of = example_of(few.index)
+        captions = [examples.captions[i][0] for i in made_of]
+        pictures = decode_pictures(examples, made_of)
     write_samples(workdir, pictures, frames.astype(np.uint8), captions)

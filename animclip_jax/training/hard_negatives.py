@@ -5,32 +5,48 @@ import operator
 import jax
 import jax.numpy as jnp
 
+from animclip_jax.animation.batch import example_of
 from animclip_jax.models.retriever import Retriever, TextFeatures, VideoFeatures
+
+
+def siblings(index: jax.Array) -> jax.Array:
+    """Which clips of a batch are each other backwards, bool [B, B]; index: int [B], see `Batch`."""
+    return index[:, None] == -1 - index[None]
 
 
 def same_pair(tokens: jax.Array, index: jax.Array) -> jax.Array:
     """Which pairs of a batch are no negatives: the same caption or the same source item.
 
+    Siblings are of one item, but the caption of each is false of the other. They are no negatives
+    only where their captions are the same as far as they are read.
+
     Args:
-      tokens: int32 [B, L]. index: int [B], the item each clip was made from.
+      tokens: int32 [B, L]. index: int [B], the item each clip was made from, see `Batch`.
 
     Returns:
       bool [B, B], True on the diagonal.
     """
+    item = example_of(index)
     same_caption = jnp.all(tokens[:, None] == tokens[None], axis=-1)
-    return same_caption | (index[:, None] == index[None])
+    return same_caption | ((item[:, None] == item[None]) & ~siblings(index))
 
 
 def pairs(
-    logits: jax.Array, same: jax.Array, key: jax.Array, count: int
+    logits: jax.Array,
+    same: jax.Array,
+    key: jax.Array,
+    count: int,
+    sibling: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array, tuple[jax.Array, jax.Array]]:
     """Each item's own pair, and `count` wrong ones in each direction.
 
     Wrong ones are drawn with the probabilities that the coarse logits give them, without
-    replacement.
+    replacement. A sibling is always among them: the coarse logits can hardly tell it from the right
+    one, but in a large batch many others together may be more probable.
 
     Args:
       logits: float32 [B, B], captions by videos. same: bool [B, B], see `same_pair`.
+      sibling: bool [B, B], see `siblings`; None: there are none.
 
     Returns:
       the caption and the video of each pair, int [B * (1 + 2 * count)] each: item by item its own
@@ -38,7 +54,10 @@ def pairs(
       directions bool [B, count], False where the batch had no more negatives.
     """
     B, H = len(logits), count
-    negatives = jnp.where(same, -jnp.inf, jax.lax.stop_gradient(logits))
+    negatives = jax.lax.stop_gradient(logits)
+    if sibling is not None:
+        negatives = jnp.where(sibling, jnp.inf, negatives)
+    negatives = jnp.where(same, -jnp.inf, negatives)
     # The largest of logits + Gumbel noise are a draw from their softmax, without replacement.
     noise = jax.random.gumbel(key, (2, B, B))
     drawn_videos, videos_BH = jax.lax.top_k(negatives + noise[0], H)

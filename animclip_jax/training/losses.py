@@ -94,6 +94,7 @@ def matching(
     key: jax.Array,
     config: LossConfig,
     score: Callable[..., jax.Array] = score_pairs,
+    sibling: jax.Array | None = None,
 ) -> jax.Array:
     """The re-ranker's loss over hard negatives, in both directions.
 
@@ -109,14 +110,14 @@ def matching(
     Args:
       text, video: features of B captions and B videos.
       logits: float32 [B, B], the coarse logits. same: bool [B, B], see `hard_negatives.same_pair`.
-      key: for the draw. score: see `feature_loss`.
+      key: for the draw. score, sibling: see `feature_loss`.
 
     Raises:
       ValueError: a batch has not that many negatives.
     """
     B, H = len(logits), config.hard_negatives
     config.check_batch(B)
-    text_rows, video_rows, valid = hard_negatives.pairs(logits, same, key, H)
+    text_rows, video_rows, valid = hard_negatives.pairs(logits, same, key, H, sibling)
     scores = score(model, (text, text_rows), (video, video_rows))
     positive, by_text, by_video = jnp.split(scores.reshape(B, -1), [1, 1 + H], axis=1)
     compare = MATCHING[config.matching]
@@ -133,6 +134,7 @@ def feature_loss(
     key: jax.Array,
     config: LossConfig,
     score: Callable[..., jax.Array] = score_pairs,
+    sibling: jax.Array | None = None,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The loss of a batch whose features are already computed, and its terms.
 
@@ -142,6 +144,7 @@ def feature_loss(
       text, video: features of B captions and B videos.
       same: bool [B, B], see `hard_negatives.same_pair`. key: for the draw of negatives.
       score: as `score_pairs`, for features that are spread over devices, or pairs taken in parts.
+      sibling: bool [B, B], pairs that are always negatives, see `hard_negatives.siblings`.
     """
     scale = model.clip.logit_scale
     logits = scale * jnp.matmul(text.embedding, video.embedding.T, precision=HIGHEST)
@@ -150,6 +153,6 @@ def feature_loss(
     terms = {"contrastive": CONTRASTIVE[config.contrastive](biased, same)}
     loss = terms["contrastive"]
     if config.matching_weight:
-        terms["matching"] = matching(model, text, video, logits, same, key, config, score)
+        terms["matching"] = matching(model, text, video, logits, same, key, config, score, sibling)
         loss = loss + config.matching_weight * terms["matching"]
     return loss, terms | {"loss": loss, "logit_scale": scale}

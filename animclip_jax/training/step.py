@@ -16,7 +16,7 @@ from animclip_jax.models import parameters
 from animclip_jax.models.retriever import Retriever, RetrieverConfig
 from animclip_jax.models.transformer import Attention, Stack, take_layers_a_round
 from animclip_jax.training import ema, gradient_caching, lora, losses
-from animclip_jax.training.hard_negatives import same_pair
+from animclip_jax.training.hard_negatives import same_pair, siblings
 from animclip_jax.training.lora import LoraConfig
 from animclip_jax.training.losses import LossConfig
 
@@ -139,7 +139,8 @@ def train_step(
         same = same_pair(batch.tokens, batch.index)
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         score = functools.partial(gradient_caching.score_pairs, mesh=mesh, microbatch=microbatch)
-        return losses.feature_loss(model, text, video, same, key, loss, score)
+        sibling = siblings(batch.index)
+        return losses.feature_loss(model, text, video, same, key, loss, score, sibling)
 
     gradients, metrics = jax.grad(loss_fn, has_aux=True)(state.params)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)

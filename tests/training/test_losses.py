@@ -63,6 +63,42 @@ def test_same_pair_finds_equal_captions_and_equal_items():
     np.testing.assert_array_equal(same, wanted)
 
 
+def test_a_clip_backwards_is_a_negative_of_its_sibling_and_of_no_other_clip_of_its_item():
+    tokens = jnp.arange(10).reshape(5, 2)
+    index = jnp.array([3, -1 - 3, 7, -1 - 9, 9])
+    wanted = np.eye(5, dtype=bool)
+    np.testing.assert_array_equal(hard_negatives.same_pair(tokens, index), wanted)
+    wanted = np.zeros((5, 5), bool)
+    wanted[0, 1] = wanted[1, 0] = wanted[3, 4] = wanted[4, 3] = True
+    np.testing.assert_array_equal(hard_negatives.siblings(index), wanted)
+    twice = hard_negatives.same_pair(tokens, jnp.array([-1, -1, 2, 3, 4]))
+    assert twice[0, 1] and twice[1, 0]
+
+
+def test_siblings_whose_captions_are_cut_off_before_they_differ_are_no_negatives():
+    tokens, index = jnp.array([[1, 2], [1, 2], [3, 4]]), jnp.array([5, -6, 0])
+    same, sibling = hard_negatives.same_pair(tokens, index), hard_negatives.siblings(index)
+    assert same[0, 1] and same[1, 0]
+    _, videos, _ = hard_negatives.pairs(jnp.zeros((3, 3)), same, KEY, 1, sibling)
+    assert videos.reshape(3, 3)[0, 1] == 2
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_sibling_is_always_among_the_hard_negatives(count):
+    """Its logit is that of the right pair; 61 others together are far more probable."""
+    index = jnp.arange(64).at[1].set(-1)
+    sibling = hard_negatives.siblings(index)
+    same = hard_negatives.same_pair(jnp.arange(64)[:, None], index)
+    for seed in range(20):
+        key = jax.random.key(seed)
+        texts, videos, valid = hard_negatives.pairs(jnp.zeros((64, 64)), same, key, count, sibling)
+        texts, videos = texts.reshape(64, -1), videos.reshape(64, -1)
+        for row, other in ((0, 1), (1, 0)):
+            assert other in videos[row, 1 : 1 + count] and other in texts[row, 1 + count :]
+        assert all(of.all() for of in valid)
+        assert (jnp.sort(videos[:, 1 : 1 + count]) != jnp.arange(64)[:, None]).all()
+
+
 @pytest.fixture(scope="module")
 def model() -> Retriever:
     return Retriever(CONFIG, rngs=nnx.Rngs(0))
