@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
-from input_pipeline.director import movement, optics, shots, timing
+from input_pipeline.director import movement, moves, optics, shots, timing
 from input_pipeline.director.draws import COMPONENTS, SHOTS
 from input_pipeline.director.windows import paths, smears, windows
 from input_pipeline.tensorflow_on_cpu import tf
@@ -33,7 +33,7 @@ class Schedule(NamedTuple):
 
 def direct(
     noise: tf.Tensor, size: tf.Tensor, config: AnimationConfig
-) -> tuple[ShotPlan, tf.Tensor]:
+) -> tuple[ShotPlan, tf.Tensor, moves.Moves]:
     """Films a batch of clips.
 
     Args:
@@ -42,8 +42,8 @@ def direct(
         where the config has scenes.
 
     Returns:
-      A ShotPlan in pixels of the pictures; the windows are square and inside them. And int32
-      [B, V]: which picture each window sees.
+      A ShotPlan in pixels of the pictures; the windows are square and inside them. Which picture
+      each window sees, int32 [B, V]. And what moves, as the frames show it.
     """
     draws = {name: noise[:, n] for n, name in enumerate(COMPONENTS)}
     T, K = config.num_frames, config.most_overlap
@@ -88,7 +88,9 @@ def direct(
         offset=offset,
         extent=tf.cast(size[:, 0], tf.float32),
     )
-    return plan, pick(everywhere)
+    is_plain = (schedule.overlap == 0) & ~second_picture & ~_fades(draws, config)
+    moved = moves.camera(plan.boxes[:, :T], plan.shear[:, :T], schedule.first, is_plain)
+    return plan, pick(everywhere), moved
 
 
 def _schedule(
@@ -178,6 +180,12 @@ def _lens(
         left = tf.where((schedule.overlap > 0)[:, None], 1.0, left)
         gain, offset = gain * left, (1.0 - left) * level[:, None]
     return blur, gain, offset
+
+
+def _fades(draws: Draws, config: AnimationConfig) -> tf.Tensor:
+    """bool [B], clips whose first cut may be hidden."""
+    on = draws["fade"][:, 0, 0] < config.fade.probability
+    return on if config.is_on("fade") else tf.zeros_like(on)
 
 
 def _overlapped(schedule: Schedule, most: int, num_frames: int) -> tf.Tensor:

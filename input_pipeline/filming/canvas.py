@@ -29,7 +29,7 @@ def plan_batch(animation: AnimationConfig, canvas_size: int) -> Callable[[Clip],
     """
 
     def plan(clips: Clip) -> Clip:
-        plan, picture = direct(clips["noise"], clips["size"], animation)
+        plan, picture, _ = direct(clips["noise"], clips["size"], animation)
         clips = {name: value for name, value in clips.items() if name != "noise"}
         if animation.is_on("scenes"):
             return clips | {"plan": packed_plan.pack(plan, picture)}
@@ -122,7 +122,7 @@ def film_pictures(
     """Films decoded pictures uint8 [H, W, 3]: one, or two where the animation has scenes."""
     draws = noise(seed, tf.constant(0, tf.int64), 1)
     size = tf.constant([picture.shape[:2] for picture in pictures], tf.int32)
-    windows, picture = tf.nest.map_structure(
+    windows, picture, _ = tf.nest.map_structure(
         lambda part: part[0], direct(draws, size[None], animation)
     )
 

@@ -40,7 +40,7 @@ def draws(count: int, seed: int = 0) -> tf.Tensor:
 def eagerly(noise: tf.Tensor, size: np.ndarray, config: AnimationConfig) -> ShotPlan:
     """size: [B, 2], or [B, 2, 2] for two pictures a clip."""
     pictures = tf.constant(size if size.ndim == 3 else size[:, None])
-    plan, _ = director.direct(noise, pictures, config)
+    plan, _, _ = director.direct(noise, pictures, config)
     return tf.nest.map_structure(lambda part: part.numpy(), plan)
 
 

@@ -231,7 +231,7 @@ def test_scenes_show_the_second_picture_from_the_first_cut_on() -> None:
     first, second = (100, 400), (900, 300)
     size = np.tile(np.array([first, second], np.int32), (CLIPS, 1, 1))
     config = only(9, scenes=Scenes(0.5), cut=Cut(0.3), dissolve=Dissolve(0.5))
-    plan, picture = director.direct(draws(CLIPS), tf.constant(size), config)
+    plan, picture, _ = director.direct(draws(CLIPS), tf.constant(size), config)
     picture, boxes = picture.numpy(), plan.boxes.numpy()
     of_frames = picture[:, :9]
     assert (picture[:, 9:] == 0).all()

@@ -14,7 +14,7 @@ from tests.input_pipeline.director.plans import draws
 def test_a_plan_comes_out_as_it_went_in(preset: str) -> None:
     config = AnimationConfig(preset, num_frames=7)
     size = tf.tile(tf.constant([[[90, 120]]], tf.int32), [5, 1, 1])
-    directed, picture = director.direct(draws(5), size, config)
+    directed, picture, _ = director.direct(draws(5), size, config)
     random = np.random.default_rng(0)
     # Parts that are alike, such as an offset of 0, would hide that two are taken for each other.
     plan = tf.nest.map_structure(
