@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,23 @@ from input_pipeline.tokenizers import CLIP, CLIP_VOCAB_SIZE
 
 if TYPE_CHECKING:
     from input_pipeline.tensorflow_on_cpu import tf
+
+
+# The field of an item of a store that has a `Told` for each of its captions.
+TOLD = "told"
+
+
+class Told(NamedTuple):
+    """What a source knows of a caption beside its words.
+
+    motion: whether it names a motion or an order, which no frame shows alone. sibling: the id of a
+    video that is the same but for one thing, so that the caption is false of it; "" where there is
+    none. differs: that thing, in a word.
+    """
+
+    motion: bool = False
+    sibling: str = ""
+    differs: str = ""
 
 
 @dataclass(frozen=True)
@@ -25,7 +42,8 @@ class Examples:
     alone, so that it runs inside Dataset.map; F is 1 where is_video is False.
     sizes: int32 [N, 2], (height, width) in pixels, as shown. orientations: uint8 [N], how that is
     stored, EXIF's 1 to 8. quarantine: the file that lists what can't be used, if there is one.
-    missing: what belongs to the source and can't be used, with the reason.
+    missing: what belongs to the source and can't be used, with the reason. told: of each caption,
+    as `captions` has them; empty where the source knows nothing of its captions.
     """
 
     name: str
@@ -37,6 +55,7 @@ class Examples:
     orientations: np.ndarray
     quarantine: Path | None
     missing: Mapping[str, str] = field(default_factory=dict)
+    told: Sequence[Sequence[Told]] = ()
 
     @property
     def coverage(self) -> dict[str, int]:

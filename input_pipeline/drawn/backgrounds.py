@@ -6,15 +6,13 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw
 
-from input_pipeline.drawn.scene import Scene
 from input_pipeline.drawn.sprites import RGB, to_rgb
+from input_pipeline.drawn.things import Box, Scene
 
 BACKGROUND_SIZE = 384  # pixels of a background: a frame of half the scene, supersampled
 BACKGROUND_FADE = 0.6  # how far backgrounds go towards grey, so that they don't drown the things
 BACKGROUND_GREY = (200, 200, 196)
 BACKGROUND_VARIANTS = 4  # of each background, each also mirrored
-
-Box = tuple[float, float, float, float]
 
 
 def backdrop(scene: Scene, viewport: Box, size: int) -> Image.Image:

@@ -11,9 +11,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from animclip_jax import files
-from input_pipeline.drawn.captions import captions
+from input_pipeline.drawn.captions import Caption, is_true, write
 from input_pipeline.drawn.raster import still, video
 from input_pipeline.drawn.scene import SPLITS, WORLD_VERSION, scene
+from input_pipeline.drawn.things import Scene
+from input_pipeline.examples import TOLD, Told
 from input_pipeline.media.workers import cores, hidden_main
 
 DEFAULT_COUNTS = {"train": 8192, "val": 600, "test": 600, "finetune": 1024}
@@ -21,7 +23,8 @@ CAPTIONS_STORED = {"train": 5, "val": 3, "test": 3, "finetune": 3}
 JPEG_QUALITY = 90
 CHUNK = 32  # scenes a worker draws at a time
 
-Drawn = tuple[str, list[bytes], list[str], int, int]  # id, JPEG frames, captions, width, height
+# What a store takes: id, JPEG frames, captions, width, height, what else is known.
+Drawn = tuple[str, list[bytes], list[str], int, int, dict[str, list[Told]]]
 
 
 def prepared(split: str, count: int | None, cache_dir: str | os.PathLike[str]) -> Path:
@@ -75,11 +78,24 @@ def draw(split: str, start: int, stop: int) -> list[Drawn]:
     for index in range(start, stop):
         at = scene(split, index)
         frames = still(at)[None] if split == "train" else video(at)
-        told = captions(at, CAPTIONS_STORED[split])
+        written = write(at, CAPTIONS_STORED[split])
+        told = {TOLD: [_told(at, caption) for caption in written]}
         height, width = frames.shape[1:3]
         encoded = [_jpeg(frame) for frame in frames]
-        drawn.append((f"drawn-{split}-{index:06d}", encoded, told, width, height))
+        captions = [caption.text for caption in written]
+        drawn.append((_name(split, index), encoded, captions, width, height, told))
     return drawn
+
+
+def _name(split: str, index: int) -> str:
+    return f"drawn-{split}-{index:06d}"
+
+
+def _told(at: Scene, caption: Caption) -> Told:
+    """What is known of a caption of a scene: of which other one it is false, and why."""
+    if at.sibling is None or is_true(caption, scene(at.split, at.sibling)):
+        return Told(caption.names_motion)
+    return Told(caption.names_motion, _name(at.split, at.sibling), at.differs or "")
 
 
 def _jpeg(picture: np.ndarray) -> bytes:

@@ -3,30 +3,22 @@
 A caption carries the facts it states, so that each can be checked against any scene.
 """
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
-from input_pipeline.drawn.scene import (
-    SIZES,
-    SPLITS,
-    WORLD_VERSION,
-    Scene,
-    Thing,
-    relations,
-)
+from input_pipeline.drawn.moving import choose_motions, say_motions
+from input_pipeline.drawn.names import be, listed, named, one_of
+from input_pipeline.drawn.scene import DRAWN_SINCE, SPLITS
 from input_pipeline.drawn.scene import scene as draw_scene
+from input_pipeline.drawn.shown import MOTIONS, Fact, motions
+from input_pipeline.drawn.things import SIZES, Scene, Thing, relations
 from input_pipeline.drawn.vocabulary import (
     BACKGROUND_PHRASES,
     LIGHT_PHRASES,
     LIST_OPENINGS,
-    NOUNS,
-    NUMBER_WORDS,
     RELATION_PATTERNS,
-    SIZE_WORDS,
-    TEXTURE_AFTER,
     TEXTURE_WORDS,
 )
 
@@ -40,21 +32,7 @@ NUMBER_TOLD = 0.8  # of the groups; else they are just a plural
 RELATION_TOLD = 0.5
 BACKGROUND_TOLD = 0.4
 LIGHT_TOLD = 0.2
-FIRST_NOUN = 0.8  # chance of a kind's first name; the other names share the rest
 WORDS = (5, 18)  # fewest and most words of a caption
-
-
-class Fact(NamedTuple):
-    """One statement: `about` the things of these kinds, with a value where it needs one.
-
-    about is "there" (a thing of the kind exists), "colour", "texture", "size", "count", a relation
-    ("left", "above", "front", "bigger": first to second; "between": first between the others), or
-    "background" or "light" (of no kind).
-    """
-
-    about: str
-    kinds: tuple[str, ...] = ()
-    value: str | int = ""
 
 
 class Caption(NamedTuple):
@@ -63,18 +41,24 @@ class Caption(NamedTuple):
     text: str
     facts: tuple[Fact, ...]
 
+    @property
+    def names_motion(self) -> bool:
+        """Whether only a video can show what it states."""
+        return any(fact.about in MOTIONS for fact in self.facts)
 
-Choice = TypeVar("Choice")
+
 Relation = tuple[str, tuple[int, ...]]  # its name and slots, as in Fact
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What to tell: slots in order of mention, what of each, and how two or three are related."""
+    """What to tell: slots in order of mention, what of each, and how two or three are related or
+    what motion they or the camera show."""
 
     slots: tuple[int, ...]
     told: dict[int, frozenset[str]]
     relation: Relation | None
+    motions: tuple[Fact, ...]
     background: bool
     light: bool
 
@@ -87,32 +71,42 @@ def captions(scene: Scene, count: int) -> list[str]:
 def write(scene: Scene, count: int) -> list[Caption]:
     """`count` different captions with their facts; a pure function of the scene, and fewer are the
     start of more."""
-    seed = [WORLD_VERSION, SPLITS.index(scene.split), scene.index, 2]
+    seed = [DRAWN_SINCE, SPLITS.index(scene.split), scene.index, 2]
     rng = np.random.default_rng(seed)
     sibling = None if scene.sibling is None else draw_scene(scene.split, scene.sibling)
     written: list[Caption] = []
     while len(written) < count:
         settle = sibling is not None and rng.random() < SETTLING_FRACTION
+        moving = choose_motions(rng, scene, sibling, settle)
         while True:
-            caption = _say(rng, scene, _plan(rng, scene, settle))
+            plan = _plan_motions(rng, scene, moving) if moving else _plan(rng, scene, settle)
+            caption = _say(rng, scene, plan)
             length = len(caption.text.split())
             if not WORDS[0] <= length <= WORDS[1]:
                 continue
             if caption.text in (earlier.text for earlier in written):
                 continue
-            if (
-                settle
-                and sibling is not None
-                and all(holds(fact, sibling) for fact in caption.facts)
-            ):
+            if not is_true(caption, scene):
+                continue
+            if settle and sibling is not None and is_true(caption, sibling):
                 continue
             break
         written.append(caption)
     return written
 
 
+def is_true(caption: Caption, scene: Scene) -> bool:
+    """Whether all that a caption states is true of a scene."""
+    return all(holds(fact, scene) for fact in caption.facts)
+
+
 def holds(fact: Fact, scene: Scene) -> bool:
-    """Whether a fact is true of a scene (false too where a kind isn't there)."""
+    """Whether a fact is true of a scene (false too where a kind isn't there).
+
+    A motion is one that the scene's video shows plainly. A thing that grows has no size.
+    """
+    if fact.about in MOTIONS:
+        return fact in motions(scene)
     if fact.about in ("background", "light"):
         return getattr(scene, fact.about) == fact.value
     slots = {thing.kind: slot for slot, thing in enumerate(scene.things)}
@@ -120,6 +114,8 @@ def holds(fact: Fact, scene: Scene) -> bool:
         return False
     if fact.about == "there":
         return True
+    if fact.about == "size" and slots[fact.kinds[0]] == _growing(scene):
+        return False
     if fact.about in ("colour", "texture", "size", "count"):
         return getattr(scene.things[slots[fact.kinds[0]]], fact.about) == fact.value
     return (fact.about, tuple(slots[kind] for kind in fact.kinds)) in _related(scene)
@@ -137,7 +133,13 @@ def _related(scene: Scene) -> list[Relation]:
         for a, first in enumerate(scene.things)
         for b, second in enumerate(scene.things)
         if SIZES[first.size] > SIZES[second.size] and first.count == second.count == 1
+        if _growing(scene) not in (a, b)
     ]
+
+
+def _growing(scene: Scene) -> int | None:
+    """The slot of the thing that grows or shrinks."""
+    return scene.act.slot if scene.act is not None and scene.act.kind == "grow" else None
 
 
 def _plan(rng: np.random.Generator, scene: Scene, settle: bool) -> _Plan:
@@ -165,7 +167,20 @@ def _plan(rng: np.random.Generator, scene: Scene, settle: bool) -> _Plan:
             telling -= {"size"}
         told[slot] = frozenset(telling)
     background, light = rng.random(2) < (BACKGROUND_TOLD, LIGHT_TOLD)
-    return _Plan(tuple(slots), told, relation, bool(background), bool(light))
+    return _Plan(tuple(slots), told, relation, (), bool(background), bool(light))
+
+
+def _plan_motions(rng: np.random.Generator, scene: Scene, moving: tuple[Fact, ...]) -> _Plan:
+    """What to tell beside a motion."""
+    kinds = [thing.kind for thing in scene.things]
+    slots = [kinds.index(kind) for kind in moving[0].kinds]
+    others = [int(slot) for slot in rng.permutation(len(kinds)) if slot not in slots]
+    if moving[0].about not in ("zoom", "first"):
+        count = list(MENTIONED)[int(rng.choice(3, p=list(MENTIONED.values())))]
+        slots += others[: max(0, count - len(slots))]
+    told = {slot: frozenset(_choose_told(rng, scene.things[slot])) for slot in slots}
+    background, light = rng.random(2) < (BACKGROUND_TOLD, LIGHT_TOLD)
+    return _Plan(tuple(slots), told, None, moving, bool(background), bool(light))
 
 
 def _choose_relation(
@@ -182,8 +197,8 @@ def _choose_relation(
         return None
     if not fitting:
         return None
-    name = _one_of(rng, sorted({related[0] for related in fitting}))
-    return _one_of(rng, [related for related in fitting if related[0] == name])
+    name = one_of(rng, sorted({related[0] for related in fitting}))
+    return one_of(rng, [related for related in fitting if related[0] == name])
 
 
 def _choose_told(rng: np.random.Generator, thing: Thing) -> set[str]:
@@ -209,22 +224,25 @@ def _say(rng: np.random.Generator, scene: Scene, plan: _Plan) -> Caption:
         name, related = plan.relation
         facts.append(Fact(name, tuple(scene.things[slot].kind for slot in related)))
         core = _say_related(rng, scene, plan)
+    elif plan.motions:
+        facts += plan.motions
+        core = say_motions(rng, scene, plan.motions, plan.slots, plan.told)
     elif _can_be_said_of_each(scene, plan) and rng.random() < 0.3:
         core = _say_of_each(rng, scene, plan)
     else:
-        opening = _one_of(rng, LIST_OPENINGS)
-        core = opening.format(is_a=_is(scene.things[plan.slots[0]]))
-        core += _list(_name(rng, scene.things[slot], plan.told[slot]) for slot in plan.slots)
+        opening = one_of(rng, LIST_OPENINGS)
+        core = opening.format(is_a=be(scene.things[plan.slots[0]]))
+        core += listed(named(rng, scene.things[slot], plan.told[slot]) for slot in plan.slots)
     around = []
     if plan.background:
-        around.append(_one_of(rng, BACKGROUND_PHRASES[scene.background]))
+        around.append(one_of(rng, BACKGROUND_PHRASES[scene.background]))
         facts.append(Fact("background", (), scene.background))
     if plan.light:
-        around.append(_one_of(rng, LIGHT_PHRASES[scene.light]))
+        around.append(one_of(rng, LIGHT_PHRASES[scene.light]))
         facts.append(Fact("light", (), scene.light))
     if around and rng.random() < 0.25:
         return Caption(f"{' '.join(around)}, {core}", tuple(facts))
-    if plan.relation is not None and around:
+    if around and (plan.relation is not None or plan.motions):
         core += ","
     return Caption(" ".join([core, *around]), tuple(facts))
 
@@ -235,14 +253,14 @@ def _say_related(rng: np.random.Generator, scene: Scene, plan: _Plan) -> str:
     parts = {}
     for letter, slot in zip("abc", related, strict=False):
         thing = scene.things[slot]
-        parts[letter] = _name(rng, thing, plan.told[slot])
-        parts[f"is_{letter}"] = _is(thing)
+        parts[letter] = named(rng, thing, plan.told[slot])
+        parts[f"is_{letter}"] = be(thing)
         parts[f"its_{letter}"] = "its" if thing.count == 1 else "their"
     parts["a_bare"] = parts["a"].split(" ", 1)[1]
-    core = _one_of(rng, RELATION_PATTERNS[name]).format(**parts)
+    core = one_of(rng, RELATION_PATTERNS[name]).format(**parts)
     rest = [slot for slot in plan.slots if slot not in related]
-    more = [_name(rng, scene.things[slot], plan.told[slot]) for slot in rest]
-    return _one_of(rng, ("{}, and {}", "{}, also {}")).format(core, _list(more)) if more else core
+    more = [named(rng, scene.things[slot], plan.told[slot]) for slot in rest]
+    return one_of(rng, ("{}, and {}", "{}, also {}")).format(core, listed(more)) if more else core
 
 
 def _can_be_said_of_each(scene: Scene, plan: _Plan) -> bool:
@@ -258,57 +276,16 @@ def _say_of_each(rng: np.random.Generator, scene: Scene, plan: _Plan) -> str:
     for slot in plan.slots:
         thing, told = scene.things[slot], plan.told[slot]
         said = [
-            _one_of(rng, words)
+            one_of(rng, words)
             for about, words in (
                 ("colour", (thing.colour,)),
                 ("texture", TEXTURE_WORDS[thing.texture]),
             )
             if about in told
         ]
-        name = _name(rng, thing, told - {"colour", "texture"}, "the")
-        clauses.append(f"{name} {_is(thing)} {' and '.join(said)}")
+        name = named(rng, thing, told - {"colour", "texture"}, "the")
+        clauses.append(f"{name} {be(thing)} {' and '.join(said)}")
     colours = {scene.things[slot].colour for slot in plan.slots}
-    return _one_of(rng, (" and ", " while ", " but ") if len(colours) > 1 else (" and ",)).join(
+    return one_of(rng, (" and ", " while ", " but ") if len(colours) > 1 else (" and ",)).join(
         clauses
     )
-
-
-def _name(
-    rng: np.random.Generator, thing: Thing, told: frozenset[str], article: str | None = None
-) -> str:
-    """ "a small striped red ball", "two red balls", with `article` instead of "a" where given."""
-    words = []
-    if "size" in told:
-        words.append(_one_of(rng, SIZE_WORDS[thing.size]))
-    after = ""
-    if "texture" in told:
-        after = TEXTURE_AFTER.get(thing.texture, "") if rng.random() < 0.25 else ""
-        if not after:
-            words.append(_one_of(rng, TEXTURE_WORDS[thing.texture]))
-    if "colour" in told:
-        words.append(thing.colour)
-    names = NOUNS[thing.kind]
-    first = len(names) == 1 or rng.random() < FIRST_NOUN
-    words.append((names[0] if first else _one_of(rng, names[1:]))[thing.count > 1])
-    if after:
-        words.append(after)
-    if thing.count == 1:
-        vowel = words[0][0] in "aeiou"
-        return " ".join([article or ("an" if vowel else "a"), *words])
-    number = _one_of(rng, NUMBER_WORDS[thing.count]) if "count" in told else "some"
-    if article:
-        number = article if number == "some" else f"{article} {number.removeprefix('a ')}"
-    return " ".join([number, *words])
-
-
-def _is(thing: Thing) -> str:
-    return "is" if thing.count == 1 else "are"
-
-
-def _list(names: Iterable[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
-
-
-def _one_of(rng: np.random.Generator, choices: Sequence[Choice]) -> Choice:
-    return choices[int(rng.integers(len(choices)))]

@@ -1,14 +1,15 @@
 """How a drawn scene plays as a video: the paths of its things and of the camera. Geometry only.
 
-Both depend on the places of the things and on what room they take, never on what stands there:
-siblings play alike.
+Both depend on the places of the things, on what room they take and on the scene's act, never on
+what stands there: siblings play alike, except for the motion that they differ in.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from input_pipeline.drawn.scene import OVERLAP, Scene, direction, overlap
+from input_pipeline.drawn.things import OVERLAP, Act, Scene, direction, overlap
 
 NUM_FRAMES = 8
 
@@ -33,6 +34,14 @@ MOVING_DOMINANCE = 1.0
 PATH_TRIES = 12  # each slower than the one before; then the things only turn, grow or wobble
 SUBSTEPS = 4  # of the collision simulation, a frame
 
+# How far an act has come in each frame, 0 to 1, and the first frame after a cut. Of frames 1, 3, 5
+# and 7, those that a model of four frames sees, an act shows the same pictures backwards.
+PROGRESS: dict[str, tuple[Sequence[float], int | None]] = {
+    "pan": ((0, 0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1), None),
+    "cut": ((0, 0, 0, 0, 1, 1, 1, 1), 4),
+    **dict.fromkeys(("slide", "grow", "turn", "zoom"), ((0, 0, 0, 0, 0.25, 0.5, 0.75, 1), 3)),
+}
+
 
 @dataclass(frozen=True)
 class Motion:
@@ -52,11 +61,36 @@ class Motion:
 
 def play(scene: Scene) -> Motion:
     """The motion of a scene: every relation stays true in every frame, no frame shows all things,
-    and each thing has been seen whole by the end."""
+    and each thing has been seen whole by the end. Of acts, see `shown.is_plain`."""
     rng = np.random.default_rng([scene.seed, 1])
+    if scene.act is not None:
+        return _perform(rng, scene, scene.act)
     centres = _paths(rng, scene)
     scales, angles = _poses(rng, scene)
     viewports, cut = _camera(rng, scene, centres)
+    return Motion(centres, scales, angles, viewports, cut)
+
+
+def _perform(rng: np.random.Generator, scene: Scene, act: Act) -> Motion:
+    """The motion of a scene with an act: nothing else moves, but that things sway a little."""
+    steps, cut = PROGRESS[act.kind]
+    progress = 1 - np.array(steps) if act.backwards else np.array(steps, float)
+    start = np.array([(thing.x, thing.y) for thing in scene.things])
+    centres = np.broadcast_to(start, (NUM_FRAMES, *start.shape)).copy()
+    strength = WOBBLE * rng.uniform(0.4, 1, len(start)) * rng.choice([-1, 1], len(start))
+    phase = rng.uniform(0, 2 * np.pi, len(start))
+    sway = progress.copy()
+    sway[: cut if act.before else 0] = 0.5  # the same, whichever way the act is shown
+    angles = strength * np.sin(phase + 2 * np.pi * 0.75 * sway[:, None])
+    scales = np.ones(angles.shape)
+    if act.slot is not None:
+        centres[:, act.slot] += (progress - 0.5)[:, None] * act.travel
+        scales[:, act.slot] = act.growth ** (progress - 0.5)
+        angles[:, act.slot] += act.turn * (progress - 0.5)
+    first, last = np.array(act.views)
+    viewports = first + progress[:, None] * (last - first)
+    if act.before is not None:
+        viewports[:cut] = act.before
     return Motion(centres, scales, angles, viewports, cut)
 
 
@@ -72,7 +106,8 @@ def _paths(rng: np.random.Generator, scene: Scene) -> np.ndarray:
         speed = pace * slides * rng.uniform(*TRAVEL, len(rooms))
         velocity = (speed * np.stack([np.cos(angle), np.sin(angle)]))[:, body].T
         centres = _slide(start, velocity, rooms, body)
-        if _keeps_relations(centres):
+        spread = _spread(centres) >= VIEWPORT[0] + VIEWPORT_SLACK
+        if spread and keeps_relations(start, centres):
             return centres
     return np.broadcast_to(start, (NUM_FRAMES, *start.shape)).copy()
 
@@ -117,15 +152,16 @@ def _slide(
     return np.stack(frames)
 
 
-def _keeps_relations(centres: np.ndarray) -> bool:
-    """Whether what was left of or above another at the start stays so, and the two farthest
-    things stay too far apart for one viewport."""
-    if _spread(centres) < VIEWPORT[0] + VIEWPORT_SLACK:
-        return False
+def keeps_relations(start: np.ndarray, centres: np.ndarray) -> bool:
+    """Whether what is left of or above another at the start is so in every frame.
+
+    Args:
+      start: places [N, 2], (x, y). centres: [T, N, 2].
+    """
     steps = (centres[:, None] - centres[:, :, None]).tolist()
-    for a in range(centres.shape[1]):
-        for b in range(centres.shape[1]):
-            name = direction(*steps[0][a][b])
+    for a in range(len(start)):
+        for b in range(len(start)):
+            name = direction(*(start[b] - start[a]).tolist())
             for step in steps if name is not None else ():
                 right, down = step[a][b]
                 if direction(right, down, MOVING_MARGIN, MOVING_DOMINANCE) != name:

@@ -9,10 +9,10 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from input_pipeline.drawn.backgrounds import Box, backdrop
+from input_pipeline.drawn.backgrounds import backdrop
 from input_pipeline.drawn.motion import play
-from input_pipeline.drawn.scene import GROUP_OFFSETS, Scene
 from input_pipeline.drawn.sprites import SPRITE_MARGIN, SPRITE_SIZE, lit
+from input_pipeline.drawn.things import GROUP_OFFSETS, Box, Scene
 
 STILL_SIZE = 128
 FRAME_SIZE = 96

@@ -1,24 +1,44 @@
-"""What is in a drawn scene: things, their layout and the pairs of near-duplicates (siblings).
+"""Which scenes there are: their things, their layout, their acts and their near-duplicates.
 
-A scene is a pure function of (WORLD_VERSION, split, index). Nothing here knows about pixels.
+A scene is a pure function of (DRAWN_SINCE, split, index). Nothing here knows about pixels.
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
 
+from input_pipeline.drawn import acts, shown
+from input_pipeline.drawn.things import (
+    BACKGROUNDS,
+    COLOURS,
+    KINDS,
+    LIGHT_FROM,
+    OVERLAP,
+    Scene,
+    Thing,
+    overlap,
+    relations,
+)
+
 # Raise this whenever a drawn pixel or a caption changes: results of different versions are not
 # comparable. It is part of the name of the cache folder, so an old cache is never mixed in.
-WORLD_VERSION = 3
+WORLD_VERSION = 4
+# The first of the versions that draw the same numbers. Stills and their captions have not changed
+# since then, nor have the videos without an act.
+DRAWN_SINCE = 3
 
 # How hard the world is.
 SIBLING_FRACTION = 0.25  # of the pairs (2i, 2i+1): near-duplicates that differ in one swap
+MOTION_FRACTION = 0.25  # of the pairs of videos: near-duplicates that differ in one motion
+ACT_FRACTION = 0.4  # of the videos without a sibling: they show an act
+ACT_TRIES = 20  # of acts for the things of a scene
 SWAPS = {"colour": 0.7, "place": 0.1, "texture": 0.1, "size": 0.1}  # what siblings differ in
+ACTS = {"slide": 0.3, "grow": 0.15, "turn": 0.1, "zoom": 0.15, "pan": 0.2, "cut": 0.1}
+PACE_FRACTION = 0.3  # of the siblings that slide differ in how fast, not in where to
 THINGS = {2: 0.55, 3: 0.4, 4: 0.05}  # number of things in a scene
-SIZES = {"small": 0.22, "medium": 0.3, "large": 0.38}  # side of one object, in scene sides
 SIZE_ODDS = {"small": 0.3, "medium": 0.35, "large": 0.35}
 COUNTS = {1: 0.78, 2: 0.13, 3: 0.09}  # objects in a thing; large ones always come alone
 TEXTURES = {"plain": 0.7, "striped": 0.1, "dotted": 0.1, "checked": 0.1}
@@ -26,81 +46,13 @@ LIGHTS = {"day": 0.79, "sunset": 0.07, "night": 0.07, "fog": 0.07}
 OCCLUSION_FRACTION = 0.4  # of the scenes: one thing hides a part of another
 HELD_OUT_OF = 8  # one (kind, colour) pair in this many is seen in test only, and one in val only
 
-GROUP_SCALE = {1: 1.0, 2: 0.8, 3: 0.75}  # objects of a group are drawn this much smaller
-GROUP_OFFSETS = {  # centres of a group's objects, in sides of one object
-    1: ((0.0, 0.0),),
-    2: ((-0.5, 0.08), (0.5, -0.08)),
-    3: ((0.0, -0.44), (-0.5, 0.4), (0.5, 0.4)),
-}
-
-RELATION_MARGIN = 0.2  # left of, above: centres are at least this far apart on that axis ...
-RELATION_DOMINANCE = 1.3  # ... and this many times farther than on the other axis
-OVERLAP = 0.15  # in front of: boxes share at least this much of the smaller one ...
-MOST_OVERLAP = 0.6  # ... and at most this much, so that the hidden thing can be told
+MOST_OVERLAP = 0.6  # of the smaller box, so that a hidden thing can be recognized
 MIN_SPREAD = 0.6  # two things are at least this far apart on an axis: no viewport shows them all
 GAP = 0.015  # between things that don't overlap, and to the scene's edge
 
 SPLITS = ("train", "val", "test", "finetune")  # in this order: the numbers seed the scenes
-COLOURS = (
-    *("red", "orange", "yellow", "green", "blue"),
-    *("purple", "pink", "brown", "white", "black"),
-)
-KINDS = (
-    *("ball", "cube", "car", "house", "tree", "fish", "star", "cup", "boat", "flower", "key"),
-    *("umbrella", "mushroom", "rocket", "heart", "bird", "cat", "snail", "butterfly"),
-    *("kite", "bottle", "crown", "chair", "tent"),
-)
-BACKGROUNDS = (
-    *("grass", "sand", "sea", "bricks", "wood", "stars", "snow", "paving", "tiles", "clouds"),
-    *("leaves", "carpet", "gravel", "paper"),
-)
-LIGHT_FROM = ("left", "above", "right")
 
 Key = TypeVar("Key", int, str)
-
-
-@dataclass(frozen=True)
-class Thing:
-    """One to three equal objects, centred on (x, y) in scene sides (x right, y down)."""
-
-    kind: str
-    colour: str
-    texture: str
-    size: str
-    count: int
-    x: float = 0.5
-    y: float = 0.5
-    room: float = 0.0  # half the side of the box reserved for it (and for its sibling's)
-
-    @property
-    def side(self) -> float:
-        """Side of one object, in scene sides."""
-        return SIZES[self.size] * GROUP_SCALE[self.count]
-
-    @property
-    def radius(self) -> float:
-        """Half the side of the square box around all its objects, in scene sides."""
-        return self.side * (0.5 if self.count == 1 else 1.0)
-
-
-@dataclass(frozen=True)
-class Scene:
-    """Everything that is drawn and told. `things` stand in depth order, the last in front.
-
-    `sibling` is the index (same split) of the scene that differs only by swapping `differs`
-    ("colour", "texture", "size" or "place") between the two things `swapped`, else None.
-    """
-
-    split: str
-    index: int
-    things: tuple[Thing, ...]
-    background: str
-    light: str
-    light_from: str
-    seed: int
-    sibling: int | None = None
-    differs: str | None = None
-    swapped: tuple[int, int] | None = None
 
 
 def scene(split: str, index: int) -> Scene:
@@ -127,61 +79,67 @@ def _own(split: str) -> str:
     return split if split in ("val", "test") else "train"
 
 
-def relations(scene: Scene) -> list[tuple[str, int, int]]:
-    """All (name, a, b) true by a clear margin: a is "left" of, "above" or in "front" of b.
-
-    a and b are positions in `scene.things`.
-    """
-    found = []
-    for a, first in enumerate(scene.things):
-        for b, second in enumerate(scene.things):
-            name = direction(second.x - first.x, second.y - first.y)
-            if name is not None:
-                found.append((name, a, b))
-            if a > b and overlap(first, second) >= OVERLAP:
-                found.append(("front", a, b))
-    return found
-
-
-def direction(
-    right: float,
-    down: float,
-    margin: float = RELATION_MARGIN,
-    dominance: float = RELATION_DOMINANCE,
-) -> str | None:
-    """What a thing is to another that lies (right, down) of it: "left", "above" or None."""
-    if right >= margin and right >= dominance * abs(down):
-        return "left"
-    if down >= margin and down >= dominance * abs(right):
-        return "above"
-    return None
-
-
-def overlap(a: Thing, b: Thing) -> float:
-    """Common area of the two boxes as a fraction of the smaller box."""
-    reach = a.radius + b.radius
-    smaller = 2 * min(a.radius, b.radius)
-    wide = min(smaller, max(0.0, reach - abs(a.x - b.x)))
-    high = min(smaller, max(0.0, reach - abs(a.y - b.y)))
-    return wide * high / smaller**2
-
-
 @lru_cache(maxsize=64)
 def _pair(split: str, pair: int) -> tuple[Scene, Scene]:
-    seed = [WORLD_VERSION, SPLITS.index(split), pair]
+    seed = [DRAWN_SINCE, SPLITS.index(split), pair]
     rng = np.random.default_rng(seed)
-    if rng.random() < SIBLING_FRACTION:
+    share = rng.random()
+    if share < SIBLING_FRACTION:
         return _siblings(rng, split, pair)
-    first, second = (np.random.default_rng([*seed, half]) for half in (0, 1))
-    return _single(first, split, 2 * pair), _single(second, split, 2 * pair + 1)
+    if split != "train" and share < SIBLING_FRACTION + MOTION_FRACTION:
+        return _moving_siblings(rng, split, pair)
+    first, second = (
+        _single([*seed, half], split, 2 * pair + half, split != "train") for half in (0, 1)
+    )
+    return first, second
 
 
-def _single(rng: np.random.Generator, split: str, index: int) -> Scene:
+def _single(seed: list[int], split: str, index: int, may_act: bool) -> Scene:
+    rng = np.random.default_rng([*seed, 1])
+    if may_act and rng.random() < ACT_FRACTION:
+        return _acting(rng, split, index, _pick(rng, ACTS))
+    rng = np.random.default_rng(seed)
     while True:
         things = _contents(rng, split)
         placed = _placed(rng, things, things)
         if placed is not None:
             return Scene(split, index, placed[0], *_surroundings(rng))
+
+
+def _acting(rng: np.random.Generator, split: str, index: int, differs: str) -> Scene:
+    """Draws until an act is plain, and its sibling's, too."""
+    while True:
+        things = _contents(rng, split)
+        placed = _placed(rng, things, things)
+        if placed is None:
+            continue
+        around = _surroundings(rng)
+        for _ in range(ACT_TRIES):
+            act = acts.propose(rng, differs, placed[0])
+            if act is None:
+                continue
+            found = Scene(split, index, placed[0], *around, differs=differs, act=act)
+            if shown.is_plain(found) and shown.is_plain(_otherwise(found)):
+                return found
+
+
+def _otherwise(scene: Scene) -> Scene:
+    """The scene with its act the other way: backwards, or slower."""
+    act = scene.act
+    assert act is not None
+    if scene.differs == "pace":
+        slower = acts.PACES[0] / acts.PACES[1]
+        right, down = act.travel
+        return replace(scene, act=replace(act, travel=(slower * right, slower * down)))
+    return replace(scene, act=replace(act, backwards=not act.backwards))
+
+
+def _moving_siblings(rng: np.random.Generator, split: str, pair: int) -> tuple[Scene, Scene]:
+    differs = _pick(rng, ACTS)
+    if differs == "slide" and rng.random() < PACE_FRACTION:
+        differs = "pace"
+    first = replace(_acting(rng, split, 2 * pair, differs), sibling=2 * pair + 1)
+    return first, replace(_otherwise(first), index=2 * pair + 1, sibling=2 * pair)
 
 
 def _siblings(rng: np.random.Generator, split: str, pair: int) -> tuple[Scene, Scene]:

@@ -108,3 +108,91 @@ LIST_OPENINGS = (
     *("", "", "there {is_a} ", "here {is_a} "),
     *("a view of ", "you can see ", "a scene with "),
 )
+# A motion of {a}, or of the camera past {all} things, or {a} shown before {b}. {pace} is how fast,
+# if that is told; verbs are those of MOTION_VERBS.
+MOTION_PATTERNS: dict[str, dict[str, tuple[str, ...]]] = {
+    "moves": {
+        "left": (
+            *(
+                "{a} {slides}{pace} to the left",
+                "{a} {moves}{pace} left",
+                "{a} {drifts}{pace} leftwards",
+            ),
+            *("{a} {glides}{pace} from right to left", "{a} sliding{pace} to the left"),
+        ),
+        "right": (
+            *("{a} {slides}{pace} to the right", "{a} {moves}{pace} right"),
+            *("{a} {drifts}{pace} rightwards", "{a} {glides}{pace} from left to right"),
+            "{a} sliding{pace} to the right",
+        ),
+        "up": (
+            *("{a} {slides}{pace} up", "{a} {moves}{pace} upwards", "{a} {rises}{pace}"),
+            *("{a} {glides}{pace} from the bottom up", "{a} moving{pace} up"),
+        ),
+        "down": (
+            *("{a} {slides}{pace} down", "{a} {moves}{pace} downwards", "{a} {sinks}{pace}"),
+            *("{a} {glides}{pace} from the top down", "{a} moving{pace} down"),
+        ),
+    },
+    "scales": {
+        "grows": (
+            *("{a} {grows}", "{a} {gets} bigger", "{a} growing larger", "{a} {becomes} larger"),
+            "{a} that {grows}",
+        ),
+        "shrinks": (
+            *("{a} {shrinks}", "{a} {gets} smaller", "{a} shrinking away", "{a} {becomes} smaller"),
+            "{a} that {shrinks}",
+        ),
+    },
+    "turns": {
+        "clockwise": (
+            *("{a} {turns} clockwise", "{a} {spins} clockwise", "{a} {rotates} clockwise"),
+            "{a} turning clockwise",
+        ),
+        "counterclockwise": (
+            *("{a} {turns} counterclockwise", "{a} {spins} anticlockwise"),
+            *("{a} {rotates} counterclockwise", "{a} turning anticlockwise"),
+        ),
+    },
+    "zoom": {
+        "in": (
+            *("the camera zooms in on {a}", "the camera moves in on {a}", "zooming in on {a}"),
+            *("the camera comes closer to {a}", "{a}, the camera moving closer"),
+        ),
+        "out": (
+            *("the camera zooms out from {a}", "the camera moves out from {a}"),
+            *("zooming out from {a}", "the camera backs away from {a}"),
+            "{a}, the camera moving away",
+        ),
+    },
+    "camera": {
+        "left": (
+            *("the camera pans to the left over {all}", "the camera moves left past {all}"),
+            *("{all}, the camera panning left", "{all}, while the camera pans to the left"),
+        ),
+        "right": (
+            *("the camera pans to the right over {all}", "the camera moves right past {all}"),
+            *("{all}, the camera panning right", "{all}, while the camera pans to the right"),
+        ),
+        "up": (
+            *("the camera tilts up over {all}", "the camera moves up past {all}"),
+            *("{all}, the camera tilting up", "{all}, while the camera moves upwards"),
+        ),
+        "down": (
+            *("the camera tilts down over {all}", "the camera moves down past {all}"),
+            *("{all}, the camera tilting down", "{all}, while the camera moves downwards"),
+        ),
+    },
+    "first": {
+        "": (
+            *("first {a}, then {b}", "{a} first, then {b}", "{a}, followed by {b}"),
+            *("{a}, and then {b}", "first {a}, later {b}", "{b} after {a}"),
+        ),
+    },
+}
+MOTION_VERBS = {  # of one, of many
+    **{one: (one, one[:-1]) for one in ("slides", "moves", "drifts", "glides", "rises", "sinks")},
+    **{one: (one, one[:-1]) for one in ("grows", "gets", "becomes", "shrinks")},
+    **{one: (one, one[:-1]) for one in ("turns", "spins", "rotates")},
+}
+PACE_WORDS = {"slow": ("slowly",), "quick": ("quickly", "fast")}

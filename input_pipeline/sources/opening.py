@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from etils import epath
 
-from input_pipeline.examples import Examples
+from input_pipeline.examples import TOLD, Examples, Told
 from input_pipeline.media import quarantine
 from input_pipeline.sources import folder, prepared, shards, tfds, tfrecord, webdataset
 from input_pipeline.store import records
@@ -131,7 +131,19 @@ def _open_store(
         orientations=np.ones(len(index), np.uint8),  # A store's pictures stand upright.
         quarantine=Path(cache_dir) / f"store-{records.digest(directory)}" / quarantine.NAME,
         missing=missing,
+        told=_told(index),
     )
+
+
+def _told(index: list[dict]) -> list[list[Told]]:
+    """What the lines of a store's index say of their captions, if any does."""
+    found = [line.get("fields", {}).get(TOLD, []) for line in index]
+    if not any(found):
+        return []
+    return [
+        [Told(*one) for one in some] if some else [Told()] * len(line["captions"])
+        for line, some in zip(index, found, strict=True)
+    ]
 
 
 def _open_drawn(source: str, location: str, cache_dir: str) -> Examples:

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from input_pipeline.drawn import cache
-from input_pipeline.drawn.captions import captions
+from input_pipeline.drawn.captions import captions, is_true, write
 from input_pipeline.drawn.raster import still, video
 from input_pipeline.drawn.scene import WORLD_VERSION, scene
+from input_pipeline.sources.opening import open_source
 from input_pipeline.store import records
 
 
@@ -37,7 +38,22 @@ def test_stills_and_videos_are_stored_as_drawn(tmp_path):
             for one, frame in zip(drawn, encoded, strict=True):
                 decoded = np.asarray(Image.open(BytesIO(frame)), float)
                 assert np.abs(decoded - one).mean() < 8
-    assert sorted(os.listdir(tmp_path)) == ["drawn-v3-test-3", "drawn-v3-train-40"]
+    assert sorted(os.listdir(tmp_path)) == ["drawn-v4-test-3", "drawn-v4-train-40"]
+
+
+def test_what_is_known_of_captions_is_stored_and_read(tmp_path):
+    examples = open_source("drawn:test:30", str(tmp_path))
+    seen = set()
+    for index, told in enumerate(examples.told):
+        at = scene("test", index)
+        for known, caption in zip(told, write(at, 3), strict=True):
+            assert known.motion == caption.names_motion
+            other = index ^ 1  # of the same pair
+            false = at.sibling == other and not is_true(caption, scene("test", other))
+            assert known.sibling == (examples.ids[other] if false else "")
+            assert known.differs == (at.differs if false else "")
+            seen.add((known.motion, false))
+    assert {(True, True), (True, False), (False, False)} <= seen
 
 
 def test_a_second_call_draws_nothing(tmp_path, monkeypatch):
@@ -78,10 +94,10 @@ def test_two_processes_at_once_and_no_worker_runs_the_main_program(tmp_path):
         for command in commands
     ]
     said = [process.communicate()[0].strip() for process in running]
-    directory = tmp_path / "cache" / "drawn-v3-test-4"
+    directory = tmp_path / "cache" / "drawn-v4-test-4"
     assert [process.returncode for process in running] == [0, 0]
     assert said == [str(directory)] * 2
-    assert os.listdir(tmp_path / "cache") == ["drawn-v3-test-4"]
+    assert os.listdir(tmp_path / "cache") == ["drawn-v4-test-4"]
     assert len(records.read_index(directory)) == 4
     assert (tmp_path / "runs").read_text().count("run") == 2
 

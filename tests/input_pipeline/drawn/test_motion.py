@@ -10,9 +10,10 @@ from input_pipeline.drawn.motion import (
     SCALE_LIMIT,
     play,
 )
-from input_pipeline.drawn.scene import direction, relations, scene
+from input_pipeline.drawn.scene import scene
+from input_pipeline.drawn.things import direction, relations
 
-SCENES = [scene("test", index) for index in range(600)]
+SCENES = [at for at in (scene("test", index) for index in range(900)) if at.act is None]
 MOTIONS = [play(at) for at in SCENES]
 
 

@@ -7,24 +7,29 @@ from dataclasses import replace
 import pytest
 
 from input_pipeline.drawn.scene import (
-    BACKGROUNDS,
-    COLOURS,
+    ACT_FRACTION,
+    ACTS,
     COUNTS,
-    GROUP_OFFSETS,
-    GROUP_SCALE,
-    KINDS,
-    LIGHT_FROM,
     LIGHTS,
-    OVERLAP,
+    MOTION_FRACTION,
     SIBLING_FRACTION,
-    SIZES,
     SPLITS,
     SWAPS,
     TEXTURES,
     home,
+    scene,
+)
+from input_pipeline.drawn.things import (
+    BACKGROUNDS,
+    COLOURS,
+    GROUP_OFFSETS,
+    GROUP_SCALE,
+    KINDS,
+    LIGHT_FROM,
+    OVERLAP,
+    SIZES,
     overlap,
     relations,
-    scene,
 )
 
 
@@ -87,8 +92,10 @@ def test_siblings_differ_only_in_the_swap_they_record():
         first, second = scene("test", index), scene("test", index + 1)
         assert (first.index, second.index) == (index, index + 1)
         if first.sibling is None:
-            assert second.sibling is None and second.differs is None is second.swapped
+            assert second.sibling is None is second.swapped
             assert first.things != second.things and first.seed != second.seed
+            continue
+        if first.act is not None:
             continue
         assert (first.sibling, second.sibling) == (index + 1, index)
         differences.append(first.differs)
@@ -109,6 +116,34 @@ def test_siblings_differ_only_in_the_swap_they_record():
         assert swapped == second
     assert set(differences) == set(SWAPS)
     assert abs(len(differences) / 400 - SIBLING_FRACTION) < 0.08
+
+
+@pytest.mark.long
+def test_siblings_in_motion_differ_in_which_way_or_how_far_and_in_nothing_else():
+    pairs = [(scene("test", index), scene("test", index + 1)) for index in range(0, 800, 2)]
+    moving = [pair for pair in pairs if pair[0].sibling is not None and pair[0].act is not None]
+    for first, second in moving:
+        act, other = first.act, second.act
+        assert act is not None and other is not None
+        if first.differs == "pace":
+            assert sum(act.travel) > 2 * sum(other.travel) > 0
+            changed = replace(act, travel=other.travel)
+        else:
+            assert act.kind == first.differs
+            changed = replace(act, backwards=not act.backwards)
+        same = replace(first, act=changed, index=first.index + 1, sibling=first.index)
+        assert same == second
+    assert {first.differs for first, _ in moving} == {"pace", *ACTS}
+    assert abs(len(moving) / len(pairs) - MOTION_FRACTION) < 0.08
+
+
+@pytest.mark.long
+def test_videos_without_a_sibling_show_an_act_now_and_then_and_pictures_never():
+    alone = [at for at in (scene("val", n) for n in range(600)) if at.sibling is None]
+    acting = [at for at in alone if at.act is not None]
+    assert abs(len(acting) / len(alone) - ACT_FRACTION) < 0.08
+    assert {at.differs for at in acting} == set(ACTS)
+    assert all(scene("train", index).act is None for index in range(600))
 
 
 @pytest.mark.long

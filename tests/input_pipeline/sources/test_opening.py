@@ -216,5 +216,5 @@ def test_the_cache_is_kept_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     opening.open_source("drawn:val:2", "~/cache")
-    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["drawn-v3-val-2"]
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["drawn-v4-val-2"]
     assert not (tmp_path / "~").exists()
