@@ -1,6 +1,9 @@
 """AnimCLIP-JAX: pictures filmed into clips, CLIP trained on them, and the videos it then finds."""
 
 import importlib
+
+# Before TensorFlow, which brings an SQLite without full-text search that would take its place.
+import sqlite3  # noqa: F401
 from typing import TYPE_CHECKING, Any
 
 from animclip_jax import process

@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         searcher = open_index(options.index, options.model, options.rerank_k)
         asked = query(options, searcher.index)
-        answer = searcher.answer(asked, coarse_only=options.coarse_only)
+        answer = searcher.answer(asked, by=options.by, coarse_only=options.coarse_only)
     except (OSError, ValueError) as error:
         print(f"animclip search: {error}", file=sys.stderr)
         return 1
@@ -64,12 +64,16 @@ def query(options: argparse.Namespace, index: Index) -> Query:
 
 def table(hits: list[Hit], index: Index) -> str:
     """Results for people, one a line."""
-    reranked = hits[0].fused is not None
+    if not hits:
+        return "no moment found"
+    reranked = any(hit.fused is not None for hit in hits)
     lines = ["rank  before  reranked  coarse  moment" if reranked else "rank  coarse  moment"]
     for hit in hits:
         start, end = index.times[hit.segment]
         shown = "photo" if index.photo[hit.segment] else f"{clock(start)}-{clock(end)}"
         moment = f"{on_a_terminal(index.names[hit.segment])}  {shown}"
-        fused = f"{hit.coarse_rank:6}  {hit.fused:8.3f}  " if reranked else ""
-        lines.append(f"{hit.rank:4}  {fused}{hit.coarse:6.3f}  {moment}")
+        before, score = hit.coarse_rank or "", "" if hit.fused is None else f"{hit.fused:.3f}"
+        fused = f"{before:>6}  {score:>8}  " if reranked else ""
+        said = "" if hit.said is None else f"  said: {on_a_terminal(hit.said)}"
+        lines.append(f"{hit.rank:4}  {fused}{hit.coarse:6.3f}  {moment}{said}")
     return "\n".join(lines)

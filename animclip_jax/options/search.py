@@ -32,6 +32,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         parser.add_argument(f"--{name}", action="append", default=[], help=told)
     parser.add_argument("--image", type=kinds.path, help="as --like, a picture whatever its name")
     parser.add_argument("--video", type=kinds.path, help="as --like, a video whatever its name")
+    parser.add_argument(
+        "--by",
+        choices=("seen", "said", "both"),
+        default="both",
+        help="find moments by what they show, by what their subtitles say, or by both",
+    )
     parser.add_argument("-n", type=int, default=10, help="how many moments to show")
     parser.add_argument("--coarse-only", action="store_true", help="leave out the re-ranking")
     parser.add_argument("--rerank-k", type=int, default=50, help="how many candidates to re-rank")

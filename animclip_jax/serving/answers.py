@@ -22,6 +22,7 @@ class Index(_Object):
     photos: int
     segments: int
     reranks: bool
+    speaks: Annotated[bool, Field(description="Whether videos have subtitles.")]
     note: Annotated[str | None, Field(description="What the model can't do.")]
 
 
@@ -30,7 +31,10 @@ class Result(_Object):
 
     id: Annotated[str, Field(description="Names the segment, also after an update of the index.")]
     rank: Annotated[int, Field(ge=1)]
-    coarse_rank: Annotated[int, Field(ge=1, description="The rank before re-ranking.")]
+    coarse_rank: Annotated[
+        int | None,
+        Field(ge=1, description="Before re-ranking; null where it was found by words alone."),
+    ]
     video: Annotated[str, Field(description="Path below the indexed folder.")]
     photo: Annotated[bool, Field(description="Whether it is a photo: start and end are 0.")]
     start: Annotated[float, Field(description="In seconds.")]
@@ -38,6 +42,10 @@ class Result(_Object):
     coarse: Annotated[float, Field(description="Cosine similarity.")]
     reranked: Annotated[
         float | None, Field(description="The score after re-ranking; null without it.")
+    ]
+    seen: Annotated[bool, Field(description="Whether it was found by what it shows.")]
+    said: Annotated[
+        str | None, Field(description="Where it was found by its subtitles, an excerpt of these.")
     ]
     media_type: str
     codec: Annotated[

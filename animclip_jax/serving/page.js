@@ -70,7 +70,7 @@ function fail(text) {
 }
 
 function told(found, roundTrip) {
-  const names = { encode: "encoding", coarse: "coarse search", rerank: "re-ranking" };
+  const names = { encode: "encoding", coarse: "coarse search", rerank: "re-ranking", words: "words" };
   const parts = Object.entries(found.milliseconds).map(
     ([stage, spent]) => `${names[stage]} ${spent.toFixed(1)}`);
   return `${found.candidates} candidates in ${roundTrip.toFixed(0)} ms (${parts.join(", ")})`;
@@ -123,8 +123,8 @@ function show() {
   stop();
   const isReranked = answer.stage === "reranked";
   ranking.disabled = !isReranked;
-  const by = isReranked ? ranking.querySelector("input:checked").value : "coarse_rank";
-  const shown = answer.results.filter((one) => one[by] <= answer.count);
+  const by = isReranked ? ranking.querySelector("input:checked").value : "rank";
+  const shown = answer.results.filter((one) => one[by] !== null && one[by] <= answer.count);
   shown.sort((a, b) => a[by] - b[by]);
   results.replaceChildren(...shown.map((one) => card(one, by)));
   telling(answer.note);
@@ -148,8 +148,10 @@ function card(one, by) {
   const scores = [`coarse ${one.coarse.toFixed(3)}`];
   if (one.reranked !== null) scores.unshift(`re-ranked ${one.reranked.toFixed(2)}`);
   put(".scores", scores.join("  ·  "));
+  const why = one.said === null ? "" : `${one.seen ? "seen, and said" : "said"}: “${one.said}”`;
+  put(".why", why);
   const moved = one.coarse_rank - one.rank;
-  if (one.reranked !== null && moved) {
+  if (one.reranked !== null && one.coarse_rank !== null && moved) {
     const mark = item.querySelector(".moved");
     mark.classList.add(moved > 0 ? "up" : "down");
     mark.textContent = `${moved > 0 ? "▲" : "▼"} ${Math.abs(moved)}`;
@@ -158,7 +160,7 @@ function card(one, by) {
   const button = item.querySelector(".card");
   button.title = one.video;
   const time = one.photo ? "photo" : `${clock(one.start)} to ${clock(one.end)}`;
-  const words = [one.video, time, ...scores];
+  const words = [one.video, time, ...(why ? [why] : []), ...scores];
   if (!plays(one)) {
     const cannot = document.createElement("span");
     cannot.className = "failed cannot";

@@ -55,6 +55,10 @@ class Question(BaseModel):
         int,
         Field(ge=1, le=MAX_RESULTS, description="The number of results for each ranking."),
     ] = DEFAULT_RESULTS
+    by: Annotated[
+        Literal["seen", "said", "both"],
+        Field(description="Whether to find moments by what they show, by subtitles, or by both."),
+    ] = "both"
     coarse_only: Annotated[
         Literal["true", "false"], Field(description="Whether to skip re-ranking.")
     ] = "false"

@@ -60,6 +60,7 @@ class Service:
             "photos": photos,
             "segments": len(self.searcher.index),
             "reranks": self.searcher.reranks,
+            "speaks": self.searcher.index.speaks,
             "note": note(self.searcher),
         }
 
@@ -115,7 +116,8 @@ class Service:
             embedding, known = self._alike(searcher.index, id)
             parts.append(Part(embedding, sign * weight))
             told.append({"id": id, "weight": sign * weight, **known})
-        answer = searcher.answer(Query(tuple(parts)), coarse_only=asked.coarse_only == "true")
+        coarse_only = asked.coarse_only == "true"
+        answer = searcher.answer(Query(tuple(parts)), by=asked.by, coarse_only=coarse_only)
         return _Found(answer, told)
 
     def _keep(self, searcher: Searcher, data: bytes) -> str:
@@ -123,7 +125,7 @@ class Service:
             pixels = picture.pixels(data, picture.QUERY)
         except ValueError as error:
             raise QueryError(str(error)) from error
-        kept = Kept(searcher.embedding(pixels), picture.thumbnail(pixels))
+        kept = Kept(searcher.encoded(pixels).embedding, picture.thumbnail(pixels))
         return self.pictures.keep(data, kept)
 
     def _alike(self, index: Index, id: str) -> tuple[Any, dict[str, Any]]:
@@ -162,7 +164,7 @@ class Service:
 def _told(searcher: Searcher, found: _Found, count: int) -> dict[str, Any]:
     """The best by either ranking, so that the page can show both."""
     index, answer = searcher.index, found.answer
-    hits = [hit for hit in answer.hits if min(hit.rank, hit.coarse_rank) <= count]
+    hits = [hit for hit in answer.hits if min(hit.rank, hit.coarse_rank or hit.rank) <= count]
     return {
         "stage": answer.stage,
         "note": note(searcher),

@@ -36,7 +36,7 @@ class Video(NamedTuple):
 
     What an index that is older than a field lacks: codec, by FFmpeg's name, "" also of a photo;
     photo, whether it is one; width, height, as it is shown, to the same scale, 0 where unknown;
-    taken, in seconds since 1970, None where the file does not say it.
+    taken, in seconds since 1970, None where the file does not say it; subtitles, files beside it.
     """
 
     stamp: Stamp
@@ -48,6 +48,7 @@ class Video(NamedTuple):
     width: int = 0
     height: int = 0
     taken: float | None = None
+    subtitles: tuple[tuple[str, Stamp], ...] = ()
 
 
 class Quarantined(NamedTuple):
@@ -107,8 +108,7 @@ def read(directory: Path) -> Catalogue:
             )
         settings = SegmentSettings(**document.pop("settings"))
         videos = {
-            name: _checked(name, Video(Stamp(*stamp), *rest))
-            for name, (stamp, *rest) in document.pop("videos").items()
+            name: _checked(name, Video(*fields)) for name, fields in document.pop("videos").items()
         }
         quarantined = {
             name: Quarantined(Stamp(*stamp), reason)
@@ -125,7 +125,9 @@ def read(directory: Path) -> Catalogue:
 
 
 def _checked(name: str, video: Video) -> Video:
-    """Raises ValueError where a video's place in a shard can be no place."""
+    """A video as it was written; raises ValueError where its place in a shard can be no place."""
+    beside = tuple((file, Stamp(*stamp)) for file, stamp in video.subtitles)
+    video = video._replace(stamp=Stamp(*video.stamp), subtitles=beside)
     numbers = (*video.stamp, video.first, video.segments, video.width, video.height)
     right = all(type(one) is int for one in numbers) and video.first >= 0 and video.segments > 0
     if not right or not re.fullmatch(r"\d{8}", str(video.shard)):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from animclip_jax.video_index.catalogue import Stamp
-from input_pipeline.media import picture, video
+from input_pipeline.media import picture, subtitles, video
 
 LINKED_FOLDER = "a link to a folder; links to folders are not followed"
 EMPTY = "an empty folder, which held videos: is a disk not mounted?"
@@ -23,11 +23,13 @@ EMPTY = "an empty folder, which held videos: is a disk not mounted?"
 class Listing:
     """Videos and photos of a folder by their paths below it, in `/`.
 
-    others: how many files are neither by their names. left: what can't be used now, by its path,
+    subtitles: of a video, the files beside it. others: how many files are none of these by their
+    names. left: what can't be used now, by its path,
     with the reason; of a folder, that is so of all below it. empty: folders with nothing in them.
     """
 
     videos: dict[str, Stamp] = field(default_factory=dict)
+    subtitles: dict[str, tuple[tuple[str, Stamp], ...]] = field(default_factory=dict)
     others: int = 0
     left: dict[str, str] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
@@ -47,8 +49,7 @@ def list_videos(root: Path, index: Path, photos: bool = True) -> Listing:
     Raises OSError where the folder itself can't be read.
     """
     found = Listing()
-    suffixes = video.SUFFIXES | (picture.SUFFIXES if photos else set())
-    real_root, real_index = os.path.realpath(root), os.path.realpath(index)
+    real_index = os.path.realpath(index)
 
     def unreadable(error: OSError) -> None:
         if Path(error.filename) == root:
@@ -67,11 +68,9 @@ def list_videos(root: Path, index: Path, photos: bool = True) -> Listing:
                 found.left[_below(root, path)] = LINKED_FOLDER
             else:
                 below.append(name)
-        for name in sorted(names):
-            if name.startswith(".") or Path(name).suffix.lower() not in suffixes:
-                found.others += 1
-            else:
-                _look(found, root, real_root, os.path.join(folder, name))
+        shown = sorted(name for name in names if not name.startswith("."))
+        found.others += len(names) - len(shown)
+        _list_files(found, root, Path(folder), shown, photos)
     return found
 
 
@@ -93,8 +92,28 @@ def problem_of(path: Path, stamp: Stamp) -> str | None:
     return None
 
 
-def _look(found: Listing, root: Path, real_root: str, path: str) -> None:
-    """Adds what has the name of a video or a photo."""
+def _list_files(found: Listing, root: Path, folder: Path, names: list[str], photos: bool) -> None:
+    """Adds the files of a folder, by their names, and to videos the subtitles beside them."""
+    films = [name for name in names if Path(name).suffix.lower() in video.SUFFIXES]
+    stems = {Path(name).stem for name in films}
+    beside: dict[str, list[tuple[str, Stamp]]] = {stem: [] for stem in stems}
+    for name in names:
+        stem = subtitles.stem_of(name, stems)
+        if stem is None and name not in films and not (photos and is_photo(name)):
+            found.others += 1
+        elif stamp := _stamp(found, root, folder / name):
+            below = _below(root, folder / name)
+            if stem is None:
+                found.videos[below] = stamp
+            else:
+                beside[stem].append((below, stamp))
+    for name in films:
+        if some := beside[Path(name).stem]:
+            found.subtitles[_below(root, folder / name)] = tuple(some)
+
+
+def _stamp(found: Listing, root: Path, path: Path) -> Stamp | None:
+    """The state of a file; None, with the reason in `found.left`, where it can't be used now."""
     name = _below(root, path)
     try:
         state = os.stat(path)
@@ -104,14 +123,15 @@ def _look(found: Listing, root: Path, real_root: str, path: str) -> None:
             found.left[name] = "a link to itself" if itself else "a link to nothing"
         elif not isinstance(error, FileNotFoundError):  # Deleted since its folder was listed.
             found.left[name] = f"can't be accessed: {error.strerror}"
-        return
-    if not Path(os.path.realpath(path)).is_relative_to(real_root):
+        return None
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
         found.left[name] = "a link out of the folder"
     elif not stat.S_ISREG(state.st_mode):
         found.left[name] = "not a file: a pipe, a socket or a device"
     else:
-        found.videos[name] = Stamp(state.st_size, state.st_mtime_ns)
+        return Stamp(state.st_size, state.st_mtime_ns)
+    return None
 
 
-def _below(root: Path, path: str) -> str:
+def _below(root: Path, path: str | Path) -> str:
     return Path(path).relative_to(root).as_posix()

@@ -6,32 +6,38 @@ from typing import NamedTuple
 
 import numpy as np
 
+# Of reciprocal rank fusion: how little the first places of a list count more than those behind.
+FUSION = 60
+
 
 class Hit(NamedTuple):
     """A segment that was found.
 
-    segment: its number in the index. coarse: cosine similarity. coarse_rank: 1 is best. fused: what
-    ranks after re-ranking, and rank then; without re-ranking None, and the coarse rank.
+    segment: its number in the index. coarse: cosine similarity. coarse_rank: 1 is best; None where
+    it was found by its words alone. fused: what ranks after re-ranking, None without. rank: in the
+    end. said: its words around those that were looked for, None where these are not said.
     """
 
     segment: int
     coarse: float
-    coarse_rank: int
+    coarse_rank: int | None
     fused: float | None
     rank: int
+    said: str | None = None
 
 
 class Moment(NamedTuple):
     """A result by the names of docs/search.md.
 
-    rank: 1 is best. coarse_rank: before re-ranking. video: its path below the folder that was
-    indexed. start, end: seconds. coarse: cosine similarity. reranked: the score that decided, None
-    without re-ranking. id: names the segment in the API, also after an update of the index. photo:
-    whether it is a photo, whose start and end are 0.
+    rank: 1 is best. coarse_rank: before re-ranking, None where it was found by its words alone.
+    video: its path below the folder that was indexed. start, end: seconds. coarse: cosine
+    similarity. reranked: the re-ranker's score, None without it. id: names the segment in the API,
+    also after an update of the index. photo: whether it is a photo, whose start and end are 0.
+    seen: whether it was found by sight. said: by its words, an excerpt of these; else None.
     """
 
     rank: int
-    coarse_rank: int
+    coarse_rank: int | None
     video: str
     start: float
     end: float
@@ -39,6 +45,8 @@ class Moment(NamedTuple):
     reranked: float | None
     id: str
     photo: bool
+    seen: bool
+    said: str | None
 
 
 class Answer(NamedTuple):
@@ -66,3 +74,18 @@ def ranked(segments: np.ndarray, scores: np.ndarray, fused: np.ndarray | None) -
         )
         for rank, place in enumerate(order, 1)
     ]
+
+
+def fused(seen: list[Hit], said: list[Hit]) -> list[Hit]:
+    """Hits by sight and hits by words as one list, by reciprocal rank.
+
+    A hit of both has 1 / (60 + rank) of each list, and ranks by the sum.
+    """
+    found, points = {hit.segment: hit for hit in seen}, dict[int, float]()
+    for hits in (seen, said):
+        for hit in hits:
+            points[hit.segment] = points.get(hit.segment, 0.0) + 1 / (FUSION + hit.rank)
+    for hit in said:
+        found[hit.segment] = found.get(hit.segment, hit)._replace(said=hit.said)
+    order = sorted(found, key=lambda segment: -points[segment])
+    return [found[segment]._replace(rank=rank) for rank, segment in enumerate(order, 1)]

@@ -20,6 +20,7 @@ from animclip_jax.video_index import shards
 from animclip_jax.video_index.catalogue import Catalogue
 from animclip_jax.video_index.query import QueryError
 from animclip_jax.video_index.ranking import Hit, Moment
+from animclip_jax.video_index.spoken import Spoken
 from animclip_jax.words import clock, readable
 
 # How often a reader looks again when a writer has just removed what the catalogue named.
@@ -91,8 +92,9 @@ class Index:
         video = readable(self.names[hit.segment])
         times = round(start, 3), round(end, 3)
         ranks = hit.rank, hit.coarse_rank
-        photo = self.photo[hit.segment]
-        return Moment(*ranks, video, *times, hit.coarse, hit.fused, self.id(hit.segment), photo)
+        about = self.id(hit.segment), self.photo[hit.segment]
+        why = hit.coarse_rank is not None, hit.said
+        return Moment(*ranks, video, *times, hit.coarse, hit.fused, *about, *why)
 
     def id(self, segment: int) -> str:
         """What names a segment: the same after an update of the index, if its video is the same."""
@@ -135,6 +137,36 @@ class Index:
         if seconds > times[-1, 1]:
             raise ValueError(f"{path}: ends at {clock(times[-1, 1])}, before {clock(seconds)}")
         return first + max(0, int(np.searchsorted(times[:, 0], seconds, "right")) - 1)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether anything is said in its videos, as far as their subtitles tell."""
+        return any(part.said is not None for part in self.parts.values())
+
+    def said(
+        self, expression: str, count: int, allowed: np.ndarray | None = None
+    ) -> list[tuple[int, str]]:
+        """The best segments for an expression of `spoken`, each with an excerpt of its words.
+
+        Args:
+          count: how many, at most. allowed: bool [N], of which segments; None: of all.
+        """
+        found = []
+        for shard, part in self.parts.items():
+            if isinstance(part.said, Spoken):
+                segments = self._segments(shard)
+                may = (segments >= 0) if allowed is None else (segments >= 0) & allowed[segments]
+                some = part.said.find(expression, may.tolist().__getitem__, count)
+                found += [(one.score, int(segments[one.row]), one.excerpt) for one in some]
+        return [(segment, excerpt) for _, segment, excerpt in sorted(found)[:count]]
+
+    @functools.lru_cache  # noqa: B019 (an index lives as long as its server, or until the next)
+    def _segments(self, shard: str) -> np.ndarray:
+        """Of each row of a shard, its segment: -1 where it is of no video any more."""
+        found = np.full(len(self.parts[shard].times), -1)
+        here = np.flatnonzero(np.array(self.shard) == shard)
+        found[self.row[here]] = here
+        return found
 
     def thumbnail(self, segment: int) -> bytes:
         """JPEG."""

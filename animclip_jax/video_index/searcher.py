@@ -12,15 +12,18 @@ import numpy as np
 from animclip_jax.api import Model
 from animclip_jax.models.reranker import CAPTION_BUCKETS
 from animclip_jax.retrieval import coarse, rerank
-from animclip_jax.video_index import likeness
+from animclip_jax.video_index import likeness, spoken
 from animclip_jax.video_index import query as queries
 from animclip_jax.video_index.query import Part, Query
-from animclip_jax.video_index.ranking import Answer, Moment, ranked
+from animclip_jax.video_index.ranking import Answer, Hit, Moment, fused, ranked
 from animclip_jax.video_index.reader import Index
 from input_pipeline.media.picture import fit
 
+# By what moments are found: by what is shown, by what is said, or by either.
+BY = SEEN, SAID, BOTH = "seen", "said", "both"
 
-class _Encoded(NamedTuple):
+
+class Encoded(NamedTuple):
     """A part of a query: its embedding float32 [E], and what the re-ranker reads of a sentence."""
 
     embedding: np.ndarray
@@ -58,6 +61,7 @@ class Searcher:
         without: str | Sequence[str] = (),
         like: Any = (),
         unlike: Any = (),
+        by: str = BOTH,
     ) -> list[Moment]:
         """The n best moments, the best first; fewer where the index or K is smaller.
 
@@ -65,6 +69,7 @@ class Searcher:
           query: a sentence, with -word and ^weight as in docs/search.md; a picture uint8
             [H, W, 3]; or the path of a picture or a video.
           without: sentences of what should not be there.
+          by: "seen" finds moments by what they show, "said" by their subtitles, "both" by either.
           like, unlike: pictures uint8 [H, W, 3], paths of pictures and videos, moments of indexed
             videos ("video.mp4@12.5") or results of a search; one, or a list of them.
         Raises:
@@ -73,35 +78,44 @@ class Searcher:
         """
         if n < 1:
             raise ValueError(f"n={n}: wanted 1 or more")
+        if by not in BY:
+            raise ValueError(f"by={by!r}: wanted one of {', '.join(BY)}")
         parts = list(queries.parsed(query)) if isinstance(query, str) and query else []
         if not isinstance(query, str):
             like = [query, *_listed(like)]
         parts += map(queries.without, _listed(without))
         parts += [likeness.part(one, 1, self.index) for one in _listed(like)]
         parts += [likeness.part(one, -1, self.index) for one in _listed(unlike)]
-        answer = self.answer(Query(tuple(parts)))
+        answer = self.answer(Query(tuple(parts)), by=by)
         return [self.index.moment(hit) for hit in answer.hits[:n]]
 
-    def answer(self, query: Query, *, coarse_only: bool = False) -> Answer:
-        """The K best segments for a query, re-ranked where the model and the query allow it.
+    def answer(self, query: Query, *, by: str = BOTH, coarse_only: bool = False) -> Answer:
+        """The K best segments for a query by sight, the K best by words, and both as one list.
 
-        Raises FileNotFoundError, ValueError: a video of it can't be read, or its parts cancel out.
+        Args:
+          by: what is looked for, of BY.
+          coarse_only: without re-ranking, which else is done where model and query allow it.
+        Raises:
+          FileNotFoundError, ValueError: a video of it can't be read. QueryError: its parts cancel
+            each other out.
         """
         clock = _Clock()
-        encoded = [self._encoded(part.what) for part in query.parts]
+        encoded = [self.encoded(part.what) for part in query.parts]
         total = query.total([one.embedding for one in encoded])
         clock.lap("encode")
-        segments, scores = self._nearest(total[None])
-        clock.lap("coarse")
-        if coarse_only or not (self.reranks and query.asks):
-            return Answer(ranked(segments, scores, None), clock.laps)
-        fused = self._reranked(query, encoded, segments)
-        clock.lap("rerank")
-        return Answer(ranked(segments, scores, fused), clock.laps)
-
-    def embedding(self, what: str | np.ndarray | Path) -> np.ndarray:
-        """Of a part of a query: float32 [E], unit length. Raises as `answer`."""
-        return self._encoded(what).embedding
+        hits: list[Hit] = []
+        if by != SAID:
+            segments, scores = self._nearest(total[None])
+            clock.lap("coarse")
+            scored = None
+            if self.reranks and query.asks and not coarse_only:
+                scored = self._reranked(query, encoded, segments)
+                clock.lap("rerank")
+            hits = ranked(segments, scores, scored)
+        if by != SEEN and self.index.speaks:
+            hits = fused(hits, self._said(query, total))
+            clock.lap("words")
+        return Answer(hits, clock.laps)
 
     def warm_up(self) -> None:
         """Compiles what queries will need, for captions of every length."""
@@ -112,13 +126,14 @@ class Searcher:
         size = self.model.config.clip.image_size
         self.answer(Query((Part(np.zeros((size, size, 3), np.uint8)),)))
 
-    def _encoded(self, what: str | np.ndarray | Path) -> _Encoded:
+    def encoded(self, what: str | np.ndarray | Path) -> Encoded:
+        """A part of a query, encoded. Raises as `answer`."""
         encoder, model = self.model.encoder, self.model.config
         if isinstance(what, str):
             captions = rerank.encode_captions(encoder, self.tokenizer([what]), encoder.num_parts)
-            return _Encoded(captions.embedding[0], captions)
+            return Encoded(captions.embedding[0], captions)
         if isinstance(what, np.ndarray) and what.ndim == 1:
-            return _Encoded(what)
+            return Encoded(what)
         if isinstance(what, np.ndarray):
             fitted = fit(what, *model.clip.fitted)
             frames = np.repeat(fitted[None], model.num_frames, axis=0)
@@ -129,14 +144,24 @@ class Searcher:
             shown = read_frames(what, model.num_frames, SHORT_SIDE)
             frames = np.stack([fit(frame, *model.clip.fitted) for frame in shown])
         batch = np.repeat(frames[None], encoder.num_parts, axis=0)
-        return _Encoded(np.asarray(encoder.encode_video(batch, encoder.num_parts).embedding[0]))
+        return Encoded(np.asarray(encoder.encode_video(batch, encoder.num_parts).embedding[0]))
 
     def _nearest(self, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         split = self.model.encoder.split
         segments, scores = coarse.top_k(query, self.gallery, self.num_candidates, split)
         return segments[0], scores[0]
 
-    def _reranked(self, query: Query, encoded: list[_Encoded], segments: np.ndarray) -> np.ndarray:
+    def _said(self, query: Query, total: np.ndarray) -> list[Hit]:
+        """The K best by words; total: the query's embedding, for their cosine similarity."""
+        if (expression := spoken.expression(query)) is None:
+            return []
+        found = self.index.said(expression, self.num_candidates)
+        return [
+            Hit(segment, float(self.index.embedding[segment] @ total), None, None, rank, excerpt)
+            for rank, (segment, excerpt) in enumerate(found, 1)
+        ]
+
+    def _reranked(self, query: Query, encoded: list[Encoded], segments: np.ndarray) -> np.ndarray:
         """The weighted mean of what each part says of K segments: float32 [K].
 
         A sentence says the re-ranker's score, a picture or a video its coarse logit. Of one

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -14,11 +15,13 @@ import numpy.typing as npt
 
 from animclip_jax import files
 from animclip_jax.models.video_code import PackedCode
+from animclip_jax.video_index import spoken
 from animclip_jax.video_index.catalogue import CATALOGUE, Catalogue
 
 SHARDS = "shards"
 _EMBEDDING, _VALUES, _SCALES = "embedding.npy", "code_values.npy", "code_scales.npy"
 _TIMES, _THUMBNAILS, _ENDS = "times.npy", "thumbnails.bin", "thumbnail_ends.npy"
+_SAID = "said.sqlite"
 
 
 class Rows(NamedTuple):
@@ -26,12 +29,14 @@ class Rows(NamedTuple):
 
     embedding float32 [N, E], unit length. code: as it is stored, [N, M, C]; None where the model
     does not re-rank. times float64 [N, 2]: start and end in seconds. thumbnails: JPEG, one each.
+    said: what subtitles say, "" where nothing; None where that is so of all.
     """
 
     embedding: np.ndarray
     code: PackedCode | None
     times: np.ndarray
     thumbnails: Sequence[bytes]
+    said: Sequence[str] | None = None
 
     def take(self, rows: np.ndarray) -> Rows:
         """Those of some rows, in memory."""
@@ -40,9 +45,9 @@ class Rows(NamedTuple):
             scales = None if code.scales is None else np.asarray(code.scales[rows])
             code = PackedCode(np.asarray(code.values[rows]), scales)
         thumbnails = [self.thumbnails[row] for row in rows]
-        return Rows(
-            np.asarray(self.embedding[rows]), code, np.asarray(self.times[rows]), thumbnails
-        )
+        said = None if self.said is None else [self.said[row] for row in rows]
+        times = np.asarray(self.times[rows])
+        return Rows(np.asarray(self.embedding[rows]), code, times, thumbnails, said)
 
 
 class _Thumbnails(Sequence[bytes]):
@@ -83,6 +88,7 @@ def _write(folder: Path, count: int, parts: Iterable[Rows]) -> None:
     disk, the process is killed (SIGBUS) before it can say a word.
     """
     ends, written = [0], 0
+    said: list[str] = []
     with contextlib.ExitStack() as stack:
         opened: dict[str, IO[bytes]] = {}
 
@@ -99,10 +105,13 @@ def _write(folder: Path, count: int, parts: Iterable[Rows]) -> None:
             for file, rows in _arrays(part).items():
                 append(file, rows)
             thumbnails.writelines(part.thumbnails)
+            said += part.said or [""] * len(part.thumbnails)
             for one in part.thumbnails:
                 ends.append(ends[-1] + len(one))
             written += len(part.embedding)
         append(_ENDS, np.array(ends[1:], np.int64))
+    if any(said):
+        (folder / _SAID).write_bytes(spoken.pack(said))
     assert written == count == len(ends) - 1, (written, count, len(ends))
 
 
@@ -139,7 +148,11 @@ def read(directory: Path, name: str, code_dtype: str | None) -> Rows:
     thumbnails = _Thumbnails(_mapped(folder / _THUMBNAILS), ends)
     if (np.diff(ends, prepend=0) < 0).any() or ends[-1] != len(thumbnails.data):
         raise damaged(folder / _ENDS, f"not the ends of {len(thumbnails.data)} bytes of pictures")
-    return Rows(embedding, code, times, thumbnails)
+    try:
+        said = spoken.Spoken(folder / _SAID, rows) if (folder / _SAID).exists() else None
+    except sqlite3.Error as error:
+        raise damaged(folder / _SAID, error) from error
+    return Rows(embedding, code, times, thumbnails, said)
 
 
 def read_all(directory: Path, catalogue: Catalogue) -> dict[str, Rows]:

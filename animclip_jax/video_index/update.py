@@ -132,7 +132,7 @@ def _found(directory: Path, wanted: Catalogue) -> Catalogue | None:
 class _Pending:
     """Videos that are read and not kept yet; the frames of `encoded` segments are not needed."""
 
-    videos: list[tuple[str, Stamp, Read]] = field(default_factory=list)
+    videos: list[tuple[str, Listing, Read]] = field(default_factory=list)
     frames: list[np.ndarray] = field(default_factory=list)
     features: list[VideoFeatures] = field(default_factory=list)
     segments: int = 0
@@ -169,7 +169,8 @@ class _Update:
         Raises ValueError where most would be forgotten, as where a disk is not mounted.
         """
         known = self.catalogue.videos.keys() | self.catalogue.quarantined.keys()
-        gone = known - listing.videos.keys()
+        beside = {name for several in listing.subtitles.values() for name, _ in several}
+        gone = known - listing.videos.keys() - beside
         unseen = len(gone)
         if not everything:
             held = {os.fspath(above) for name in gone for above in PurePosixPath(name).parents}
@@ -191,7 +192,19 @@ class _Update:
         known = {name: video.stamp for name, video in self.catalogue.videos.items()}
         if not self.effort.retry:
             known |= {name: bad.stamp for name, bad in self.catalogue.quarantined.items()}
-        return [name for name, stamp in listing.videos.items() if known.get(name) != stamp]
+        return [
+            name
+            for name, stamp in listing.videos.items()
+            if known.get(name) != stamp or self._other_subtitles(name, listing)
+        ]
+
+    def _other_subtitles(self, name: str, listing: Listing) -> bool:
+        """Whether files of subtitles beside an indexed video changed, or are to be tried again."""
+        if (video := self.catalogue.videos.get(name)) is None:
+            return False
+        there = video.subtitles
+        again = self.effort.retry and any(one in self.catalogue.quarantined for one, _ in there)
+        return again or there != listing.subtitles.get(name, ())
 
     def index(self, todo: list[str], listing: Listing) -> None:
         """Reads and embeds videos, and keeps what is done at times."""
@@ -201,7 +214,10 @@ class _Update:
         spool = self.directory / f"{_SPOOL}{os.getpid()}"
         with files.writing(spool):
             spool.mkdir()
-        tasks = (Task(self.root / name, spool / str(number)) for number, name in enumerate(todo))
+        tasks = (
+            Task(self.root / name, spool / str(number), self._subtitles(name, listing))
+            for number, name in enumerate(todo)
+        )
         settings = self.catalogue.settings
         read = functools.partial(read_file, settings=settings)
         processes = min(self.effort.processes or workers.cores(), len(todo))
@@ -214,7 +230,7 @@ class _Update:
                 if isinstance(result, workers.Failure):
                     self._fail(name, listing, result.reason)
                 else:
-                    self._embed(name, listing.videos[name], result, frames_of(frames, settings))
+                    self._embed(name, listing, result, frames_of(frames, settings))
                 frames.unlink(missing_ok=True)
                 self._keep(now=False)
             self._keep(now=True)
@@ -232,9 +248,12 @@ class _Update:
         self.catalogue.quarantined[name] = Quarantined(stamp, reason)
         self.catalogue.videos.pop(name, None)
 
-    def _embed(self, name: str, stamp: Stamp, read: Read, frames: np.ndarray) -> None:
+    def _subtitles(self, name: str, listing: Listing) -> tuple[Path, ...]:
+        return tuple(self.root / below for below, _ in listing.subtitles.get(name, ()))
+
+    def _embed(self, name: str, listing: Listing, read: Read, frames: np.ndarray) -> None:
         pending = self.pending
-        pending.videos.append((name, stamp, read))
+        pending.videos.append((name, listing, read))
         pending.segments += len(read.segments)
         for start in range(0, len(frames), self.batch_size):
             pending.frames += list(frames[start : start + self.batch_size])
@@ -264,16 +283,26 @@ class _Update:
             rows = _rows(pending, self.catalogue.reranks)
             shards.write(self.directory, shard, pending.segments, [rows])
             first = 0
-            for name, stamp, read in pending.videos:
+            for name, listing, read in pending.videos:
                 place = shard, first, len(read.segments)
                 shape = read.width, read.height
+                stamp, beside = listing.videos[name], listing.subtitles.get(name, ())
                 self.catalogue.videos[name] = Video(
-                    stamp, *place, read.codec, is_photo(name), *shape, read.taken
+                    stamp, *place, read.codec, is_photo(name), *shape, read.taken, beside
                 )
                 self.catalogue.quarantined.pop(name, None)
+                self._judge(beside, read.bad)
                 first += len(read.segments)
         self.save()
         self.pending = _Pending()
+
+    def _judge(self, beside: tuple[tuple[str, Stamp], ...], bad: dict[str, str]) -> None:
+        """Quarantines files of subtitles that can't be used; the video stays."""
+        for name, stamp in beside:
+            if reason := bad.get(PurePosixPath(name).name):
+                self.catalogue.quarantined[name] = Quarantined(stamp, reason)
+            else:
+                self.catalogue.quarantined.pop(name, None)
 
     def compact(self) -> None:
         """Writes many shards, or shards with many dead rows, anew as one."""
@@ -307,8 +336,9 @@ def _rows(pending: _Pending, reranks: bool) -> shards.Rows:
     features = jax.tree.map(lambda *parts: np.concatenate(parts), *pending.features)
     segments = [one for _, _, read in pending.videos for one in read.segments]
     times = np.array([(one.start, one.end) for one in segments])
-    thumbnails = [one.thumbnail for one in segments]
-    return shards.Rows(features.embedding, features.code if reranks else None, times, thumbnails)
+    thumbnails, said = [one.thumbnail for one in segments], [one.said for one in segments]
+    code = features.code if reranks else None
+    return shards.Rows(features.embedding, code, times, thumbnails, said)
 
 
 def _clear_spool(directory: Path) -> None:

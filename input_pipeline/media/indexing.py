@@ -10,24 +10,29 @@ from pathlib import Path
 from typing import NamedTuple
 
 from animclip_jax import files
-from input_pipeline.media import picture
+from input_pipeline.media import picture, subtitles
 from input_pipeline.media.container import opened
 from input_pipeline.media.segment_settings import SegmentSettings
 from input_pipeline.media.segments import Segment, read_segments
 
 
 class Task(NamedTuple):
-    """What to read, and the file to write its frames to, as `read_segments` does."""
+    """What to read, and the file to write its frames to, as `read_segments` does.
+
+    subtitles: files of what is said in it.
+    """
 
     path: Path
     spool: Path
+    subtitles: tuple[Path, ...] = ()
 
 
 class Read(NamedTuple):
     """What an index keeps of a file.
 
     codec: of a video, by FFmpeg's name. width, height: as it is shown, to the same scale. taken:
-    seconds since 1970, where the file says when it was made.
+    seconds since 1970, where the file says when it was made. bad: names of files of subtitles that
+    can't be used, each with the reason.
     """
 
     segments: list[Segment]
@@ -35,6 +40,7 @@ class Read(NamedTuple):
     width: int
     height: int
     taken: float | None
+    bad: dict[str, str]
 
 
 def read_file(task: Task, settings: SegmentSettings) -> Read:
@@ -46,12 +52,26 @@ def read_file(task: Task, settings: SegmentSettings) -> Read:
     """
     if task.path.suffix.lower() in picture.SUFFIXES:
         return _read_photo(task, settings)
-    segments = read_segments(task, settings)
+    segments = read_segments(task[:2], settings)
+    lines, bad = _read_subtitles(task)
+    said = subtitles.said(lines, segments)
+    segments = [one._replace(said=text) for one, text in zip(segments, said, strict=True)]
     header = picture.read_header(io.BytesIO(segments[0].thumbnail))
     with opened(task.path) as film:
         codec = film.stream.codec_context.codec.canonical_name
         told = film.file.metadata.get("creation_time") or film.stream.metadata.get("creation_time")
-    return Read(segments, codec, header.width, header.height, _when(told))
+    return Read(segments, codec, header.width, header.height, _when(told), bad)
+
+
+def _read_subtitles(task: Task) -> tuple[list[subtitles.Line], dict[str, str]]:
+    """What is said, and the files that can't be used."""
+    lines, bad = subtitles.embedded(task.path), {}
+    for path in task.subtitles:
+        try:
+            lines += subtitles.read(path)
+        except (OSError, ValueError) as error:
+            bad[path.name] = str(error)
+    return lines, bad
 
 
 def _read_photo(task: Task, settings: SegmentSettings) -> Read:
@@ -63,7 +83,7 @@ def _read_photo(task: Task, settings: SegmentSettings) -> Read:
         task.spool.write_bytes(fitted * settings.num_frames)
     segment = Segment(0.0, 0.0, picture.thumbnail(pixels))
     height, width, _ = pixels.shape
-    return Read([segment], "", width, height, taken)
+    return Read([segment], "", width, height, taken, {})
 
 
 def _when(told: str | None) -> float | None:

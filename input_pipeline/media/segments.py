@@ -33,12 +33,14 @@ LOOKED_AT, SHADES = 64, 4
 class Segment(NamedTuple):
     """A part of a video, and its middle frame as JPEG.
 
-    start, end: seconds on a player's clock, which need not begin at 0 with the first frame.
+    start, end: seconds on a player's clock, which need not begin at 0 with the first frame. said:
+    what its subtitles say then.
     """
 
     start: float
     end: float
     thumbnail: bytes
+    said: str = ""
 
 
 class Piece(NamedTuple):

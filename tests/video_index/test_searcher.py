@@ -74,7 +74,7 @@ def test_a_query_of_several_parts_is_their_weighted_sum(searcher, indexed):
     picture = index.embedding[3]
     asked = Query((Part(SENTENCE), Part(picture, 0.5), Part("red", -2.0)))
     found, other = (wanted_scores(searcher, text)[1] for text in (SENTENCE, "red"))
-    said, unsaid = (searcher.embedding(text) for text in (SENTENCE, "red"))
+    said, unsaid = (searcher.encoded(text).embedding for text in (SENTENCE, "red"))
     total = said + 0.5 * picture - 2 * unsaid
     coarse = index.embedding @ (total / np.linalg.norm(total))
     logit = searcher.model.encoder.logit_scale * index.embedding @ picture

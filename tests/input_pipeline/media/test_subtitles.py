@@ -1,0 +1,103 @@
+"""What is said in a video: files beside it, tracks in it, and lines in the right segments."""
+
+from pathlib import Path
+
+import pytest
+
+from input_pipeline.media import subtitles
+from input_pipeline.media.indexing import Task, read_file
+from input_pipeline.media.segments import Segment, SegmentSettings
+from input_pipeline.media.subtitles import Line
+from tests import said
+from tests.films import write_film
+
+LINES = [(0.5, 1.5, "Hello there"), (3661.25, 3662, "an hour later")]
+TIMES = [n / 8 for n in range(40)]
+
+
+@pytest.mark.parametrize(
+    "name, stem",
+    [
+        ("film.srt", "film"),
+        ("film.VTT", "film"),
+        ("film.en.srt", "film"),
+        ("film.pt-BR.vtt", "film"),
+        ("a.b.srt", "a.b"),
+        ("film.en.txt", None),
+        ("film.directors cut.srt", None),
+        ("other.srt", None),
+        ("film.en.forced.srt", None),
+        ("film", None),
+    ],
+)
+def test_a_file_of_subtitles_is_beside_the_video_of_its_name(name: str, stem: str | None) -> None:
+    assert subtitles.stem_of(name, {"film", "a", "a.b"}) == stem
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_of_subrip_is_read(tmp_path: Path, coding: str) -> None:
+    lines = [*LINES, (5, 6, "<i>{\\an8}drawn</i>\nin Größe")]
+    (tmp_path / "film.srt").write_bytes(said.srt(lines).encode(coding))
+    wanted = [Line(*one) for one in (*LINES, (5, 6, "drawn in Größe"))]
+    assert sorted(subtitles.read(tmp_path / "film.srt")) == sorted(wanted)
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig"])
+def test_a_file_of_webvtt_is_read(tmp_path: Path, coding: str) -> None:
+    lines = [*LINES, (5, 6, "<v Ann>drawn <c.loud>in</c> Größe")]
+    (tmp_path / "film.vtt").write_bytes(said.vtt(lines).encode(coding))
+    wanted = [Line(*one) for one in (*LINES, (5, 6, "drawn in Größe"))]
+    assert sorted(subtitles.read(tmp_path / "film.vtt")) == sorted(wanted)
+
+
+@pytest.mark.parametrize(
+    "data, told",
+    [
+        (b"", "no subtitle in it"),
+        (b"<html>404</html>", "no subtitle in it"),
+        (b"1\n00:00:99 --> x\nbroken\n", "no subtitle in it"),
+        ("1\n00:00:01,000 --> 00:00:02,000\né\n".encode("latin-1"), "save it again as UTF-8"),
+        (b"\0" * 100, "subtitle"),
+        (b"x" * 2**16, "subtitle"),
+    ],
+)
+def test_a_broken_file_is_an_error_with_a_reason(tmp_path: Path, data: bytes, told: str) -> None:
+    (tmp_path / "film.srt").write_bytes(data)
+    with pytest.raises(ValueError, match=told):
+        subtitles.read(tmp_path / "film.srt")
+
+
+def test_a_file_that_is_far_too_large_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "film.srt").open("wb") as file:
+        file.truncate(subtitles.MAX_BYTES + 1)
+    with pytest.raises(ValueError, match="bytes of subtitles, wanted"):
+        subtitles.read(tmp_path / "film.srt")
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_tracks_of_text_are_read(tmp_path: Path, suffix: str) -> None:
+    film = write_film(tmp_path / "film.mp4", TIMES)
+    path = said.embed(film, [(0.5, 1.5, "Hello there"), (2, 3, "é")], tmp_path / f"told{suffix}")
+    assert subtitles.embedded(path) == [Line(0.5, 1.5, "Hello there"), Line(2, 3, "é")]
+    assert subtitles.embedded(film) == []
+
+
+def test_a_line_is_said_in_the_segment_that_shows_its_middle() -> None:
+    segments = [Segment(1, 4, b""), Segment(4, 8, b""), Segment(8, 9, b"")]
+    lines = [
+        *(Line(3, 4.5, "first"), Line(3, 5.5, "second"), Line(4, 5, "third"), Line(4, 5, "third")),
+        *(Line(0, 1, "before"), Line(9, 10, "after")),
+    ]
+    assert subtitles.said(lines, segments) == ["first", "second third", ""]
+
+
+def test_what_is_said_is_read_with_the_video_and_a_broken_file_is_named(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.mp4", TIMES)
+    path = said.embed(film, [(0.5, 1.5, "inside")], tmp_path / "told.mkv")
+    (tmp_path / "told.srt").write_text(said.srt([(2, 3, "beside")]))
+    (tmp_path / "told.de.srt").write_text("nothing")
+    beside = (tmp_path / "told.srt", tmp_path / "told.de.srt", tmp_path / "told.en.srt")
+    found = read_file(Task(path, tmp_path / "spool", beside), SegmentSettings(3, 32, shots=False))
+    assert [one.said for one in found.segments] == ["inside beside"]
+    assert set(found.bad) == {"told.de.srt", "told.en.srt"}
+    assert "no subtitle in it" in found.bad["told.de.srt"]

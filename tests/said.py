@@ -1,0 +1,50 @@
+"""Subtitles that tests make: files of them, and tracks in a video."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+
+Lines = Sequence[tuple[float, float, str]]
+_ASS = b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\n\n[Events]\n"
+
+
+def srt(lines: Lines) -> str:
+    """A file of SubRip, of (start, end, text) in seconds."""
+    return "".join(
+        f"{number}\n{_time(start)} --> {_time(end)}\n{text}\n\n"
+        for number, (start, end, text) in enumerate(lines, 1)
+    )
+
+
+def vtt(lines: Lines) -> str:
+    """A file of WebVTT."""
+    return "WEBVTT\n\n" + srt(lines).replace(",", ".")
+
+
+def _time(seconds: float) -> str:
+    whole, thousandths = divmod(round(1000 * seconds), 1000)
+    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02},{thousandths:03}"
+
+
+def embed(film: Path, lines: Lines, path: Path) -> Path:
+    """Writes a film again with a track of text, in .mkv or .mp4."""
+    is_mp4 = path.suffix == ".mp4"
+    with av.open(str(film)) as given, av.open(str(path), "w") as file:
+        shown = file.add_stream_from_template(given.streams.video[0])
+        track: Any = file.add_stream("mov_text" if is_mp4 else "srt")
+        track.codec_context.subtitle_header = _ASS
+        for packet in given.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = shown
+                file.mux(packet)
+        for start, end, text in lines:
+            data = text.encode()
+            line: Any = av.Packet(len(data).to_bytes(2, "big") + data if is_mp4 else data)
+            unit: Any = track.time_base or shown.time_base
+            line.stream, line.time_base = track, unit
+            line.pts = line.dts = round(start / unit)
+            line.duration = round((end - start) / unit)
+            file.mux(line)
+    return path
