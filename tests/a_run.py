@@ -44,6 +44,23 @@ def scores(first: float) -> dict[str, Any]:
     return found | {"intervals": {name: [value - 1, value + 1] for name, value in found.items()}}
 
 
+def told_apart(reranked: float = 76.0) -> dict[str, Any]:
+    """What a run on drawn videos says of motion and siblings beside the rest."""
+    of_motion = {"coarse": scores(10.0), "reranked": scores(21.5), "ceiling": scores(60.0)}
+    others = {"coarse": scores(12.0), "reranked": scores(13.5), "ceiling": scores(61.0)}
+    found = {
+        name: {
+            "captions": count,
+            "pairs": count // 3,
+            "coarse": {"above": 50.5, "interval": [45.0, 56.0]},
+            "reranked": {"above": reranked, "interval": [reranked - 4, reranked + 4]},
+        }
+        for name, count in (("motion", 120), ("others", 90), ("colour", 90), ("slide", 120))
+    }
+    by_motion = {"motion": {"captions": 200} | of_motion, "others": {"captions": 312} | others}
+    return {"by_motion": by_motion, "siblings": found}
+
+
 def results(preset: str = "full", coarse: float = 10.0, reranked: float = 18.0) -> dict[str, Any]:
     """The document of a run on drawn videos, whole and valid."""
     stages: dict[str, Any] = {

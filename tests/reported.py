@@ -24,7 +24,10 @@ def clip(seed):
 
 
 def write_run(folder, run, text="a red ball", side=SIDE):
-    """A run's folder as training and evaluation leave it; `text` is in its captions and ids."""
+    """A run's folder as training and evaluation leave it; `text` is in its captions and ids.
+
+    Where the run tells siblings apart, there is a pair of them to look at.
+    """
     folder.mkdir(parents=True)
     results.write(folder / "results.json", run)
     entries = [
@@ -55,6 +58,13 @@ def write_run(folder, run, text="a red ball", side=SIDE):
         picture.save(folder / "rankings" / one["file"])
     counts = {"helped": 143, "hurt": 61, "right": 52, "missed": 256}
     listing = {"queries": queries, "counts": counts, "strips": strips}
+    if "siblings" in run:
+        said = [
+            {"caption": f"{text} slides left", "coarse": [0.41, 0.42], "reranked": [0.61, 0.32]},
+            {"caption": f"{text} slides right", "coarse": [0.43, 0.44], "reranked": [0.33, 0.64]},
+        ]
+        pair = [f"{text}/{n}" for n in (12, 13)]
+        listing["pairs"] = [{"differs": f"{text} slide", "videos": pair, "captions": said}]
     (folder / "rankings" / "rankings.json").write_text(json.dumps(listing))
 
 

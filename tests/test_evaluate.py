@@ -16,8 +16,12 @@ from animclip_jax.evaluation.table import table
 from animclip_jax.models.reranker import CAPTION_BUCKETS
 from animclip_jax.runs import layout, mirror, run_config
 from configs import quickstart
+from input_pipeline.drawn.captions import write
+from input_pipeline.drawn.scene import scene
+from input_pipeline.media.video import write_video
 from tests import processes
 from tests.a_run import SHRUNK
+from tests.reported import text_of
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +95,54 @@ def test_ranks_beside_the_results_are_those_of_the_scores(run):
                 100 * np.mean(ranks <= 5)
             )
             assert found.results[direction][stage]["MnR"] == pytest.approx(ranks.mean())
+
+
+def test_drawn_videos_are_reported_by_motion_and_by_sibling(run, tmp_path, capsys):
+    assert evaluate.main([f"--workdir={run}", f"--out={tmp_path}"]) == 0
+    found = comparison.read(tmp_path / "results.json")
+    told = [caption for index in range(12) for caption in write(scene("val", index), 3)]
+    motion = np.array([caption.names_motion for caption in told])
+    assert found.ranks["motion"].tolist() == motion.tolist() and motion.any()
+    for name, chosen in (("motion", motion), ("others", ~motion)):
+        one = found.results["by_motion"][name]
+        assert one["captions"] == chosen.sum()
+        for stage in results.STAGES:
+            ranks = found.ranks[f"text_to_video/{stage}"][chosen]
+            assert one[stage]["R@10"] == pytest.approx(100 * np.mean(ranks <= 10))
+    moving = found.ranks["siblings/motion"]
+    for stage in ("coarse", "reranked"):
+        above = found.ranks[f"siblings/{stage}"] == 1
+        for name, chosen in (("motion", moving), ("others", ~moving)):
+            one = found.results["siblings"][name]
+            assert one["captions"] == chosen.sum() > 0
+            assert one[stage]["above"] == pytest.approx(100 * above[chosen].mean())
+    printed = capsys.readouterr().out
+    assert "captions that name a motion" in printed and "own video above its sibling" in printed
+    page = text_of((tmp_path / "report.html").read_text())
+    pairs = json.loads((tmp_path / "rankings" / "rankings.json").read_text())["pairs"]
+    assert pairs and all(said["caption"] in page for pair in pairs for said in pair["captions"])
+
+
+def test_a_folder_that_names_siblings_is_reported_by_them(run, tmp_path):
+    frames = np.zeros((8, 32, 32, 3), np.uint8)
+    frames[np.arange(8), :, 4 * np.arange(8)] = 255
+    write_video(tmp_path / "right.mp4", frames, 8)
+    write_video(tmp_path / "left.mp4", frames[::-1].copy(), 8)
+    lines = [
+        {"video": "right.mp4", "caption": "to the right", "sibling": "left.mp4"},
+        {"video": "left.mp4", "caption": "to the left", "sibling": "right.mp4"},
+        {"video": "left.mp4", "caption": "a bar"},
+    ]
+    (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    out = tmp_path / "out"
+    command = [f"--workdir={run}", f"--out={out}", f"--config.data.eval=folder:{tmp_path}"]
+    assert evaluate.main(command) == 0
+    found = results.read(out / "results.json")
+    assert set(found["siblings"]) == {"motion"}
+    assert (found["siblings"]["motion"]["captions"], found["siblings"]["motion"]["pairs"]) == (2, 1)
+    assert found["by_motion"]["others"]["captions"] == 1
+    (pair,) = json.loads((out / "rankings" / "rankings.json").read_text())["pairs"]
+    assert {*pair["videos"]} == {"left.mp4", "right.mp4"} and pair["differs"] == "motion"
 
 
 def test_against_another_run(run, tmp_path, capsys):

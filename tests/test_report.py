@@ -105,6 +105,8 @@ def test_hostile_texts_stay_texts(tmp_path):
     arm = HOSTILE.replace("/", "|")
     hostile = a_run.results() | {"dataset": HOSTILE, "git_commit": HOSTILE}
     hostile |= {"config": {HOSTILE: HOSTILE}, "config_overrides": {HOSTILE: HOSTILE}}
+    hostile |= a_run.told_apart()
+    hostile["siblings"][HOSTILE] = hostile["siblings"].pop("slide")
     write_run(tmp_path / "s" / "main", hostile, HOSTILE)
     write_run(tmp_path / "s" / arm, hostile | {"config": {HOSTILE: [HOSTILE]}}, HOSTILE)
     report(tmp_path / "s", "main")
@@ -118,6 +120,29 @@ def test_hostile_texts_stay_texts(tmp_path):
     assert shown.count(HOSTILE) > 50 and arm in shown
     assert f"Video search on {HOSTILE}" in shown
     assert f"Commit: {HOSTILE}" in shown
+
+
+def test_a_pair_that_differs_in_a_motion_is_shown_with_both_captions_and_all_scores(tmp_path):
+    for arm, reranked in (("animated", 76.0), ("still", 51.0)):
+        write_run(tmp_path / arm, a_run.results() | a_run.told_apart(reranked))
+    report(tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    Outline(page)
+    shown = text_of(page)
+    assert "captions that name a motion 200 10.0 21.5 30.0 41.5" in shown
+    assert "slide 120 50.5 [45.0, 56.0] 76.0 [72.0, 80.0]" in shown
+    assert "slide 120 50.5 [45.0, 56.0] 51.0 [47.0, 55.0]" in shown
+    assert "These two differ in: a red ball slide" in shown
+    assert "a red ball slides left ✓ 0.410 0.420 ✓ 0.610 0.320" in shown
+    assert "a red ball slides right 0.430 ✓ 0.440 0.330 ✓ 0.640" in shown
+    # The higher score is bold, whether it is the right one or not.
+    bold = re.findall(r'<td class="best">(?:<span class="tick">✓</span> )?(0\.[346][1-4]\d*)', page)
+    assert bold == ["0.420", "0.610", "0.440", "0.640"]
+
+
+def test_a_run_whose_source_tells_of_no_motion_has_no_such_section(sweep):
+    report(sweep)
+    assert "<h2>Motion</h2>" not in (sweep / "report.html").read_text()
 
 
 def test_the_page_needs_nothing_else(sweep):

@@ -15,10 +15,10 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 
 from animclip_jax import files, sharding
-from animclip_jax.evaluation import comparison, metrics, results
+from animclip_jax.evaluation import comparison, metrics, results, siblings
 from animclip_jax.evaluation.config import EvaluationConfig
 from animclip_jax.evaluation.protocols import describe, protocol_of
-from animclip_jax.evaluation.rankings import sample_queries, write_rankings
+from animclip_jax.evaluation.rankings import sample_pairs, sample_queries, write_rankings
 from animclip_jax.evaluation.two_stage import Gallery, Ranked, Search
 from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.retriever import VideoFeatures
@@ -157,6 +157,7 @@ def evaluate(
         bank=bank,
     )
     ranked, directions = search_both(search, setting["rerank_k"])
+    apart = siblings.measure(search, examples.told, stage_ranks(ranked["text_to_video"]))
     tokenizer = open_tokenizer(*config.model.clip.reading)
     report = {
         **setting,
@@ -165,12 +166,13 @@ def evaluate(
         "config": made.config,
         "config_overrides": made.overrides,
         **{direction: found["scores"] for direction, found in directions.items()},
+        **apart.report,
         "chance": chance(gallery.owner, protocol.groups_once),
         "shared_captions": shared_captions(gallery.captions, gallery.owner, tokenizer),
         "seconds": seconds | _total([found["seconds"] for found in directions.values()]),
     }
     if jax.process_index() == 0:
-        _write(workdir, config, examples, gallery, ranked, report)
+        _write(workdir, config, examples, gallery, ranked, apart, report)
     return report
 
 
@@ -208,8 +210,7 @@ def search_both(search: Search, k: int) -> tuple[dict[str, Ranked], dict[str, di
         for direction, cluster in (("text_to_video", owner), ("video_to_text", np.arange(videos))):
             one, sweep, seconds = search(direction == "text_to_video", k, bar.update)
             stages = {
-                stage: metrics.summary(ranks) | {"intervals": metrics.intervals(ranks, cluster)}
-                for stage, ranks in stage_ranks(one).items()
+                stage: metrics.scores(ranks, cluster) for stage, ranks in stage_ranks(one).items()
             }
             ranked[direction] = one
             found[direction] = {"scores": stages | {"k_sweep": sweep}, "seconds": seconds}
@@ -261,11 +262,14 @@ def _write(
     examples: Examples,
     gallery: Gallery,
     ranked: dict[str, Ranked],
+    apart: siblings.Measured,
     report: dict[str, Any],
 ) -> None:
     """Replaces the files of an evaluation, all or none of them; results.json comes last."""
     shown = ranked["text_to_video"]
     listing, videos = sample_queries(shown, examples.ids, examples.captions, config.seed)
+    listing["pairs"], paired = sample_pairs(apart, examples.ids, gallery.captions, config.seed)
+    videos |= paired
     frames = {
         examples.ids[index]: clip
         for batch in _frames(examples, config, config.batch_size, sorted(videos))
@@ -276,9 +280,8 @@ def _write(
     shutil.rmtree(new, ignore_errors=True)
     with files.new_folder(new) as aside:
         write_rankings(aside, listing, frames)
-        comparison.write_ranks(
-            aside, gallery.owner, {name: stage_ranks(one) for name, one in ranked.items()}
-        )
+        ranks = {name: stage_ranks(one) for name, one in ranked.items()}
+        comparison.write_ranks(aside, gallery.owner, ranks, apart.arrays)
         results.write(aside / layout.RESULTS, report)
     # All of it is on the disk. A kill from here on leaves no results, but never those of another
     # evaluation beside these.

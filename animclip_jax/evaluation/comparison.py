@@ -19,7 +19,10 @@ SAID = {"queries": "set of videos and captions (a fingerprint)"}
 
 
 class Evaluated(NamedTuple):
-    """results.json, where it lies, and ranks int [Q] by "direction/stage" beside it."""
+    """results.json, where it lies, and ranks int [Q] by "direction/stage" beside it.
+
+    Where the source tells of motion and siblings, the other arrays of docs/results.md, too.
+    """
 
     path: Path
     results: dict[str, Any]
@@ -27,14 +30,18 @@ class Evaluated(NamedTuple):
 
 
 def write_ranks(
-    directory: Path, owner: np.ndarray, ranks: dict[str, dict[str, np.ndarray]]
+    directory: Path,
+    owner: np.ndarray,
+    ranks: dict[str, dict[str, np.ndarray]],
+    more: dict[str, np.ndarray] | None = None,
 ) -> None:
     """Writes DIRECTORY/ranks.npz.
 
     Args:
-      owner: int [Q], the video of each caption. ranks: int [Q] by direction and stage.
+      owner: int [Q], the video of each caption. ranks: int [Q] by direction and stage. more: other
+        arrays by name, `siblings.Measured.arrays`.
     """
-    arrays: dict[str, Any] = {"owner": owner.astype(np.int32)}
+    arrays: dict[str, Any] = {"owner": owner.astype(np.int32)} | (more or {})
     arrays |= {f"{d}/{s}": one for d, stages in ranks.items() for s, one in stages.items()}
     with files.replacing(directory / layout.RANKS) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)

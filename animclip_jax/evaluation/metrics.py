@@ -7,7 +7,7 @@ count against us: an item with the score of the right one stands before it.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import stdtrit
@@ -76,6 +76,11 @@ def summary(ranks: np.ndarray) -> dict[str, float]:
     return report | {"MdR": float(np.median(ranks)), "MnR": float(np.mean(ranks))}
 
 
+def scores(ranks: np.ndarray, cluster: np.ndarray) -> dict[str, Any]:
+    """What a stage is reported as: `summary`, and its `intervals`."""
+    return summary(ranks) | {"intervals": intervals(ranks, cluster)}
+
+
 def intervals(ranks: np.ndarray, cluster: np.ndarray) -> dict[str, list[float]]:
     """95 % intervals of `summary`'s numbers: [lower, upper] by name.
 
@@ -89,7 +94,7 @@ def intervals(ranks: np.ndarray, cluster: np.ndarray) -> dict[str, list[float]]:
         they succeed and fail together. Of a single cluster nothing is known: both ends are the
         number itself.
     """
-    found = {f"R@{k}": _share_interval(ranks <= k, cluster) for k in RECALLS}
+    found = {f"R@{k}": share_interval(ranks <= k, cluster) for k in RECALLS}
     found["MdR"] = _percentiles(resampled_medians([ranks], cluster)[:, 0])
     return found | {"MnR": _mean_interval(ranks, cluster)}
 
@@ -149,8 +154,12 @@ def _t(clusters: int) -> float:
     return float(stdtrit(max(clusters - 1, 1), 0.975))
 
 
-def _share_interval(hits: np.ndarray, cluster: np.ndarray) -> list[float]:
-    """Wilson's interval in percent, of as many queries as the clusters are worth."""
+def share_interval(hits: np.ndarray, cluster: np.ndarray) -> list[float]:
+    """Wilson's 95 % interval of a share in percent, of as many queries as the clusters are worth.
+
+    Args:
+      hits: bool [Q]. cluster: as `intervals` has it.
+    """
     share, error, clusters = _clustered_mean(hits, cluster)
     if clusters == 1:
         return [100 * share, 100 * share]

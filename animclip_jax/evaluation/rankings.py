@@ -10,10 +10,12 @@ from animclip_jax.animation.contact_sheet import strip, write_picture
 from animclip_jax.runs import layout
 
 if TYPE_CHECKING:
+    from animclip_jax.evaluation.siblings import Measured
     from animclip_jax.evaluation.two_stage import Ranked
 
 SAMPLES_PER_GROUP = 4
 SHOWN = 5
+SAMPLE_PAIRS = 4
 
 
 def group_queries(coarse: np.ndarray, reranked: np.ndarray) -> dict[str, np.ndarray]:
@@ -68,13 +70,48 @@ def sample_queries(
     return {"queries": queries, "counts": counts}, shown
 
 
+def sample_pairs(
+    apart: "Measured", ids: list[str], captions: list[str], seed: int
+) -> tuple[list[dict], set[int]]:
+    """Draws pairs of siblings that both have a caption which is false of the other one.
+
+    Args:
+      ids: of the videos. captions: all of them.
+
+    Returns:
+      pairs that differ in different things, in a motion first: two videos, and of each a caption
+      with its scores for the two; and the numbers of all these videos.
+    """
+    found = apart.siblings
+    chosen: dict[str, tuple[int, int]] = {}
+    for row in np.random.default_rng(seed).permutation(len(found.caption)).tolist():
+        back = np.flatnonzero((found.own == found.other[row]) & (found.other == found.own[row]))
+        if len(back):
+            chosen.setdefault(str(found.differs[row]), (row, int(back[0])))
+    drawn = sorted(chosen.items(), key=lambda one: not found.motion[one[1][0]])[:SAMPLE_PAIRS]
+    pairs = []
+    for differs, (row, other) in drawn:
+        said = [
+            {
+                "caption": captions[found.caption[one]],
+                # In the order of the two videos.
+                **{name: of[one, ::way].tolist() for name, of in apart.scores.items()},
+            }
+            for one, way in ((row, 1), (other, -1))
+        ]
+        videos = [ids[found.own[one]] for one in (row, other)]
+        pairs.append({"differs": differs, "videos": videos, "captions": said})
+    return pairs, {int(found.own[one]) for _, both in drawn for one in both}
+
+
 def write_rankings(workdir: Path, listing: dict, frames: dict[str, np.ndarray]) -> None:
     """Writes WORKDIR/rankings/: rankings.json and a strip of frames a video.
 
     The listing says of each strip its file, how many frames it has, and how high they are.
 
     Args:
-      listing: from `sample_queries`. frames: uint8 [T, H, W, 3] of each video that it names.
+      listing: from `sample_queries`, with the `pairs` of `sample_pairs`. frames: uint8
+        [T, H, W, 3] of each video that it names.
     """
     directory = workdir / layout.RANKINGS
     directory.mkdir(parents=True, exist_ok=True)

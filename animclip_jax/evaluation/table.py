@@ -10,6 +10,8 @@ from animclip_jax.words import count
 NORMALIZATIONS = {"none": "", "dsl": "DSL", "qb_norm": "QB-Norm"}
 
 _ARM_WIDTH = 12
+# Captions by whether they name a motion or an order.
+BY_MOTION = {"motion": "captions that name a motion", "others": "the other captions"}
 
 
 def best_scores(results: dict[str, Any], direction: str) -> dict[str, float]:
@@ -53,13 +55,7 @@ def table(results: dict[str, Any]) -> str:
     left = 2 if several else 1
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     widths[left + len(MEASURES)] += 2  # a wider gap between the directions
-    lines = [
-        " ".join(
-            f"{cell:<{width}}" if column < left else f"{cell:>{width}}"
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    lines = _aligned(rows, widths, left)
     half = len(MEASURES)
     above = " " * (sum(widths[:left]) + left)
     for title, start in zip(DIRECTIONS.values(), (left, left + half), strict=True):
@@ -73,7 +69,44 @@ def table(results: dict[str, Any]) -> str:
     )
     note = "* best in its column. The ceiling is what a perfect re-ranker would reach."
     heading = [facts, *caveats(results), "", above.rstrip(), lines[0], rule]
-    return "\n".join([*heading, *lines[1:], "", note])
+    return "\n".join([*heading, *lines[1:], "", note, *_motion(arms)])
+
+
+def _aligned(rows: list[list[str]], widths: list[int], left: int) -> list[str]:
+    """Lines of cells, the first `left` of each at the left."""
+    return [
+        " ".join(
+            f"{cell:<{width}}" if column < left else f"{cell:>{width}}"
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _motion(arms: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Captions that name a motion, and siblings, where the source tells of them."""
+    found = [["", "text -> video", "captions", "R@1", "re-ranked", "R@10", "re-ranked"]]
+    apart = [["", "own video above its sibling", "captions", "coarse, %", "re-ranked, %"]]
+    for arm, run in arms.items():
+        name = _ascii(arm, _ARM_WIDTH)
+        for group, some in run.get("by_motion", {}).items():
+            of = [f"{some[s][m]:.1f}" for m in ("R@1", "R@10") for s in ("coarse", "reranked")]
+            found.append([name, BY_MOTION[group], f"{some['captions']:,}", *of])
+        for group, some in run.get("siblings", {}).items():
+            of = [above(some[stage]) for stage in ("coarse", "reranked")]
+            apart.append([name, _ascii(group, 20), f"{some['captions']:,}", *of])
+    for rows in (found, apart):
+        if len(rows) > 1:
+            yield ""
+            rows = rows if len(arms) > 1 else [row[1:] for row in rows]
+            widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+            yield from _aligned(rows, widths, 2 if len(arms) > 1 else 1)
+
+
+def above(found: dict[str, Any]) -> str:
+    """How many captions of a hundred score their own video above its sibling; 50 by chance."""
+    lower, upper = found["interval"]
+    return f"{found['above']:.1f} [{lower:.1f}, {upper:.1f}]"
 
 
 def caveats(results: dict[str, Any]) -> list[str]:

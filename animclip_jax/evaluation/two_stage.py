@@ -151,6 +151,20 @@ class Search:
             spent += time.perf_counter() - began - (self.encoder.compile_seconds - compiled)
             seconds[size], done = spent, size
         fused = np.concatenate(parts, axis=1)
+        self._check(fused, text, video)
+        return fused, seconds
+
+    def fused(self, text: np.ndarray, video: np.ndarray) -> np.ndarray:
+        """Fused scores of captions and videos, given by their numbers, int [N, K]: float32 [N, K].
+
+        Raises:
+          ValueError: one is not finite; names the pair.
+        """
+        fused = self.scorer(text, video)
+        self._check(fused, text, video)
+        return fused
+
+    def _check(self, fused: np.ndarray, text: np.ndarray, video: np.ndarray) -> None:
         if not np.isfinite(fused).all():
             row, column = np.argwhere(~np.isfinite(fused))[0]
             caption = self.gallery.captions[text[row, column]]
@@ -159,4 +173,3 @@ class Search:
                 f"the fused score of caption {caption!r} and video {name!r} is "
                 f"{fused[row, column]}: the weights are damaged, or training diverged"
             )
-        return fused, seconds

@@ -47,12 +47,25 @@ class Query(NamedTuple):
         return [video for video, _ in self.coarse + self.reranked]
 
 
+class Pair(NamedTuple):
+    """Two videos that differ in one thing, and a caption of each, which is false of the other.
+
+    scores: of each caption, for both videos in their order, by stage.
+    """
+
+    differs: str
+    videos: list[str]
+    captions: list[str]
+    scores: list[dict[str, list[float]]]
+
+
 class Rankings(NamedTuple):
-    """Some queries, a strip of each video they name, and counts over all queries by group."""
+    """Some queries and pairs, a strip of each video they name, and counts of queries by group."""
 
     queries: list[Query]
     strips: dict[str, Strip]
     counts: dict[str, int]
+    pairs: list[Pair]
 
 
 class Arm(NamedTuple):
@@ -139,7 +152,16 @@ def _rankings(directory: Path, listing: Any) -> Rankings:
         video: Strip(inside(directory, one["file"]), one["frames"], one["side"])
         for video, one in listing["strips"].items()
     }
-    return Rankings(queries, strips, listing.get("counts", {}))
+    pairs = [
+        Pair(
+            one["differs"],
+            one["videos"],
+            [said["caption"] for said in one["captions"]],
+            [{stage: said[stage] for stage in ("coarse", "reranked")} for said in one["captions"]],
+        )
+        for one in listing.get("pairs", [])
+    ]
+    return Rankings(queries, strips, listing.get("counts", {}), pairs)
 
 
 def _curves(path: Path) -> dict[str, list[tuple[int, float | None]]]:

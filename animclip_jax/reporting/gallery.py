@@ -11,7 +11,8 @@ from animclip_jax.reporting.words import differences
 
 MAIN_SAMPLES, CONTROL_SAMPLES = 6, 2
 QUERIES_PER_GROUP = 4
-CLIP_ASPECT, RESULT_ASPECT = 3.0, 1.4  # of a sheet of frames: wide ones, and five in a row
+# Of a sheet of frames: wide ones, five in a row, and all frames in one row.
+CLIP_ASPECT, RESULT_ASPECT, PAIR_ASPECT = 3.0, 1.4, 100.0
 GROUPS = {
     "helped": ("Re-ranking helped", "The right video ranks higher than before."),
     "hurt": ("Re-ranking hurt", "The right video ranks lower than before."),
@@ -58,6 +59,9 @@ def wanted_pictures(arms: list[Arm]) -> Iterator[Wanted]:
                 for video in [query.target, *query.found]:
                     if video in rankings.strips:
                         yield result_sheet(rankings, video)
+        for pair in rankings.pairs:
+            for video in pair.videos:
+                yield pair_strip(rankings, video)
 
 
 def source(sample: Sample) -> Wanted:
@@ -73,6 +77,11 @@ def clip_sheet(sample: Sample) -> Wanted:
 def result_sheet(rankings: Rankings, video: str) -> Wanted:
     """The frames of a video that was found."""
     return Wanted(*rankings.strips[video], RESULT_ASPECT)
+
+
+def pair_strip(rankings: Rankings, video: str) -> Wanted:
+    """The frames of one of two siblings, in a row."""
+    return Wanted(*rankings.strips[video], PAIR_ASPECT)
 
 
 def meaning(main: Arm, arm: Arm) -> str:

@@ -11,7 +11,14 @@ from markupsafe import Markup
 
 from animclip_jax.evaluation.results import MEASURES, RECALLS, STAGES
 from animclip_jax.evaluation.sweep import arms_of
-from animclip_jax.evaluation.table import NORMALIZATIONS, best_scores, caveats, number
+from animclip_jax.evaluation.table import (
+    BY_MOTION,
+    NORMALIZATIONS,
+    above,
+    best_scores,
+    caveats,
+    number,
+)
 from animclip_jax.reporting import charts, gallery, words
 from animclip_jax.reporting.arms import Arm
 from animclip_jax.reporting.pictures import embed
@@ -40,6 +47,8 @@ _PAGES.globals |= {
     **{one.__name__: one for one in (words.summary, words.findings, words.differences)},
     **{one.__name__: one for one in (gallery.chosen_samples, gallery.chosen_queries)},
     **{one.__name__: one for one in (gallery.source, gallery.clip_sheet, gallery.result_sheet)},
+    **{one.__name__: one for one in (gallery.pair_strip, above)},
+    "BY_MOTION": BY_MOTION,
     **{one.__name__: one for one in (charts.bars, charts.k_sweep, charts.rank_changes)},
     **{one.__name__: one for one in (charts.curves, charts.key, gallery.meaning)},
 }

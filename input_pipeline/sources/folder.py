@@ -16,6 +16,7 @@ from etils import epath
 from tqdm import tqdm
 
 from animclip_jax import files
+from input_pipeline.examples import TOLD, Told
 from input_pipeline.media import picture, quarantine
 from input_pipeline.media.once import each_once
 from input_pipeline.store import making, videos
@@ -32,11 +33,23 @@ class Item:
     """What captions.jsonl has of a file, in one line or several: its path, its captions, the rest.
 
     fields: the other values that a filter can choose by, as far as the file's lines agree on them.
+    siblings: by caption, the other file that it is false of.
     """
 
     file: str
     captions: list[str]
     fields: dict[str, Any] = field(default_factory=dict)
+    siblings: dict[str, Told] = field(default_factory=dict)
+
+    @property
+    def told(self) -> list[Told]:
+        """What is known of each caption."""
+        return [self.siblings.get(caption, Told()) for caption in self.captions]
+
+    @property
+    def all_fields(self) -> dict[str, Any]:
+        """What a store keeps of the file beside its captions."""
+        return self.fields | ({TOLD: self.told} if self.siblings else {})
 
 
 @dataclass(frozen=True)
@@ -72,10 +85,10 @@ def read_listing(location: str) -> Listing:
 
     The lines of one file are put together, so that a file may have a line for each caption. A line
     that is no JSON object or names no file, a file outside DIR, or no caption, is left out and
-    noted in `bad`.
+    noted in `bad`. A line's "sibling" is the path of another file that its captions are false of.
 
     Raises FileNotFoundError without DIR or its captions.jsonl, and ValueError where pictures and
-    videos are mixed, a line has no FIELD, or nothing is left.
+    videos are mixed, a line has no FIELD, a sibling has no line, or nothing is left.
     """
     place, field, value = split_location(location)
     if "://" in os.fspath(place):
@@ -112,9 +125,26 @@ def read_listing(location: str) -> Listing:
         kept = "" if field is None else f" with {field} = {value}"
         first = f"; {bad[0][0]}: {bad[0][1]}" if bad else ""
         raise ValueError(f"{path}: no line{kept} among {len(items)}, wanted 1 or more{first}")
+    for some in (items, selected):
+        for name, item in some.items():
+            some[name] = dataclasses.replace(item, siblings=_found_siblings(path, item, items))
     is_video = kinds == {"video"}
     digest = _digest(directory, content, is_video)
     return Listing(directory, is_video, [*items.values()], [*selected.values()], bad, digest)
+
+
+def _found_siblings(path: Path, item: Item, items: dict[str, Item]) -> dict[str, Told]:
+    """An item's siblings by the names that their own lines give them."""
+    found = {}
+    for caption, told in item.siblings.items():
+        other = items.get(os.path.normpath(told.sibling), item)
+        if other.file == item.file:
+            raise ValueError(
+                f"{path}: found {told.sibling!r} as the sibling of {item.file!r}, wanted the path "
+                "of another file that has a line"
+            )
+        found[caption] = told._replace(sibling=other.file)
+    return found
 
 
 def _put_together(items: dict[str, Item], line: Item) -> None:
@@ -129,7 +159,8 @@ def _put_together(items: dict[str, Item], line: Item) -> None:
         for name, value in first.fields.items()
         if name in line.fields and line.fields[name] == value
     }
-    items[name] = Item(first.file, [*first.captions, *line.captions], agreed)
+    siblings = first.siblings | line.siblings
+    items[name] = Item(first.file, [*first.captions, *line.captions], agreed, siblings)
 
 
 def prepared_videos(listing: Listing, cache_dir: str | os.PathLike[str]) -> Path:
@@ -148,7 +179,7 @@ def video_collection(listing: Listing) -> videos.Collection:
     return videos.Collection(
         f"folder:{listing.directory}",
         [
-            videos.Video(item.file, listing.directory / item.file, item.captions, item.fields)
+            videos.Video(item.file, listing.directory / item.file, item.captions, item.all_fields)
             for item in listing.items
         ],
         missing=dict(listing.bad),
@@ -165,7 +196,7 @@ def usable(
     """
     good = {line["id"]: line for line in index}
     kept = [
-        good[item.file] | {"captions": item.captions}
+        good[item.file] | {"captions": item.captions, "fields": item.all_fields}
         for item in listing.selected
         if item.file in good
     ]
@@ -283,7 +314,22 @@ def _read_line(line: str, directory: Path) -> tuple[str, Item, dict[str, Any]]:
         for name, value in values.items()
         if name not in (kinds[0], *_CAPTIONS) and isinstance(value, str | int | float | bool | None)
     }
-    return kinds[0], Item(file, captions, plain), values
+    told = _read_sibling(file, values)
+    siblings = dict.fromkeys(captions, told) if told else {}
+    return kinds[0], Item(file, captions, plain, siblings), values
+
+
+def _read_sibling(file: str, values: dict[str, Any]) -> Told | None:
+    """What a line says of its captions, if it names a sibling."""
+    sibling, differs = values.get("sibling"), values.get("differs", "motion")
+    if sibling is None:
+        return None
+    if not (isinstance(sibling, str) and sibling.strip() and isinstance(differs, str)):
+        raise ValueError(
+            f'{file!r}: found {sibling!r:.80} and {differs!r:.80}, wanted "sibling", the path of '
+            'another file, and "differs", a word or nothing'
+        )
+    return Told(True, sibling, differs)
 
 
 def matches(values: dict[str, Any], field: str, value: str, where: str) -> bool:

@@ -78,6 +78,7 @@ def _open_folder(source: str, location: str, cache_dir: str) -> Examples:
         orientations=np.array([picture.header.orientation for picture in pictures], np.uint8),
         quarantine=listing.cache(cache_dir) / quarantine.NAME,
         missing=missing,
+        told=[picture.item.told for picture in pictures],
     )
 
 

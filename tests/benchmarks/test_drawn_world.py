@@ -1,7 +1,7 @@
 """What is said of the drawn world is counted in its scenes."""
 
-from benchmarks import drawn_world, siblings
-from input_pipeline.drawn.captions import captions, holds, write
+from benchmarks import drawn_world
+from input_pipeline.drawn.captions import holds, write
 from input_pipeline.drawn.scene import scene
 
 
@@ -27,15 +27,3 @@ def test_captions_that_name_a_motion_are_counted_apart(capsys):
     paired = [at for at in map(scene, ["val"] * 20, range(20)) if at.sibling is not None]
     moved = sum(at.act is not None for at in paired)
     assert moved and f"differs in one motion: {5 * moved}%" in said
-
-
-def test_telling_captions_are_true_of_their_video_and_false_of_its_sibling():
-    told = siblings.telling_captions("val", 80, 3)
-    assert len(told) > 30
-    for row, index, sibling, differs in told:
-        assert row // 3 == index and scene("val", index).sibling == sibling
-        assert scene("val", index).differs == differs
-        caption = write(scene("val", index), 3)[row % 3]
-        assert caption.text == captions(scene("val", index), 3)[row % 3]
-        assert all(holds(fact, scene("val", index)) for fact in caption.facts)
-        assert not all(holds(fact, scene("val", sibling)) for fact in caption.facts)

@@ -53,6 +53,21 @@ def test_table_fits_100_columns_and_any_terminal(run):
     assert max(map(len, shown.splitlines())) <= 100
 
 
+def test_captions_that_name_a_motion_and_siblings_have_lines_of_their_own(run):
+    assert "sibling" not in table(run)
+    shown = table(run | a_run.told_apart())
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    assert "captions that name a motion 200 10.0 21.5 30.0 41.5" in lines
+    assert "the other captions 312 12.0 13.5 32.0 33.5" in lines
+    assert "slide 120 50.5 [45.0, 56.0] 76.0 [72.0, 80.0]" in lines
+    control = run | a_run.told_apart(51.0)
+    both = run | a_run.told_apart() | {"arm": "animated", "controls": {"still": control}}
+    cells = [line.split() for line in table(both).splitlines()]
+    for arm, said in (("animated", "76.0"), ("still", "51.0")):
+        assert any(line[:2] == [arm, "motion"] and said in line for line in cells)
+    assert max(map(len, table(both).splitlines())) <= 100
+
+
 def test_the_limit_of_shared_captions_stands_beside_the_results(run):
     assert "SHARED" not in table(run | {"shared_captions": {"captions": 0, "greatest_R@1": 100.0}})
     shown = table(run | {"shared_captions": {"captions": 37, "greatest_R@1": 92.82}})

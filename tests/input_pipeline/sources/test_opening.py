@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import sys
 from collections.abc import Sequence
@@ -14,9 +15,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from animclip_jax import prepare
 from animclip_jax.animation.config import AnimationConfig
 from input_pipeline.batches import train_batches
-from input_pipeline.examples import BatchConfig, Examples
+from input_pipeline.examples import BatchConfig, Examples, Told
 from input_pipeline.media.video import write_video
 from input_pipeline.sources import opening
 from input_pipeline.store import records
@@ -65,6 +67,58 @@ def test_videos_are_fetched_from_their_store(tmp_path: Path) -> None:
         frames = fetched(examples, n)
         assert len(frames) == 16
         assert abs(float(tf.image.decode_jpeg(frames[3]).numpy().mean()) - level) < 3
+
+
+def test_a_line_may_name_the_sibling_that_its_captions_are_false_of(tmp_path: Path) -> None:
+    """Of a folder, of pictures, of a filtered folder, and of a store that was prepared from one."""
+    for name in ("left.mp4", "right.mp4", "other.mp4"):
+        write_video(tmp_path / name, np.zeros((2, 32, 48, 3), np.uint8), 8)
+    slide = {"sibling": "./right.mp4", "differs": "slide"}
+    lines: list[dict] = [
+        {"video": "left.mp4", "n": 1, "caption": "a"} | slide,
+        {"video": "left.mp4", "n": 2, "captions": ["b"]},
+        {"video": "right.mp4", "n": 3, "captions": ["c", "d"], "sibling": "left.mp4"},
+        {"video": "other.mp4", "n": 4, "captions": ["e"]},
+    ]
+    (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    wanted = [
+        [Told(True, "right.mp4", "slide"), Told()],
+        [Told(True, "left.mp4", "motion")] * 2,
+        [Told()],
+    ]
+    cache = str(tmp_path / "cache")
+    assert opening.open_source(f"folder:{tmp_path}", cache).told == wanted
+    assert prepare.main([f"folder:{tmp_path}", f"--out={tmp_path / 'store'}"]) == 0
+    assert opening.open_source(f"folder:{tmp_path / 'store'}", cache).told == wanted
+    filtered = opening.open_source(f"folder:{tmp_path}@n=3", cache)
+    assert filtered.ids == ["right.mp4"] and filtered.told == [wanted[1]]
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for name in ("left.jpg", "right.jpg"):
+        Image.new("RGB", (20, 10)).save(pictures / name)
+    told_of = [{"image": "left.jpg", "caption": "a", "sibling": "right.jpg"}]
+    told_of.append({"image": "right.jpg", "caption": "b"})
+    (pictures / "captions.jsonl").write_text("\n".join(map(json.dumps, told_of)))
+    examples = opening.open_source(f"folder:{pictures}", cache)
+    assert examples.told == [[Told(True, "right.jpg", "motion")], [Told()]]
+
+
+@pytest.mark.parametrize(
+    "line, said",
+    [
+        ({"sibling": "gone.jpg"}, "found 'gone.jpg' as the sibling of 'a.jpg', wanted the path of"),
+        ({"sibling": "./a.jpg"}, "found './a.jpg' as the sibling of 'a.jpg', wanted the path of"),
+        ({"sibling": 3}, "found 3 and 'motion', wanted \"sibling\", the path of another file"),
+        ({"sibling": "b.jpg", "differs": 3}, "found 'b.jpg' and 3, wanted \"sibling\", the path"),
+    ],
+)
+def test_a_sibling_that_is_no_other_file_of_the_folder_is_named(
+    line: dict, said: str, tmp_path: Path
+) -> None:
+    Image.new("RGB", (20, 10)).save(tmp_path / "a.jpg")
+    (tmp_path / "captions.jsonl").write_text(json.dumps({"image": "a.jpg", "caption": "x"} | line))
+    with pytest.raises(ValueError, match=re.escape(said)):
+        opening.open_source(f"folder:{tmp_path}", str(tmp_path / "cache"))
 
 
 def test_drawn_sources_are_stores_of_the_cache(
