@@ -21,34 +21,26 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import itertools
 import os
 import platform
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from animclip_jax import files
-from animclip_jax.evaluation import comparison, metrics, results
+from animclip_jax.evaluation import comparison, results
 from animclip_jax.evaluation.sweep import find_sweep
 from animclip_jax.evaluation.table import caveats
 from animclip_jax.runs import layout, run_config
 from benchmarks import evidence_archive
 from benchmarks.evidence_plot import plot
-from benchmarks.evidence_rows import SIGNIFICANT, Difference, Row
+from benchmarks.evidence_rows import SIGNIFICANT, SUBJECTS, Arms, Difference, Row, compare
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-MEASURES = {"R@1": 1, "R@10": 10}
-STAGES = ("coarse", "reranked")
-
-# Runs of each arm, in the order of the seeds.
-Arms = dict[str, list[comparison.Evaluated]]
 
 
 def read(sweeps: Sequence[Path], wanted: Sequence[str] = ()) -> Arms:
@@ -104,107 +96,16 @@ def _check(arms: Arms) -> None:
                 )
 
 
-def compare(
-    arms: Arms, base: str, against: dict[str, str], gains: Sequence[tuple[str, str]] = ()
-) -> list[Row]:
-    """Rows by direction, arm and stage, those of gains last.
-
-    Args:
-      base: the arm that others are compared with. against: arms that are with another, and which.
-      gains: pairs of arms of which one's gain on its base is compared with the other's on its own.
-
-    Raises:
-      ValueError: an arm that is named is not there.
-    """
-    bases = {name: against.get(name, base) for name in arms}
-    for name in (base, *against, *against.values(), *itertools.chain(*gains)):
-        if name not in arms:
-            raise ValueError(f"no arm {name!r}: there are {', '.join(arms)}")
-    rows: list[Row] = []
-    for direction in results.DIRECTIONS:
-        scores = {stage: _scores(arms, direction, stage) for stage in STAGES}
-        for name, theirs in bases.items():
-            pairs = {stage: (of[name], of[theirs]) for stage, of in scores.items()}
-            rows += _rows(name, theirs, direction, pairs)
-        for name, theirs in gains:
-            first, second = (f"{arm} - {bases[arm]}" for arm in (name, theirs))
-            pairs = {
-                stage: (of[name].less(of[bases[name]]), of[theirs].less(of[bases[theirs]]))
-                for stage, of in scores.items()
-            }
-            rows += [
-                row._replace(is_of_gains=True) for row in _rows(first, second, direction, pairs)
-            ]
-    return rows
-
-
-class Scores(NamedTuple):
-    """MEASURES of an arm: by seed [S, M], and on bootstrap samples of the queries [B, S, M]."""
-
-    observed: np.ndarray
-    drawn: np.ndarray
-
-    def less(self, other: Scores) -> Scores:
-        return Scores(self.observed - other.observed, self.drawn - other.drawn)
-
-
-def _rows(
-    arm: str, base: str, direction: str, pairs: dict[str, tuple[Scores, Scores]]
-) -> Iterator[Row]:
-    """A row for each stage, of whose `pairs` the first is the arm's and the second its base's."""
-    for stage, (ours, theirs) in pairs.items():
-        values = {measure: ours.observed[:, k] for k, measure in enumerate(MEASURES)}
-        raised = None
-        if stage == "reranked":
-            raised = _differences(ours.less(pairs["coarse"][0]))["R@1"]
-        yield Row(arm, base, direction, stage, values, _differences(ours.less(theirs)), raised)
-
-
-def _differences(scores: Scores) -> dict[str, Difference]:
-    observed, drawn = scores
-    return {m: difference(observed[:, k], drawn[:, :, k]) for k, m in enumerate(MEASURES)}
-
-
-def _scores(arms: Arms, direction: str, stage: str) -> dict[str, Scores]:
-    """By arm; the queries drawn are the same for all runs."""
-    columns = [run.ranks[f"{direction}/{stage}"] for of_arm in arms.values() for run in of_arm]
-    first = next(iter(arms.values()))[0]
-    by_text = direction == "text_to_video"
-    cluster = first.ranks["owner"] if by_text else np.arange(first.results["num_videos"])
-    drawn = metrics.resampled_recalls(columns, cluster, list(MEASURES.values()))
-    whole = [[metrics.summary(ranks)[measure] for measure in MEASURES] for ranks in columns]
-    shape = len(arms), -1, len(MEASURES)
-    observed, drawn = np.reshape(whole, shape), drawn.reshape(len(drawn), *shape)
-    return {name: Scores(observed[i], drawn[:, i]) for i, name in enumerate(arms)}
-
-
-def difference(by_seed: np.ndarray, drawn: np.ndarray) -> Difference:
-    """The mean of differences by seed, and how sure it is.
-
-    Args:
-      by_seed: float [S]. drawn: float [B, S], the same on bootstrap samples of the queries.
-    """
-    seeds, value = len(by_seed), float(by_seed.mean())
-    chosen = np.random.default_rng(1).integers(seeds, size=(len(drawn), max(1, seeds - 1)))
-    error = float(np.take_along_axis(drawn, chosen, axis=1).mean(axis=1).std(ddof=1))
-    between = float(by_seed.var(ddof=1)) / seeds if seeds > 1 else 0.0
-    if error == 0:
-        return Difference(value, value, value, float(value == 0))
-    freedom = (seeds - 1) * max(1.0, error**2 / between) ** 2 if between else np.inf
-    reach = float(stats.t.ppf(0.975, freedom)) * error
-    return Difference(
-        value, value - reach, value + reach, float(2 * stats.t.sf(abs(value) / error, freedom))
-    )
-
-
 def table(rows: Sequence[Row], base: str) -> str:
-    """Two Markdown tables, one for each direction."""
+    """Markdown tables, one for each subject that has rows."""
     parts = []
-    for direction, title in results.DIRECTIONS.items():
+    for direction in dict.fromkeys(row.direction for row in rows):
+        title, measures = SUBJECTS[direction]
+        first = SUBJECTS[direction].first
         columns = [title, "stage"]
-        for measure in MEASURES:
+        for measure in measures:
             columns += [measure, f"vs. {base}"]
-        columns.append("re-ranking raised R@1")
+        columns.append(f"re-ranking raised {first.partition(',')[0]}")
         lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
         coarse: dict[str, np.ndarray] = {}
         for row in (row for row in rows if row.direction == direction):
@@ -212,14 +113,14 @@ def table(rows: Sequence[Row], base: str) -> str:
             if row.is_of_gains:
                 name = f"({row.arm}) minus ({row.base})"
             cells = [name, results.STAGES[row.stage]]
-            for measure in MEASURES:
+            for measure in measures:
                 gain = "" if row.arm == row.base else _said(row.gains[measure])
                 cells += [_mean(row.values[measure]), gain]
             cells.append(_said(row.raised) if row.raised else "")
             if row.stage == "coarse":
-                coarse[row.arm] = row.values["R@1"]
+                coarse[row.arm] = row.values[first]
             elif not row.is_of_gains:
-                count = int(np.sum(row.values["R@1"] > coarse[row.arm]))
+                count = int(np.sum(row.values[first] > coarse[row.arm]))
                 cells[-1] += f"; {count} of {len(coarse[row.arm])} seeds"
             lines.append(f"| {' | '.join(cells)} |")
         parts.append("\n".join(lines))

@@ -6,7 +6,7 @@ from PIL import Image
 
 from animclip_jax.evaluation import comparison, results
 from animclip_jax.runs import layout
-from benchmarks import evidence
+from benchmarks import evidence, evidence_rows
 from tests import a_run
 
 QUERIES = 512
@@ -79,7 +79,7 @@ def test_what_an_arm_gains_is_compared_with_what_another_gains(sweeps):
     rows = evidence.compare(arms, "still", {"same": "better"}, [("better", "same")])
     of_gains = [row for row in rows if row.is_of_gains]
     assert [(row.direction, row.stage) for row in of_gains] == [
-        (direction, stage) for direction in results.DIRECTIONS for stage in evidence.STAGES
+        (direction, stage) for direction in results.DIRECTIONS for stage in evidence_rows.STAGES
     ]
     row = of_gains[1]
     assert (row.arm, row.base) == ("better - still", "same - better")
@@ -136,7 +136,7 @@ def test_no_more_is_called_significant_than_it_says():
         for _ in range(400):
             true = random.normal(0, seeds_noise, 3) + random.normal(0, queries_noise)
             drawn = true + random.normal(0, queries_noise, (300, 1))
-            found.append(evidence.difference(true, drawn).is_significant)
+            found.append(evidence_rows.difference(true, drawn).is_significant)
         assert 0.01 < np.mean(found) < 0.08, (seeds_noise, queries_noise)
 
 
@@ -152,6 +152,66 @@ def test_the_table(sweeps):
     assert lines[5].endswith("[+0.0, +0.0] p 1.000; 0 of 3 seeds |")
     assert lines[7].startswith("| same (vs. better) | re-ranked | 25.0 ± 0.0 | **-10.9 [-")
     assert second.startswith("| video -> text |")
+
+
+@pytest.fixture
+def moving(tmp_path, run):
+    """Three seeds of an arm that finds captions of motion and tells siblings apart, and of none."""
+    motion = np.arange(QUERIES) % 8 < 4  # Half of them, and of those that HARD has first.
+    known: dict[str, np.ndarray] = {"motion": motion, "siblings/motion": np.arange(200) < 150}
+    known |= {"siblings/pair": np.arange(200) // 4}
+    even = np.where(np.arange(200) % 2, 1, 2)
+    folders = []
+    for seed in range(3):
+        folder = tmp_path / "moving" / str(seed)
+        above = np.where((np.arange(200) < 150) & (np.arange(200) % 10 < 5 + seed), 1, even)
+        for arm, ranks, apart in (
+            ("told", np.where(motion, easier(200, seed), HARD), above),
+            ("still", HARD, even),
+        ):
+            write_arm(folder / arm, run, seed, HARD, ranks)
+            stages = {"coarse": HARD, "reranked": ranks, "ceiling": np.ones(QUERIES, int)}
+            more = known | {"siblings/coarse": even, "siblings/reranked": apart}
+            ranks_of = dict.fromkeys(results.DIRECTIONS, stages)
+            comparison.write_ranks(folder / arm, np.arange(QUERIES), ranks_of, more)
+        (folder / layout.SWEEP).write_text('{"main": "told", "arms": ["told", "still"]}')
+        folders.append(folder)
+    return folders
+
+
+def test_captions_of_motion_the_others_and_siblings_are_compared_apart(moving):
+    rows = {(row.direction, row.arm, row.stage): row for row in rows_of(moving).values()}
+    motion = np.arange(QUERIES) % 8 < 4
+    told = rows["motion", "told", "reranked"]
+    wanted = [100 * np.mean(easier(200, seed)[motion] == 1) for seed in range(3)]
+    np.testing.assert_allclose(told.values["R@1"], wanted)
+    assert told.gains["R@1"].is_significant and told.raised.is_significant
+    assert rows["others", "told", "reranked"].gains["R@1"] == (0, 0, 0, 1)
+    apart = rows["siblings/motion", "told", "reranked"]
+    tenths = np.arange(150) % 10
+    wanted = [100 * np.mean((tenths < 5 + seed) | (tenths % 2 == 1)) for seed in range(3)]
+    np.testing.assert_allclose(apart.values["told apart, %"], wanted)
+    assert apart.gains["told apart, %"].is_significant
+    assert rows["siblings/others", "told", "reranked"].values["told apart, %"].tolist() == [50] * 3
+    tables = evidence.table(list(rows.values()), "still").split("\n\n")
+    assert [one.split(" |")[0] for one in tables] == [
+        "| text -> video",
+        "| video -> text",
+        "| text -> video, captions that name a motion",
+        "| text -> video, the other captions",
+        "| siblings that differ in a motion",
+        "| siblings that differ in a swap",
+    ]
+    head = "| told apart, % | vs. still | re-ranking raised told apart |"
+    assert tables[4].splitlines()[0].endswith(head)
+
+
+def test_runs_that_tell_of_no_motion_are_compared_in_what_they_share(moving, run):
+    arms = evidence.read(moving)
+    for name in ("motion", "siblings/motion"):
+        del arms["still"][0].ranks[name]
+    subjects = {row.direction for row in evidence.compare(arms, "still", {})}
+    assert subjects == set(results.DIRECTIONS)
 
 
 def test_the_table_over_k(tmp_path, run):
