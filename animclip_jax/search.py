@@ -35,7 +35,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         searcher = open_index(options.index, options.model, options.rerank_k)
         asked = query(options, searcher.index)
-        answer = searcher.answer(asked, by=options.by, coarse_only=options.coarse_only)
+        how = {"by": options.by, "coarse_only": options.coarse_only, "filters": options.only}
+        answer = searcher.answer(asked, **how)
     except (OSError, ValueError) as error:
         print(f"animclip search: {error}", file=sys.stderr)
         return 1

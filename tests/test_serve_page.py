@@ -271,5 +271,6 @@ def test_errors_are_told(browser, server):
     page.evaluate("document.getElementById('query').maxLength = 5000")
     page.fill("#query", "a" * 2000)
     page.press("#query", "Enter")
-    page.wait_for_function("document.getElementById('status').textContent.includes('at most 1000')")
+    told = "document.getElementById('status').textContent"
+    page.wait_for_function(f"() => {told}.includes('at most 1000')")
     page.close()

@@ -1,9 +1,11 @@
 """Queries of several parts on the page: chips, pictures that are dropped and pasted, addresses."""
 
+import shutil
+
 import pytest
 from PIL import Image
 
-from tests import browsing, searchable
+from tests import browsing, said, searchable
 from tests.browsing import search
 from tests.served import served
 
@@ -110,6 +112,45 @@ def test_a_picture_that_the_server_forgot_is_said(page, server):
     assert "choose it again" in page.text_content("#status")
     page.click("#chips button")
     page.wait_for_selector(".card")
+
+
+def test_filters_are_part_of_the_address(page):
+    search(page)
+    page.click("#filters summary")
+    page.select_option("[name=kind]", "video")
+    page.fill("[name=name]", "red*")
+    page.press("[name=name]", "Tab")
+    page.wait_for_function("() => document.querySelectorAll('.card').length === 1")
+    assert page.url.endswith("?q=a%20white%20block&kind=video&name=red*")
+    assert page.text_content("#filters summary") == "Filters (2)"
+    page.reload()
+    page.wait_for_selector(".card")
+    assert page.input_value("[name=name]") == "red*" and page.locator(".card").count() == 1
+    page.go_back()
+    page.wait_for_function("() => document.querySelectorAll('.card').length === 8")
+    page.click("#filters summary")
+    page.fill("[name=longer]", "100")
+    page.press("[name=longer]", "Enter")
+    page.wait_for_function(
+        "() => document.getElementById('status').textContent === 'Nothing found.'"
+    )
+
+
+def test_a_card_says_why_it_came(browser, indexed, search_model, search_model_path, tmp_path):
+    shutil.copy(indexed.parent / "videos" / "red.mp4", tmp_path / "red.mp4")
+    shutil.copy(indexed.parent / "videos" / "long.mp4", tmp_path / "long.mp4")
+    (tmp_path / "red.srt").write_text(said.srt([(0, 1, "<b>Look</b>, a red kettle & pan")]))
+    out = tmp_path.parent / f"{tmp_path.name}-index"
+    searchable.index(tmp_path, out, search_model, search_model_path)
+    with served(out) as running, browsing.opened(browser, running.url, "wide", "said") as page:
+        search(page, "kettle")
+        first = page.locator(".card").first
+        assert first.locator(".why").text_content() == "seen, and said: “Look, a red kettle & pan”"
+        assert "said" in first.get_attribute("aria-label")
+        page.click("#filters summary")
+        page.select_option("[name=by]", "said")
+        page.wait_for_function("() => document.querySelectorAll('.card').length === 1")
+        assert page.locator(".why").text_content() == "said: “Look, a red kettle & pan”"
 
 
 def test_a_photo_is_called_one_and_shown_whole(browser, search_model, search_model_path, tmp_path):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from dataclasses import fields
 
 from animclip_jax.cli.parser import Parser
 from animclip_jax.options import kinds
-from animclip_jax.video_index import query
+from animclip_jax.video_index import filters, query
 
 DESCRIPTION = (
     "Find moments of indexed videos by sentences, pictures and videos, or several of these. "
@@ -19,11 +21,21 @@ PARTS = {
     "unlike": "leave out what is like this picture, video or moment; repeat it for more",
 }
 
+# Options that say what may be found.
+ONLY: dict[str, tuple[Callable[[str], object], str]] = {
+    "folder": (str, "only below this folder of the one that was indexed"),
+    "name": (str, "only files with this in their names; * and ? stand for any letters"),
+    "since": (str, "only what was made on this day or later, as in 2026-11-29"),
+    "until": (str, "only what was made on this day or before"),
+    "longer": (float, "only videos of so many seconds or more"),
+    "shorter": (float, "only videos of so many seconds or fewer"),
+}
+
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command's options; options may stand before, behind and between the other words.
 
-    parts: what the sentence and --without say, as parts of a query.
+    parts: what the sentence and --without say, as parts of a query. only: what may be found.
     """
     parser = Parser(prog="animclip search", description=DESCRIPTION)
     parser.add_argument("index", type=kinds.path, help="the folder that animclip index wrote")
@@ -38,6 +50,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         default="both",
         help="find moments by what they show, by what their subtitles say, or by both",
     )
+    for name, (kind, told) in ONLY.items():
+        parser.add_argument(f"--{name}", type=kind, help=told)
+    for name, choices in (("shape", filters.SHAPES), ("kind", filters.KINDS)):
+        parser.add_argument(f"--{name}", choices=choices, help=f"only of this {name}")
     parser.add_argument("-n", type=int, default=10, help="how many moments to show")
     parser.add_argument("--coarse-only", action="store_true", help="leave out the re-ranking")
     parser.add_argument("--rerank-k", type=int, default=50, help="how many candidates to re-rank")
@@ -49,6 +65,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     try:
         options.parts = [] if options.text is None else [*query.parsed(options.text)]
         options.parts += map(query.without, options.without)
+        names = [one.name for one in fields(filters.Filters)]
+        given = {name: value for name in names if (value := getattr(options, name)) is not None}
+        options.only = filters.Filters(**given)
     except ValueError as error:
         parser.error(str(error))
     if not any((options.parts, options.like, options.unlike, options.image, options.video)):

@@ -191,6 +191,7 @@ def top_k(
     split: NamedSharding,
     *,
     approximate: bool | None = None,
+    allowed: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The K best items of a gallery of any size, which is read once, a chunk at a time.
 
@@ -201,9 +202,11 @@ def top_k(
       split: how a chunk's items lie on the devices.
       approximate: by `jax.lax.approx_max_k`, which misses about 1 % of the items; None: only on a
         TPU and above APPROXIMATE_ABOVE items. Elsewhere it is exact, and slower.
+      allowed: bool [N], which items may be found; None: all.
 
     Returns:
-      items int64 [Q, K], best first, and their cosine similarities float32 [Q, K].
+      items int64 [Q, K], best first, and their cosine similarities float32 [Q, K]: -inf where fewer
+      than K items are allowed.
     """
     count = len(queries)
     items = gallery.items if isinstance(gallery, HeldGallery) else len(gallery)
@@ -223,18 +226,24 @@ def top_k(
         else:
             part = put(padded(gallery[first : first + chunk], chunk), split)
         left = items - first
-        place = np.int32(first), None if left >= chunk else np.int32(left)
-        best_items, best = _better(some, part, *place, best_items, best, split, k, approximate)
+        here = None
+        if allowed is not None:
+            here = put(padded(allowed[first : first + chunk], chunk), split)
+        place = np.int32(first), None if left >= chunk or here is not None else np.int32(left)
+        best_items, best = _better(
+            some, part, *place, here, best_items, best, split, k, approximate
+        )
     ids, values = jax.device_get((best_items, best))
     return ids[:count].astype(np.int64), values[:count]
 
 
-@functools.partial(jax.jit, static_argnums=(6, 7, 8))
+@functools.partial(jax.jit, static_argnums=(7, 8, 9))
 def _better(
     queries: jax.Array,
     gallery: jax.Array,
     first: jax.Array,
     real: jax.Array | None,
+    allowed: jax.Array | None,
     best_items: jax.Array,
     best: jax.Array,
     split: NamedSharding,
@@ -243,13 +252,16 @@ def _better(
 ) -> tuple[jax.Array, ...]:
     """The K best so far and those among the `real` items of a chunk, which begins at `first`.
 
-    real: None where all are; a mask costs a tenth of the time.
+    real, allowed bool [N]: None where all are; a mask costs a tenth of the time.
     queries [B, R, E]: R at once; in one program, so that their scores lie in the same memory.
     """
     axes = split.spec[0]
 
     def part(
-        queries: jax.Array, gallery: jax.Array, real: jax.Array | None
+        queries: jax.Array,
+        gallery: jax.Array,
+        real: jax.Array | None,
+        allowed: jax.Array | None,
     ) -> tuple[jax.Array, ...]:
         place = jax.lax.axis_index(axes) * len(gallery) + jnp.arange(len(gallery))
         here = min(k, len(gallery))
@@ -258,6 +270,8 @@ def _better(
             scores = _scores(some, gallery)
             if real is not None:
                 scores = jnp.where(place < real, scores, -jnp.inf)
+            if allowed is not None:
+                scores = jnp.where(allowed, scores, -jnp.inf)
             if approximate:
                 return jax.lax.approx_max_k(scores, here, recall_target=APPROXIMATE_RECALL)
             return largest(scores, here)
@@ -270,10 +284,10 @@ def _better(
     items, values = jax.shard_map(
         part,
         mesh=split.mesh,
-        in_specs=(_ALL, PartitionSpec(axes), _ALL),
+        in_specs=(_ALL, PartitionSpec(axes), _ALL, PartitionSpec(axes)),
         out_specs=(_ALL, _ALL),
         check_vma=False,
-    )(queries, gallery, real)
+    )(queries, gallery, real, allowed)
     values = jnp.concatenate([best, values], axis=1)
     items = jnp.concatenate([best_items, first + items], axis=1)
     best, places = jax.lax.top_k(values, k)

@@ -23,6 +23,7 @@ class Index(_Object):
     segments: int
     reranks: bool
     speaks: Annotated[bool, Field(description="Whether videos have subtitles.")]
+    folders: Annotated[list[str], Field(description="With files below them; the first 1,000.")]
     note: Annotated[str | None, Field(description="What the model can't do.")]
 
 

@@ -1,6 +1,9 @@
 // What is searched for: the parameters of the page's address, which are those of the API.
 
-const NAMES = ["q", "without", "like", "unlike"];
+const PARTS = ["without", "like", "unlike"];
+const FILTERS = ["by", "kind", "shape", "folder", "name", "since", "until", "longer", "shorter"];
+const NAMES = ["q", ...PARTS, ...FILTERS];
+const filters = document.getElementById("filters");
 const chips = document.getElementById("chips");
 const template = document.getElementById("chip");
 
@@ -20,16 +23,40 @@ export function address(parameters) {
   return parameters.size ? `/?${written(parameters)}` : "/";
 }
 
-// Parameters with another sentence, or without one.
+// Parameters with another sentence, or without one, and the filters as they stand on the page.
 export function saying(text) {
+  const parts = [...asked()].filter(([name]) => PARTS.includes(name));
+  return new URLSearchParams([...(text ? [["q", text]] : []), ...parts, ...chosen()]);
+}
+
+function chosen() {
+  const fields = FILTERS.map((name) => [name, filters.querySelector(`[name=${name}]`).value.trim()]);
+  return fields.filter(([, value]) => value);
+}
+
+// What is like a moment, among what the filters let through.
+export function likeOne(id) {
+  return new URLSearchParams([["like", id], ...chosen()]);
+}
+
+// Whether there is anything to search for.
+export function seeks(parameters) {
+  return ["q", ...PARTS].some((name) => parameters.has(name));
+}
+
+// Shows the address's filters, and how many there are.
+export function showFilters() {
   const parameters = asked();
-  parameters.delete("q");
-  return new URLSearchParams([...(text ? [["q", text]] : []), ...parameters]);
+  for (const name of FILTERS) {
+    filters.querySelector(`[name=${name}]`).value = parameters.get(name) ?? "";
+  }
+  const count = FILTERS.filter((name) => parameters.has(name)).length;
+  filters.querySelector("summary").textContent = count ? `Filters (${count})` : "Filters";
 }
 
 // Shows what is searched by besides the sentence; known: what the answer tells of it.
 export function showChips(known, change) {
-  const shown = [...asked()].filter(([name]) => name !== "q");
+  const shown = [...asked()].filter(([name]) => PARTS.includes(name));
   chips.hidden = !shown.length;
   chips.replaceChildren(...shown.map(([name, value], place) => chip(name, value, place, known, change)));
 }
@@ -47,10 +74,9 @@ function chip(name, value, place, known, change) {
   const button = item.querySelector("button");
   button.setAttribute("aria-label", `Remove: ${sign} ${told}`);
   button.addEventListener("click", () => {
-    const shown = [...asked()].filter(([other]) => other !== "q");
-    shown.splice(place, 1);
-    const text = asked().get("q");
-    change(new URLSearchParams([...(text ? [["q", text]] : []), ...shown]));
+    const parts = [...asked()];
+    const mine = parts.filter(([other]) => PARTS.includes(other))[place];
+    change(new URLSearchParams(parts.filter((one) => one !== mine)));
   });
   return item;
 }

@@ -1,6 +1,8 @@
 // The page of `animclip serve`: asks the API, shows both rankings, plays a segment from its moment.
 
-import { address, asked, clock, saying, showChips, written } from "/asked.js";
+import {
+  address, asked, clock, likeOne, saying, seeks, showChips, showFilters, written,
+} from "/asked.js";
 import { isPlaying, play, plays, stop } from "/player.js";
 
 const form = document.getElementById("search");
@@ -9,6 +11,7 @@ const picture = document.getElementById("picture");
 const status = document.getElementById("status");
 const note = document.getElementById("note");
 const ranking = document.getElementById("ranking");
+const filters = document.getElementById("filters");
 const results = document.getElementById("results");
 const template = document.getElementById("card");
 // A pointer that only passes starts nothing.
@@ -73,6 +76,7 @@ function told(found, roundTrip) {
   const names = { encode: "encoding", coarse: "coarse search", rerank: "re-ranking", words: "words" };
   const parts = Object.entries(found.milliseconds).map(
     ([stage, spent]) => `${names[stage]} ${spent.toFixed(1)}`);
+  if (!found.candidates) return "Nothing found.";
   return `${found.candidates} candidates in ${roundTrip.toFixed(0)} ms (${parts.join(", ")})`;
 }
 
@@ -101,7 +105,7 @@ async function byPicture(file) {
 function go() {
   name();
   const parameters = asked();
-  if (parameters.size) {
+  if (seeks(parameters)) {
     ask(parameters, {}, parameters.has("q") ? `“${parameters.get("q")}”` : "");
   } else {
     asking?.abort();
@@ -113,6 +117,7 @@ function go() {
 
 function name() {
   const parameters = asked();
+  showFilters();
   query.value = parameters.get("q") ?? "";
   const alike = parameters.has("like") ? "like a picture" : "";
   document.title = [query.value || alike, "AnimCLIP search"].filter(Boolean).join(" - ");
@@ -174,7 +179,7 @@ function card(one, by) {
   listen(button, one);
   const more = item.querySelector(".more");
   more.setAttribute("aria-label", `More like this: ${one.video}, ${time}`);
-  more.addEventListener("click", () => visit(new URLSearchParams({ like: one.id })));
+  more.addEventListener("click", () => visit(likeOne(one.id)));
   return item;
 }
 
@@ -224,6 +229,7 @@ function move(key) {
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const isTyping = event.target === query;
+  if (event.target.closest("#filters") && event.key !== "Escape") return;
   if (event.key === "Escape") {
     if (isPlaying()) stop();
     else if (isTyping) query.blur();
@@ -237,7 +243,7 @@ function onKey(event) {
   } else if (event.key === "l" && !isTyping) {
     document.activeElement.closest("#results li")?.querySelector(".more").click();
   } else if (event.key.startsWith("Arrow") && (!isTyping || event.key === "ArrowDown")) {
-    if (event.target.name !== "ranking" && move(event.key)) event.preventDefault();
+    if (!event.target.closest("fieldset, #filters") && move(event.key)) event.preventDefault();
   }
 }
 
@@ -247,7 +253,9 @@ async function begin() {
     const kinds = [[index.videos, "video"], [index.photos, "photo"]].filter(([number]) => number);
     const held = kinds.map(([number, noun]) => count(number, noun)).join(" and ");
     indexed = `${held} in ${count(index.segments, "segment")}`;
-    if (!asked().size && !answer) say(indexed);
+    if (!seeks(asked()) && !answer) say(indexed);
+    const folders = index.folders.map((name) => new Option(name));
+    document.getElementById("folders").replaceChildren(...folders);
     telling(index.note);
   } catch {
     say("The server does not answer.", true);
@@ -256,9 +264,9 @@ async function begin() {
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  const parameters = saying(query.value.trim());
-  if (parameters.size) visit(parameters);
+  visit(saying(query.value.trim()));
 });
+filters.addEventListener("change", () => visit(saying(query.value.trim())));
 picture.addEventListener("change", () => {
   byPicture(picture.files[0]);
   picture.value = "";

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
+from dataclasses import fields
 from typing import Annotated, Literal
 
 from fastapi import Path as InPath
 from pydantic import BaseModel, Field, StringConstraints
 
+from animclip_jax.video_index.filters import Filters
 from animclip_jax.video_index.query import MAX_CHARACTERS, MAX_PARTS
 
 DEFAULT_RESULTS, MAX_RESULTS = 12, 100
@@ -59,6 +62,43 @@ class Question(BaseModel):
         Literal["seen", "said", "both"],
         Field(description="Whether to find moments by what they show, by subtitles, or by both."),
     ] = "both"
+    folder: Annotated[
+        str,
+        Field(max_length=4096, description="Only below this folder of the one that was indexed."),
+    ] = ""
+    name: Annotated[
+        str,
+        Field(
+            max_length=255,
+            description="Only files with this in their names; * and ? stand for any letters.",
+        ),
+    ] = ""
+    since: Annotated[
+        datetime.date | None,
+        Field(description="Only what was made on this day or later; 2026-11-29."),
+    ] = None
+    until: Annotated[
+        datetime.date | None, Field(description="Only what was made on this day or before.")
+    ] = None
+    longer: Annotated[
+        float | None,
+        Field(ge=0, allow_inf_nan=False, description="Only videos of so many seconds or more."),
+    ] = None
+    shorter: Annotated[
+        float | None,
+        Field(ge=0, allow_inf_nan=False, description="Only videos of so many seconds or fewer."),
+    ] = None
+    shape: Annotated[
+        Literal["", "landscape", "portrait", "square"], Field(description="Only of this shape.")
+    ] = ""
+    kind: Annotated[
+        Literal["", "video", "photo"], Field(description="Only videos, or only photos.")
+    ] = ""
     coarse_only: Annotated[
         Literal["true", "false"], Field(description="Whether to skip re-ranking.")
     ] = "false"
+
+    @property
+    def filters(self) -> Filters:
+        """What may be found."""
+        return Filters(**{one.name: getattr(self, one.name) for one in fields(Filters)})

@@ -29,6 +29,8 @@ from animclip_jax.words import readable
 from input_pipeline.media import picture
 
 MAX_PICTURE_BYTES = 10 * 2**20
+# That the page offers to choose from.
+MAX_FOLDERS = 1000
 FORGOTTEN = "no such picture here: choose it again, the server has forgotten it"
 
 Asked = Annotated[Question, InQuery()]
@@ -61,6 +63,7 @@ class Service:
             "segments": len(self.searcher.index),
             "reranks": self.searcher.reranks,
             "speaks": self.searcher.index.speaks,
+            "folders": self.searcher.index.folders[:MAX_FOLDERS],
             "note": note(self.searcher),
         }
 
@@ -116,8 +119,12 @@ class Service:
             embedding, known = self._alike(searcher.index, id)
             parts.append(Part(embedding, sign * weight))
             told.append({"id": id, "weight": sign * weight, **known})
-        coarse_only = asked.coarse_only == "true"
-        answer = searcher.answer(Query(tuple(parts)), by=asked.by, coarse_only=coarse_only)
+        answer = searcher.answer(
+            Query(tuple(parts)),
+            by=asked.by,
+            coarse_only=asked.coarse_only == "true",
+            filters=asked.filters,
+        )
         return _Found(answer, told)
 
     def _keep(self, searcher: Searcher, data: bytes) -> str:

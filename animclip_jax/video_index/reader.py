@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import os
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import jax
 import numpy as np
@@ -85,6 +85,12 @@ class Index:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @functools.cached_property
+    def folders(self) -> list[str]:
+        """Every folder below `root` that holds a video or a photo, or a folder of these."""
+        above = {os.fspath(one) for name in self.videos for one in PurePosixPath(name).parents}
+        return sorted(readable(one) for one in above - {"."})
 
     def moment(self, hit: Hit) -> Moment:
         """A result as people and programs read it."""

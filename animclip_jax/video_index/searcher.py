@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +15,15 @@ from animclip_jax.models.reranker import CAPTION_BUCKETS
 from animclip_jax.retrieval import coarse, rerank
 from animclip_jax.video_index import likeness, spoken
 from animclip_jax.video_index import query as queries
+from animclip_jax.video_index.filters import VIDEO, Filters
 from animclip_jax.video_index.query import Part, Query
 from animclip_jax.video_index.ranking import Answer, Hit, Moment, fused, ranked
 from animclip_jax.video_index.reader import Index
 from input_pipeline.media.picture import fit
 
+ANYTHING = Filters()
+# Filters whose segments are kept, a byte each.
+FILTERS_KEPT = 16
 # By what moments are found: by what is shown, by what is said, or by either.
 BY = SEEN, SAID, BOTH = "seen", "said", "both"
 
@@ -48,6 +53,7 @@ class Searcher:
         self.num_candidates = min(num_candidates, len(index))
         self.tokenizer = model.tokenizer
         self.gallery = coarse.hold(index.embedding, model.encoder.split)
+        self.allowed = functools.lru_cache(FILTERS_KEPT)(lambda filters: filters.allowed(index))
 
     @property
     def reranks(self) -> bool:
@@ -62,6 +68,7 @@ class Searcher:
         like: Any = (),
         unlike: Any = (),
         by: str = BOTH,
+        **only: Any,
     ) -> list[Moment]:
         """The n best moments, the best first; fewer where the index or K is smaller.
 
@@ -69,6 +76,7 @@ class Searcher:
           query: a sentence, with -word and ^weight as in docs/search.md; a picture uint8
             [H, W, 3]; or the path of a picture or a video.
           without: sentences of what should not be there.
+          only: what may be found, by the names of `Filters`, such as folder="trip".
           by: "seen" finds moments by what they show, "said" by their subtitles, "both" by either.
           like, unlike: pictures uint8 [H, W, 3], paths of pictures and videos, moments of indexed
             videos ("video.mp4@12.5") or results of a search; one, or a list of them.
@@ -86,15 +94,23 @@ class Searcher:
         parts += map(queries.without, _listed(without))
         parts += [likeness.part(one, 1, self.index) for one in _listed(like)]
         parts += [likeness.part(one, -1, self.index) for one in _listed(unlike)]
-        answer = self.answer(Query(tuple(parts)), by=by)
+        answer = self.answer(Query(tuple(parts)), by=by, filters=Filters(**only))
         return [self.index.moment(hit) for hit in answer.hits[:n]]
 
-    def answer(self, query: Query, *, by: str = BOTH, coarse_only: bool = False) -> Answer:
+    def answer(
+        self,
+        query: Query,
+        *,
+        by: str = BOTH,
+        coarse_only: bool = False,
+        filters: Filters = ANYTHING,
+    ) -> Answer:
         """The K best segments for a query by sight, the K best by words, and both as one list.
 
         Args:
           by: what is looked for, of BY.
           coarse_only: without re-ranking, which else is done where model and query allow it.
+          filters: what may be found. They act before the K best are chosen.
         Raises:
           FileNotFoundError, ValueError: a video of it can't be read. QueryError: its parts cancel
             each other out.
@@ -104,16 +120,17 @@ class Searcher:
         total = query.total([one.embedding for one in encoded])
         clock.lap("encode")
         hits: list[Hit] = []
+        allowed = None if filters == ANYTHING else self.allowed(filters)
         if by != SAID:
-            segments, scores = self._nearest(total[None])
+            segments, scores = self._nearest(total[None], allowed)
             clock.lap("coarse")
             scored = None
-            if self.reranks and query.asks and not coarse_only:
+            if self.reranks and query.asks and not coarse_only and len(segments):
                 scored = self._reranked(query, encoded, segments)
                 clock.lap("rerank")
             hits = ranked(segments, scores, scored)
         if by != SEEN and self.index.speaks:
-            hits = fused(hits, self._said(query, total))
+            hits = fused(hits, self._said(query, total, allowed))
             clock.lap("words")
         return Answer(hits, clock.laps)
 
@@ -124,7 +141,9 @@ class Searcher:
             sentence = " ".join(["a"] * (tokens - 2))  # and those of its start and its end
             self.answer(Query((Part(sentence),)))
         size = self.model.config.clip.image_size
-        self.answer(Query((Part(np.zeros((size, size, 3), np.uint8)),)))
+        picture = Query((Part(np.zeros((size, size, 3), np.uint8)),))
+        for filters in (ANYTHING, Filters(kind=VIDEO)):
+            self.answer(picture, filters=filters)
 
     def encoded(self, what: str | np.ndarray | Path) -> Encoded:
         """A part of a query, encoded. Raises as `answer`."""
@@ -146,16 +165,19 @@ class Searcher:
         batch = np.repeat(frames[None], encoder.num_parts, axis=0)
         return Encoded(np.asarray(encoder.encode_video(batch, encoder.num_parts).embedding[0]))
 
-    def _nearest(self, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        split = self.model.encoder.split
-        segments, scores = coarse.top_k(query, self.gallery, self.num_candidates, split)
-        return segments[0], scores[0]
+    def _nearest(
+        self, query: np.ndarray, allowed: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        where = self.gallery, self.num_candidates, self.model.encoder.split
+        segments, scores = coarse.top_k(query, *where, allowed=allowed)
+        found = scores[0] > -np.inf
+        return segments[0][found], scores[0][found]
 
-    def _said(self, query: Query, total: np.ndarray) -> list[Hit]:
+    def _said(self, query: Query, total: np.ndarray, allowed: np.ndarray | None) -> list[Hit]:
         """The K best by words; total: the query's embedding, for their cosine similarity."""
         if (expression := spoken.expression(query)) is None:
             return []
-        found = self.index.said(expression, self.num_candidates)
+        found = self.index.said(expression, self.num_candidates, allowed)
         return [
             Hit(segment, float(self.index.embedding[segment] @ total), None, None, rank, excerpt)
             for rank, (segment, excerpt) in enumerate(found, 1)

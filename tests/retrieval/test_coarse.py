@@ -77,6 +77,23 @@ def test_a_gallery_in_chunks_equals_a_full_sort(monkeypatch, split, tmp_path, ap
         np.testing.assert_array_equal(values, np.take_along_axis(scores, best, axis=1))
 
 
+@pytest.mark.parametrize("approximate", [None, True])
+def test_only_items_that_are_allowed_are_found_before_the_best_are_chosen(
+    monkeypatch, split, approximate
+):
+    monkeypatch.setattr(coarse, "CHUNK", 8)
+    random = np.random.default_rng(0)
+    query, gallery = whole_numbers(random, 3, 8), whole_numbers(random, 37, 8)
+    scores = query @ gallery.T
+    for allowed in (random.random(37) < 0.5, np.arange(37) == 36, np.arange(37) < 3):
+        for given in (gallery, coarse.hold(gallery, split)):
+            found, values = top_k(query, given, 5, split, approximate=approximate, allowed=allowed)
+            some = np.where(allowed, scores, -np.inf)
+            best = np.argsort(-some, axis=1, kind="stable")[:, : min(5, allowed.sum())]
+            np.testing.assert_array_equal(found[:, : best.shape[1]], best)
+            np.testing.assert_array_equal(values, -np.sort(-some, axis=1)[:, :5])
+
+
 @pytest.mark.parametrize("items", [640, 1000, 100])
 def test_the_best_of_blocks_are_the_best_of_all_equals_too(items):
     random = np.random.default_rng(0)
