@@ -4,7 +4,7 @@ import dataclasses
 
 from ml_collections import ConfigDict, FieldReference
 
-from animclip_jax.animation.config import COMPONENTS, AnimationConfig
+from animclip_jax.animation.config import PARTS, AnimationConfig
 from animclip_jax.models.presets import PRESETS, RERANKERS
 from animclip_jax.models.retriever import TemporalConfig
 
@@ -94,8 +94,9 @@ def _animation() -> ConfigDict:
     animation.num_frames = 12
     animation.render = "device"  # or host: clips leave tf.data as frames
     # Each component: how probable it is in a clip, and the ranges its amounts are drawn from; see
-    # animclip_jax/animation/components.py for the units.
-    for name in COMPONENTS:
+    # animclip_jax/animation/components.py for the units. And what captions say of the motion:
+    # animclip_jax/animation/told.py.
+    for name in PARTS:
         animation[name] = ConfigDict(dataclasses.asdict(getattr(AnimationConfig(), name)))
     return animation
 

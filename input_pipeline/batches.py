@@ -17,10 +17,10 @@ import numpy as np
 
 from animclip_jax import words
 from animclip_jax.animation.batch import Batch, Filmed, Footage
-from input_pipeline.director import noise, shots, stream_key
+from input_pipeline.director import noise, shots, stream_key, told
 from input_pipeline.director.draws import COMPONENTS
 from input_pipeline.examples import BatchConfig, Examples
-from input_pipeline.filming import canvas, orientation, packed_plan, two_pictures
+from input_pipeline.filming import canvas, orientation, packed_plan
 from input_pipeline.filming.canvas import Clip
 from input_pipeline.filming.decoding import decode_region
 from input_pipeline.media import picture
@@ -78,8 +78,8 @@ def train_batches(
     picture, or with `footage` one frame of each of num_frames equal parts, all at the same random
     place in theirs, seen through one window: its camera moved when it was shot. Every epoch visits
     each group of group_size consecutive examples once, in an order of its own, keeping groups
-    together. Where an example can't be decoded, it is quarantined and the next one that can stands
-    in for it.
+    together; a clip that becomes the sibling of another takes the place of its own example. Where
+    an example can't be decoded, it is quarantined and the next one that can stands in for it.
 
     Yields NumPy arrays of B = batch_size / process_count clips: `Footage` with footage and where
     the host renders, else `Filmed`.
@@ -208,20 +208,22 @@ def _plan(part: _Part, table: np.ndarray) -> Callable[[tf.Tensor], Clip]:
         rows = tf.range(part.rows.start, part.rows.stop, dtype=tf.int64)
         position = step * part.config.batch_size + rows
         draws = noise(part.config.seed, position[0], len(part.rows))
+        telling = told.draw(part.config.seed, position[0], len(part.rows))
         index = tf.gather(tf.constant(table), _order(part, position))
-        caption, both = caption_of(index, _draw(part, "caption", step)), index[:, None]
+        spoken, both = caption_of(index, _draw(part, "caption", step))[:, None], index[:, None]
         if animation.is_on("scenes"):
             num_others = max(len(examples.ids) - 1, 1)
             away = 1 + _draw(part, "second scene", step) % num_others
             then = tf.gather(tf.constant(table), _order(part, position, away))
             then_caption = caption_of(then, _draw(part, "second caption", step))
             two = shots.scenes(draws[:, COMPONENTS.index("scenes")], animation.scenes)
-            joined = two_pictures.join_captions(caption, then_caption)
-            caption = tf.where(two, joined, caption)
+            spoken = tf.concat([spoken, then_caption[:, None]], axis=1)
             both = tf.stack([index, tf.where(two, then, index)], axis=1)
         clips = {
             "index": both,
-            "caption": caption,
+            "captions": spoken,
+            "told": telling,
+            "sibling_of": _sibling_of(part, telling),
             "frame": _draw(part, "frame", step),
             "size": tf.gather(sizes, both),
             "turn": tf.cast(tf.gather(turns, both), tf.int32),
@@ -230,6 +232,19 @@ def _plan(part: _Part, table: np.ndarray) -> Callable[[tf.Tensor], Clip]:
         return plan(clips)
 
     return planned
+
+
+def _sibling_of(part: _Part, telling: tf.Tensor) -> tf.Tensor:
+    """The row that each clip may become a sibling of, or its own: int32 [B].
+
+    Clips of every second group may become siblings of those of the group before. So groups of
+    near-duplicates stay whole, and their clips have neighbours of both kinds. telling: of
+    `told.draw`.
+    """
+    size, rows = part.config.group_size, tf.range(len(part.rows))
+    first = tf.where(rows // size % 2 == 1, rows - size, rows)
+    is_drawn = telling[:, told.SIBLING] < part.config.animation.told.siblings
+    return tf.where(tf.gather(is_drawn, first), first, rows)
 
 
 def _draw(part: _Part, name: str, step: tf.Tensor) -> tf.Tensor:
@@ -325,12 +340,19 @@ def _check_sizes(
     examples: Examples, config: BatchConfig, process_index: int, process_count: int
 ) -> None:
     batch_size, group_size = config.batch_size, config.group_size
+    siblings = config.animation.told.siblings
     if not 0 <= process_index < process_count:
         raise ValueError(f"process_index {process_index}: wanted 0 to {process_count - 1}")
     if batch_size < 1 or batch_size % (process_count * group_size):
         raise ValueError(
             f"batch_size {batch_size}: wanted a multiple of process_count x group_size = "
             f"{process_count} x {group_size}, so that every process gets whole groups"
+        )
+    if siblings and batch_size % (2 * process_count * group_size):
+        raise ValueError(
+            f"batch_size {batch_size}: with animation.told.siblings {siblings} wanted a multiple "
+            f"of 2 x process_count x group_size = 2 x {process_count} x {group_size}, so that "
+            "every process gets whole pairs; change it, or set animation.told.siblings to 0"
         )
     if not examples.ids or len(examples.ids) % group_size:
         raise ValueError(

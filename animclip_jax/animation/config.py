@@ -29,6 +29,7 @@ from animclip_jax.animation.components import (
     Wipe,
     Zoom,
 )
+from animclip_jax.animation.told import Told
 
 _MOVEMENT = frozenset({"pan", "tilt", "zoom", "roll", "shake", "speed", "acceleration"})
 _SHOTS = frozenset({"framing", "cut", "dissolve", "fade", "wipe", "scenes"})
@@ -52,7 +53,8 @@ class AnimationConfig:
     Presets: repeat (the largest centred square, unmoved), still (framing), zoom (framing, zoom and
     speed), camera (framing and every movement), shots (framing, cuts and transitions), full (all).
     num_frames: T. image_size: the side of a frame in pixels. render: "device", or "host" to leave
-    tf.data as frames. Raises ValueError for what can't be filmed.
+    tf.data as frames. told: what captions say of the motion.
+    Raises ValueError for what can't be filmed.
     """
 
     preset: str = "full"
@@ -76,6 +78,7 @@ class AnimationConfig:
     focus: Focus = field(default_factory=Focus)
     exposure: Exposure = field(default_factory=Exposure)
     motion_blur: MotionBlur = field(default_factory=MotionBlur)
+    told: Told = field(default_factory=Told)
 
     def __post_init__(self) -> None:
         for name, known in (("preset", tuple(PRESETS)), ("render", RENDERERS)):
@@ -106,7 +109,7 @@ class AnimationConfig:
         What is left out keeps its default. Raises ValueError for names that don't exist.
         """
         values = _known(cls, dict(mapping), "animation")
-        for name, part in COMPONENTS.items():
+        for name, part in PARTS.items():
             if name in values and not isinstance(values[name], part):
                 found = _known(part, dict(values[name]), f"animation.{name}")
                 pairs = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
@@ -114,11 +117,13 @@ class AnimationConfig:
         return cls(**values)
 
 
-COMPONENTS: dict[str, type[Component]] = {
+# The parts of a configuration with settings of their own, and those of them that film.
+PARTS: dict[str, type[Component]] = {
     part.name: part.default_factory  # type: ignore[misc]
     for part in dataclasses.fields(AnimationConfig)
     if part.default_factory is not dataclasses.MISSING
 }
+COMPONENTS = {name: part for name, part in PARTS.items() if part is not Told}
 
 # What else must be in a clip for a component to be seen.
 _SEEN_BY = {

@@ -5,6 +5,7 @@ TensorFlow ops alone, so that all of it runs inside Dataset.map.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from animclip_jax.animation.config import COMPONENTS, AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
-from input_pipeline.director import direct, noise
+from input_pipeline.director import captions, direct, noise, siblings, told
 from input_pipeline.filming import packed_plan, two_pictures
 from input_pipeline.filming.rendering import render_clip
 from input_pipeline.tensorflow_on_cpu import tf
@@ -24,13 +25,22 @@ Clip = dict[str, tf.Tensor]
 def plan_batch(animation: AnimationConfig, canvas_size: int) -> Callable[[Clip], Clip]:
     """A function from a batch of clips to the same with plans in place of the noise.
 
+    They have one caption then, and some are others of the batch backwards (`siblings.paired`).
     Pictures are not needed yet, only their sizes: the many small ops cost as much for one clip. A
     clip's region is found here too, but where there may be two pictures.
     """
 
     def plan(clips: Clip) -> Clip:
-        plan, picture, _ = direct(clips["noise"], clips["size"], animation)
-        clips = {name: value for name, value in clips.items() if name != "noise"}
+        plan, picture, moves = direct(clips["noise"], clips["size"], animation)
+        two, row = tf.reduce_any(picture == 1, axis=1), clips["told"]
+        spoken = captions.of_clips(clips["captions"], two, row, moves, animation.told)
+        clips, plan, picture = siblings.paired(
+            {name: clips[name] for name in ("index", "frame", "size", "turn")},
+            plan,
+            picture,
+            spoken,
+            clips["sibling_of"],
+        )
         if animation.is_on("scenes"):
             return clips | {"plan": packed_plan.pack(plan, picture)}
         region = smallest_region(plan, clips["size"][:, 0])
@@ -67,7 +77,7 @@ def film_clip(
                 animation,
             )
             packed = packed_plan.pack(plan, picture)
-        kept = {"caption": clip["caption"], "index": clip["index"][0]}
+        kept = _kept(clip)
         if animation.render == "host":
             plan, _ = packed_plan.unpack(packed, animation)
             canvas = edge_repeated(canvas, canvas_size, canvas_size)
@@ -99,21 +109,29 @@ def show_footage(
 
     def show(clip: Clip) -> Clip:
         frames = resized(read(clip, 0, clip["region"]), size)
-        return {"caption": clip["caption"], "index": clip["index"][0], "frames": frames}
+        return _kept(clip) | {"frames": frames}
 
     return show
+
+
+def _kept(clip: Clip) -> Clip:
+    """The caption of a clip and its index as `Batch` has it."""
+    first = clip["index"][0]
+    return {"caption": clip["caption"], "index": tf.where(clip["backwards"], -1 - first, first)}
 
 
 class Filmed(NamedTuple):
     """One clip, as NumPy arrays: canvas uint8 [S, S, 3], filled; plan, in fractions of it.
 
     windows: the plan in pixels of the pictures. picture: int32 [V], the one that each window sees.
+    told: what a caption may say of its motion, in UTF-8; b"" where that is nothing.
     """
 
     canvas: np.ndarray
     plan: ShotPlan
     windows: ShotPlan
     picture: np.ndarray
+    told: bytes
 
 
 def film_pictures(
@@ -122,16 +140,18 @@ def film_pictures(
     """Films decoded pictures uint8 [H, W, 3]: one, or two where the animation has scenes."""
     draws = noise(seed, tf.constant(0, tf.int64), 1)
     size = tf.constant([picture.shape[:2] for picture in pictures], tf.int32)
-    windows, picture, _ = tf.nest.map_structure(
-        lambda part: part[0], direct(draws, size[None], animation)
-    )
+    directed = direct(draws, size[None], animation)
+    windows, picture = tf.nest.map_structure(lambda part: part[0], directed[:2])
+    always = dataclasses.replace(animation.told, probability=1.0)
+    clause = told.phrase(told.draw(seed, tf.constant(0, tf.int64), 1), directed[2], always)
 
     def read(picture: int, region: tf.Tensor) -> tf.Tensor:
         y, x, height, width = region.numpy()
         return tf.constant(pictures[picture][y : y + height, x : x + width])
 
     canvas, plan = put_on_canvas(read, size, windows, picture, canvas_size, animation)
-    filmed = Filmed(edge_repeated(canvas, canvas_size, canvas_size), plan, windows, picture)
+    canvas = edge_repeated(canvas, canvas_size, canvas_size)
+    filmed = Filmed(canvas, plan, windows, picture, clause.forwards[0])
     return tf.nest.map_structure(lambda part: part.numpy(), filmed)
 
 

@@ -1,14 +1,9 @@
-"""Clips of two pictures: how their captions are joined, and how one canvas holds both."""
+"""Clips of two pictures: how one canvas holds both."""
 
 from __future__ import annotations
 
 from animclip_jax.animation.plan import ShotPlan
 from input_pipeline.tensorflow_on_cpu import tf
-
-
-def join_captions(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-    """ "A dog runs." and "a cat sleeps." -> "A dog runs, then a cat sleeps."."""
-    return tf.strings.join([tf.strings.regex_replace(first, r"[\s.]+$", ""), ", then ", second])
 
 
 def _guard(canvas_size: int) -> int:

@@ -18,7 +18,8 @@ from animclip_jax.animation.components import (
     Wipe,
     Zoom,
 )  # fmt: skip
-from animclip_jax.animation.config import COMPONENTS, PRESETS, AnimationConfig, alone
+from animclip_jax.animation.config import COMPONENTS, PARTS, PRESETS, AnimationConfig, alone
+from animclip_jax.animation.told import Told
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,13 @@ from animclip_jax.animation.config import COMPONENTS, PRESETS, AnimationConfig, 
         (lambda: Shake(sway=(0.0, 0.5)), "animation.shake.sway"),
         (lambda: Wipe(softness=(0.0, 0.5)), "animation.wipe.softness"),
         (lambda: MotionBlur(shutter=(0.0, 2.0)), "animation.motion_blur.shutter"),
+        (lambda: Told(probability=2.0), "animation.told.probability: found 2.0"),
+        (lambda: Told(1.0, siblings=1.5), "animation.told.siblings: found 1.5, wanted .*, 0 to 1$"),
+        (lambda: Told(travel=0.0), "animation.told.travel: found 0.0, wanted .*, 0.01 or more"),
+        (lambda: Told(zoom=1), "animation.told.zoom: found 1, wanted a number, 1.01 or more"),
+        (lambda: Told(closer="2"), "animation.told.closer: found '2'"),  # type: ignore[arg-type]
+        (lambda: Told(pace=(0.5, 0.2)), "animation.told.pace: found .* wanted a pair"),
+        (lambda: Told(siblings=0.5), "told.siblings is 0.5 and animation.told.probability 0: no"),
     ],
 )
 def test_what_cannot_be_filmed_is_refused(make: Callable, message: str) -> None:
@@ -101,4 +109,4 @@ def test_the_shipped_configuration_says_what_the_defaults_are() -> None:
 
     settings = common.get_config().animation.to_dict()
     assert AnimationConfig.from_dict(settings) == AnimationConfig(image_size=settings["image_size"])
-    assert set(COMPONENTS) <= set(settings)
+    assert set(PARTS) <= set(settings)

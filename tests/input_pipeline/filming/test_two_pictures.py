@@ -8,19 +8,6 @@ from animclip_jax.animation.plan import upright
 from input_pipeline.filming import two_pictures
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "joined"),
-    [
-        ("A dog runs.", "a cat sleeps.", "A dog runs, then a cat sleeps."),
-        ("a dog runs . ", "a cat", "a dog runs, then a cat"),
-        ("a dog v1.5", "a cat", "a dog v1.5, then a cat"),
-    ],
-)
-def test_captions_are_joined(first: str, second: str, joined: str) -> None:
-    found = two_pictures.join_captions(tf.constant(first), tf.constant(second))
-    assert found.numpy().decode() == joined
-
-
 @pytest.mark.parametrize("canvas_size", [48, 49, 320])
 def test_halves_fill_the_canvas_and_keep_apart(canvas_size: int) -> None:
     upper, lower = two_pictures.heights(canvas_size)
