@@ -14,6 +14,8 @@ if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these
 
     sys.exit(animclip(["index", *sys.argv[1:]]))
 
+import functools
+import time
 from pathlib import Path
 
 from animclip_jax import api, process
@@ -21,7 +23,9 @@ from animclip_jax.api import DRAWN_ONLY
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.index import parse
 from animclip_jax.video_index.effort import Effort
+from animclip_jax.video_index.listing import list_videos
 from animclip_jax.video_index.update import Summary, update
+from animclip_jax.video_index.watching import watch
 from animclip_jax.words import count, holdings, on_a_terminal
 from input_pipeline.media import quarantine
 from input_pipeline.media.segments import SegmentSettings
@@ -54,19 +58,35 @@ def main(argv: list[str] | None = None) -> int:
         limits = Limits(options.time_limit, options.memory_limit)
         effort = Effort(options.batch_size, options.processes, limits, options.retry)
         where = options.out, options.videos, model, path
-        done = update(*where, settings, effort, options.forget, options.photos)
+
+        def run() -> None:
+            done = update(*where, settings, effort, options.forget, options.photos)
+            print(report(options.out, done), flush=True)
+
+        if options.watch is None:
+            run()
+        for told in limits_of(model, options.model):
+            print(told, flush=True)
+        if options.watch is not None:
+            listing = functools.partial(list_videos, options.videos, options.out, options.photos)
+            watch(run, listing, complain, functools.partial(time.sleep, options.watch))
     except (OSError, ValueError, RuntimeError) as error:
-        print(f"animclip index: {error}", file=sys.stderr)
+        complain(error)
         return 1
     except KeyboardInterrupt as stop:
         stop.add_note("run the same command again to resume")
         raise
-    print(report(options.out, done))
-    if not model.reranks:
-        print(f"{options.model} has no re-ranker: searches of this index are coarse only")
-    if model.drawn_only:
-        print(DRAWN_ONLY)
     return 0
+
+
+def complain(error: Exception) -> None:
+    print(f"animclip index: {error}", file=sys.stderr, flush=True)
+
+
+def limits_of(model: api.Model, name: str) -> list[str]:
+    """What searches with a model can't do, for people."""
+    coarse = f"{name} has no re-ranker: searches of this index are coarse only"
+    return [coarse] * (not model.reranks) + [DRAWN_ONLY] * model.drawn_only
 
 
 def report(out: Path, done: Summary) -> str:

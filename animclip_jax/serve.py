@@ -36,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         from animclip_jax.serving.app import make_app
         from animclip_jax.serving.connection import Connection, Limits
         from animclip_jax.serving.guard import Guard, refused
+        from animclip_jax.serving.live import Live
     except ImportError as error:
         print(
             f"animclip serve: {error}; pip install -e '.[app]' in the checkout installs it",
@@ -60,9 +61,11 @@ def main(argv: list[str] | None = None) -> int:
             limits = Limits(
                 options.max_connections, options.max_per_client, options.request_timeout, busy
             )
+            app = make_app(searcher, options.max_waiting)
+            Live(app.state.service, options.rerank_k).start()
             # The plain parts of uvicorn: what is installed besides changes nothing.
             config = uvicorn.Config(
-                behind(make_app(searcher, options.max_waiting)),
+                behind(app),
                 http=functools.partial(Connection, limits=limits),  # type: ignore[arg-type]
                 loop="asyncio",
                 ws="none",

@@ -103,7 +103,8 @@ def test_the_pages_and_the_thumbnails(server):
     for path, kind in {
         **{"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript"},
         **{"/icon.svg": "image/svg+xml", "/api": "text/html", "/openapi.json": "application/json"},
-        **{"/api/index": "application/json", THUMBNAIL: "image/jpeg"},
+        **{"/api/index": "application/json", THUMBNAIL: "image/jpeg", "/status": "text/html"},
+        **{"/player.js": "text/javascript", "/asked.js": "text/javascript"},
     }.items():
         reply = server.ask(path)
         assert reply.status == 200 and reply.headers["content-type"].startswith(kind), path
@@ -281,9 +282,10 @@ def test_the_description_is_whole(server):
     operations = {f"{m} {p}": one for p, of in told["paths"].items() for m, one in of.items()}
     assert set(operations) == {
         *("get /api/search", "post /api/search", "get /api/index"),
+        "get /api/status",
         *("get /thumbnail/{moment}", "get /video/{moment}", "get /picture/{picture}"),
     }
-    schemas = {"Answer", "Error", "Index", "Likeness", "Result"}
+    schemas = {"Answer", "Error", "Index", "Likeness", "Quarantined", "Result", "Status"}
     assert set(told["components"]["schemas"]) == schemas
     api = html.unescape(server.ask("/api").body.decode())
     for operation, one in operations.items():

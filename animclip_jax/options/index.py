@@ -8,6 +8,8 @@ from animclip_jax.cli.parser import Parser
 from animclip_jax.options import kinds
 from animclip_jax.video_index.effort import BATCH_SIZE, ON_CPU, Effort
 
+LOOK_SECONDS = 10.0
+
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command's options."""
@@ -74,4 +76,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         action="store_true",
         help="remove every video that is no longer there, even if that is most of them or all",
     )
-    return parser.parse_args(argv)
+    parser.add_argument(
+        "--watch",
+        type=float,
+        nargs="?",
+        const=LOOK_SECONDS,
+        help="keep running, look at the folder every so many seconds "
+        f"({LOOK_SECONDS:g}), and bring the index up to date when it has changed",
+    )
+    options = parser.parse_args(argv)
+    if options.watch is not None and not 0.1 <= options.watch <= 86400:
+        parser.error(f"--watch={options.watch:g}: wanted 0.1 to 86400 seconds")
+    return options

@@ -1,5 +1,6 @@
 """What the API answers, as types: FastAPI makes the schema of them, and checks what is sent."""
 
+import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,6 +26,34 @@ class Index(_Object):
     speaks: Annotated[bool, Field(description="Whether videos have subtitles.")]
     folders: Annotated[list[str], Field(description="With files below them; the first 1,000.")]
     note: Annotated[str | None, Field(description="What the model can't do.")]
+
+
+class Quarantined(_Object):
+    """A file that can't be read."""
+
+    file: str
+    reason: str
+
+
+class Status(_Object):
+    """The index that is searched, and what is not in it."""
+
+    root: Annotated[str, Field(description="The folder that was indexed.")]
+    videos: int
+    photos: int
+    segments: int
+    hours: Annotated[float, Field(description="How long its videos last together.")]
+    speaks: Annotated[bool, Field(description="Whether videos have subtitles.")]
+    reranks: bool
+    model: Annotated[str, Field(description="Where the model was when the index was made.")]
+    note: Annotated[str | None, Field(description="What the model can't do.")]
+    updated: Annotated[datetime.datetime, Field(description="When the index changed last.")]
+    problem: Annotated[
+        str | None,
+        Field(description="Why an index that has changed since can't be used; null else."),
+    ]
+    quarantined_count: int
+    quarantined: Annotated[list[Quarantined], Field(description="The first 1,000.")]
 
 
 class Result(_Object):

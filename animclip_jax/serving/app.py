@@ -19,6 +19,7 @@ from animclip_jax.serving import answers
 from animclip_jax.serving.guard import refused
 from animclip_jax.serving.service import MAX_PICTURE_BYTES, Service
 from animclip_jax.video_index.searcher import Searcher
+from animclip_jax.words import holdings
 
 HERE = Path(__file__).parent
 PAGE_FILES = {
@@ -33,11 +34,15 @@ _PICTURE = {
     "description": f"A picture of at most {MAX_PICTURE_BYTES >> 20} MiB.",
     "content": {f"image/{kind}": _BYTES for kind in ("jpeg", "png", "webp", "gif", "bmp")},
 }
+_PAGES = Environment(loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True)
 _RANGES = "Answers range requests as in RFC 9110: Range: bytes=0-999."
 
 
 def make_app(searcher: Searcher, max_waiting: int = 32) -> FastAPI:
-    """The app, without its guard. max_waiting: searches at once, beyond which it answers 503."""
+    """The app, without its guard; its `state.service` is what `Live` keeps fresh.
+
+    max_waiting: searches at once, beyond which it answers 503.
+    """
     service = Service(searcher, max_waiting)
     app = FastAPI(
         title="animclip serve",
@@ -75,9 +80,15 @@ def make_app(searcher: Searcher, max_waiting: int = 32) -> FastAPI:
         **found,
     )(service.search_picture)
     app.get("/api/index", summary="What is indexed.", response_model=answers.Index)(service.index)
+    app.get(
+        "/api/status",
+        summary="What is indexed, since when, and what can't be read.",
+        response_model=answers.Status,
+    )(service.status)
     _add_files(app, service)
-    _add_pages(app)
+    _add_pages(app, service)
     _answer_heads(app)
+    app.state.service = service
     return app
 
 
@@ -118,13 +129,14 @@ def _add_files(app: FastAPI, service: Service) -> None:
     )(service.video)
 
 
-def _add_pages(app: FastAPI) -> None:
+def _add_pages(app: FastAPI, service: Service) -> None:
     """The page with its files, and the API's description: of the routes that were added before."""
     openapi = app.openapi()
     described = HTMLResponse(_describe(openapi))
     app.add_route("/openapi.json", lambda request: JSONResponse(openapi))
     app.add_route("/api", lambda request: described)
     app.add_route("/", _page)
+    app.add_route("/status", functools.partial(_status, service))
     for name in PAGE_FILES:
         app.add_route(f"/{name}", functools.partial(_page_file, name))
 
@@ -138,9 +150,14 @@ def _answer_heads(app: FastAPI) -> None:
 
 def _describe(openapi: dict[str, Any]) -> str:
     """The API's description as a page."""
-    pages = Environment(loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True)
     shared = {str(s): one["description"] for s, one in answers.SHARED_ERRORS.items()}
-    return pages.get_template("api.html").render(openapi, shared=shared)
+    return _PAGES.get_template("api.html").render(openapi, shared=shared)
+
+
+async def _status(service: Service, request: Request) -> Response:
+    told = await service.status()
+    held = holdings(told["videos"], told["photos"], told["segments"])
+    return HTMLResponse(_PAGES.get_template("status.html").render(told, holdings=held))
 
 
 async def _explain(request: Request, error: HTTPException) -> Response:

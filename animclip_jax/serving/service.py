@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import functools
 import os
 from collections.abc import Callable
@@ -29,8 +30,8 @@ from animclip_jax.words import readable
 from input_pipeline.media import picture
 
 MAX_PICTURE_BYTES = 10 * 2**20
-# That the page offers to choose from.
-MAX_FOLDERS = 1000
+# That the page offers to choose from, and files that can't be read that it names.
+MAX_FOLDERS, MAX_BAD = 1000, 1000
 FORGOTTEN = "no such picture here: choose it again, the server has forgotten it"
 
 Asked = Annotated[Question, InQuery()]
@@ -48,23 +49,44 @@ class Service:
     """The functions behind the routes. Queries wait for each other, up to a limit."""
 
     def __init__(self, searcher: Searcher, max_waiting: int):
+        # Another one takes its place when the index has changed: who answers takes it once.
         self.searcher, self.max_waiting = searcher, max_waiting
-        self.root = searcher.index.root.resolve()
+        self.problem: str | None = None
         self.pictures = Pictures()
         self.waiting = 0
         self.thread = ThreadPoolExecutor(1, "search")
 
     async def index(self) -> dict[str, Any]:
         """What is indexed."""
-        videos, photos = self.searcher.index.catalogue.counts
+        searcher = self.searcher
+        index = searcher.index
+        videos, photos = index.catalogue.counts
         return {
             "videos": videos,
             "photos": photos,
-            "segments": len(self.searcher.index),
-            "reranks": self.searcher.reranks,
-            "speaks": self.searcher.index.speaks,
-            "folders": self.searcher.index.folders[:MAX_FOLDERS],
-            "note": note(self.searcher),
+            "segments": len(index),
+            "reranks": searcher.reranks,
+            "speaks": index.speaks,
+            "folders": index.folders[:MAX_FOLDERS],
+            "note": note(searcher),
+        }
+
+    async def status(self) -> dict[str, Any]:
+        """What is indexed, since when, and what can't be read."""
+        index = self.searcher.index
+        bad = sorted(index.catalogue.quarantined.items())
+        updated = index.state[2] / 1e9 if index.state else 0.0
+        held = {name: value for name, value in (await self.index()).items() if name != "folders"}
+        return held | {
+            "root": readable(str(index.root)),
+            "hours": index.hours,
+            "model": index.catalogue.model_path,
+            "updated": datetime.datetime.fromtimestamp(updated, datetime.UTC),
+            "problem": self.problem,
+            "quarantined_count": len(bad),
+            "quarantined": [
+                {"file": readable(name), "reason": one.reason} for name, one in bad[:MAX_BAD]
+            ],
         }
 
     async def search_text(self, asked: Asked) -> dict[str, Any]:
@@ -94,7 +116,7 @@ class Service:
         """The file of a segment."""
         index = self.searcher.index
         name = index.names[_existing(index, moment)]
-        path, state = await run_in_threadpool(self._inside, name)
+        path, state = await run_in_threadpool(_inside, index.root, name)
         return FileResponse(path, media_type=media_type(name), stat_result=state)
 
     async def _search(self, asked: Question, data: bytes | None) -> dict[str, Any]:
@@ -146,18 +168,6 @@ class Service:
             raise QueryError(FORGOTTEN)
         return kept.embedding, {"video": None, "start": None}
 
-    def _inside(self, name: str) -> tuple[Path, os.stat_result]:
-        """The file of a video; raises 404 where it is gone, lies elsewhere or can't be read."""
-        try:
-            # Unlike Path.resolve, realpath bears links that lead to themselves.
-            path = Path(os.path.realpath(self.root / name))
-            if path.is_relative_to(self.root) and path.is_file():
-                with path.open("rb") as file:
-                    return path, os.stat(file.fileno())
-        except OSError as error:
-            raise HTTPException(404, f"the video can't be read: {error.strerror}") from error
-        raise HTTPException(404, "the video is no longer where it was indexed")
-
     async def _in_turn(self, function: Callable[[Any], T], given: Any) -> T:
         if self.waiting >= self.max_waiting:
             raise HTTPException(503, "too many searches at once", {"retry-after": "1"})
@@ -190,6 +200,19 @@ def _existing(index: Index, moment: str) -> int:
         return index.segment(moment)
     except QueryError as error:
         raise HTTPException(404, str(error)) from error
+
+
+def _inside(root: Path, name: str) -> tuple[Path, os.stat_result]:
+    """The file of a video; raises 404 where it is gone, lies elsewhere or can't be read."""
+    try:
+        # Unlike Path.resolve, realpath bears links that lead to themselves.
+        real, path = os.path.realpath(root), Path(os.path.realpath(root / name))
+        if path.is_relative_to(real) and path.is_file():
+            with path.open("rb") as file:
+                return path, os.stat(file.fileno())
+    except OSError as error:
+        raise HTTPException(404, f"the video can't be read: {error.strerror}") from error
+    raise HTTPException(404, "the video is no longer where it was indexed")
 
 
 async def _body(request: Request) -> bytes:

@@ -7,6 +7,7 @@ takes the place of the one before, in one step: a kill at any moment leaves the 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -86,6 +87,15 @@ class Catalogue:
         """How many videos there are, and how many photos."""
         photos = sum(video.photo for video in self.videos.values())
         return len(self.videos) - photos, photos
+
+
+def state(directory: Path) -> tuple[int, int, int] | None:
+    """What changes with every exchange of the catalogue; None where there is none."""
+    try:
+        found = os.stat(directory / CATALOGUE)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def read(directory: Path) -> Catalogue:

@@ -33,12 +33,14 @@ class Index:
     """The segments of an index, by number: opened once, it stays as it was then.
 
     embedding float32 [N, E]. names: each segment's video, its path below `root` in `/`;
-    codecs: that video's, "" where it is not known. photo: whether it is one.
+    codecs: that video's, "" where it is not known. photo: whether it is one. state: of the
+    catalogue, before it was read.
     """
 
     def __init__(self, directory: Path):
         """Raises FileNotFoundError or ValueError where it can't be read, or holds no video."""
         for attempt in range(_ATTEMPTS):
+            self.state = catalogues.state(directory)
             self.catalogue = catalogues.read(directory)
             try:
                 self._open(directory, self.catalogue)
@@ -160,19 +162,27 @@ class Index:
         found = []
         for shard, part in self.parts.items():
             if isinstance(part.said, Spoken):
-                segments = self._segments(shard)
+                segments = self._segments[shard]
                 may = (segments >= 0) if allowed is None else (segments >= 0) & allowed[segments]
                 some = part.said.find(expression, may.tolist().__getitem__, count)
                 found += [(one.score, int(segments[one.row]), one.excerpt) for one in some]
         return [(segment, excerpt) for _, segment, excerpt in sorted(found)[:count]]
 
-    @functools.lru_cache  # noqa: B019 (an index lives as long as its server, or until the next)
-    def _segments(self, shard: str) -> np.ndarray:
+    @functools.cached_property
+    def _segments(self) -> dict[str, np.ndarray]:
         """Of each row of a shard, its segment: -1 where it is of no video any more."""
-        found = np.full(len(self.parts[shard].times), -1)
-        here = np.flatnonzero(np.array(self.shard) == shard)
-        found[self.row[here]] = here
+        found, shard = {}, np.array(self.shard)
+        for name, part in self.parts.items():
+            found[name] = np.full(len(part.times), -1)
+            here = np.flatnonzero(shard == name)
+            found[name][self.row[here]] = here
         return found
+
+    @property
+    def hours(self) -> float:
+        """How long its videos last together."""
+        ends = self.times[np.array(self.starts[1:]) - 1, 1]
+        return float((ends - self.times[self.starts[:-1], 0]).sum()) / 3600
 
     def thumbnail(self, segment: int) -> bytes:
         """JPEG."""
