@@ -21,7 +21,8 @@ Arms = dict[str, list[comparison.Evaluated]]
 class Subject(NamedTuple):
     """What a table is about.
 
-    title: of its first column. measures: k of each R@k, by the names of its columns.
+    title: of its first column. measures: k of each R@k by the names of its columns; of siblings
+    there is no rank, but how often the own video is above.
     """
 
     title: str
@@ -34,7 +35,6 @@ class Subject(NamedTuple):
 
 
 _RECALLS = {"R@1": 1, "R@10": 10}
-# The own video stands before its sibling: R@1 among the two.
 _ABOVE = {"told apart, %": 1}
 SUBJECTS = {
     **{direction: Subject(title, _RECALLS) for direction, title in results.DIRECTIONS.items()},
@@ -151,27 +151,24 @@ def _queries(run: comparison.Evaluated, direction: str) -> np.ndarray:
     return motion if of == "motion" else ~motion
 
 
-def _ranks(run: comparison.Evaluated, direction: str, stage: str) -> tuple[np.ndarray, np.ndarray]:
-    """Ranks of a subject's queries, and which of them succeed and fail together."""
-    if direction == "video_to_text":
-        ranks, cluster = f"{direction}/{stage}", np.arange(run.results["num_videos"])
-    elif direction.startswith("siblings/"):
-        ranks, cluster = f"siblings/{stage}", run.ranks["siblings/pair"]
-    else:
-        ranks, cluster = f"text_to_video/{stage}", run.ranks["owner"]
+def _hits(run: comparison.Evaluated, direction: str, stage: str) -> tuple[np.ndarray, np.ndarray]:
+    """How far each query of a subject succeeds, 0 to 1 by measure [Q, M], and its cluster [Q]."""
     chosen = _queries(run, direction)
-    return run.ranks[ranks][chosen], cluster[chosen]
+    if direction.startswith("siblings/"):
+        return run.ranks[f"siblings/{stage}"][chosen, None], run.ranks["siblings/pair"][chosen]
+    by_video = direction == "video_to_text"
+    ranks = run.ranks[f"{direction if by_video else 'text_to_video'}/{stage}"][chosen]
+    cluster = np.arange(run.results["num_videos"]) if by_video else run.ranks["owner"]
+    return ranks[:, None] <= np.array([*SUBJECTS[direction].measures.values()]), cluster[chosen]
 
 
 def _scores(arms: Arms, direction: str, stage: str) -> dict[str, Scores]:
     """By arm; the queries drawn are the same for all runs."""
     runs = [run for of_arm in arms.values() for run in of_arm]
-    columns = [_ranks(run, direction, stage)[0] for run in runs]
-    most = list(SUBJECTS[direction].measures.values())
-    drawn = metrics.resampled_recalls(columns, _ranks(runs[0], direction, stage)[1], most)
-    whole = [[100.0 * np.mean(ranks <= k) for k in most] for ranks in columns]
-    shape = len(arms), -1, len(most)
-    observed, drawn = np.reshape(whole, shape), drawn.reshape(len(drawn), *shape)
+    hits = 100.0 * np.stack([_hits(run, direction, stage)[0] for run in runs])  # [R, Q, M]
+    drawn = metrics.resampled_means(hits, _hits(runs[0], direction, stage)[1])
+    shape = len(arms), -1, hits.shape[2]
+    observed, drawn = hits.mean(1).reshape(shape), drawn.reshape(len(drawn), *shape)
     return {name: Scores(observed[i], drawn[:, i]) for i, name in enumerate(arms)}
 
 

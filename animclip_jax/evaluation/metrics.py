@@ -158,7 +158,7 @@ def share_interval(hits: np.ndarray, cluster: np.ndarray) -> list[float]:
     """Wilson's 95 % interval of a share in percent, of as many queries as the clusters are worth.
 
     Args:
-      hits: bool [Q]. cluster: as `intervals` has it.
+      hits: bool [Q], or float, 0.5 where a query is half a hit. cluster: as `intervals` has it.
     """
     share, error, clusters = _clustered_mean(hits, cluster)
     if clusters == 1:
@@ -236,12 +236,23 @@ def resampled_recalls(
     Returns:
       float64 [B, R, K], in percent.
     """
+    return 100 * resampled_means(np.stack(columns)[:, :, None] <= np.asarray(most), cluster)
+
+
+def resampled_means(values: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+    """Means over the queries on the same bootstrap samples as `resampled_medians`.
+
+    Args:
+      values: [R, Q, K]. cluster: as `intervals` has it.
+
+    Returns:
+      float64 [B, R, K].
+    """
     _, cluster, sizes = np.unique(cluster, return_inverse=True, return_counts=True)
-    hits = np.stack(columns)[:, :, None] <= np.asarray(most)  # [R, Q, K]
-    by_cluster = np.zeros((len(sizes), len(columns), len(most)))
-    np.add.at(by_cluster, cluster, hits.swapaxes(0, 1))
+    by_cluster = np.zeros((len(sizes), len(values), values.shape[2]))
+    np.add.at(by_cluster, cluster, values.swapaxes(0, 1))
     drawn = np.concatenate(list(draws(len(sizes), RESAMPLES)))
-    return 100 * np.tensordot(drawn, by_cluster, 1) / (drawn @ sizes)[:, None, None]
+    return np.tensordot(drawn, by_cluster, 1) / (drawn @ sizes)[:, None, None]
 
 
 def draws(count: int, samples: int) -> Iterator[np.ndarray]:

@@ -1,7 +1,8 @@
 """Which of two does a caption describe: its own video, or one that differs in one thing?
 
 The two are siblings, and the caption is false of the other one. Whoever can't see that thing is
-right half of the time.
+right half of the time. So equal scores, as a mean over the same frames in another order gives them,
+count as half: against us, as ranks count them, they would look worse than chance.
 """
 
 from collections.abc import Sequence
@@ -72,7 +73,7 @@ def measure(
         report["by_motion"] = by_motion(ranks, motion, owner)
     if len(siblings.caption):
         scores = _scores(search, siblings)
-        arrays |= {f"siblings/{stage}": _ranks(some) for stage, some in scores.items()}
+        arrays |= {f"siblings/{stage}": _above(some) for stage, some in scores.items()}
         arrays |= {"siblings/pair": siblings.pair, "siblings/motion": siblings.motion}
         report["siblings"] = told_apart(siblings, scores)
     return Measured(siblings, scores, report, arrays)
@@ -112,7 +113,7 @@ def told_apart(siblings: Siblings, scores: dict[str, np.ndarray]) -> dict[str, A
         pair = siblings.pair[chosen]
         found[name] = {"captions": int(chosen.sum()), "pairs": len(np.unique(pair))}
         for stage, some in scores.items():
-            above = _ranks(some[chosen]) == 1
+            above = _above(some[chosen])
             interval = metrics.share_interval(above, pair)
             found[name][stage] = {"above": 100 * float(above.mean()), "interval": interval}
     return found
@@ -146,6 +147,6 @@ def _scores(search: Search, siblings: Siblings) -> dict[str, np.ndarray]:
     return {"coarse": coarse, "reranked": search.fused(rows, both)}
 
 
-def _ranks(scores: np.ndarray) -> np.ndarray:
-    """1 where the own video is above, else 2, also where both are equal: int [M]."""
-    return np.where(scores[:, 0] > scores[:, 1], 1, 2)
+def _above(scores: np.ndarray) -> np.ndarray:
+    """1 where the own video is above its sibling, 0 where it is below, 0.5 where both are equal."""
+    return (1 + np.sign(scores[:, 0] - scores[:, 1])) / 2

@@ -160,7 +160,7 @@ def moving(tmp_path, run):
     motion = np.arange(QUERIES) % 8 < 4  # Half of them, and of those that HARD has first.
     known: dict[str, np.ndarray] = {"motion": motion, "siblings/motion": np.arange(200) < 150}
     known |= {"siblings/pair": np.arange(200) // 4}
-    even = np.where(np.arange(200) % 2, 1, 2)
+    even = np.where(np.arange(200) < 150, np.arange(200) % 2, 0.5)  # of the others it sees nothing
     folders = []
     for seed in range(3):
         folder = tmp_path / "moving" / str(seed)
