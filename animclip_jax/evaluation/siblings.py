@@ -16,6 +16,8 @@ from input_pipeline.examples import Told
 
 # What is reported of all captions with a sibling, beside each thing that siblings differ in.
 MOTION, OTHERS = "motion", "others"
+# Scores are equal within this share of them, and this much.
+ROUNDING = 1e-5, 1e-6
 
 
 class Siblings(NamedTuple):
@@ -148,5 +150,9 @@ def _scores(search: Search, siblings: Siblings) -> dict[str, np.ndarray]:
 
 
 def _above(scores: np.ndarray) -> np.ndarray:
-    """1 where the own video is above its sibling, 0 where it is below, 0.5 where both are equal."""
-    return (1 + np.sign(scores[:, 0] - scores[:, 1])) / 2
+    """1 where the own video is above its sibling, 0 where it is below, 0.5 where both are equal.
+
+    What differs by rounding alone is equal: sums of the same frames in another order do.
+    """
+    own, other = scores.T
+    return np.where(np.isclose(own, other, *ROUNDING), 0.5, own > other)
