@@ -10,7 +10,7 @@ from input_pipeline.drawn import acts
 from input_pipeline.drawn.motion import MOVING_DOMINANCE, MOVING_MARGIN, play
 from input_pipeline.drawn.raster import video
 from input_pipeline.drawn.scene import ACTS, scene
-from input_pipeline.drawn.shown import OF_ACT, Fact, motions, visible
+from input_pipeline.drawn.shown import OF_ACT, Fact, is_plain, motions, visible
 from input_pipeline.drawn.things import Act, direction, relations
 from input_pipeline.media.timing import positions
 
@@ -215,6 +215,23 @@ def test_a_moving_thing_under_a_moving_camera_is_not_said_to_move():
     """Its way across the frame may be the camera's."""
     act = Act("slide", (VIEW, (0.2, 0.25, 0.8, 0.85)), BEFORE, 0, (0.2, 0.0))
     assert not [fact for fact in motions(acting(act)) if fact.about == "moves"]
+
+
+@pytest.mark.parametrize(
+    "changes, plain",
+    [
+        ({}, True),
+        ({"views": ((0.3, 0.3, 0.9, 0.9),) * 2}, False),  # shows the middles of both
+        ({"before": (0.4, 0.3, 1.0, 0.9)}, False),  # shows no whole other thing
+        ({"before": (0.3, 0.3, 1.0, 1.0)}, False),  # shows a part of what is to move
+        ({"travel": (0.1, 0.0)}, False),  # too little to be told
+        ({"travel": (0.2, 0.2)}, False),  # into the other one, and neither right nor down
+    ],
+)
+def test_an_act_is_plain_by_hand(changes, plain):
+    """A thing in the middle moves to the right; the other one, at the lower right, comes before."""
+    settled = {"views": (VIEW, VIEW), "before": (0.65, 0.65, 1.0, 1.0), "travel": (0.2, 0.0)}
+    assert is_plain(acting(Act("slide", slot=0, **(settled | changes)))) == plain
 
 
 def test_round_things_are_not_turned():
