@@ -1,5 +1,7 @@
 """The page of `animclip serve` in a browser: searching, both rankings, playing, the keyboard."""
 
+import re
+
 import pytest
 from PIL import Image
 
@@ -194,7 +196,8 @@ def test_a_card_says_that_it_cannot_be_played_before_it_is_tried(page):
     search(page)
     shown = page.locator(".card").first.inner_text()
     assert "Browsers can't play it: .avi, mpeg4" in shown
-    assert "can't play it" in page.locator(".card").first.get_attribute("aria-label")
+    said = page.get_by_role("button", name=re.compile("can't play it: .avi, mpeg4"))
+    assert said.count() == page.locator(".card").count() == 8
 
 
 def test_a_browser_that_plays_hevc_is_believed(page):

@@ -1,5 +1,6 @@
 """Queries of several parts on the page: chips, pictures that are dropped and pasted, addresses."""
 
+import re
 import shutil
 
 import pytest
@@ -43,7 +44,7 @@ def page(browser, server, request):
 
 
 def titles(page):
-    return page.locator(".card").evaluate_all("cards => cards.map(card => card.ariaLabel)")
+    return page.locator(".card").evaluate_all("cards => cards.map(card => card.innerText)")
 
 
 @pytest.mark.parametrize("kind", ["drop", "paste"])
@@ -90,6 +91,14 @@ def test_more_like_a_result_by_mouse_and_by_key(page):
     page.wait_for_function("() => document.querySelector('.card').title === 'shots.mp4'")
     page.go_back()
     page.wait_for_function("() => document.querySelector('.card').title === 'red.mp4'")
+
+
+def test_the_status_page_is_reached_from_the_search(page):
+    page.click("footer a[href='/status']")
+    page.wait_for_selector("h1")
+    assert "5 videos in 8 segments" in page.text_content("table")
+    page.click("a[href='/']")
+    page.wait_for_selector("#query")
 
 
 def test_what_is_no_picture_is_said(page, tmp_path):
@@ -146,7 +155,7 @@ def test_a_card_says_why_it_came(browser, indexed, search_model, search_model_pa
         search(page, "kettle")
         first = page.locator(".card").first
         assert first.locator(".why").text_content() == "seen, and said: “Look, a red kettle & pan”"
-        assert "said" in first.get_attribute("aria-label")
+        assert page.get_by_role("button", name=re.compile("red.mp4.*said: “Look")).count() == 1
         page.click("#filters summary")
         page.select_option("[name=by]", "said")
         page.wait_for_function("() => document.querySelectorAll('.card').length === 1")

@@ -165,16 +165,13 @@ function card(one, by) {
   const button = item.querySelector(".card");
   button.title = one.video;
   const time = one.photo ? "photo" : `${clock(one.start)} to ${clock(one.end)}`;
-  const words = [one.video, time, ...(why ? [why] : []), ...scores];
   if (!plays(one)) {
     const cannot = document.createElement("span");
     cannot.className = "failed cannot";
     const kind = [one.video.match(/[.][^./]*$/)?.[0] ?? "", one.codec ?? ""].filter(Boolean);
     cannot.textContent = `Browsers can't play it: ${kind.join(", ")}`;
     item.querySelector(".screen").append(cannot);
-    words.push(cannot.textContent);
   }
-  button.setAttribute("aria-label", `${one[by]}: ${words.join(", ")}`);
   item.querySelector("img").src = `/thumbnail/${one.id}`;
   listen(button, one);
   const more = item.querySelector(".more");
