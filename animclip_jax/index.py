@@ -95,6 +95,10 @@ def report(out: Path, done: Summary) -> str:
         f"{out}: {holdings(done.videos, done.photos, done.segments)}; this time "
         f"{done.indexed} indexed, {done.unchanged} unchanged, {done.removed} removed"
     ]
+    if done.divided:
+        lines.append(
+            f"{count(done.divided, 'video')} divided anew: shots are found more exactly now"
+        )
     if done.quarantined:
         listed = out / quarantine.NAME
         lines.append(f"{len(done.quarantined)} can't be read, listed in {listed} with the reason")

@@ -101,7 +101,7 @@ def test_names_of_files_can_not_steer_the_terminal_from_any_list(tmp_path, capsy
     searched: Any = SimpleNamespace(names=[name], times=[(0.0, 1.0)], photo=[False])
     found = search.table([hit], searched)
     left = Listing(left={name: "a link to itself"})
-    done = index.report(tmp_path, index.Summary(0, 0, 0, 0, {}, 1, 0, 1, left))
+    done = index.report(tmp_path, index.Summary(0, 0, 0, 0, 0, {}, 1, 0, 1, left))
     quarantine.report("set", {name: "cut"}, 9, tmp_path, "")
     told = capsys.readouterr().err
     with pytest.raises(ValueError, match="can't be used") as raised:

@@ -37,7 +37,8 @@ class Video(NamedTuple):
 
     What an index that is older than a field lacks: codec, by FFmpeg's name, "" also of a photo;
     photo, whether it is one; width, height, as it is shown, to the same scale, 0 where unknown;
-    taken, in seconds since 1970, None where the file does not say it; subtitles, files beside it.
+    taken, in seconds since 1970, None where the file does not say it; subtitles, files beside it;
+    division, by which way its shots were found, as in `segment_settings`.
     """
 
     stamp: Stamp
@@ -50,6 +51,7 @@ class Video(NamedTuple):
     height: int = 0
     taken: float | None = None
     subtitles: tuple[tuple[str, Stamp], ...] = ()
+    division: int = 1
 
 
 class Quarantined(NamedTuple):
@@ -138,7 +140,8 @@ def _checked(name: str, video: Video) -> Video:
     """A video as it was written; raises ValueError where its place in a shard can be no place."""
     beside = tuple((file, Stamp(*stamp)) for file, stamp in video.subtitles)
     video = video._replace(stamp=Stamp(*video.stamp), subtitles=beside)
-    numbers = (*video.stamp, video.first, video.segments, video.width, video.height)
+    places = video.first, video.segments, video.width, video.height, video.division
+    numbers = (*video.stamp, *places)
     right = all(type(one) is int for one in numbers) and video.first >= 0 and video.segments > 0
     if not right or not re.fullmatch(r"\d{8}", str(video.shard)):
         raise ValueError(f"{name}: no place in a shard: {list(video)}")

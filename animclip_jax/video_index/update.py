@@ -29,6 +29,7 @@ from animclip_jax.video_index.listing import EMPTY, Listing, is_photo, list_vide
 from animclip_jax.words import count
 from input_pipeline.media import quarantine, workers
 from input_pipeline.media.indexing import Read, Task, read_file
+from input_pipeline.media.segment_settings import DIVISION
 from input_pipeline.media.segments import SegmentSettings, frames_of
 
 # Kept together, whichever comes first.
@@ -41,10 +42,12 @@ _SPOOL = "frames."
 class Summary(NamedTuple):
     """What an update did, in files, and what the index holds now.
 
-    kept: how many of its files can't be seen now, and may be there.
+    divided: how many of those that were read had been divided in an older way. kept: how many of
+    its files can't be seen now, and may be there.
     """
 
     indexed: int
+    divided: int
     unchanged: int
     removed: int
     kept: int
@@ -97,6 +100,7 @@ def update(
         kept, removed = run.forget(listing, everything=forget)
         removed += dropped
         todo = run.todo(listing)
+        divided = len(run.divided_otherwise() & set(todo))
         if found is None or removed or found.model_path != wanted.model_path:
             run.catalogue.model_path = wanted.model_path
             run.save()
@@ -104,6 +108,7 @@ def update(
         run.compact()
         return Summary(
             len(todo) - len(run.failed),
+            divided,
             len(listing.videos) - len(todo),
             removed,
             kept,
@@ -190,6 +195,8 @@ class _Update:
     def todo(self, listing: Listing) -> list[str]:
         """What is new or has changed."""
         known = {name: video.stamp for name, video in self.catalogue.videos.items()}
+        for name in self.divided_otherwise():
+            del known[name]
         if not self.effort.retry:
             known |= {name: bad.stamp for name, bad in self.catalogue.quarantined.items()}
         return [
@@ -197,6 +204,13 @@ class _Update:
             for name, stamp in listing.videos.items()
             if known.get(name) != stamp or self._other_subtitles(name, listing)
         ]
+
+    def divided_otherwise(self) -> set[str]:
+        """Videos whose shots were found in another way than now."""
+        if not self.catalogue.settings.shots:
+            return set()
+        videos = self.catalogue.videos.items()
+        return {name for name, one in videos if one.division != DIVISION and not one.photo}
 
     def _other_subtitles(self, name: str, listing: Listing) -> bool:
         """Whether files of subtitles beside an indexed video changed, or are to be tried again."""
@@ -288,7 +302,7 @@ class _Update:
                 shape = read.width, read.height
                 stamp, beside = listing.videos[name], listing.subtitles.get(name, ())
                 self.catalogue.videos[name] = Video(
-                    stamp, *place, read.codec, is_photo(name), *shape, read.taken, beside
+                    stamp, *place, read.codec, is_photo(name), *shape, read.taken, beside, DIVISION
                 )
                 self.catalogue.quarantined.pop(name, None)
                 self._judge(beside, read.bad)

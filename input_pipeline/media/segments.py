@@ -1,15 +1,13 @@
-"""A video of any length -> segments a model can take: cut at shot changes and at fixed lengths.
-
-Our design. A frame is looked at a few times a second; where its colours are mostly other ones than
-a moment before, a shot ends. A shot longer than a window is divided into windows.
-"""
+"""A video of any length -> segments a model can take: its shots, the long ones in windows."""
 
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,16 +16,12 @@ import numpy as np
 from animclip_jax import files
 from input_pipeline.media.picture import thumbnail
 from input_pipeline.media.segment_settings import SHORTEST, SegmentSettings
+from input_pipeline.media.shots import Shots
 from input_pipeline.media.timing import Timing, positions
-from input_pipeline.media.video import SHORT_SIDE, read_parts
+from input_pipeline.media.video import SHORT_SIDE, Reading, read_parts
 
-# Frames are looked at that often, or oftener where a segment's frames ask for it.
+# Of a segment's pictures, at most; less where its frames ask for it.
 SECONDS_BETWEEN = 0.25
-# Share of a picture's pixels that have other colours than a moment before. On real clips this finds
-# nine of ten cuts; where it takes motion for one, two segments come of a shot.
-CUT = 0.4
-# Pixels of a side of the picture that colours are counted in, and shades of a colour.
-LOOKED_AT, SHADES = 64, 4
 
 
 class Segment(NamedTuple):
@@ -43,10 +37,18 @@ class Segment(NamedTuple):
     said: str = ""
 
 
-class Piece(NamedTuple):
-    """A segment in parts of the video, and its pictures, one a part."""
+class Edge(NamedTuple):
+    """Where a piece begins or ends: seconds of the film, and the frame that is shown there."""
 
-    first: int
+    seconds: float
+    frame: int
+
+
+class Piece(NamedTuple):
+    """A segment in seconds of a player's clock, and its pictures, one a part of the video."""
+
+    start: float
+    end: float
     pictures: list[np.ndarray]
 
 
@@ -62,24 +64,17 @@ def read_segments(task: tuple[Path, Path], settings: SegmentSettings) -> list[Se
     """
     path, spool = task
     segments: list[Segment] = []
-    for timing, wanted, pictures in read_parts(path, lambda one: _parts(one, settings), SHORT_SIDE):
+    for timing, wanted, read in read_parts(path, lambda one: _parts(one, settings), SHORT_SIDE):
         segments.clear()
+        parts = _with_changes(read, wanted, timing) if settings.shots else _alone(read)
         with files.writing(spool), spool.open("wb") as file:
-            for first, shown in _pieces(pictures, wanted, timing, settings):
+            for start, end, shown in _pieces(parts, wanted, timing, settings):
                 chosen = positions(settings.num_frames, len(shown)).tolist()
                 fitted = {n: settings.fitted(shown[n]) for n in set(chosen)}
                 for n in chosen:
                     file.write(fitted[n].tobytes())
-                start, end = _span(first, first + len(shown), wanted, timing)
                 segments.append(Segment(start, end, thumbnail(shown[len(shown) // 2])))
     return segments
-
-
-def _span(first: int, end: int, wanted: list[int], timing: Timing) -> tuple[float, float]:
-    """When a player shows the parts from `first` on and before `end`, in seconds."""
-    seconds = timing.seconds / len(wanted)  # of a part
-    start = timing.shown(first * seconds, wanted[first])
-    return start, timing.shown(end * seconds, wanted[end - 1])
 
 
 def frames_of(spool: str | os.PathLike[str], settings: SegmentSettings) -> np.ndarray:
@@ -105,43 +100,81 @@ def _parts(timing: Timing, settings: SegmentSettings) -> int:
     return windows * _parts_a_window(min(timing.seconds / windows, settings.window), settings)
 
 
+def _alone(read: Reading) -> Iterator[tuple[np.ndarray, None]]:
+    for picture in read(None):
+        yield picture, None
+
+
+def _with_changes(
+    read: Reading, wanted: list[int], timing: Timing
+) -> Iterator[tuple[np.ndarray, int | None]]:
+    """Each part's picture, and the frame that begins its shot where that is a new one.
+
+    A picture waits until it is known, for a few seconds of the film.
+    """
+    shots = Shots(len(timing.times) / timing.seconds)
+    waiting: deque[np.ndarray] = deque()
+    number = 0
+    for picture in itertools.chain(read(shots.look), [None]):
+        if picture is None:
+            shots.finish()
+        else:
+            waiting.append(picture)
+        while waiting and wanted[number] < shots.settled:
+            yield waiting.popleft(), _last_between(wanted, number, shots.changes)
+            number += 1
+
+
+def _last_between(wanted: list[int], number: int, frames: Sequence[int]) -> int | None:
+    """Of frames in order, the last that a part shows, or that is between it and the one before."""
+    place = bisect.bisect_right(frames, wanted[number])
+    if number and place and frames[place - 1] > wanted[number - 1]:
+        return frames[place - 1]
+    return None
+
+
 def _pieces(
-    pictures: Iterator[np.ndarray], wanted: list[int], timing: Timing, settings: SegmentSettings
+    parts: Iterator[tuple[np.ndarray, int | None]],
+    wanted: list[int],
+    timing: Timing,
+    settings: SegmentSettings,
 ) -> Iterator[Piece]:
-    parts = len(wanted)
-    breaks = [bisect.bisect_left(wanted, frame) for frame, _ in timing.breaks]
-    longest = parts // _windows(timing, settings)
-    shortest = max(1, math.ceil(SHORTEST * parts / timing.seconds))
+    """The pieces, from the picture of each part and the frame that begins its shot, if that is new.
+
+    However short it is, a piece ends at a break of the clock: a segment across it would stand still
+    for most of its time.
+    """
+    breaks = [frame for frame, _ in timing.breaks]
+    seconds = timing.seconds / len(wanted)  # of a part
+    longest = len(wanted) // _windows(timing, settings)
+    shortest = max(1, math.ceil(SHORTEST / seconds))
+    begin = Edge(0.0, 0)
     held: list[np.ndarray] = []
-    before = None
-    first = 0
-    for number, picture in enumerate(pictures):
-        colours = _colours(picture) if settings.shots else None
-        is_cut = before is not None and colours is not None and _differ(before, colours) > CUT
-        before = colours
-        is_cut = is_cut and len(held) >= shortest and parts - number >= shortest
-        # However short it is: a segment across a break would stand still for most of its time.
-        if held and (is_cut or number in breaks):
-            yield Piece(first, held)
-            first, held = number, []
+    for number, (picture, change) in enumerate(parts):
+        new = _last_between(wanted, number, breaks)
+        if new is None and change is not None and _is_long_enough(begin, change, timing):
+            new = change
+        if new is not None:
+            edge = Edge(timing.at(new), new)
+            yield _piece(begin, edge.seconds, wanted[number - 1], held, timing)
+            begin, held = edge, []
         elif len(held) == longest + shortest:
             # Only now, so that no shot ends in a segment of a few frames.
-            yield Piece(first, held[:longest])
-            first, held = first + longest, held[longest:]
+            rest = number - shortest
+            edge = Edge(rest * seconds, wanted[rest])
+            yield _piece(begin, edge.seconds, wanted[rest - 1], held[:longest], timing)
+            begin, held = edge, held[longest:]
         held.append(picture)
     if held:
-        yield Piece(first, held)
+        yield _piece(begin, timing.seconds, wanted[number], held, timing)
 
 
-def _colours(picture: np.ndarray) -> np.ndarray:
-    """Shares of the picture that each colour has, float64 [SHADES ** 3]."""
-    height, width = picture.shape[:2]
-    small = picture[:: max(1, height // LOOKED_AT), :: max(1, width // LOOKED_AT)]
-    red, green, blue = np.moveaxis(small // (256 // SHADES), -1, 0).astype(np.int64)
-    colour = (red * SHADES + green) * SHADES + blue
-    return np.bincount(colour.ravel(), minlength=SHADES**3) / colour.size
+def _is_long_enough(begin: Edge, change: int, timing: Timing) -> bool:
+    """Whether neither the piece before a change nor what is left of the film is too short."""
+    at = timing.at(change)
+    return min(at - begin.seconds, timing.seconds - at) >= SHORTEST
 
 
-def _differ(before: np.ndarray, after: np.ndarray) -> float:
-    """The share of the picture whose colours are other ones, 0 to 1."""
-    return float(np.abs(before - after).sum() / 2)
+def _piece(begin: Edge, end: float, last: int, held: list[np.ndarray], timing: Timing) -> Piece:
+    """What begins and ends at those seconds of the film, and shows frames up to `last`."""
+    return Piece(timing.shown(*begin), timing.shown(end, last), held)

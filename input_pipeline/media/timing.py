@@ -62,6 +62,10 @@ class Timing(NamedTuple):
             return float(max(1, count) * self.usual * self.unit)
         return float(self.times[-1] * self.unit * count / (count - 1))
 
+    def at(self, frame: int) -> float:
+        """Seconds of the film before a frame is shown; of one beyond the last, before that."""
+        return float(self.times[min(frame, len(self.times) - 1)] * self.unit)
+
     def shown(self, seconds: float, frame: int) -> float:
         """What a player's clock says `seconds` after the film's begin, while it shows `frame`."""
         return self.start + seconds + sum(jump for first, jump in self.breaks if first <= frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,9 @@ SUFFIXES = frozenset(
 )
 # Width of a pixel over its height, or the reverse: 2.2 is about the widest of film.
 MAX_ASPECT = 4
+# Looks at a frame; and what reads frames while each is looked at.
+Look = Callable[[av.VideoFrame], None]
+Reading = Callable[[Look | None], Iterator[np.ndarray]]
 # Frames a second of a GIF. Browsers play a frame of under two hundredths of a second for ten; one
 # of over 655 seconds can't be stored.
 MIN_GIF_RATE, MAX_GIF_RATE = 0.01, 50
@@ -72,7 +76,7 @@ def read_frames(
 
 def read_parts(
     path: str | os.PathLike[str], parts: Callable[[Timing], int], short_side: int
-) -> Iterator[tuple[Timing, list[int], Iterator[np.ndarray]]]:
+) -> Iterator[tuple[Timing, list[int], Reading]]:
     """One frame for each of many equal parts of a video, without holding all of them.
 
     Yields a way to read the video, and a second one where the first, once it was read to its end,
@@ -84,8 +88,8 @@ def read_parts(
       short_side: frames whose short side is longer are shrunk to it.
 
     Yields:
-      the timing, which frame is on screen in the middle of each part, and those frames, uint8
-      [H, W, 3].
+      the timing, which frame is on screen in the middle of each part, and what reads those frames,
+      uint8 [H, W, 3]: it is given a function that looks at every frame of the video, or None.
     Raises:
       FileNotFoundError, ValueError: as `read_frames`, also while the frames are read.
     """
@@ -93,14 +97,18 @@ def read_parts(
     while True:
         wanted = positions_in_time(parts(guess), guess.times).tolist()
         found: list[Timing] = []
-        yield guess, wanted, _at(path, wanted, short_side, found)
+        yield guess, wanted, functools.partial(_at, path, wanted, short_side, found)
         if found == [guess]:
             return
         (guess,) = found
 
 
 def _at(
-    path: str | os.PathLike[str], wanted: Sequence[int], short_side: int, found: list[Timing]
+    path: str | os.PathLike[str],
+    wanted: Sequence[int],
+    short_side: int,
+    found: list[Timing],
+    look: Look | None,
 ) -> Iterator[np.ndarray]:
     """The frames of those numbers, which never fall; `found` gets the timing of all frames."""
     times = np.bincount(wanted)
@@ -108,6 +116,8 @@ def _at(
     with opened(path) as film:
         for number, frame in enumerate(decode(film)):
             stamps.append(frame.pts)
+            if look is not None:
+                look(frame)
             if number < len(times) and times[number]:
                 picture = _picture(frame, film, short_side)
                 for _ in range(times[number]):

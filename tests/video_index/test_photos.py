@@ -87,4 +87,6 @@ def test_an_index_from_before_photos_is_read_and_brought_up_to_date(home, run):
     path.write_text(json.dumps(document))
     opened = Index(home / "index")
     assert len(opened) == 4 and not any(opened.photo)
-    assert "this time 2 indexed, 2 unchanged, 0 removed" in run()
+    said = run()
+    assert "this time 4 indexed, 0 unchanged, 0 removed" in said
+    assert "2 videos divided anew: shots are found more exactly now" in said

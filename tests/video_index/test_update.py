@@ -132,6 +132,31 @@ def test_a_changed_file_is_read_again_and_a_deleted_one_forgotten(own, again):
     assert len(list((own / shards.SHARDS).iterdir())) == 1, "over a quarter was dead: one new shard"
 
 
+def test_what_was_divided_in_an_older_way_is_divided_anew(own, again):
+    catalogue = catalogues.read(own)
+    old = ["red.mp4", "shots.mp4"]
+    for name in old:
+        catalogue.videos[name] = catalogue.videos[name]._replace(division=1)
+    catalogues.write(own, catalogue)
+    done, read = again()
+    assert sorted(read) == old
+    assert (done.indexed, done.divided, done.unchanged) == (2, 2, 3)
+    assert again()[1] == []
+
+
+def test_windows_and_photos_are_divided_in_one_way_only(own, again):
+    def divided_by_the_older_way(**changed):
+        catalogue = catalogues.read(own)
+        for name, one in catalogue.videos.items():
+            catalogue.videos[name] = one._replace(division=1, photo=name == "red.mp4")
+        catalogue.settings = dataclasses.replace(catalogue.settings, **changed)
+        catalogues.write(own, catalogue)
+        return catalogue.settings
+
+    assert again(settings=divided_by_the_older_way(shots=False))[1] == []
+    assert len(again(settings=divided_by_the_older_way(shots=True))[1]) == 4
+
+
 def test_many_shards_become_one(own, again, monkeypatch):
     monkeypatch.setattr(update, "MAX_SHARDS", 2)
     for number in range(3):

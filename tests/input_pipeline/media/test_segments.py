@@ -14,6 +14,7 @@ from input_pipeline.media import picture, segments, video
 from input_pipeline.media.segments import SegmentSettings, frames_of, read_segments
 from input_pipeline.media.timing import Timing
 from tests.searchable import BLUE, GREEN, GREY, RED, shot
+from tests.textures import dissolved, still
 
 SETTINGS = SegmentSettings(num_frames=4, image_size=32)
 
@@ -43,7 +44,7 @@ def test_a_shot_ends_where_the_colours_change(tmp_path: Path) -> None:
     video.write_video(path, np.concatenate(shots), 8)
     found = times(path)
     ends = [end for _, end in found]
-    np.testing.assert_allclose(ends, [2.5, 6.0, 8.0], atol=segments.SECONDS_BETWEEN)
+    assert ends == [2.5, 6.0, 8.0], "to the frame"
     assert [start for start, _ in found] == [0.0, *ends[:-1]]
     frames = frames_of(path.with_suffix(".frames"), SETTINGS)
     assert frames.shape == (3, 4, 32, 32, 3)
@@ -51,6 +52,21 @@ def test_a_shot_ends_where_the_colours_change(tmp_path: Path) -> None:
     for row, colour in enumerate((GREEN, BLUE, RED)):
         assert np.abs(corner[row] - colour).max() < 30, "no frame of another shot"
     assert len(times(path, SegmentSettings(4, 32, shots=False))) == 1
+
+
+def test_a_shot_ends_where_colours_stay_and_in_a_dissolve(tmp_path: Path) -> None:
+    before, after = still(0, 53), still(1, 75)
+    turned = np.concatenate([before, before[:, ::-1, ::-1]])
+    video.write_video(tmp_path / "turned.mp4", turned, 25)
+    assert times(tmp_path / "turned.mp4") == [(0.0, 2.12), (2.12, 4.24)]
+    video.write_video(tmp_path / "dissolve.mp4", dissolved(before, after, 20), 25)
+    (_, end), _ = times(tmp_path / "dissolve.mp4")
+    assert 33 / 25 < end < 53 / 25
+    for name in ("turned", "dissolve"):
+        frames = frames_of(tmp_path / f"{name}.frames", SETTINGS)
+        apart = np.abs(frames[0, :3].astype(int) - frames[1, -1]).mean((1, 2, 3))
+        assert apart.min() > 20, "no frame of another shot"
+        assert len(times(tmp_path / f"{name}.mp4", SegmentSettings(4, 32, shots=False))) == 1
 
 
 def test_a_flash_and_a_camera_that_moves_end_no_shot(tmp_path: Path) -> None:
