@@ -155,6 +155,13 @@ def test_a_card_says_why_it_came(browser, indexed, search_model, search_model_pa
         search(page, "kettle")
         first = page.locator(".card").first
         assert first.locator(".why").text_content() == "seen, and said: “Look, a red kettle & pan”"
+        inside = """() => [...document.querySelectorAll("#results li")].every((one) => {
+          const [card, more] = [".card", ".more"].map((name) => one.querySelector(name));
+          const [outer, box] = [card, more].map((each) => each.getBoundingClientRect());
+          const scores = one.querySelector(".scores").getBoundingClientRect();
+          return box.bottom <= outer.bottom && box.top >= scores.bottom;
+        })"""
+        assert page.evaluate(inside), "cards of different heights stand in a row here"
         assert page.get_by_role("button", name=re.compile("red.mp4.*said: “Look")).count() == 1
         page.click("#filters summary")
         page.select_option("[name=by]", "said")
