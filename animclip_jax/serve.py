@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
                 options.max_connections, options.max_per_client, options.request_timeout, busy
             )
             app = make_app(searcher, options.max_waiting)
-            Live(app.state.service, options.rerank_k).start()
+            live = Live(app.state.service, options.rerank_k)
             # The plain parts of uvicorn: what is installed besides changes nothing.
             config = uvicorn.Config(
                 behind(app),
@@ -74,7 +74,11 @@ def main(argv: list[str] | None = None) -> int:
                 server_header=False,
                 timeout_graceful_shutdown=3,
             )
-            uvicorn.Server(config).run(sockets=[listening])
+            live.start()
+            try:
+                uvicorn.Server(config).run(sockets=[listening])
+            finally:
+                live.ended.set()
     except BrokenPipeError:
         raise
     except (OSError, ValueError) as error:

@@ -3,11 +3,14 @@
 import json
 import re
 import shutil
+import threading
 import time
 import urllib.parse
 
 import pytest
+import uvicorn
 
+from animclip_jax import serve
 from animclip_jax.serving import answers, app, guard
 from animclip_jax.serving.live import Live
 from animclip_jax.video_index import catalogue as catalogues
@@ -81,6 +84,15 @@ def test_an_unchanged_index_stays_open(running):
     searcher = running.service.searcher
     running.live.look()
     assert running.service.searcher is searcher
+
+
+def test_nothing_is_looked_at_after_the_server_has_ended(indexed, monkeypatch):
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: None)
+    assert serve.main([str(indexed), "--port=0"]) == 0
+    for thread in threading.enumerate():
+        if isinstance(thread, Live):
+            thread.join(60)
+            assert not thread.is_alive()
 
 
 def test_what_changed_while_the_server_started_is_seen(home, search_model, change):

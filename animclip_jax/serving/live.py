@@ -26,11 +26,11 @@ class Live(threading.Thread):
         super().__init__(name="live", daemon=True)
         self.service, self.num_candidates = service, num_candidates
         self.seen = service.searcher.index.state
+        self.ended = threading.Event()
 
     def run(self) -> None:
-        """Looks again and again, until the process ends."""
-        pause = threading.Event()
-        while not pause.wait(EVERY_SECONDS):
+        """Looks again and again, until `ended` is set."""
+        while not self.ended.wait(EVERY_SECONDS):
             self.look()
 
     def look(self) -> None:
