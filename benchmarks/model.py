@@ -53,6 +53,7 @@ NUM_FRAMES = 12
 # Clips whose memory is measured, pairs that are scored at once, captions' bucket.
 MEMORY_BATCH, PAIRS, TEXT_TOKENS = 4, 32, 16
 Row = dict[str, Any]
+Steps = Mapping[str, Callable[[], Any]]  # by name, what is timed
 
 
 @contextlib.contextmanager
@@ -176,7 +177,7 @@ def compile_times(config: ClipConfig) -> Row:
         return {"compile s, scanned": scanned, "compile s, unrolled": compiled(config, 2, 1)[1]}
 
 
-def step_times(config: ClipConfig, clips: int, repeats: int) -> Row:
+def step_times(config: ClipConfig, clips: int, repeats: int, beside: Steps | None = None) -> Row:
     """Seconds a forward and backward pass of `clips` pictures and captions, ours and PyTorch's."""
     on_cpu = jax.default_backend() == "cpu"
     if not on_cpu:
@@ -184,7 +185,8 @@ def step_times(config: ClipConfig, clips: int, repeats: int) -> Row:
     program, _ = compiled(config, clips, 1, LAYERS_A_ROUND if on_cpu else 1)
     params = filled(clip_of(config)[1])
     frames, tokens = filled(batch_shapes(config, clips, 1))
-    steps = {"step s, ours": lambda: jax.block_until_ready(program(params, frames, tokens))}
+    steps = dict(beside or {})
+    steps["step s, ours"] = lambda: jax.block_until_ready(program(params, frames, tokens))
     if all(importlib.util.find_spec(name) for name in ("torch", "transformers")):
         steps["step s, PyTorch"] = torch_step(config, np.asarray(frames[:, 0]), np.asarray(tokens))
     return interleaved(steps, repeats)
@@ -293,7 +295,7 @@ def run_score(function: Callable, arguments: tuple) -> None:
     jax.block_until_ready(function(*arguments))
 
 
-def interleaved(steps: Mapping[str, Callable[[], Any]], repeats: int) -> Row:
+def interleaved(steps: Steps, repeats: int) -> Row:
     """Median seconds of each, taken in turn, after one call of each that doesn't count."""
     times: dict[str, list[float]] = {name: [] for name in steps}
     for repeat in range(repeats + 1):
