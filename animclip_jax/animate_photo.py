@@ -23,12 +23,13 @@ from animclip_jax.animation.render import render_frames
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.animate import parse
 from animclip_jax.words import count
-from input_pipeline.filming.canvas import film_pictures
+from input_pipeline.filming.canvas import Filmed, film_pictures
 from input_pipeline.filming.shown import make_clip, make_sheet
 from input_pipeline.media import picture, video
 
 # A sheet holds all frames side by side.
 CLIPS, SHEETS = (".gif", ".mp4"), (".png", ".jpg")
+NOT_TOLD = "no motion that a caption names"
 
 
 @stoppable("animclip animate")
@@ -48,6 +49,8 @@ def main(argv: list[str] | None = None) -> int:
             name: render_frames(film.canvas, film.plan, options.image_size)
             for name, film in filmed.items()
         }
+        if options.told:
+            filmed, clips = _told(filmed, clips)
         if out.suffix.lower() in SHEETS:
             contact_sheet.write_picture(out, make_sheet(photos, filmed, clips, options.show_path))
         else:
@@ -60,6 +63,21 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     print(f"{out}: {frames}, {', '.join(clips)}, seed {options.seed}")
     return 0
+
+
+def _told(
+    filmed: dict[str, Filmed], clips: dict[str, np.ndarray]
+) -> tuple[dict[str, Filmed], dict[str, np.ndarray]]:
+    """Both by what a caption may say of each clip, with the clip backwards after it."""
+    shown, frames = {}, {}
+    for name, film in filmed.items():
+        clause, opposite = (part.decode() for part in film.told)
+        ways = {clause or NOT_TOLD: clips[name]}
+        if clause:
+            ways[opposite] = clips[name][::-1]
+        for words, way in ways.items():
+            shown[f"{name}: {words}"], frames[f"{name}: {words}"] = film, way
+    return shown, frames
 
 
 def _check_out(out: Path, fps: float) -> None:

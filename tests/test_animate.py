@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,31 @@ def test_contact_sheet(photo: Path, tmp_path: Path) -> None:
     assert (first == last).all() and first.any()
     assert (sheet[34:, 66:] == 255).all() and (sheet[:, 32:34] == 255).all()
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_clip_is_shown_backwards_with_what_a_caption_may_say_of_both(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "sheet.png"
+    arguments = [str(photo), "--out", str(out), "--told", *SMALL]
+    assert animate_photo.main([*arguments, "--component", "pan"]) == 0
+    said = re.findall(r"pan: the \w+ \w+ [\w ]*(left|right)", capsys.readouterr().out)
+    assert sorted(said) == ["left", "right"]
+    with Image.open(out) as image:
+        sheet = np.asarray(image).astype(int)
+    row = LABEL + 32
+    assert sheet.shape == (2 * row + 2, 5 * 34 - 2, 3)
+    first, last = sheet[LABEL:row, :32], sheet[row + 2 + LABEL :, -32:]
+    assert (first == last).all() and (first != sheet[LABEL:row, -32:]).any()
+
+
+def test_clips_of_which_a_caption_says_nothing_are_shown_once(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(photo), "--out", str(tmp_path / "clip.gif"), "--told", *SMALL]
+    assert animate_photo.main([*arguments, "--preset", "still"]) == 0
+    assert "still: no motion that a caption names, seed 0" in capsys.readouterr().out
+    assert read_frames(tmp_path / "clip.gif", 5).shape == (5, 32, 32, 3)
 
 
 def film(picture: np.ndarray, config: AnimationConfig, seed: int = 0) -> np.ndarray:

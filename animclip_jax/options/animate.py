@@ -41,4 +41,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--show-path", action="store_true", help="also draw the camera's windows on the photo"
     )
+    parser.add_argument(
+        "--told",
+        action="store_true",
+        help="also show the clip backwards, and print what a caption may say of both",
+    )
     return parser.parse_args(argv)

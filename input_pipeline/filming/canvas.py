@@ -124,14 +124,14 @@ class Filmed(NamedTuple):
     """One clip, as NumPy arrays: canvas uint8 [S, S, 3], filled; plan, in fractions of it.
 
     windows: the plan in pixels of the pictures. picture: int32 [V], the one that each window sees.
-    told: what a caption may say of its motion, in UTF-8; b"" where that is nothing.
+    told: what a caption may say of its motion, in UTF-8.
     """
 
     canvas: np.ndarray
     plan: ShotPlan
     windows: ShotPlan
     picture: np.ndarray
-    told: bytes
+    told: told.Phrase
 
 
 def film_pictures(
@@ -151,7 +151,8 @@ def film_pictures(
 
     canvas, plan = put_on_canvas(read, size, windows, picture, canvas_size, animation)
     canvas = edge_repeated(canvas, canvas_size, canvas_size)
-    filmed = Filmed(canvas, plan, windows, picture, clause.forwards[0])
+    clause = told.Phrase(clause.forwards[0], clause.backwards[0])
+    filmed = Filmed(canvas, plan, windows, picture, clause)
     return tf.nest.map_structure(lambda part: part.numpy(), filmed)
 
 

@@ -171,7 +171,7 @@ def test_frames_show_what_is_said() -> None:
     found = set()
     for seed in range(24):
         filmed = film_pictures([photo.astype(np.uint8)], config, seed, 96)
-        named = facts(filmed.told.decode())
+        named = facts(filmed.told.forwards.decode())
         if len(named) == 1:
             frames = render_frames(filmed.canvas, filmed.plan, 40).astype(float)
             (name, sign), (y, x) = named.pop(), shift(frames[0], frames[-1])
@@ -182,4 +182,7 @@ def test_frames_show_what_is_said() -> None:
 
 
 def test_a_photo_that_is_held_still_has_nothing_to_say() -> None:
-    assert film_pictures([gradient(40, 60)], AnimationConfig("still", 4, 32), 0, 64).told == b""
+    assert film_pictures([gradient(40, 60)], AnimationConfig("still", 4, 32), 0, 64).told == (
+        b"",
+        b"",
+    )
