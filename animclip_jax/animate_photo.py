@@ -24,7 +24,7 @@ from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.animate import parse
 from animclip_jax.words import count
 from input_pipeline.filming.canvas import Filmed, film_pictures
-from input_pipeline.filming.shown import make_clip, make_sheet
+from input_pipeline.filming.shown import backwards, make_clip, make_sheet
 from input_pipeline.media import picture, video
 
 # A sheet holds all frames side by side.
@@ -45,12 +45,12 @@ def main(argv: list[str] | None = None) -> int:
             name: film_pictures(photos, config, options.seed, 2 * config.image_size)
             for name, config in configs.items()
         }
+        if options.told:
+            filmed = _told(filmed)
         clips = {
             name: render_frames(film.canvas, film.plan, options.image_size)
             for name, film in filmed.items()
         }
-        if options.told:
-            filmed, clips = _told(filmed, clips)
         if out.suffix.lower() in SHEETS:
             contact_sheet.write_picture(out, make_sheet(photos, filmed, clips, options.show_path))
         else:
@@ -65,19 +65,15 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _told(
-    filmed: dict[str, Filmed], clips: dict[str, np.ndarray]
-) -> tuple[dict[str, Filmed], dict[str, np.ndarray]]:
-    """Both by what a caption may say of each clip, with the clip backwards after it."""
-    shown, frames = {}, {}
+def _told(filmed: dict[str, Filmed]) -> dict[str, Filmed]:
+    """By what a caption may say of each clip, which then also runs backwards."""
+    shown = {}
     for name, film in filmed.items():
         clause, opposite = (part.decode() for part in film.told)
-        ways = {clause or NOT_TOLD: clips[name]}
+        shown[f"{name}: {clause or NOT_TOLD}"] = film
         if clause:
-            ways[opposite] = clips[name][::-1]
-        for words, way in ways.items():
-            shown[f"{name}: {words}"], frames[f"{name}: {words}"] = film, way
-    return shown, frames
+            shown[f"{name}: {opposite}"] = backwards(film)
+    return shown
 
 
 def _check_out(out: Path, fps: float) -> None:

@@ -19,7 +19,10 @@ from tests import captioned, searchable
 from tests.repository import ROOT
 
 PAGES = ["README.md", *sorted(str(one.relative_to(ROOT)) for one in ROOT.glob("docs/**/*.md"))]
-RUN = ["README.md", "docs/animation.md", "docs/export.md", "docs/results.md", "docs/search.md"]
+RUN = [
+    *("README.md", "docs/animation.md", "docs/export.md", "docs/motion.md", "docs/results.md"),
+    "docs/search.md",
+]
 # Of pages whose other commands are run. That their options exist is tests/test_documents.py's.
 NOT_RUN = {
     "docs/data.md": "prepare msrvtt:DIR needs the files of MSR-VTT",
@@ -99,7 +102,11 @@ def place_for(page: str, work: Path, trained: Callable[[], Path]) -> None:
             captioned.write_photo(work / name, number)
         return
     captioned.write_videos(work / "VIDEOS")
-    if page == "README.md":
+    if page == "docs/motion.md":
+        captioned.write_pictures(work / "PICTURES")
+        for number, name in enumerate(("PHOTO", "coffee.png")):
+            captioned.write_photo(work / name, number)
+    elif page == "README.md":
         captioned.write_pictures(work / "PICTURES")
         captioned.write_videos(work / "OTHER")
         captioned.write_photo(work / "PHOTO.jpg")

@@ -32,11 +32,11 @@ VERBS: dict[str, tuple[str, ...]] = {
     },
     "in": (
         *("zooms in", "moves in", "moves closer", "closes in", "comes closer"),
-        "goes closer",
+        "draws closer",
     ),
     "out": (
         *("zooms out", "moves out", "moves away", "pulls back", "backs away"),
-        "goes further away",
+        "draws back",
     ),
     "closer": (
         *("cuts to a closer view", "cuts closer", "jumps closer", "cuts to a nearer view"),

@@ -7,7 +7,22 @@ from PIL import Image
 
 from animclip_jax.animation import contact_sheet
 from animclip_jax.animation.camera_path import draw_path
+from animclip_jax.animation.plan import ShotPlan
+from input_pipeline.director import siblings
 from input_pipeline.filming.canvas import Filmed
+from input_pipeline.tensorflow_on_cpu import tf
+
+
+def backwards(film: Filmed) -> Filmed:
+    """The same clip backwards."""
+
+    def turned(plan: ShotPlan) -> tuple[ShotPlan, np.ndarray]:
+        clip = tf.nest.map_structure(lambda part: tf.constant(part)[None], (plan, film.picture))
+        return tf.nest.map_structure(lambda part: part[0].numpy(), siblings.backwards(*clip))
+
+    windows, picture = turned(film.windows)
+    told = film.told._replace(forwards=film.told.backwards, backwards=film.told.forwards)
+    return Filmed(film.canvas, turned(film.plan)[0], windows, picture, told)
 
 
 def make_sheet(

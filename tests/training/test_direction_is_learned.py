@@ -25,7 +25,7 @@ class Toy(NamedTuple):
 
     frames: jax.Array
     tokens: jax.Array
-    index: jax.Array
+    item: jax.Array
 
 
 def toy(seed: int) -> Toy:
@@ -70,8 +70,8 @@ def trained(config: RetrieverConfig, loss: losses.LossConfig, steps: int, rate: 
         def cost(params: dict) -> jax.Array:
             model = nnx.merge(graphdef, params)
             text, video = model.encode_text(batch.tokens), model.encode_video(batch.frames)
-            same = hard_negatives.same_pair(batch.tokens, batch.index)
-            sibling = hard_negatives.siblings(batch.index)
+            same = hard_negatives.same_pair(batch.tokens, batch.item)
+            sibling = hard_negatives.siblings(batch.item)
             return losses.feature_loss(model, text, video, same, key, loss, sibling=sibling)[0]
 
         updates, moments = optimizer.update(jax.grad(cost)(params), moments)

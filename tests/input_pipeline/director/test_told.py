@@ -17,11 +17,14 @@ from input_pipeline import director
 from input_pipeline.director import told
 from input_pipeline.director.moves import Moves
 from input_pipeline.filming.canvas import film_pictures
+from input_pipeline.tokenizers.clip import ClipTokenizer
 from tests.input_pipeline.director.clauses import facts
 from tests.input_pipeline.director.plans import CLIPS, draws, only, sizes
 from tests.input_pipeline.pictures import gradient
+from tests.repository import ROOT
 
 ALWAYS = Told(1.0)
+PAGE = (ROOT / "docs" / "motion.md").read_text()
 
 
 def said(moves: Moves, config: Told = ALWAYS) -> tuple[list[str], list[str]]:
@@ -186,3 +189,34 @@ def test_a_photo_that_is_held_still_has_nothing_to_say() -> None:
         b"",
         b"",
     )
+
+
+@pytest.mark.parametrize(("preset", "share"), [("full", "32%"), ("camera", "67%")])
+def test_motion_is_named_of_as_many_clips_as_the_page_says(preset: str, share: str) -> None:
+    size = tf.constant(np.tile(np.array([375, 500], np.int32), (4 * CLIPS, 1, 1)))
+    *_, moves = director.direct(draws(4 * CLIPS), size, AnimationConfig(preset))
+    named = np.mean([clause != "" for clause in said(moves)[0]])
+    assert named == pytest.approx(float(share.rstrip("%")) / 100, abs=0.02)
+    assert share in PAGE
+
+
+def test_the_page_says_what_is_told_and_from_which_amounts_on() -> None:
+    rows = re.findall(r"^\|.*\| `(travel|zoom|closer)`, ([0-9.]+)", PAGE, re.MULTILINE)
+    assert {(name, float(least)) for name, least in rows} == {
+        (name, getattr(ALWAYS, name)) for name in ("travel", "zoom", "closer")
+    }
+    assert "under {} or over {}".format(*ALWAYS.pace) in PAGE
+    verbs = {verb for verbs in told.VERBS.values() for verb in verbs if verb}
+    table = PAGE.partition("## What is told")[2].partition("\n\n**")[0]
+    words = set(re.findall(r"\*([a-z ]+)\*", table)) - {"slowly", "quickly"}
+    assert len(words) == 15 and words <= verbs
+    assert f"one of {told.VARIANTS} verbs".replace("6", "six") in " ".join(PAGE.split())
+
+
+def test_captions_grow_by_as_many_tokens_as_the_page_says() -> None:
+    tokenizer, most = ClipTokenizer(), 0
+    for amounts in ({"right": 0.25, "down": 0.2, "zoom": 1.3}, {"right": -0.7}, {"closer": 0.5}):
+        spoken = [f"a dog, and {clause}" for clause in said(still(500, **amounts))[0]]
+        spoken += [f"while {clause}, a dog" for clause in said(still(500, **amounts))[0]]
+        most = max(most, (tokenizer(spoken) != 0).sum(axis=1).max() - 4)
+    assert f"by up to {most} of CLIP's tokens" in PAGE
