@@ -199,7 +199,7 @@ def animate(
 
     Args:
       image: the path of a picture, or its pixels uint8 [H, W, 3].
-      preset: "repeat", "still", "zoom", "camera", "shots" or "full".
+      preset: "repeat", "still", "zoom", "camera", "shots", "full" or "things".
       seed: another one films another clip of the same picture.
     Raises:
       FileNotFoundError: there is no such file. ValueError: it can't be decoded, the pixels have

@@ -90,7 +90,7 @@ def _data(image_size: int) -> ConfigDict:
 def _animation() -> ConfigDict:
     """How pictures are filmed, but for the size of the frames."""
     animation = ConfigDict()
-    animation.preset = "full"  # repeat, still, zoom, camera, shots or full
+    animation.preset = "full"  # repeat, still, zoom, camera, shots, full or things
     animation.num_frames = 12
     animation.render = "device"  # or host: clips leave tf.data as frames
     # Each component: how probable it is in a clip, and the ranges its amounts are drawn from; see

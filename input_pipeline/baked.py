@@ -17,7 +17,8 @@ from etils import epath
 
 from animclip_jax import files, words
 from animclip_jax.animation.batch import Batch, Filmed, Footage
-from animclip_jax.animation.plan import ShotPlan
+from animclip_jax.animation.config import AnimationConfig
+from animclip_jax.animation.plan import ShotPlan, part_shapes
 from input_pipeline.examples import BatchConfig
 from input_pipeline.tokenizers import CLIP
 
@@ -103,9 +104,13 @@ def _check(directory: Path, config: BatchConfig) -> int:
         found = summary.get("version")
         raise ValueError(f"{path}: version {found!r}, wanted {VERSION}: bake it again")
     # As JSON has them: a range is a list.
-    settings = json.loads(json.dumps(_settings(config)))
-    # Older ones were of CLIP's tokens alone.
-    baked = {"tokens": CLIP, "tokenizer": ""} | summary["settings"]
+    settings, defaults = (
+        json.loads(json.dumps(found))
+        for found in (_settings(config), dataclasses.asdict(AnimationConfig()))
+    )
+    # Older ones were of CLIP's tokens alone, and of fewer components.
+    baked = {"tokens": CLIP, "tokenizer": "", "animation": {}} | summary["settings"]
+    baked["animation"] = defaults | baked["animation"]
     for name in {**settings, **baked}:
         if settings.get(name) != baked.get(name):
             raise ValueError(
@@ -142,6 +147,12 @@ def _read(path: Path, config: BatchConfig) -> dict[str, np.ndarray]:
     """What `_flat` gave. Raises ValueError where an array is missing."""
     wanted = Footage._fields if config.has_frames else _FILMED
     found = files.read_arrays(path, "bake it again")
+    if not config.animation.thing_frames and "index" in found:
+        # Older ones knew no things.
+        lead = len(found["index"])
+        shapes = part_shapes(0, 0, 0)._asdict()
+        for name in ("home", "fill", "thing_boxes", "thing_shear", "thing_smear"):
+            found.setdefault(f"{_PLAN}{name}", np.zeros((lead, *shapes[name]), np.float32))
     if missing := [name for name in wanted if name not in found]:
         raise ValueError(f"{path}: found no {', '.join(missing)}: bake it again")
     return {name: found[name] for name in wanted}

@@ -17,8 +17,7 @@ import numpy as np
 
 from animclip_jax import words
 from animclip_jax.animation.batch import Batch, Filmed, Footage
-from input_pipeline.director import noise, shots, stream_key, told
-from input_pipeline.director.draws import COMPONENTS
+from input_pipeline.director import noise, stream_key, told, two_scenes
 from input_pipeline.examples import BatchConfig, Examples
 from input_pipeline.filming import canvas, orientation, packed_plan
 from input_pipeline.filming.canvas import Clip
@@ -216,7 +215,7 @@ def _plan(part: _Part, table: np.ndarray) -> Callable[[tf.Tensor], Clip]:
             away = 1 + _draw(part, "second scene", step) % num_others
             then = tf.gather(tf.constant(table), _order(part, position, away))
             then_caption = caption_of(then, _draw(part, "second caption", step))
-            two = shots.scenes(draws[:, COMPONENTS.index("scenes")], animation.scenes)
+            two = two_scenes(draws, animation)
             spoken = tf.concat([spoken, then_caption[:, None]], axis=1)
             both = tf.stack([index, tf.where(two, then, index)], axis=1)
         clips = {

@@ -231,3 +231,103 @@ class MotionBlur(Component):
     shutter: tuple[float, float] = (0.05, 0.5)
 
     LIMITS = {"shutter": (0.0, 1.0)}
+
+
+@dataclass(frozen=True)
+class Thing(Component):
+    """A part of the picture, an ellipse with a soft rim, moves before the rest; the clip is a shot.
+
+    It moves in one way: the first that is drawn of enter, leave, pass_by, bounce, grow, turn,
+    parallax and slide. Where none is, the clip has no thing.
+
+    size: its longer diameter, a share of the frame's side. softness: of the rim, a share of its
+    radius. place: where it is cut out, in the room that size and travel leave: 0 left or top, 1
+    right or bottom. Two draws are averaged, so mostly in the middle.
+    """
+
+    probability: float = 0.5
+    size: tuple[float, float] = (0.25, 0.45)
+    softness: tuple[float, float] = (0.15, 0.4)
+    place: tuple[float, float] = (0.0, 1.0)
+
+    LIMITS = {"size": (0.05, 0.6), "softness": (0.05, 1.0), "place": (0.0, 1.0)}
+
+
+@dataclass(frozen=True)
+class Enter(Component):
+    """A thing comes in over a side of the frame; at the end of the clip it is where it was cut."""
+
+    probability: float = 0.15
+
+
+@dataclass(frozen=True)
+class Leave(Component):
+    """A thing goes out over a side of the frame; at first it is where it was cut out."""
+
+    probability: float = 0.15
+
+
+@dataclass(frozen=True)
+class PassBy(Component):
+    """A thing comes in at the left and goes out at the right, or the other way."""
+
+    probability: float = 0.15
+
+
+@dataclass(frozen=True)
+class Bounce(Component):
+    """A thing hops: `travel` sides of the frame to the left or right in a whole clip.
+
+    height: of a hop, in sides of the frame. hops: how many, rounded down; at most one in four
+    frames.
+    """
+
+    probability: float = 0.15
+    travel: tuple[float, float] = (0.1, 0.5)
+    height: tuple[float, float] = (0.1, 0.3)
+    hops: tuple[float, float] = (2.0, 4.0)
+
+    LIMITS = {"travel": (0.0, 1.0), "height": (0.0, 1.0), "hops": (1.0, 12.0)}
+
+
+@dataclass(frozen=True)
+class Grow(Component):
+    """A thing grows or shrinks: at its largest it is `ratio` times as large as where it was cut."""
+
+    probability: float = 0.2
+    ratio: tuple[float, float] = (1.3, 2.0)
+
+    LIMITS = {"ratio": (1.0, 8.0)}
+
+
+@dataclass(frozen=True)
+class Turn(Component):
+    """A thing turns about its middle: by `turn` degrees in a whole clip, from upright."""
+
+    probability: float = 0.2
+    turn: tuple[float, float] = (15.0, 40.0)
+
+    LIMITS = {"turn": (0.0, 45.0)}
+
+
+@dataclass(frozen=True)
+class Parallax(Component):
+    """While the camera pans or tilts, the lower part of the picture moves faster than the rest.
+
+    depth: how much faster, a share of the rest's speed.
+    """
+
+    probability: float = 0.3
+    depth: tuple[float, float] = (0.3, 1.0)
+
+    LIMITS = {"depth": (0.0, 4.0)}
+
+
+@dataclass(frozen=True)
+class Slide(Component):
+    """A thing moves left or right, or less often up or down: `travel` sides of the frame a clip."""
+
+    probability: float = 1.0
+    travel: tuple[float, float] = (0.2, 0.6)
+
+    LIMITS = {"travel": (0.0, 1.0)}

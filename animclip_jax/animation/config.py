@@ -11,21 +11,30 @@ from typing import Any
 
 from animclip_jax.animation.components import (
     Acceleration,
+    Bounce,
     Component,
     Cut,
     Dissolve,
+    Enter,
     Exposure,
     Fade,
     Focus,
     Framing,
+    Grow,
+    Leave,
     MotionBlur,
     Pan,
+    Parallax,
+    PassBy,
     Roll,
     Sampling,
     Scenes,
     Shake,
+    Slide,
     Speed,
+    Thing,
     Tilt,
+    Turn,
     Wipe,
     Zoom,
 )
@@ -34,13 +43,17 @@ from animclip_jax.animation.told import Told
 _MOVEMENT = frozenset({"pan", "tilt", "zoom", "roll", "shake", "speed", "acceleration"})
 _SHOTS = frozenset({"framing", "cut", "dissolve", "fade", "wipe", "scenes"})
 _OPTICS = frozenset({"focus", "exposure", "motion_blur"})
+_FULL = _MOVEMENT | _SHOTS | _OPTICS | {"sampling"}
+# How a thing moves: the first of these that is drawn.
+MOTIONS = ("enter", "leave", "pass_by", "bounce", "grow", "turn", "parallax", "slide")
 PRESETS: dict[str, frozenset[str]] = {
     "repeat": frozenset(),
     "still": frozenset({"framing"}),
     "zoom": frozenset({"framing", "zoom", "speed"}),
     "camera": frozenset({"framing"}) | _MOVEMENT,
     "shots": _SHOTS,
-    "full": _MOVEMENT | _SHOTS | _OPTICS | {"sampling"},
+    "full": _FULL,
+    "things": _FULL | {"thing", *MOTIONS},
 }
 # Where a clip is rendered: by the model's device, or by tf.data for use outside JAX.
 RENDERERS = ("device", "host")
@@ -51,7 +64,8 @@ class AnimationConfig:
     """How pictures are filmed: the preset says which components are on, the parts how much.
 
     Presets: repeat (the largest centred square, unmoved), still (framing), zoom (framing, zoom and
-    speed), camera (framing and every movement), shots (framing, cuts and transitions), full (all).
+    speed), camera (framing and every movement), shots (framing, cuts and transitions), full (all
+    of these and the optics), things (full, and things that move).
     num_frames: T. image_size: the side of a frame in pixels. render: "device", or "host" to leave
     tf.data as frames. told: what captions say of the motion.
     Raises ValueError for what can't be filmed.
@@ -78,6 +92,15 @@ class AnimationConfig:
     focus: Focus = field(default_factory=Focus)
     exposure: Exposure = field(default_factory=Exposure)
     motion_blur: MotionBlur = field(default_factory=MotionBlur)
+    thing: Thing = field(default_factory=Thing)
+    enter: Enter = field(default_factory=Enter)
+    leave: Leave = field(default_factory=Leave)
+    pass_by: PassBy = field(default_factory=PassBy)
+    bounce: Bounce = field(default_factory=Bounce)
+    grow: Grow = field(default_factory=Grow)
+    turn: Turn = field(default_factory=Turn)
+    parallax: Parallax = field(default_factory=Parallax)
+    slide: Slide = field(default_factory=Slide)
     told: Told = field(default_factory=Told)
 
     def __post_init__(self) -> None:
@@ -101,6 +124,12 @@ class AnimationConfig:
         parts = [getattr(self, name) for name in ("dissolve", "wipe") if self.is_on(name)]
         longest = max((part.duration[1] for part in parts), default=0.0)
         return min(math.ceil(longest * self.num_frames), self.num_frames - 1)
+
+    @property
+    def thing_frames(self) -> int:
+        """The frames of a clip that may show a thing that moves: all, or 0."""
+        moves = self.num_frames > 1 and any(map(self.is_on, MOTIONS))
+        return self.num_frames if moves and self.is_on("thing") else 0
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Any]) -> AnimationConfig:
@@ -135,9 +164,12 @@ _SEEN_BY = {
     "fade": ("cut",),
     "wipe": ("cut",),
     "scenes": ("cut",),
+    "thing": ("slide",),
+    **{motion: ("thing",) for motion in MOTIONS},
+    "parallax": ("thing", "pan"),
 }
 # Ranges that say where or when, not how much.
-_PLACES = frozenset({"shot_size", "start", "when", "softness"})
+_PLACES = frozenset({"shot_size", "start", "when", "softness", "place"})
 
 
 def alone(component: str, num_frames: int, image_size: int) -> AnimationConfig:
@@ -154,7 +186,7 @@ def alone(component: str, num_frames: int, image_size: int) -> AnimationConfig:
     parts[component] = dataclasses.replace(parts[component], **strongest)
     if component != "framing":
         parts["framing"] = Framing(1.0, shot_size=(0.7, 0.7))
-    return AnimationConfig("full", num_frames, image_size, **parts)
+    return AnimationConfig("things", num_frames, image_size, **parts)
 
 
 def _known(cls: type, values: dict[str, Any], where: str) -> dict[str, Any]:

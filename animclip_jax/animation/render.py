@@ -2,23 +2,27 @@
 
 A rolled window is upright in a sheared canvas: its columns, and then the rows of what the first
 product made of them, are shifted along themselves before each product. That costs many times the
-products, so it is done for the clips that are rolled alone, one after the other. All coordinates
-are float32, whatever the model computes in. On a CPU products cost too much: `render_on_cpu.py`.
+products, so it is done for the clips that are rolled alone, one after the other. So is what a clip
+with a thing that moves costs: the canvas without the thing, and the thing, filmed each by itself.
+All coordinates are float32, whatever the model computes in. On a CPU products cost too much:
+`render_on_cpu.py`.
 
 Dimensions: B clips, T frames, V windows, S canvas pixels, O frame pixels.
 """
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from animclip_jax.animation import render_on_cpu
+from animclip_jax.animation import render_on_cpu, things
 from animclip_jax.animation.batch import Batch, Footage
 from animclip_jax.animation.plan import ShotPlan
+from animclip_jax.animation.things import Pivot
 
 # A float32 product would otherwise be rounded to bfloat16 on TPU: visible banding.
 HIGHEST = jax.lax.Precision.HIGHEST
@@ -51,7 +55,12 @@ def axis_weights(
       float32 [..., O, S].
     """
 
-    centre, width = triangles(start, stop, canvas_size, image_size, blur, smear_start, smear_stop)
+    found = triangles(start, stop, canvas_size, image_size, blur, smear_start, smear_stop)
+    return _normalized(*found, canvas_size)
+
+
+def _normalized(centre: jax.Array, width: jax.Array, canvas_size: int) -> jax.Array:
+    """The weights of triangles [..., O] on an axis of so many pixels, [..., O, S]."""
     canvas = jnp.arange(canvas_size, dtype=jnp.float32)
     weights = jnp.maximum(0.0, 1.0 - jnp.abs(centre[..., None] - canvas) / width[..., None])
     return weights / jnp.sum(weights, axis=-1, keepdims=True)
@@ -93,11 +102,18 @@ def render(canvas: jax.Array, plan: ShotPlan, image_size: int) -> jax.Array:
     """
 
     def by_taps(canvas: jax.Array, plan: ShotPlan) -> jax.Array:
-        rows, columns = (
-            render_on_cpu.kernels(triangles(*axis), axis[2])
-            for axis in _axes(plan, canvas.shape[1:3], image_size)
-        )
-        return render_on_cpu.film_all(canvas, plan, rows, columns)
+        def kernels(windows: ShotPlan, pivot: Pivot | None = None) -> list[render_on_cpu.Kernels]:
+            size = canvas.shape[1:3]
+            found = _triangles(windows, size, image_size, pivot)
+            return [render_on_cpu.kernels(*axis) for axis in zip(found, size, strict=True)]
+
+        camera = kernels(plan)
+        frames = render_on_cpu.film_all(canvas, plan, *camera)
+        if not plan.thing_boxes.shape[1]:
+            return frames
+        pivot = things.pivot(plan)
+        thing = kernels(things.windows(plan), pivot)
+        return render_on_cpu.film_things(frames, canvas, plan, camera, thing, pivot)
 
     def by_products(canvas: jax.Array, plan: ShotPlan) -> jax.Array:
         return _by_products(canvas, plan, image_size)
@@ -108,9 +124,12 @@ def render(canvas: jax.Array, plan: ShotPlan, image_size: int) -> jax.Array:
 def _by_products(canvas: jax.Array, plan: ShotPlan, image_size: int) -> jax.Array:
     canvas = edge_repeated(canvas, plan.extent)
     pixels = canvas.astype(jnp.float32) / 255.0
-    views = _roll(_upright(pixels, plan, image_size), canvas, plan)
+    weights = _weights(plan, canvas.shape[1:3], image_size)
+    views = _roll(_upright(pixels, *weights), canvas, plan)
     num_frames = plan.gain.shape[1]
     frames = _mix(views[:, :num_frames], views[:, num_frames:], plan)
+    if plan.thing_boxes.shape[1]:
+        frames = _again(_with_thing, plan.has_thing, frames, canvas, plan)
     frames = plan.gain[..., None, None, None] * frames + plan.offset[..., None, None, None]
     return jnp.clip(frames, 0.0, 1.0)
 
@@ -147,62 +166,129 @@ def render_frames(canvas: np.ndarray, plan: ShotPlan, image_size: int) -> np.nda
     return np.round(frames * 255.0).astype(np.uint8)
 
 
-def _axes(plan: ShotPlan, size: tuple[int, ...], image_size: int) -> tuple[Any, Any]:
+def _axes(
+    plan: ShotPlan, size: tuple[int, ...], image_size: int, pivot: Pivot | None
+) -> tuple[Any, Any]:
     """Of the rows and of the columns, of a canvas of that height and width: `triangles`' values."""
     y0, x0, y1, x1 = (plan.boxes[..., i] for i in range(4))
     down, right = (plan.shear[..., i] for i in range(2))
     # Where the window is rolled, its middle column is longer than its sides are high.
     longer = -0.5 * down * right / (x1 - x0)
+    if pivot is not None:
+        lift, aside = down / (x1 - x0) * (0.5 * (x0 + x1) - pivot.x), right * pivot.v
+        y0, y1, x0, x1 = y0 - lift, y1 - lift, x0 + aside, x1 + aside
     smears = [plan.smear[..., i] for i in range(4)]
     rows = (y0 - longer, y1 + longer, size[0], image_size, plan.blur, smears[0], smears[2])
     columns = (x0, x1, size[1], image_size, plan.blur, smears[1], smears[3])
     return rows, columns
 
 
-def _weights(plan: ShotPlan, size: tuple[int, ...], image_size: int) -> tuple[jax.Array, ...]:
+def _triangles(
+    plan: ShotPlan, size: tuple[int, ...], image_size: int, pivot: Pivot | None = None
+) -> list[tuple[jax.Array, jax.Array]]:
+    """The kernels of the rows and of the columns of windows, see `triangles`.
+
+    pivot: of windows that may leave the canvas. Beside it they see its edge.
+    """
+    found = [triangles(*axis) for axis in _axes(plan, size, image_size, pivot)]
+    if pivot is None:
+        return found
+    return [
+        (jnp.clip(centre, 0.0, length - 1.0), width)
+        for (centre, width), length in zip(found, size, strict=True)
+    ]
+
+
+def _weights(
+    plan: ShotPlan, size: tuple[int, ...], image_size: int, pivot: Pivot | None = None
+) -> list[jax.Array]:
     """Of the rows [..., V, O, S] and of the columns, of a canvas of that height and width."""
-    rows, columns = _axes(plan, size, image_size)
-    return axis_weights(*rows), axis_weights(*columns)
+    found = _triangles(plan, size, image_size, pivot)
+    return [_normalized(*axis, length) for axis, length in zip(found, size, strict=True)]
 
 
-def _upright(pixels: jax.Array, plan: ShotPlan, image_size: int) -> jax.Array:
+def _upright(pixels: jax.Array, rows_BVOS: jax.Array, columns_BVOS: jax.Array) -> jax.Array:
     """Every window of float32 [B, S, S, 3] as an upright one: [B, V, O, O, 3]."""
-    rows_BVOS, columns_BVOS = _weights(plan, pixels.shape[1:3], image_size)
     tall = jnp.einsum("bvos,bsxc->bvoxc", rows_BVOS, pixels, precision=HIGHEST)
     return jnp.einsum("bvpx,bvoxc->bvopc", columns_BVOS, tall, precision=HIGHEST)
 
 
 def _roll(views: jax.Array, canvas: jax.Array, plan: ShotPlan) -> jax.Array:
-    """Films the clips that have rolled windows once more: views [B, V, O, O, 3], others as given.
+    """Films clips that have rolled windows once more: views [B, V, O, O, 3], others as given."""
+    is_rolled = jnp.any(plan.shear != 0.0, axis=(1, 2))
+    if plan.thing_boxes.shape[1]:
+        is_rolled &= ~plan.has_thing
+    return _again(_rolled, is_rolled, views, canvas, plan)
+
+
+def _again(
+    film: Callable[[jax.Array, ShotPlan, int], jax.Array],
+    which: jax.Array,
+    views: jax.Array,
+    canvas: jax.Array,
+    plan: ShotPlan,
+) -> jax.Array:
+    """Films some clips, bool [B], one after the other: views [B, ., O, O, 3], others as given.
 
     As many rounds as there are such clips: what one needs at a time stays small, too.
     """
-    is_rolled = jnp.any(plan.shear != 0.0, axis=(1, 2))
-    rolled_first = jnp.argsort(~is_rolled, stable=True)
+    chosen_first = jnp.argsort(~which, stable=True)
 
-    def film(number: jax.Array, views: jax.Array) -> jax.Array:
-        clip = rolled_first[number]
+    def film_one(number: jax.Array, views: jax.Array) -> jax.Array:
+        clip = chosen_first[number]
         canvas_SSC, windows = jax.tree.map(lambda x: jnp.asarray(x)[clip], (canvas, plan))
-        return views.at[clip].set(_rolled(canvas_SSC, windows, views.shape[-2]))
+        return views.at[clip].set(film(canvas_SSC, windows, views.shape[-2]))
 
-    return jax.lax.fori_loop(0, jnp.sum(is_rolled), film, views)
+    return jax.lax.fori_loop(0, jnp.sum(which), film_one, views)
 
 
-def _rolled(canvas: jax.Array, plan: ShotPlan, image_size: int) -> jax.Array:
-    """The windows of one clip, uint8 [S, S, 3], with their shears: float32 [V, O, O, 3]."""
+def _with_thing(canvas: jax.Array, plan: ShotPlan, image_size: int) -> jax.Array:
+    """The frames of one clip, uint8 [S, S, 3], that has a thing: float32 [T, O, O, 3]."""
+    T = len(plan.gain)
+    camera = plan._replace(
+        boxes=plan.boxes[:T], shear=plan.shear[:T], blur=plan.blur[:T], smear=plan.smear[:T]
+    )
+    behind = _film(things.filled(canvas, plan.home, plan.fill), camera, image_size)
+    thing = _film(canvas, things.windows(plan), image_size, things.pivot(plan))
+    return behind + things.shares(plan, image_size)[..., None] * (thing - behind)
+
+
+def _film(
+    canvas: jax.Array, plan: ShotPlan, image_size: int, pivot: Pivot | None = None
+) -> jax.Array:
+    """The windows of one clip [S, S, 3], rolled ones or not: float32 [V, O, O, 3]."""
+
+    def upright() -> jax.Array:
+        rows, columns = _weights(plan, canvas.shape[:2], image_size, pivot)
+        pixels = canvas.astype(jnp.float32) / 255.0
+        return _upright(pixels[None], rows[None], columns[None])[0]
+
+    def rolled() -> jax.Array:
+        return _rolled(canvas, plan, image_size, pivot)
+
+    return jax.lax.cond(jnp.any(plan.shear != 0.0), rolled, upright)
+
+
+def _rolled(
+    canvas: jax.Array, plan: ShotPlan, image_size: int, pivot: Pivot | None = None
+) -> jax.Array:
+    """The windows of one clip [S, S, 3], with their shears: float32 [V, O, O, 3]."""
     height, width = canvas.shape[:2]
-    rows_VOS, columns_VOS = _weights(plan, (height, width), image_size)
+    rows_VOS, columns_VOS = _weights(plan, (height, width), image_size, pivot)
     box, (down, right) = plan.boxes, (plan.shear[:, i] for i in range(2))
-    middle = 0.5 * (box[:, 1] + box[:, 3])
+    middle = 0.5 * (box[:, 1] + box[:, 3]) if pivot is None else pivot.x
     slope = down / (box[:, 3] - box[:, 1])
     x = (jnp.arange(width, dtype=jnp.float32) + 0.5) / width
     # Moved as whole numbers: bfloat16 holds them exactly, and is half as much to move.
+    pixels = canvas.astype(jnp.bfloat16) if canvas.dtype == jnp.uint8 else canvas
     sheared = shift_lines(
-        jnp.broadcast_to(canvas.astype(jnp.bfloat16), (len(box), *canvas.shape)),
+        jnp.broadcast_to(pixels, (len(box), *canvas.shape)),
         slope[:, None] * (x - middle[:, None]) * height,
     )
     tall = jnp.einsum("vos,vsxc->voxc", rows_VOS / 255.0, sheared, precision=HIGHEST)
     v = (jnp.arange(image_size, dtype=jnp.float32) + 0.5) / image_size - 0.5
+    if pivot is not None:
+        v = v - pivot.v[:, None]
     sheared = shift_lines(jnp.swapaxes(tall, 1, 2), right[:, None] * v * width)
     return jnp.einsum("vpx,vxoc->vopc", columns_VOS, sheared, precision=HIGHEST)
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from animclip_jax.animation import things
 from animclip_jax.animation.plan import ShotPlan
 
 # A window is cut from its canvas: whole eighths of it are as many programs.
@@ -73,7 +74,7 @@ def kernels(triangles: tuple[jax.Array, jax.Array], size: int) -> Kernels:
 def film_all(canvas: jax.Array, plan: ShotPlan, rows: Kernels, columns: Kernels) -> jax.Array:
     """Films each canvas uint8 [B, S, S, 3] as its plan says: float32 [B, T, O, O, 3] in [0, 1].
 
-    rows, columns: of all windows, [B, V, ...].
+    rows, columns: of all windows, [B, V, ...]. Clips that have a thing are left for `film_things`.
     """
     num_clips, height, width = canvas.shape[:3]
     num_frames, num_windows = plan.gain.shape[1], plan.boxes.shape[1]
@@ -84,6 +85,8 @@ def film_all(canvas: jax.Array, plan: ShotPlan, rows: Kernels, columns: Kernels)
     frame = jnp.concatenate([plan.at, own], axis=1)
     number = jnp.concatenate([jnp.arange(num_frames, num_windows), jnp.arange(num_frames)])
     wanted = frame < num_frames
+    if plan.thing_boxes.shape[1]:
+        wanted &= ~plan.has_thing[:, None]
     order = jnp.argsort(~wanted.reshape(-1), stable=True)
 
     def film(n: jax.Array, frames: jax.Array) -> jax.Array:
@@ -119,6 +122,48 @@ def film_all(canvas: jax.Array, plan: ShotPlan, rows: Kernels, columns: Kernels)
     return jax.lax.fori_loop(0, jnp.sum(wanted), film, zeros)
 
 
+def film_things(
+    frames: jax.Array,
+    canvas: jax.Array,
+    plan: ShotPlan,
+    camera: list[Kernels],
+    thing: list[Kernels],
+    pivot: things.Pivot,
+) -> jax.Array:
+    """Films the clips that have a thing: the canvas without it, and the thing over that.
+
+    Args:
+      frames: float32 [B, T, O, O, 3], of the other clips. canvas, plan: see `film_all`.
+      camera, thing: the rows and columns of the camera's windows, [B, V, ...], and the things',
+        [B, T, ...]. pivot: of the things' windows, [B, T].
+    """
+    size = jnp.array(canvas.shape[1:3])
+    ends = jnp.round(plan.extent * size).astype(jnp.int32)
+    things_first = jnp.argsort(~plan.has_thing, stable=True)
+
+    def film(number: jax.Array, frames: jax.Array) -> jax.Array:
+        clip = things_first[number]
+        one, end = jax.tree.map(lambda part: part[clip], (plan, ends))
+        without = things.filled(canvas[clip], one.home, one.fill)[None]
+        share = things.shares(one, frames.shape[-2])
+
+        def film_frame(t: jax.Array, frames: jax.Array) -> jax.Array:
+            of_camera = camera, (plan.boxes, plan.shear)
+            of_thing = thing, (plan.thing_boxes, plan.thing_shear)
+            (rows, columns), window = jax.tree.map(lambda part: part[clip, t], of_camera)
+            behind = _view(without, jnp.zeros_like(clip), window, rows, columns, end)
+            (rows, columns), window = jax.tree.map(lambda part: part[clip, t], of_thing)
+            at = jax.tree.map(lambda part: part[clip, t], pivot)
+            view = _view(canvas, clip, window, rows, columns, end, at)
+            view = behind + share[t, ..., None] * (view - behind)
+            shown = jnp.clip(one.gain[t] / 255.0 * view + one.offset[t], 0.0, 1.0)
+            return frames.at[clip, t].set(shown)
+
+        return jax.lax.fori_loop(0, frames.shape[1], film_frame, frames)
+
+    return jax.lax.fori_loop(0, jnp.sum(plan.has_thing), film, frames)
+
+
 def shares(mix: jax.Array, image_size: int) -> jax.Array:
     """The outgoing windows' share of each pixel, [..., K, O, O]; mix: [..., K, 3], see ShotPlan."""
     place = (jnp.arange(image_size, dtype=jnp.float32) + 0.5) / image_size - 0.5
@@ -133,12 +178,14 @@ def _view(
     rows: Kernels,
     columns: Kernels,
     filled: jax.Array,
+    pivot: things.Pivot | None = None,
 ) -> jax.Array:
     """One window of one clip, its box [4] and shear [2]: float32 [O, O, 3], up to 255."""
     height, width = canvas.shape[1:3]
     image_size = rows.first.shape[0]
     box, (down, right) = window[0], (window[1][0], window[1][1])
-    aside = jnp.ceil(0.5 * jnp.abs(right) * width).astype(jnp.int32) + 1
+    reach = 0.5 if pivot is None else 0.5 + jnp.abs(pivot.v)
+    aside = jnp.ceil(reach * jnp.abs(right) * width).astype(jnp.int32) + 1
     left = jnp.clip(jnp.min(columns.first) - aside, 0, filled[1] - 1)
     seen = jnp.minimum(jnp.max(columns.first) + columns.count + aside, width) - left
     sizes = [width * n // 8 for n in EIGHTHS] if width >= LEAST_CUT else [width]
@@ -150,12 +197,13 @@ def _view(
             tall = _down(cut, rows, filled[0])
             return _across(tall, columns, start, width, filled[1])
         x = start + jnp.arange(size)
-        middle = 0.5 * (box[1] + box[3])
+        middle = 0.5 * (box[1] + box[3]) if pivot is None else pivot.x
         slope = down / (box[3] - box[1]) * height
         roll = _roll(slope * ((x + 0.5) / width - middle))
         # What the picture leaves of the canvas shows the picture's edge, moved as it is there.
         tall = _down(cut, rows, filled[0], roll, jnp.minimum(x, filled[1] - 1) - start)
         v = (jnp.arange(image_size, dtype=jnp.float32) + 0.5) / image_size - 0.5
+        v = v if pivot is None else v - pivot.v
         return _across(tall, columns, start, width, width, _roll(right * width * v))
 
     branches = [

@@ -58,8 +58,8 @@ def tpu_devices(topology: str) -> Sequence[jax.Device]:
 
 def batch_shapes(config: BatchConfig) -> Batch:
     """What `step.train_step` takes as a batch, as ShapeDtypeStructs of the global batch."""
-    T, K = config.animation.num_frames, config.animation.most_overlap
-    side, canvas = config.animation.image_size, config.canvas_size
+    animation, canvas = config.animation, config.canvas_size
+    T, K, side = animation.num_frames, animation.most_overlap, animation.image_size
 
     def array(*shape: int, dtype: Any = jnp.float32) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((config.batch_size, *shape), dtype)
@@ -67,7 +67,7 @@ def batch_shapes(config: BatchConfig) -> Batch:
     tokens, index = array(config.context_length, dtype=jnp.int32), array(dtype=jnp.int32)
     if config.has_frames:
         return Footage(array(T, side, side, 3, dtype=jnp.uint8), tokens, index)
-    plan = ShotPlan(*(array(*shape) for shape in part_shapes(T, K)))
+    plan = ShotPlan(*(array(*shape) for shape in part_shapes(T, K, animation.thing_frames)))
     plan = plan._replace(at=array(K, dtype=jnp.int32))
     return Filmed(array(canvas, canvas, 3, dtype=jnp.uint8), plan, tokens, index)
 

@@ -10,6 +10,7 @@ from typing import Any
 from etils import epath
 
 from animclip_jax import files
+from animclip_jax.animation.config import MOTIONS, PARTS
 from animclip_jax.models.towers import CLIP
 from animclip_jax.runs import layout
 
@@ -26,8 +27,13 @@ NEUTRAL = (
 )
 # What may stand elsewhere than before, where it holds the same.
 SOURCES = ("data.train", "data.eval", "validation.source", "evaluation.query_bank")
-# What versions did that had no such settings: they knew OpenAI's CLIP alone, and no adapters.
+# What versions did that had no such settings: they knew OpenAI's CLIP alone, no adapters, no things
+# that move, and no captions that name motion.
 BEFORE = {
+    "animation": {
+        name: json.loads(json.dumps(dataclasses.asdict(PARTS[name]())))
+        for name in ("thing", *MOTIONS, "told")
+    },
     "init_towers_from": "",
     "model": {"towers": json.loads(json.dumps(dataclasses.asdict(CLIP)))},
     "lora": {"rank": 0, "alpha": 16.0, "targets": "attention"},

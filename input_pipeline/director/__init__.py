@@ -10,6 +10,6 @@ batch.
 """
 
 from input_pipeline.director.draws import noise, stream_key
-from input_pipeline.director.plan import direct
+from input_pipeline.director.plan import direct, two_scenes
 
-__all__ = ["direct", "noise", "stream_key"]
+__all__ = ["direct", "noise", "stream_key", "two_scenes"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
-from input_pipeline.director import movement, moves, optics, shots, timing
+from input_pipeline.director import movement, moves, optics, shots, things, timing
+from input_pipeline.director.cut_outs import Thing, cut_out
 from input_pipeline.director.draws import COMPONENTS, SHOTS
-from input_pipeline.director.windows import paths, smears, windows
+from input_pipeline.director.windows import Views, inside, paths, smears, views, windows
 from input_pipeline.tensorflow_on_cpu import tf
 
 # By component name; of a whole batch.
@@ -31,8 +33,32 @@ class Schedule(NamedTuple):
     share: tf.Tensor
 
 
+class Seen(NamedTuple):
+    """What the camera sees in every shot, [B, SHOTS, T, ...].
+
+    near: the nearest part of the picture, which is where the rest is, but for parallax. done: the
+    share of the movement, 0 to 1.
+    """
+
+    views: Views
+    near: Views
+    done: tf.Tensor
+
+    @property
+    def first_shot(self) -> Seen:
+        """[B, T, ...]."""
+        return tf.nest.map_structure(lambda part: part[:, 0], self)
+
+
+def two_scenes(noise: tf.Tensor, config: AnimationConfig) -> tf.Tensor:
+    """bool [B], the clips that show a second picture. noise: see `direct`."""
+    draws = {name: noise[:, n] for n, name in enumerate(COMPONENTS)}
+    on = shots.scenes(draws["scenes"], config.scenes)
+    return on & (things.drawn(draws, config) == 0) if config.is_on("scenes") else on & False
+
+
 def direct(
-    noise: tf.Tensor, size: tf.Tensor, config: AnimationConfig
+    noise: tf.Tensor, size: tf.Tensor, config: AnimationConfig, box: tf.Tensor | None = None
 ) -> tuple[ShotPlan, tf.Tensor, moves.Moves]:
     """Films a batch of clips.
 
@@ -40,6 +66,8 @@ def direct(
       noise: float32 [B, len(COMPONENTS), SHOTS, DRAWS], of `noise`.
       size: int32 [B, P, 2], (height, width) in pixels of the pictures of each clip: one, or two
         where the config has scenes.
+      box: float32 [B, 4], (y0, x0, y1, x1) in pixels of the first picture, of what its caption is
+        of: that is what moves, if something does. NaN where it is not known.
 
     Returns:
       A ShotPlan in pixels of the pictures; the windows are square and inside them. Which picture
@@ -47,25 +75,25 @@ def direct(
     """
     draws = {name: noise[:, n] for n, name in enumerate(COMPONENTS)}
     T, K = config.num_frames, config.most_overlap
-    second_picture = tf.zeros_like(noise[:, 0, 0, 0], tf.bool)
-    if config.is_on("scenes"):
-        second_picture = shots.scenes(draws["scenes"], config.scenes)
-    schedule, mix = _schedule(draws, config, second_picture)
+    motion, second_picture = things.drawn(draws, config), two_scenes(noise, config)
+    schedule, mix = _schedule(draws, config, second_picture, motion > 0)
     # Of each shot; where a clip has one picture alone, that.
     picture = tf.cast(second_picture[:, None] & (tf.range(SHOTS) > 0), tf.int32)
     picture_size = tf.cast(tf.gather(size, picture, batch_dims=1), tf.float32)
-    boxes, shear = _windows(draws, config, schedule, picture_size)
-
+    seen = _seen(draws, config, schedule, picture_size, motion)
+    boxes, shear = windows(seen.views)
+    boxes = inside(boxes, picture_size)
     shutter = tf.zeros_like(schedule.time[:, 0])
     if config.is_on("motion_blur"):
         shutter = optics.motion_blur(draws["motion_blur"], config.motion_blur)
+    thing = _thing(draws, config, motion, seen, picture_size, box)
     blur, gain, offset = _lens(draws, config, schedule)
     at = _overlapped(schedule, K, T)
 
     shot = tf.reduce_sum(
         tf.cast(tf.range(T)[None, :, None] >= schedule.first[:, None, 1:], tf.int32), axis=-1
     )
-    seen = tf.minimum(at, T - 1)
+    overlapped = tf.minimum(at, T - 1)
 
     def pick(of_shots: tf.Tensor) -> tf.Tensor:
         """[B, SHOTS, T, ...] -> [B, V, ...]."""
@@ -74,29 +102,35 @@ def direct(
             # Shapes of what is compared are [B, T] and as many 1s as there are axes more.
             now = tf.reshape(shot == n, [-1, T] + [1] * (len(of_shots.shape) - 3))
             frames = tf.where(now, of_shots[:, n], frames)
-        return tf.concat([frames, tf.gather(of_shots[:, 0], seen, batch_dims=1)], axis=1)
+        return tf.concat([frames, tf.gather(of_shots[:, 0], overlapped, batch_dims=1)], axis=1)
 
     everywhere = tf.tile(picture[:, :, None], [1, 1, T])
     plan = ShotPlan(
         boxes=pick(boxes),
         shear=pick(shear),
-        blur=tf.concat([blur, tf.gather(blur, seen, batch_dims=1)], axis=1),
+        blur=tf.concat([blur, tf.gather(blur, overlapped, batch_dims=1)], axis=1),
         smear=pick(smears(boxes, shutter)),
         at=at,
         mix=mix,
         gain=gain,
         offset=offset,
         extent=tf.cast(size[:, 0], tf.float32),
+        **_thing_parts(thing, seen, shutter),
     )
     is_plain = (schedule.overlap == 0) & ~second_picture & ~_fades(draws, config)
     moved = moves.camera(plan.boxes[:, :T], plan.shear[:, :T], schedule.first, is_plain)
+    if thing is not None:
+        moved = moves.with_thing(moved, thing, seen.first_shot.views)
     return plan, pick(everywhere), moved
 
 
 def _schedule(
-    draws: Draws, config: AnimationConfig, second_picture: tf.Tensor
+    draws: Draws, config: AnimationConfig, second_picture: tf.Tensor, one_shot: tf.Tensor
 ) -> tuple[Schedule, tf.Tensor]:
-    """The shots' times, and `ShotPlan.mix`. second_picture: bool [B], clips that need a cut."""
+    """The shots' times, and `ShotPlan.mix`.
+
+    second_picture: bool [B], clips that need a cut. one_shot: bool [B], clips that may have none.
+    """
     T, K = config.num_frames, config.most_overlap
     never = tf.zeros_like(second_picture, tf.int32) + T
     time = tf.cast(tf.zeros_like(never), tf.float32)[:, None] + tf.range(T, dtype=tf.float32)
@@ -105,6 +139,7 @@ def _schedule(
     later = tf.stack([never, never], axis=1)
     if config.is_on("cut") or config.is_on("scenes"):
         later = shots.cut(draws["cut"], config.cut, T, second_picture)
+        later = tf.where(one_shot[:, None], T, later)
 
     overlap = tf.zeros_like(never)
     direction, softness = tf.zeros([tf.shape(never)[0], 2]), tf.ones_like(time[:, 0])
@@ -128,12 +163,16 @@ def _schedule(
     return Schedule(time, first, overlap, elapsed, share), mix
 
 
-def _windows(
-    draws: Draws, config: AnimationConfig, schedule: Schedule, size: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """The windows of every shot in every frame: boxes [B, S, T, 4] and shears, in pixels.
+def _seen(
+    draws: Draws,
+    config: AnimationConfig,
+    schedule: Schedule,
+    size: tf.Tensor,
+    motion: tf.Tensor,
+) -> Seen:
+    """What every shot sees in every frame.
 
-    size: float32 [B, S, 2], of the picture that each shot sees.
+    size: float32 [B, S, 2], of the picture that each shot sees. motion: int32 [B], the things'.
     """
     still, share = tf.zeros_like(schedule.share), schedule.share
     shot_size, start = still + 1.0, tf.stack([still, still], axis=-1) + 0.5
@@ -156,11 +195,52 @@ def _windows(
         sway = movement.shake(draws["shake"], config.shake, share_of_clip)
 
     travel = tf.stack([travel_y, travel_x], axis=-1) * share[..., None]
-    centre, side = paths(size, shot_size, start, travel, gain * share, done)
     turn = turn * share
     most_angle = tf.abs(turn) * tf.maximum(level, 1.0 - level)
     angle = turn[..., None] * (done - level[..., None])
-    return windows(size, centre, side, most_angle, angle, sway)
+
+    def seen(done: tf.Tensor) -> Views:
+        centre, side = paths(size, shot_size, start, travel, gain * share, done)
+        return views(centre, side, most_angle, angle, sway)
+
+    near = far = seen(done)
+    if config.thing_frames and config.is_on("parallax"):
+        far = seen(things.far(draws["parallax"], config.parallax, motion, done))
+    return Seen(far, near, done)
+
+
+def _thing(
+    draws: Draws,
+    config: AnimationConfig,
+    motion: tf.Tensor,
+    seen: Seen,
+    size: tf.Tensor,
+    box: tf.Tensor | None,
+) -> Thing | None:
+    """What moves, where the config has such things. size: float32 [B, S, 2]."""
+    if not config.thing_frames:
+        return None
+    if box is None:
+        box = tf.tile(tf.zeros_like(size[:, 0]), [1, 2]) * math.nan
+    shot = seen.first_shot
+    return cut_out(draws, config, motion, shot.views, shot.done, size[:, 0], box)
+
+
+def _thing_parts(thing: Thing | None, seen: Seen, shutter: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The parts of a `ShotPlan` that say what moves."""
+    if thing is None:
+        none = tf.zeros_like(shutter)[:, None][:, :0]
+        shapes = {"thing_boxes": 4, "thing_shear": 2, "thing_smear": 4}
+        empty = {name: tf.zeros([tf.shape(none)[0], 0, size]) for name, size in shapes.items()}
+        return {"home": none, "fill": none, **empty}
+    boxes, shear = thing.windows(seen.first_shot.near)
+    return {
+        "home": tf.concat([thing.middle, thing.radius, thing.rim[:, None]], axis=1),
+        "fill": thing.fill,
+        "thing_boxes": boxes,
+        "thing_shear": shear,
+        "thing_smear": smears(boxes[:, None], shutter)[:, 0],
+    }
 
 
 def _lens(

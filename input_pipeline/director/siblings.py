@@ -26,6 +26,9 @@ def backwards(plan: ShotPlan, picture: tf.Tensor) -> tuple[ShotPlan, tf.Tensor]:
         at=tf.where(plan.at < T, T - 1 - plan.at, T),
         gain=tf.reverse(plan.gain, [1]),
         offset=tf.reverse(plan.offset, [1]),
+        thing_boxes=tf.reverse(plan.thing_boxes, [1]),
+        thing_shear=tf.reverse(plan.thing_shear, [1]),
+        thing_smear=-tf.reverse(plan.thing_smear, [1]),
     )
     return reversed_plan, turned(picture)
 

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from input_pipeline.director.movement import Sway, rotation
 from input_pipeline.tensorflow_on_cpu import tf
+
+
+class Views(NamedTuple):
+    """Squares that the frames see: centre [..., T, 2] (y, x) and side [..., T], in pixels.
+
+    angle: [..., T], degrees clockwise.
+    """
+
+    centre: tf.Tensor
+    side: tf.Tensor
+    angle: tf.Tensor
 
 
 def paths(
@@ -39,15 +52,14 @@ def paths(
     return centre[..., None, :] + step[..., None, :] * done[..., None], side
 
 
-def windows(
-    size: tf.Tensor,
+def views(
     centre: tf.Tensor,
     side: tf.Tensor,
     most_angle: tf.Tensor,
     angle: tf.Tensor,
     sway: Sway | None,
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Windows that turn and sway inside the squares of `paths`: boxes and shears of a `ShotPlan`.
+) -> Views:
+    """What turns and sways inside the squares of `paths`.
 
     A frame of side f turned by a fits into an upright square of f (cos a + sin a), which grows up
     to 45 degrees; swaying adds its most on either side.
@@ -55,9 +67,6 @@ def windows(
     Args:
       most_angle: [B, S], the most that |angle| can be. angle: [B, S, T], degrees clockwise, without
         what swaying adds.
-
-    Returns:
-      float32 [B, S, T, 4] and [B, S, T, 2], in pixels.
     """
     if sway is not None:
         most_angle = most_angle + sway.most_turn[:, None]
@@ -69,13 +78,21 @@ def windows(
     side = side / spread[..., None]
     if sway is not None:
         centre = centre + sway.path[:, None, :, :2] * side[..., None]
+    return Views(centre, side, angle)
 
-    cos, sin = rotation(angle)
-    half = (0.5 * side * cos)[..., None]
-    low, high = centre - half, centre + half
-    # Rounding alone can leave the picture, by a thousandth of a pixel.
-    boxes = tf.concat([tf.maximum(low, 0.0), tf.minimum(high, size[:, :, None, :])], axis=-1)
-    return boxes, tf.stack([side * sin, -side * sin], axis=-1)
+
+def windows(views: Views) -> tuple[tf.Tensor, tf.Tensor]:
+    """The boxes [..., T, 4] and shears [..., T, 2] of a `ShotPlan`, in pixels."""
+    cos, sin = rotation(views.angle)
+    half = (0.5 * views.side * cos)[..., None]
+    boxes = tf.concat([views.centre - half, views.centre + half], axis=-1)
+    return boxes, tf.stack([views.side * sin, -views.side * sin], axis=-1)
+
+
+def inside(boxes: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Boxes [B, S, T, 4] without what rounding leaves outside: a thousandth of a pixel."""
+    low, high = boxes[..., :2], boxes[..., 2:]
+    return tf.concat([tf.maximum(low, 0.0), tf.minimum(high, size[:, :, None, :])], axis=-1)
 
 
 def smears(boxes: tf.Tensor, shutter: tf.Tensor) -> tf.Tensor:

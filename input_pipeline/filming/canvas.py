@@ -197,15 +197,41 @@ def put_on_canvas(
 def smallest_region(plan: ShotPlan, size: tf.Tensor) -> tf.Tensor:
     """The whole pixels of a picture of `size` (height, width) [..., 2] that a plan's windows see.
 
-    plan: in pixels, boxes [..., V, 4]. Returns int32 [..., 4], (y, x, height, width).
+    And those of its thing, and those that fill its place. plan: in pixels, boxes [..., V, 4].
+    Returns int32 [..., 4], (y, x, height, width).
     """
-    beyond = 0.5 * tf.abs(plan.shear)  # the corners of a rolled window
-    low = tf.reduce_min(plan.boxes[..., :2] - beyond, axis=-2)
-    high = tf.reduce_max(plan.boxes[..., 2:] + beyond, axis=-2)
-    # The windows are inside the picture: the limits take away rounding only.
-    first = tf.maximum(tf.cast(tf.floor(low), tf.int32), 0)
-    last = tf.minimum(tf.cast(tf.math.ceil(high), tf.int32), size)
+    area = _hull(plan.boxes, plan.shear)
+    if plan.thing_boxes.shape[-2]:
+        area = _with_thing(area, plan)
+    # The windows are inside the picture: the limits take away rounding only. Of what is needed for
+    # a thing they take away what is hidden.
+    first = tf.maximum(tf.cast(tf.floor(area[..., :2]), tf.int32), 0)
+    last = tf.minimum(tf.cast(tf.math.ceil(area[..., 2:]), tf.int32), size)
     return tf.concat([first, last - first], axis=-1)
+
+
+def _hull(boxes: tf.Tensor, shear: tf.Tensor) -> tf.Tensor:
+    """The smallest box [..., 4] around windows [..., V, 4] with the corners of rolled ones."""
+    beyond = 0.5 * tf.abs(shear)
+    low, high = boxes[..., :2] - beyond, boxes[..., 2:] + beyond
+    return tf.concat([tf.reduce_min(low, axis=-2), tf.reduce_max(high, axis=-2)], axis=-1)
+
+
+def _with_thing(area: tf.Tensor, plan: ShotPlan) -> tf.Tensor:
+    """A box [..., 4] made wider by what is seen in a plan's thing, and what fills its place."""
+    middle, radius = plan.home[..., :2], plan.home[..., 2:4]
+    # Its windows show nothing outside of its home.
+    seen = _hull(plan.thing_boxes, plan.thing_shear)
+    low = tf.maximum(seen[..., :2], middle - radius)
+    high = tf.minimum(seen[..., 2:], middle + radius)
+    fills = tf.reduce_any(plan.fill != 0.0, axis=-1, keepdims=True)
+    beside = middle + plan.fill
+    low = tf.where(fills, tf.minimum(low, beside - radius), low)
+    high = tf.where(fills, tf.maximum(high, beside + radius), high)
+    wider_area = tf.concat(
+        [tf.minimum(area[..., :2], low), tf.maximum(area[..., 2:], high)], axis=-1
+    )
+    return tf.where(plan.has_thing[..., None], wider_area, area)
 
 
 def fitted(pixels: tf.Tensor, height: int, width: int) -> tf.Tensor:
@@ -244,7 +270,23 @@ def on_canvas(plan: ShotPlan, region: tf.Tensor, height: int, width: int) -> Sho
         shear=plan.shear / side,
         smear=plan.smear / extent,
         extent=tf.minimum(region[..., 0, 2:] / tf.constant([height, width], tf.float32), 1.0),
+        **_thing_on_canvas(plan, origin, extent),
     )
+
+
+def _thing_on_canvas(plan: ShotPlan, origin: tf.Tensor, extent: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The parts of a plan that say what moves. origin, extent: [..., 1, 4], (y, x, y, x)."""
+    if not plan.thing_boxes.shape[-2]:
+        return {}
+    middle, radius, rim = tf.split(plan.home, [2, 2, 1], axis=-1)
+    corner, side = origin[..., 0, :2], extent[..., 0, :2]
+    return {
+        "home": tf.concat([(middle - corner) / side, radius / side, rim], axis=-1),
+        "fill": plan.fill / side,
+        "thing_boxes": (plan.thing_boxes - origin) / extent,
+        "thing_shear": plan.thing_shear / extent[..., :2],
+        "thing_smear": plan.thing_smear / extent,
+    }
 
 
 def _shrunk(pixels: tf.Tensor, size: tf.Tensor) -> tf.Tensor:

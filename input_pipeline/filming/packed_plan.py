@@ -30,7 +30,7 @@ def unpack(packed: tf.Tensor, animation: AnimationConfig) -> tuple[ShotPlan, tf.
     The leading axes are static.
     """
     T, K = animation.num_frames, animation.most_overlap
-    shapes = part_shapes(T, K)
+    shapes = part_shapes(T, K, animation.thing_frames)
     lead = packed.shape[:-1]
     *parts, picture = tf.split(packed, [*map(math.prod, shapes), T + K], axis=-1)
     parts = [tf.reshape(part, [*lead, *shape]) for part, shape in zip(parts, shapes, strict=True)]

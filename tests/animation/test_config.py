@@ -10,15 +10,25 @@ import pytest
 from animclip_jax.animation.components import (
     Cut,
     Framing,
+    Grow,
     MotionBlur,
     Pan,
     Roll,
     Shake,
+    Thing,
     Tilt,
+    Turn,
     Wipe,
     Zoom,
 )  # fmt: skip
-from animclip_jax.animation.config import COMPONENTS, PARTS, PRESETS, AnimationConfig, alone
+from animclip_jax.animation.config import (
+    COMPONENTS,
+    MOTIONS,
+    PARTS,
+    PRESETS,
+    AnimationConfig,
+    alone,
+)  # fmt: skip
 from animclip_jax.animation.told import Told
 
 
@@ -42,6 +52,8 @@ from animclip_jax.animation.told import Told
         (lambda: Shake(sway=(0.0, 0.5)), "animation.shake.sway"),
         (lambda: Wipe(softness=(0.0, 0.5)), "animation.wipe.softness"),
         (lambda: MotionBlur(shutter=(0.0, 2.0)), "animation.motion_blur.shutter"),
+        (lambda: Thing(size=(0.2, 0.9)), "animation.thing.size: .* 0.05 <= from <= to <= 0.6"),
+        (lambda: Turn(turn=(0.0, 60.0)), "animation.turn.turn: .* to <= 45.0"),
         (lambda: Told(probability=2.0), "animation.told.probability: found 2.0"),
         (lambda: Told(1.0, siblings=1.5), "animation.told.siblings: found 1.5, wanted .*, 0 to 1$"),
         (lambda: Told(travel=0.0), "animation.told.travel: found 0.0, wanted .*, 0.01 or more"),
@@ -85,7 +97,9 @@ def test_from_dict_refuses_names_that_do_not_exist() -> None:
 
 
 def test_presets_name_components() -> None:
-    assert PRESETS["full"] == set(COMPONENTS)
+    assert PRESETS["things"] == set(COMPONENTS)
+    # Things that move are asked for, too.
+    assert PRESETS["full"] == set(COMPONENTS) - {"thing", *MOTIONS}
     for preset, names in PRESETS.items():
         assert names <= set(COMPONENTS)
         config = AnimationConfig(preset)
@@ -98,10 +112,23 @@ def test_alone_has_the_component_in_every_clip_and_little_else() -> None:
     for name in COMPONENTS:
         config = alone(name, 8, 64)
         on = {other for other in COMPONENTS if config.is_on(other)}
-        assert name in on and on - {name} <= {"framing", "pan", "cut"}
+        assert name in on and on - {name} <= {"framing", "pan", "cut", "thing", "slide"}
+        assert (config.thing_frames > 0) == (name in ("thing", *MOTIONS))
         assert getattr(config, name).probability == 1.0
     assert alone("pan", 8, 64).pan == Pan(1.0, (0.5, 0.5))
     assert alone("cut", 8, 64).cut == Cut(1.0)
+    assert alone("grow", 8, 64).grow == Grow(1.0, (2.0, 2.0))
+
+
+def test_clips_show_things_where_something_can_move() -> None:
+    assert AnimationConfig("things", 9).thing_frames == 9
+    for config in (
+        AnimationConfig("full", 9),
+        AnimationConfig("things", 1),
+        AnimationConfig("things", 9, thing=Thing(0.0)),
+        AnimationConfig("things", 9, **{name: COMPONENTS[name](0.0) for name in MOTIONS}),
+    ):
+        assert config.thing_frames == 0
 
 
 def test_the_shipped_configuration_says_what_the_defaults_are() -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 from animclip_jax.animation import render as renderer
 from animclip_jax.animation.plan import ShotPlan, upright
 from animclip_jax.animation.render import axis_weights, render
+from tests.animation.waves import wave, wave_at
 
 
 def picture(size: int, seed: int = 0) -> np.ndarray:
@@ -93,17 +94,6 @@ def test_other_precisions_of_products_change_no_pixel():
     # What a bfloat16 model sees of it: the same, to its own precision.
     small = wanted.astype(jnp.bfloat16).astype(np.float32)
     np.testing.assert_allclose(small, wanted, atol=2e-3)
-
-
-def wave(height: int, width: int) -> np.ndarray:
-    """A smooth picture whose colour at any place is known: see `wave_at`."""
-    y, x = np.meshgrid(np.arange(height) + 0.5, np.arange(width) + 0.5, indexing="ij")
-    return np.round(wave_at(y / height, x / width) * 255).astype(np.uint8)
-
-
-def wave_at(y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    phases = [7 * y + 3 * x, 2 * y - 6 * x + 1, 5 * y + 5 * x + 2]
-    return 0.5 + 0.45 * np.sin(np.stack(phases, axis=-1))
 
 
 def rolled(angle: float, side: float, size: tuple[int, int], middle: tuple[float, float]):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from animclip_jax.animation.batch import Batch, Filmed, Footage
-from animclip_jax.animation.config import AnimationConfig
+from animclip_jax.animation.config import MOTIONS, AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
 from input_pipeline.baked import bake, baked_batches
 from input_pipeline.examples import BatchConfig
@@ -103,6 +103,24 @@ def test_batches_of_a_version_that_knew_clips_tokens_alone_are_read(source: str)
         del found["settings"][name]
     summary.write_text(json.dumps(found))
     assert len(read(source, 1)) == 1
+
+
+def test_batches_of_a_version_that_moved_no_things_are_read(source: str) -> None:
+    directory = Path(source.removeprefix("baked:"))
+    found = json.loads((directory / "baked.json").read_text())
+    for name in ("thing", *MOTIONS, "told"):
+        del found["settings"]["animation"][name]
+    (directory / "baked.json").write_text(json.dumps(found))
+    things = ("plan.home", "plan.fill", "plan.thing_boxes", "plan.thing_shear", "plan.thing_smear")
+    with np.load(directory / "00000000.npz") as arrays:
+        rest = {name: arrays[name] for name in arrays if name not in things}
+    np.savez(directory / "00000000.npz", allow_pickle=False, **rest)
+    plan = read(source, 1)[0].plan
+    assert plan.home.shape == (4, 0) and plan.thing_boxes.shape == (4, 0, 4)
+    np.testing.assert_array_equal(plan.boxes, next(made()).plan.boxes)
+    moving = dataclasses.replace(CONFIG, animation=AnimationConfig("things"))
+    with pytest.raises(ValueError, match="baked with animation "):
+        baked_batches(source, moving, start_step=0)
 
 
 def test_what_is_not_whole_is_refused(source: str, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_every_preset_leaves_the_pipeline(
 ) -> None:
     animation = dataclasses.replace(ANIMATION, preset=preset)
     plan = train(examples, animation, steps=1)[0].plan
-    windows = 5 if preset in ("shots", "full") else 4
+    windows = 5 if preset in ("shots", "full", "things") else 4
     assert plan.boxes.shape == (BATCH, windows, 4) and plan.gain.shape == (BATCH, 4)
     assert plan.at.shape == (BATCH, windows - 4) and plan.at.dtype == np.int32
     # TensorFlow prints what its graph optimiser could not do, and goes on.

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from animclip_jax.animation.config import MOTIONS, PARTS
 from animclip_jax.models.towers import CLIP
 from animclip_jax.runs import run_config
 
@@ -32,6 +33,16 @@ def test_a_run_of_a_version_that_knew_clip_alone_goes_on(tmp_path):
     other = config(model=model | {"towers": towers | {"norm_epsilon": 1e-6}})
     with pytest.raises(ValueError, match="model.towers.norm_epsilon: there 1e-05, here 1e-06"):
         run_config.require_same(tmp_path, other)
+
+
+def test_a_run_of_a_version_that_moved_no_things_and_named_no_motion_goes_on(tmp_path):
+    run_config.claim(tmp_path, config())
+    things = {name: PARTS[name]() for name in ("thing", *MOTIONS, "told")}
+    now = json.loads(json.dumps({name: dataclasses.asdict(one) for name, one in things.items()}))
+    run_config.require_same(tmp_path, config(animation=config()["animation"] | now))
+    now["slide"]["travel"] = [0.1, 0.2]
+    with pytest.raises(ValueError, match=r"animation.slide.travel: .* here \[0.1, 0.2\]"):
+        run_config.require_same(tmp_path, config(animation=config()["animation"] | now))
 
 
 def test_where_and_how_fast_it_is_computed_may_change(tmp_path):

@@ -19,7 +19,7 @@ CLIPS = 1000
 def only(num_frames: int = 12, **on: Component) -> AnimationConfig:
     """A configuration in which nothing happens but what is named."""
     off: dict[str, Any] = {name: part(probability=0.0) for name, part in COMPONENTS.items()}
-    return AnimationConfig("full", num_frames, **(off | on))
+    return AnimationConfig("things", num_frames, **(off | on))
 
 
 def sizes(count: int, seed: int = 0) -> np.ndarray:

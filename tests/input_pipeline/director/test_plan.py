@@ -106,19 +106,23 @@ def test_thousands_of_wild_plans_stay_inside() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_other_parts_of_a_plan(preset: str) -> None:
     config = AnimationConfig(preset, num_frames=9)
-    plan, K, V = film(config, (200, 300)), 3, 12
-    if preset not in ("shots", "full"):
+    plan, K, V, H = film(config, (200, 300)), 3, 12, 0
+    if preset not in ("shots", "full", "things"):
         K, V = 0, 9
+    if preset == "things":
+        H = 9
     shapes = {name: part.shape[1:] for name, part in plan._asdict().items()}
     assert shapes == {
         "boxes": (V, 4), "shear": (V, 2), "blur": (V,), "smear": (V, 4),
         "at": (K,), "mix": (K, 3), "gain": (9,), "offset": (9,), "extent": (2,),
+        "home": (5 if H else 0,), "fill": (2 if H else 0,),
+        "thing_boxes": (H, 4), "thing_shear": (H, 2), "thing_smear": (H, 4),
     }  # fmt: skip
     dtypes = {name: str(part.dtype) for name, part in plan._asdict().items()}
     assert dtypes.pop("at") == "int32" and set(dtypes.values()) == {"float32"}
-    moves = preset in ("camera", "full")
+    moves = preset in ("camera", "full", "things")
     assert (plan.shear != 0).any() == moves
-    assert (plan.blur != 0).any() == (plan.smear != 0).any() == (preset == "full")
+    assert (plan.blur != 0).any() == (plan.smear != 0).any() == (preset in ("full", "things"))
     assert (plan.gain != 1).any() == (plan.offset != 0).any() == (K > 0)
 
 
@@ -205,7 +209,11 @@ def test_components_are_on_as_often_as_told(probability: float) -> None:
 
 def test_a_plan_does_not_depend_on_the_rest_of_the_batch() -> None:
     noise, size = draws(CLIPS), sizes(CLIPS)
-    for config in (AnimationConfig(), AnimationConfig(num_frames=5, **WILD)):
+    for config in (
+        AnimationConfig(),
+        AnimationConfig("things"),
+        AnimationConfig("things", num_frames=5, **WILD),
+    ):
         whole = eagerly(noise, size, config)
         for start, stop in ((0, 1), (5, 8), (100, 117), (3, 1000)):
             some = eagerly(noise[start:stop], size[start:stop], config)

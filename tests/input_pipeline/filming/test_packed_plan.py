@@ -10,7 +10,7 @@ from input_pipeline.filming import packed_plan
 from tests.input_pipeline.director.plans import draws
 
 
-@pytest.mark.parametrize("preset", ["repeat", "full"])
+@pytest.mark.parametrize("preset", ["repeat", "full", "things"])
 def test_a_plan_comes_out_as_it_went_in(preset: str) -> None:
     config = AnimationConfig(preset, num_frames=7)
     size = tf.tile(tf.constant([[[90, 120]]], tf.int32), [5, 1, 1])
