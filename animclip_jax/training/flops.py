@@ -69,4 +69,5 @@ def _parts(shard_map: Any) -> int:
     """In how many parts devices share the operand that is split most."""
     whole = [variable.aval.size for variable in shard_map.invars]
     part = [variable.aval.size for variable in shard_map.params["jaxpr"].invars]
-    return max(all_ // one for all_, one in zip(whole, part, strict=True))
+    # Parts of a plan that a preset has no use for have no elements.
+    return max((all_ // one for all_, one in zip(whole, part, strict=True) if one), default=1)

@@ -37,6 +37,14 @@ def test_products_of_all_devices_are_counted():
 
     assert flops.product_flops(on_each, X, W) == flops.product_flops(jnp.matmul, X, W)
 
+    def beside_nothing(x, w, nothing):
+        function = lambda x, w, _: x @ w  # noqa: E731
+        specs = (rows, everywhere, rows)
+        return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=rows)(x, w, nothing)
+
+    found = flops.product_flops(beside_nothing, X, W, jnp.zeros((4, 0)))
+    assert found == flops.product_flops(jnp.matmul, X, W)
+
 
 def test_a_pair_costs_what_its_layers_do():
     """A caption this short is projected to meet the code."""
