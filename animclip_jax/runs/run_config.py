@@ -10,7 +10,7 @@ from typing import Any
 from etils import epath
 
 from animclip_jax import files
-from animclip_jax.animation.config import MOTIONS, PARTS
+from animclip_jax.animation.config import MOTIONS, AnimationConfig
 from animclip_jax.models.towers import CLIP
 from animclip_jax.runs import layout
 
@@ -31,7 +31,7 @@ SOURCES = ("data.train", "data.eval", "validation.source", "evaluation.query_ban
 # that move, and no captions that name motion.
 BEFORE = {
     "animation": {
-        name: json.loads(json.dumps(dataclasses.asdict(PARTS[name]())))
+        name: json.loads(json.dumps(dataclasses.asdict(getattr(AnimationConfig(), name))))
         for name in ("thing", *MOTIONS, "told")
     },
     "init_towers_from": "",

@@ -66,8 +66,8 @@ def direct(
       noise: float32 [B, len(COMPONENTS), SHOTS, DRAWS], of `noise`.
       size: int32 [B, P, 2], (height, width) in pixels of the pictures of each clip: one, or two
         where the config has scenes.
-      box: float32 [B, 4], (y0, x0, y1, x1) in pixels of the first picture, of what its caption is
-        of: that is what moves, if something does. NaN where it is not known.
+      box: float32 [B, 4], (y0, x0, y1, x1) in pixels of the first picture, around what its caption
+        speaks of. That is what moves, if a thing does. NaN where it is not known.
 
     Returns:
       A ShotPlan in pixels of the pictures; the windows are square and inside them. Which picture

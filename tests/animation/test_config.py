@@ -122,11 +122,12 @@ def test_alone_has_the_component_in_every_clip_and_little_else() -> None:
 
 def test_clips_show_things_where_something_can_move() -> None:
     assert AnimationConfig("things", 9).thing_frames == 9
+    no_motion: dict[str, Any] = {name: COMPONENTS[name](0.0) for name in MOTIONS}
     for config in (
         AnimationConfig("full", 9),
         AnimationConfig("things", 1),
         AnimationConfig("things", 9, thing=Thing(0.0)),
-        AnimationConfig("things", 9, **{name: COMPONENTS[name](0.0) for name in MOTIONS}),
+        AnimationConfig("things", 9, **no_motion),
     ):
         assert config.thing_frames == 0
 

@@ -96,7 +96,9 @@ def test_a_thing_that_is_turned_grown_and_carried_off_shows_what_it_is_made_of(
     wanted = wave_at(home[0] + y, home[1] + x)
     np.testing.assert_allclose(frame[inside], wanted[inside], atol=0.012)
     outside = np.hypot(y / 0.12, x / 0.15) > 1.01
-    background = np.asarray(things.filled(wave(200, 200), plan.home[0], plan.fill[0])) / 255
+    background = (
+        np.asarray(things.filled(jnp.asarray(wave(200, 200)), plan.home[0], plan.fill[0])) / 255
+    )
     behind = np.asarray(film(np.round(background * 255).astype(np.uint8)[None], WITHOUT, 96))[0, 0]
     np.testing.assert_allclose(frame[outside], behind[outside], atol=0.004)
 
@@ -110,7 +112,7 @@ def test_a_thing_outside_of_the_frame_changes_no_pixel_of_the_rest(film: Film) -
     home, fill = [0.5, 0.3, 0.1, 0.1, 0.3], [0.0, 0.25]
     gone = with_thing([[0.0, -5.0, 1.0, -4.0], [7.0, 0.0, 8.0, 1.0]], home, fill)
     frames = np.asarray(film(canvas[None], gone, 64))[0]
-    wanted = np.asarray(things.filled(canvas, gone.home[0], gone.fill[0])) / 255
+    wanted = np.asarray(things.filled(jnp.asarray(canvas), gone.home[0], gone.fill[0])) / 255
     np.testing.assert_allclose(frames, np.stack([wanted] * 2), atol=1e-5)
 
 

@@ -115,9 +115,12 @@ def test_batches_of_a_version_that_moved_no_things_are_read(source: str) -> None
     with np.load(directory / "00000000.npz") as arrays:
         rest = {name: arrays[name] for name in arrays if name not in things}
     np.savez(directory / "00000000.npz", allow_pickle=False, **rest)
-    plan = read(source, 1)[0].plan
+    (batch,) = read(source, 1)
+    (wanted,) = made(1)
+    assert isinstance(batch, Filmed) and isinstance(wanted, Filmed)
+    plan = batch.plan
     assert plan.home.shape == (4, 0) and plan.thing_boxes.shape == (4, 0, 4)
-    np.testing.assert_array_equal(plan.boxes, next(made()).plan.boxes)
+    np.testing.assert_array_equal(plan.boxes, wanted.plan.boxes)
     moving = dataclasses.replace(CONFIG, animation=AnimationConfig("things"))
     with pytest.raises(ValueError, match="baked with animation "):
         baked_batches(source, moving, start_step=0)

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from animclip_jax.animation.config import MOTIONS, PARTS
+from animclip_jax.animation.config import MOTIONS, AnimationConfig
 from animclip_jax.models.towers import CLIP
 from animclip_jax.runs import run_config
 
@@ -37,8 +37,8 @@ def test_a_run_of_a_version_that_knew_clip_alone_goes_on(tmp_path):
 
 def test_a_run_of_a_version_that_moved_no_things_and_named_no_motion_goes_on(tmp_path):
     run_config.claim(tmp_path, config())
-    things = {name: PARTS[name]() for name in ("thing", *MOTIONS, "told")}
-    now = json.loads(json.dumps({name: dataclasses.asdict(one) for name, one in things.items()}))
+    defaults = json.loads(json.dumps(dataclasses.asdict(AnimationConfig())))
+    now = {name: defaults[name] for name in ("thing", *MOTIONS, "told")}
     run_config.require_same(tmp_path, config(animation=config()["animation"] | now))
     now["slide"]["travel"] = [0.1, 0.2]
     with pytest.raises(ValueError, match=r"animation.slide.travel: .* here \[0.1, 0.2\]"):

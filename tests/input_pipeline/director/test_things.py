@@ -39,12 +39,13 @@ from animclip_jax.animation.components import (
 from animclip_jax.animation.config import COMPONENTS, MOTIONS, AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
 from input_pipeline import director
+from input_pipeline.director import siblings
 from input_pipeline.director.moves import Moves
 from input_pipeline.director.things import CODES
 from tests.input_pipeline.director.plans import CLIPS, degrees, draws, eagerly, edges, only, sizes
 
 FRAMING = Framing(1.0, (0.5, 0.5), (0.5, 0.5))
-MOVING: dict[str, Component] = {
+MOVING: dict[str, Any] = {
     "pan": Pan(0.7, (0.1, 0.6)),
     "tilt": Tilt(0.5, (0.1, 0.6)),
     "zoom": Zoom(0.5),
@@ -378,7 +379,7 @@ def boxes_at(middle: tuple[float, float], size: tuple[float, float]) -> np.ndarr
 @pytest.mark.parametrize("motion", [name for name in MOTIONS if name != "parallax"])
 def test_what_the_caption_is_of_is_what_moves(motion: str) -> None:
     box = boxes_at((180, 310), (60, 50))
-    plan, moves = direct(things(**{motion: COMPONENTS[motion](1.0)}), box=box)
+    plan, moves = direct(things(12, **{motion: COMPONENTS[motion](1.0)}), box=box)
     assert (moves.thing == CODES[motion]).all()
     np.testing.assert_allclose(plan.home[:, :4], [[180, 310, 30, 25]] * CLIPS, atol=1e-3)
     if motion == "pass_by":
@@ -421,6 +422,18 @@ def test_a_thing_is_smeared_by_its_way_while_the_shutter_is_open() -> None:
     step = np.diff(plan.thing_boxes, axis=1)
     np.testing.assert_allclose(plan.thing_smear[:, 1:-1], 0.4 * step[:, 1:], atol=0.01)
     assert (plan.smear == 0).all()
+
+
+def test_things_run_backwards_with_their_clips() -> None:
+    plan, picture, _ = director.direct(
+        draws(CLIPS), tf.constant(sizes(CLIPS)[:, None]), only(9, **WILD)
+    )
+    turned, _ = siblings.backwards(plan, picture)
+    for name in ("thing_boxes", "thing_shear", "thing_smear"):
+        wanted = getattr(plan, name)[:, ::-1]
+        wanted = -wanted if name == "thing_smear" else wanted
+        np.testing.assert_array_equal(getattr(turned, name), wanted)
+    np.testing.assert_array_equal(turned.home, plan.home)
 
 
 @functools.cache

@@ -36,9 +36,12 @@ def said(moves: Moves, config: Told = ALWAYS) -> tuple[list[str], list[str]]:
 
 def still(count: int, **amounts: Any) -> Moves:
     """Moves of `count` clips in which nothing moves but what is named."""
-    none = {"right": 0.0, "down": 0.0, "zoom": 1.0, "closer": 1.0}
-    return Moves(**{name: tf.zeros([count]) + amounts.get(name, value)
-                    for name, value in none.items()})  # fmt: skip
+    none = dict.fromkeys(Moves._fields, 0.0) | dict.fromkeys(
+        ("zoom", "closer", "thing_growth"), 1.0
+    )
+    moves = Moves(**{name: tf.zeros([count]) + amounts.get(name, value)
+                     for name, value in none.items()})  # fmt: skip
+    return moves._replace(thing=tf.cast(moves.thing, tf.int32))
 
 
 def test_what_is_said_is_seen() -> None:
@@ -63,7 +66,8 @@ def test_what_is_said_is_seen() -> None:
             else:
                 assert found**sign >= getattr(ALWAYS, name) - 1e-5, clause
         assert facts(backwards) == {(name, -sign) for name, sign in facts(clause)}
-    assert kinds == {(name, sign) for name in amounts for sign in (-1, 1)}
+    camera = ("right", "down", "zoom", "closer")
+    assert kinds == {(name, sign) for name in camera for sign in (-1, 1)}
 
 
 @pytest.mark.parametrize(
