@@ -12,9 +12,10 @@ from animclip_jax.animation.components import Component
 class Told(Component):
     """Captions that name the motion of their clip, as its frames show it.
 
-    probability: of a clip whose motion may be named. Amounts below these are not: travel, the
-    camera's, in sides of the frame; zoom, the ratio of sizes; closer, the ratio of sizes before and
-    behind a cut. pace: travel below the first is slow, above the second quick.
+    probability: of a clip whose motion may be named. Amounts below these are not: travel of the
+    camera or a thing, in sides of the frame; zoom, the ratio of sizes, also of a thing that grows;
+    closer, the ratio of sizes before and behind a cut; turn of a thing, degrees; visible, the share
+    of a thing that must be seen. pace: travel below the first is slow, above the second quick.
     siblings: the share of pairs of clips whose second becomes the first one backwards, with the
     opposite caption, where the caption names something that is then the other way round.
     Raises ValueError for siblings of captions that name nothing.
@@ -25,6 +26,8 @@ class Told(Component):
     travel: float = 0.2
     zoom: float = 1.2
     closer: float = 1.5
+    turn: float = 15.0
+    visible: float = 0.7
     pace: tuple[float, float] = (0.3, 0.6)
 
     LIMITS = {"pace": (0.0, math.inf)}
@@ -36,6 +39,8 @@ class Told(Component):
             ("travel", 0.01, math.inf),
             ("zoom", 1.01, math.inf),
             ("closer", 1.01, math.inf),
+            ("turn", 1.0, math.inf),
+            ("visible", 0.0, 1.0),
         ):
             found = getattr(self, name)
             if not (isinstance(found, int | float) and least <= found <= most):

@@ -9,21 +9,35 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from animclip_jax.animation.components import Cut, Framing, Pan, Shake, Speed, Tilt, Zoom
-from animclip_jax.animation.config import AnimationConfig
+from animclip_jax.animation.components import (
+    Cut,
+    Framing,
+    Pan,
+    Shake,
+    Speed,
+    Thing,
+    Tilt,
+    Turn,
+    Zoom,
+)  # fmt: skip
+from animclip_jax.animation.config import COMPONENTS, MOTIONS, AnimationConfig
+from animclip_jax.animation.plan import ShotPlan
 from animclip_jax.animation.render import render_frames
 from animclip_jax.animation.told import Told
 from input_pipeline import director
-from input_pipeline.director import told
+from input_pipeline.director import told, verbs
 from input_pipeline.director.moves import Moves
+from input_pipeline.director.things import CODES
 from input_pipeline.filming.canvas import film_pictures
 from input_pipeline.tokenizers.clip import ClipTokenizer
 from tests.input_pipeline.director.clauses import facts
-from tests.input_pipeline.director.plans import CLIPS, draws, only, sizes
+from tests.input_pipeline.director.plans import CLIPS, degrees, draws, edges, only, sizes
 from tests.input_pipeline.pictures import gradient
 from tests.repository import ROOT
 
 ALWAYS = Told(1.0)
+# What is true of a thing that is seen well.
+THING = {"thing_visible": 0.7, "thing_hop": 0.1}
 PAGE = (ROOT / "docs" / "motion.md").read_text()
 
 
@@ -36,11 +50,9 @@ def said(moves: Moves, config: Told = ALWAYS) -> tuple[list[str], list[str]]:
 
 def still(count: int, **amounts: Any) -> Moves:
     """Moves of `count` clips in which nothing moves but what is named."""
-    none = dict.fromkeys(Moves._fields, 0.0) | dict.fromkeys(
-        ("zoom", "closer", "thing_growth"), 1.0
-    )
-    moves = Moves(**{name: tf.zeros([count]) + amounts.get(name, value)
-                     for name, value in none.items()})  # fmt: skip
+    sizes_stay = dict.fromkeys(("zoom", "closer", "thing_growth"), 1.0)
+    none = dict.fromkeys(Moves._fields, 0.0) | sizes_stay | amounts
+    moves = Moves(**{name: tf.fill([count], value) for name, value in none.items()})
     return moves._replace(thing=tf.cast(moves.thing, tf.int32))
 
 
@@ -70,6 +82,60 @@ def test_what_is_said_is_seen() -> None:
     assert kinds == {(name, sign) for name in camera for sign in (-1, 1)}
 
 
+def places(plan: ShotPlan) -> tuple[np.ndarray, np.ndarray]:
+    """Where in each frame the middle of the thing is, [B, T, 2] (y, x), and its radii, alike.
+
+    In sides of the frame, from its middle; found from the windows through which the thing is seen.
+    """
+    windows = plan._replace(boxes=plan.thing_boxes, shear=plan.thing_shear)
+    right, down = edges(windows)
+    away = plan.home[:, None, :2] - (windows.boxes[..., :2] + windows.boxes[..., 2:]) / 2
+    place = np.linalg.solve(np.stack([down, right], axis=-1), away[..., None])[..., 0]
+    return place, plan.home[:, None, 2:4] / np.linalg.norm(right, axis=-1)[..., None]
+
+
+def test_what_is_said_of_a_thing_is_seen() -> None:
+    likely: Any = {name: COMPONENTS[name](0.25) for name in MOTIONS}
+    camera: Any = {"pan": Pan(0.4), "tilt": Tilt(0.3), "zoom": Zoom(0.3), "shake": Shake(0.2)}
+    config = only(framing=Framing(1.0, (0.4, 0.7)), **camera, **(
+        likely | {"thing": Thing(1.0, (0.15, 0.3)), "turn": Turn(0.25, (5.0, 40.0))}
+    ))  # fmt: skip
+    size = tf.constant(np.tile(np.array([300, 400], np.int32), (CLIPS, 1, 1)))
+    found = director.direct(draws(CLIPS), size, config)
+    plan, _, moves = tf.nest.map_structure(lambda part: part.numpy(), found)
+    moved = plan.home[:, 2] > 0
+    place, radius = places(tf.nest.map_structure(lambda part: part[moved], plan))
+    turned = degrees(plan._replace(boxes=plan.thing_boxes, shear=plan.thing_shear))[moved]
+    clauses = [[side[n] for n in np.flatnonzero(moved)] for side in said(found[2])]
+    kinds = set()
+    for n, (clause, backwards) in enumerate(zip(*clauses, strict=True)):
+        ours = {fact for fact in facts(clause) if fact[0] not in ("right", "down", "zoom")}
+        way, growth = place[n, -1] - place[n, 0], radius[n, -1, 0] / radius[n, 0, 0]
+        is_in = (np.abs(place[n]) < 0.5).all(axis=-1)
+        is_out = (np.abs(place[n]) - radius[n] > 0.5).any(axis=-1)
+        seen = {
+            "thing_right": way[1] / ALWAYS.travel,
+            "thing_down": way[0] / ALWAYS.travel,
+            "thing_growth": np.log(growth) / np.log(ALWAYS.zoom),
+            "thing_turn": (turned[n, 0] - turned[n, -1]) / ALWAYS.turn,
+            "enter": is_out[0] and is_in[-1],
+            "leave": is_in[0] and is_out[-1],
+            "pass_by": is_out[0] and is_in.any() and is_out[-1],
+            "bounce": is_in.all(),
+            "slide": is_in.all(),
+        }
+        assert all(sign * seen[name] > 0.99 for name, sign in ours), (clause, seen)
+        kinds |= ours
+        turns_round = {("enter", 1): ("leave", 1), ("leave", 1): ("enter", 1)} | {
+            (name, 1): (name, 1) for name in ("pass_by", "bounce", "slide")
+        }
+        assert {turns_round.get(fact, (fact[0], -fact[1])) for fact in facts(clause)} == facts(
+            backwards
+        )
+    assert {name for name, _ in kinds} == set(seen)
+    assert len(kinds) == 5 + 2 * 4
+
+
 @pytest.mark.parametrize(
     "amounts",
     [
@@ -81,6 +147,14 @@ def test_what_is_said_is_seen() -> None:
         {"zoom": 1 / 1.19},
         {"closer": 1.4},
         {"closer": 1 / 1.4},
+        {**THING, "thing": CODES["slide"], "thing_right": 0.19},
+        {**THING, "thing": CODES["slide"], "thing_right": 0.3, "thing_down": -0.25},
+        {**THING, "thing": CODES["slide"], "thing_right": 0.3, "thing_visible": 0.6},
+        {**THING, "thing": CODES["bounce"], "thing_right": 0.3, "thing_hop": 0.04},
+        {**THING, "thing": CODES["grow"], "thing_growth": 1.19},
+        {**THING, "thing": CODES["turn"], "thing_turn": -14.0},
+        {**THING, "thing": CODES["parallax"], "thing_right": 0.5},
+        {**THING, "thing": CODES["grow"], "thing_right": 0.5, "thing_turn": 30.0},
     ],
 )
 def test_what_can_hardly_be_seen_is_not_said(amounts: dict[str, float]) -> None:
@@ -99,14 +173,34 @@ def test_what_can_hardly_be_seen_is_not_said(amounts: dict[str, float]) -> None:
         ({"zoom": 0.7}, {("zoom", -1)}),
         ({"closer": 2.0}, {("closer", 1)}),
         ({"closer": 0.5}, {("closer", -1)}),
+        ({"thing": CODES["grow"], "thing_growth": 1.3}, {("thing_growth", 1)}),
+        ({"thing": CODES["turn"], "thing_turn": 20.0}, {("thing_turn", 1)}),
+        ({"thing": CODES["slide"], "thing_right": 0.4}, {("slide", 1), ("thing_right", 1)}),
+        ({"thing": CODES["slide"], "thing_down": -0.4}, {("slide", 1), ("thing_down", -1)}),
+        ({"thing": CODES["pass_by"], "thing_right": 2.0}, {("pass_by", 1), ("thing_right", 1)}),
     ],
 )
 def test_every_wording_says_what_is_seen(amounts: Any, wanted: Any) -> None:
-    forwards, backwards = said(still(300, **amounts))
+    forwards, backwards = said(still(300, **(THING | amounts)))
     assert all(facts(clause) == wanted for clause in forwards)
-    assert all(facts(clause) == {(name, -sign) for name, sign in wanted} for clause in backwards)
-    verbs = {re.sub(" slowly| quickly", "", clause) for clause in forwards}
-    assert len(verbs) == told.VARIANTS * len(set(told.SUBJECTS))
+    opposite = {(name, sign if name in ("slide", "pass_by") else -sign) for name, sign in wanted}
+    assert all(facts(clause) == opposite for clause in backwards)
+    spoken = {re.sub(" slowly| quickly", "", clause) for clause in forwards}
+    assert len(spoken) == verbs.VARIANTS * len(
+        set(verbs.THINGS if "thing" in amounts else verbs.CAMERAS)
+    )
+
+
+@pytest.mark.parametrize(("motion", "back"), [("enter", "leave"), ("leave", "enter")])
+@pytest.mark.parametrize("way", ["thing_right", "thing_down"])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_what_enters_leaves_where_it_came_from_when_the_clip_runs_backwards(
+    motion: str, back: str, way: str, sign: int
+) -> None:
+    amounts = THING | {"thing": CODES[motion], way: 0.8 * sign}
+    for clause, opposite in zip(*said(still(100, **amounts)), strict=True):
+        assert facts(clause) == {(motion, 1), (way, sign)}
+        assert facts(opposite) == {(back, 1), (way, -sign)}
 
 
 def test_of_two_things_one_is_said_or_both() -> None:
@@ -120,8 +214,12 @@ def test_of_two_things_one_is_said_or_both() -> None:
 
 
 @pytest.mark.parametrize(("right", "pace"), [(0.25, "slowly"), (0.45, None), (-0.7, "quickly")])
-def test_the_pace_is_said_of_what_is_slow_or_quick(right: float, pace: str | None) -> None:
-    forwards, backwards = said(still(200, right=right))
+@pytest.mark.parametrize("who", [{}, {"thing": CODES["slide"], "thing_visible": 1.0}])
+def test_the_pace_is_said_of_what_is_slow_or_quick(
+    right: float, pace: str | None, who: dict[str, float]
+) -> None:
+    name = "thing_right" if who else "right"
+    forwards, backwards = said(still(200, **who, **{name: right}))
     paces = [set(re.findall("slowly|quickly", clause)) for clause in forwards]
     assert 0.4 < np.mean([bool(one) for one in paces]) < 0.6 if pace else not any(paces)
     assert set.union(*paces) == ({pace} if pace else set())
@@ -150,10 +248,11 @@ def test_what_is_said_does_not_depend_on_the_rest_of_the_batch() -> None:
 
 
 def test_every_kind_has_an_opposite_and_as_many_wordings() -> None:
-    assert set(told.OPPOSITES) == set(told.VERBS)
-    assert all(told.OPPOSITES[told.OPPOSITES[kind]] == kind for kind in told.VERBS)
-    assert [kind for kind in told.VERBS if told.OPPOSITES[kind] == kind] == [told.NOTHING]
-    assert {len(verbs) for verbs in told.VERBS.values()} == {told.VARIANTS}
+    assert set(verbs.OPPOSITES) == set(verbs.VERBS)
+    assert all(verbs.OPPOSITES[verbs.OPPOSITES[kind]] == kind for kind in verbs.VERBS)
+    assert [kind for kind in verbs.VERBS if verbs.OPPOSITES[kind] == kind] == [verbs.NOTHING]
+    assert {len(ways) for ways in verbs.VERBS.values()} == {verbs.VARIANTS}
+    assert all(len(set(ways)) == verbs.VARIANTS for ways in verbs.VERBS.values() if any(ways))
 
 
 def shift(first: np.ndarray, last: np.ndarray) -> tuple[int, int]:
@@ -205,21 +304,24 @@ def test_motion_is_named_of_as_many_clips_as_the_page_says(preset: str, share: s
 
 
 def test_the_page_says_what_is_told_and_from_which_amounts_on() -> None:
-    rows = re.findall(r"^\|.*\| `(travel|zoom|closer)`, ([0-9.]+)", PAGE, re.MULTILINE)
+    rows = re.findall(r"^\|.*\| `(travel|zoom|closer|turn)`, ([0-9.]+)", PAGE, re.MULTILINE)
     assert {(name, float(least)) for name, least in rows} == {
-        (name, getattr(ALWAYS, name)) for name in ("travel", "zoom", "closer")
+        (name, getattr(ALWAYS, name)) for name in ("travel", "zoom", "closer", "turn")
     }
     assert "under {} or over {}".format(*ALWAYS.pace) in PAGE
-    verbs = {verb for verbs in told.VERBS.values() for verb in verbs if verb}
+    assert f"`visible`, {ALWAYS.visible}" in PAGE
+    known = {verb for ways in verbs.VERBS.values() for verb in ways if verb}
     table = PAGE.partition("## What is told")[2].partition("\n\n**")[0]
     words = set(re.findall(r"\*([a-z ]+)\*", table)) - {"slowly", "quickly"}
-    assert len(words) == 15 and words <= verbs
-    assert f"one of {told.VARIANTS} verbs".replace("6", "six") in " ".join(PAGE.split())
+    assert len(words) == 29 and words <= known
+    assert f"one of {verbs.VARIANTS} verbs".replace("6", "six") in " ".join(PAGE.split())
 
 
 def test_captions_grow_by_as_many_tokens_as_the_page_says() -> None:
     tokenizer, most = ClipTokenizer(), 0
-    for amounts in ({"right": 0.25, "down": 0.2, "zoom": 1.3}, {"right": -0.7}, {"closer": 0.5}):
+    camera = {"right": 0.25, "down": 0.2, "zoom": 1.3}
+    passes: dict[str, float] = {**THING, "thing": CODES["pass_by"], "thing_right": 1.2}
+    for amounts in ({"closer": 0.5}, camera, camera | passes):
         spoken = [f"a dog, and {clause}" for clause in said(still(500, **amounts))[0]]
         spoken += [f"while {clause}, a dog" for clause in said(still(500, **amounts))[0]]
         most = max(most, (tokenizer(spoken) != 0).sum(axis=1).max() - 4)
