@@ -90,6 +90,7 @@ setup(
             "kornia",
             "opencv-python-headless",
             "playwright",
+            "scenedetect-headless==0.7.2",
             "scikit-image",
         ],
         "app": APP,
