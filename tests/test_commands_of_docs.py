@@ -26,6 +26,7 @@ RUN = [
 # Of pages whose other commands are run. That their options exist is tests/test_documents.py's.
 NOT_RUN = {
     "docs/data.md": "prepare msrvtt:DIR needs the files of MSR-VTT",
+    "docs/experiments/speed.md": "compiles for TPUs for minutes; tests/test_plan.py",
     "docs/launch.md": "needs a TPU, GPUs and a bucket",
     "docs/reproduce.md": "needs corpora, a TPU and days",
     "docs/scaling.md": "compiles for TPUs for minutes; tests/test_plan.py",

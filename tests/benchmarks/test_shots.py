@@ -26,7 +26,8 @@ def test_a_cut_counts_within_a_frame_and_a_dissolve_anywhere_in_it() -> None:
 def test_what_is_said_twice_counts_once() -> None:
     found = score([30, 31, 65, 70], [CUT, DISSOLVE])
     assert found == Score(2, 2, 4)
-    assert (found.precision, found.recall, found.f1) == (0.5, 1.0, pytest.approx(2 / 3))
+    assert (found.precision, found.recall) == (0.5, 1.0)
+    assert found.f1 == pytest.approx(2 / 3)
 
 
 def test_who_says_nothing_has_no_precision() -> None:
