@@ -83,7 +83,9 @@ def _part(clip: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return clip[start : start + length]
 
 
-def _frames(seconds: tuple[float, float], shots: Sequence[np.ndarray], random) -> int:
+def _frames(
+    seconds: tuple[float, float], shots: Sequence[np.ndarray], random: np.random.Generator
+) -> int:
     """So many frames, half of the shorter shot at most."""
     return min(round(random.uniform(*seconds) * FPS), *(len(one) // 2 for one in shots))
 
