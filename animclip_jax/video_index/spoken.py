@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import weakref
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -46,13 +48,12 @@ def pack(texts: Sequence[str]) -> bytes:
 
     Raises ValueError where this process' SQLite can't.
     """
-    with _empty() as base:
+    with closing(_empty()) as base:
         rows = ((row, text) for row, text in enumerate(texts) if text)
         base.executemany("INSERT INTO said (rowid, text) VALUES (?, ?)", rows)
         base.execute("INSERT INTO said (said) VALUES ('optimize')")
-    data = base.serialize()
-    base.close()
-    return data
+        base.commit()
+        return base.serialize()
 
 
 def _empty() -> sqlite3.Connection:
@@ -81,6 +82,8 @@ class Spoken(Sequence[str]):
         # No process writes to it; whoever has it open may still read when it is removed.
         where = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
         self.base = sqlite3.connect(where, uri=True, check_same_thread=False)
+        # It lives as long as the shard's memory maps: until the last search that uses it ends.
+        weakref.finalize(self, self.base.close)
         self.rows = rows
         last = self.base.execute("SELECT max(rowid) FROM said").fetchone()[0]
         if last is not None and last >= rows:

@@ -1,5 +1,6 @@
 """What is said, searched: every word in any order, phrases, and nothing that is an operator."""
 
+import gc
 import sqlite3
 
 import pytest
@@ -89,3 +90,20 @@ def test_a_damaged_file_is_an_error(tmp_path):
         (tmp_path / "said.sqlite").write_bytes(wrong)
         with pytest.raises(sqlite3.Error):
             Spoken(tmp_path / "said.sqlite", 2)
+
+
+def test_a_database_is_closed_with_its_shard_and_after_an_error(tmp_path):
+    (tmp_path / "said.sqlite").write_bytes(spoken.pack(TEXTS))
+    opened = Spoken(tmp_path / "said.sqlite", len(TEXTS))
+    base = opened.base
+    del opened
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        base.execute("SELECT 1")
+    with pytest.raises(sqlite3.DatabaseError) as error:
+        Spoken(tmp_path / "said.sqlite", 1)
+    base = error.traceback[-1].frame.f_locals["self"].base
+    del error
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        base.execute("SELECT 1")
