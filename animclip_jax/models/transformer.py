@@ -10,7 +10,8 @@ import jax.extend
 import jax.numpy as jnp
 from flax import nnx
 
-from animclip_jax.models.attention_kernels import MASKED, Kernel, Sizes
+from animclip_jax.models.attention import attend, mixed
+from animclip_jax.models.attention_kernels import Kernel, Sizes
 from animclip_jax.models.rotary import rotate
 
 # Of what is ours, and of OpenAI's CLIP; flax's default is 1e-6.
@@ -85,37 +86,6 @@ def layer_norm(width: int, rngs: nnx.Rngs, epsilon: float = LAYER_NORM_EPSILON) 
     return nnx.LayerNorm(width, epsilon=epsilon, dtype=jnp.float32, rngs=rngs)
 
 
-def attend(
-    query: jax.Array,
-    key: jax.Array,
-    value: jax.Array,
-    mask: jax.Array | None = None,
-    is_causal: bool = False,
-) -> jax.Array:
-    """What `jax.nn.dot_product_attention` computes, with the heads in front of the tokens.
-
-    A CPU multiplies heads that lie apart one by one, and each is small; together they take two
-    thirds of the time.
-
-    Args:
-      query [..., N, H, D], key and value [..., M, H, D]; mask bool, broadcast to [..., H, N, M].
-
-    Returns:
-      [..., N, H, D].
-    """
-    query, key, value = (jnp.moveaxis(part, -2, -3) for part in (query, key, value))
-    logits = jnp.matmul(query, key.mT, preferred_element_type=jnp.float32)
-    logits *= query.shape[-1] ** -0.5
-    if is_causal:
-        queries, keys = logits.shape[-2:]
-        seen = jnp.tri(queries, keys, dtype=bool)
-        mask = seen if mask is None else mask & seen
-    if mask is not None:
-        logits = jnp.where(mask, logits, MASKED)
-    shares = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
-    return jnp.moveaxis(jnp.matmul(shares, value), -3, -2)
-
-
 class Attention(nnx.Module):
     """Multi-head attention; `memory` (keys, values) is the input itself unless given."""
 
@@ -132,6 +102,7 @@ class Attention(nnx.Module):
         # What else may compute attention than XLA; set by a trainer whose devices have it.
         self.kernel: Kernel | None = None
         self.by_cudnn = False
+        self.mix = mixed
         self.heads = heads
         self.head_width = head_dim = width // heads
         inputs = nnx.initializers.normal(width**-0.5)
@@ -179,12 +150,12 @@ class Attention(nnx.Module):
         if mask is not None:
             mask = mask[..., None, None, :]
         if self.by_cudnn:
-            mixed = jax.nn.dot_product_attention(
+            found = jax.nn.dot_product_attention(
                 query, key, value, mask=mask, is_causal=is_causal, implementation="cudnn"
             )
         else:
-            mixed = attend(query, key, value, mask, is_causal)
-        return self.out(mixed)
+            found = attend(query, key, value, mask, is_causal, self.mix)
+        return self.out(found)
 
     def sizes(self, batch: int, queries: int, keys: int, is_causal: bool = False) -> Sizes | None:
         """For a call by the kernel, where there is one that serves; None where XLA does."""

@@ -101,8 +101,8 @@ class VideoCoder(nnx.Module):
     def __call__(self, tokens: jax.Array) -> jax.Array:
         """tokens [B, T, 1 + N, D] -> code [B, M, code_width] with M = T * tokens_a_frame."""
         B, T, _, D = tokens.shape
-        kept = tokens[:, :, :1]
-        if self.raster:
+        kept = tokens if self.raster == self.grid else tokens[:, :, :1]
+        if 0 < self.raster < self.grid:
             patches = tokens[:, :, 1:].reshape(B, T, self.grid, self.grid, D)
             share = area_weights(self.grid, self.raster).astype(patches.dtype)
             pooled = jnp.einsum("yr,xc,btrcd->btyxd", share, share, patches).reshape(B, T, -1, D)

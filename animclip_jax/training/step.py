@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from animclip_jax import sharding
 from animclip_jax.animation.batch import Batch
 from animclip_jax.models import parameters
+from animclip_jax.models.attention import mixed_on_cpu
 from animclip_jax.models.retriever import Retriever, RetrieverConfig
 from animclip_jax.models.transformer import Attention, Stack, take_layers_a_round
 from animclip_jax.training import ema, gradient_caching, lora, losses
@@ -95,7 +96,8 @@ def merge(
     params = lora.merged(params)
     is_split = mesh.shape["fsdp"] > 1
     model = nnx.merge(graphdef, sharding.gather_unscanned(mesh, params) if is_split else params)
-    if sharding.platform(mesh) == "cpu":
+    on_cpu = sharding.platform(mesh) == "cpu"
+    if on_cpu:
         take_layers_a_round(model, LAYERS_A_ROUND)
     kernel = None if attention == "xla" else sharding.attention_kernel(mesh)
     by_cudnn = attention == "kernel" and sharding.platform(mesh) == "gpu"
@@ -104,6 +106,8 @@ def merge(
             module.gather = functools.partial(sharding.gather, mesh)
         if isinstance(module, Attention):
             module.kernel, module.by_cudnn = kernel, by_cudnn
+            if on_cpu:
+                module.mix = mixed_on_cpu
     return model
 
 
