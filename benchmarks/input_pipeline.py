@@ -10,6 +10,7 @@ thread; those that are not installed (pip install 'animclip-jax[bench]') are nam
 
 import argparse
 import dataclasses
+import functools
 import io
 import itertools
 import json
@@ -140,7 +141,7 @@ def measure(examples: Examples, seconds: float) -> dict[str, Cost]:
         BY_JAX: lambda: rendering(examples, animation),
         IN_TF_DATA: lambda: training(examples, host, batch=8),
         **{
-            name: lambda film=film: map_ones(film, encoded)
+            name: functools.partial(map_ones, film, encoded)
             for name, film in input_peers.peers(NUM_FRAMES, IMAGE_SIZE).items()
         },
     }
