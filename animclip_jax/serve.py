@@ -12,6 +12,7 @@ if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these
 
     sys.exit(animclip(["serve", *sys.argv[1:]]))
 
+import argparse
 import functools
 import os
 import socket
@@ -21,6 +22,7 @@ from animclip_jax import process
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.serve import parse
 from animclip_jax.video_index.open import note, open_index
+from animclip_jax.video_index.searcher import Searcher
 from animclip_jax.words import holdings
 
 
@@ -37,6 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         from animclip_jax.serving.connection import Connection, Limits
         from animclip_jax.serving.guard import Guard, refused
         from animclip_jax.serving.live import Live
+        from animclip_jax.serving.previews import kept_in
     except ImportError as error:
         print(
             f"animclip serve: {error}; pip install -e '.[app]' in the checkout installs it",
@@ -44,24 +47,20 @@ def main(argv: list[str] | None = None) -> int:
         )
         return 1
     try:
-        with listen(options.host, options.port) as listening:
+        with (
+            listen(options.host, options.port) as listening,
+            kept_in(options.previews, options.previews_limit) as previews,
+        ):
             searcher = open_index(options.index, options.model, options.rerank_k)
             searcher.warm_up()
-            url = _url(options.host, listening.getsockname()[1])
-            index = searcher.index
-            print(f"{url}  {holdings(*index.catalogue.counts, len(index))}; Ctrl-C stops")
-            if told := note(searcher):
-                print(told)
-            sys.stdout.flush()
-            if options.open:
-                webbrowser.open(f"{url}/?token={options.token}" if options.token else url)
+            _announce(options, listening.getsockname()[1], searcher)
             behind = functools.partial(Guard, names=options.allowed_host, token=options.token)
             headers = {"retry-after": "1", "connection": "close"}
             busy = behind(refused(503, "too many connections at once", headers))
             limits = Limits(
                 options.max_connections, options.max_per_client, options.request_timeout, busy
             )
-            app = make_app(searcher, options.max_waiting)
+            app = make_app(searcher, options.max_waiting, previews)
             live = Live(app.state.service, options.rerank_k)
             # The plain parts of uvicorn: what is installed besides changes nothing.
             config = uvicorn.Config(
@@ -100,6 +99,17 @@ def listen(host: str, port: int) -> socket.socket:
     # waits 40 ms for the first to be acknowledged.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
+
+
+def _announce(options: argparse.Namespace, port: int, searcher: Searcher) -> None:
+    """Says where the server is and what it searches, and opens the page if that is wanted."""
+    url, index = _url(options.host, port), searcher.index
+    print(f"{url}  {holdings(*index.catalogue.counts, len(index))}; Ctrl-C stops")
+    if told := note(searcher):
+        print(told)
+    sys.stdout.flush()
+    if options.open:
+        webbrowser.open(f"{url}/?token={options.token}" if options.token else url)
 
 
 def _url(host: str, port: int) -> str:

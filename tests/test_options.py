@@ -35,7 +35,7 @@ LINES = {
     "convert": "{} --out={}",
     "index": "{} --model={} --out={}",
     "search": "{} --image={} --model={}",
-    "serve": "{} --model={}",
+    "serve": "{} --model={} --previews={}",
     "report": "{}",
 }
 HARD_NAMES = ["[a]", "{b,c}", "d,e", "f:g", "h i", "*", "ü", "-"]

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import math
 import os
+from pathlib import Path
 
 from animclip_jax.cli.parser import Parser, dashed
 from animclip_jax.options import kinds
+from animclip_jax.process import CACHE
 
 TOKEN = "ANIMCLIP_TOKEN"
 MIN_TOKEN = 16
+PREVIEWS = f"{CACHE}/previews"
+# One preview always fits.
+MIN_GIBIBYTES = 0.02
 DESCRIPTION = (
     "Search an index in the browser, or by a JSON API (see /api). It needs no internet. Only this "
     "machine can connect, unless --host names another address; --token is then required."
@@ -53,6 +59,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--request-timeout", type=float, default=30.0, help="seconds in which a request must arrive"
     )
+    parser.add_argument(
+        "--previews",
+        type=kinds.path,
+        default=PREVIEWS,
+        help="the folder for previews of what browsers can't play, or none",
+    )
+    parser.add_argument(
+        "--previews-limit", type=float, default=1.0, help="GiB that previews may take on the disk"
+    )
     options = parser.parse_args(argv)
     if options.token is None:
         options.token = os.environ.get(TOKEN)
@@ -65,6 +80,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
             parser.error(f"--{dashed(name)}={getattr(options, name)}: wanted 1 or more")
     if not 0 < options.request_timeout < 86400:
         parser.error(f"--request-timeout={options.request_timeout:g}: wanted more than 0 seconds")
+    if not MIN_GIBIBYTES <= options.previews_limit < math.inf:
+        parser.error(f"--previews-limit={options.previews_limit:g}: wanted {MIN_GIBIBYTES} or more")
+    if options.previews == Path("none"):
+        options.previews = None
     if not 0 <= options.port < 65536:
         parser.error(f"--port={options.port}: wanted 0 to 65535")
     return options

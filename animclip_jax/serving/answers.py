@@ -84,6 +84,13 @@ class Result(_Object):
     plays: Annotated[
         bool, Field(description="Whether Chromium plays a file of that name and codec.")
     ]
+    preview: Annotated[
+        str | None,
+        Field(
+            description="The address of an MP4 of the segment that every browser plays; null for a "
+            "photo, or if the server makes none."
+        ),
+    ]
 
 
 class Likeness(_Object):
@@ -119,7 +126,7 @@ SHARED_ERRORS = errors(
     _408="The request did not arrive in time.",
     _421="The Host header names another server.",
     _500="The server failed; its output says why.",
-    _503="Too many searches or connections at once; try again.",
+    _503="Too many searches, previews or connections at once; try again.",
 )
 # Pydantic's 422 never goes out: a wrong parameter is a 400.
 SHARED_ERRORS["default"] = {"model": Error, "description": "Any other error."}

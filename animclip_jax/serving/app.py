@@ -17,9 +17,11 @@ from starlette.routing import Match
 
 from animclip_jax.serving import answers
 from animclip_jax.serving.guard import refused
+from animclip_jax.serving.previews import Previews
 from animclip_jax.serving.service import MAX_PICTURE_BYTES, Service
 from animclip_jax.video_index.searcher import Searcher
 from animclip_jax.words import holdings
+from input_pipeline.media.preview import MAX_SECONDS
 
 HERE = Path(__file__).parent
 PAGE_FILES = {
@@ -38,12 +40,15 @@ _PAGES = Environment(loader=FileSystemLoader(HERE), autoescape=True, trim_blocks
 _RANGES = "Answers range requests as in RFC 9110: Range: bytes=0-999."
 
 
-def make_app(searcher: Searcher, max_waiting: int = 32) -> FastAPI:
+def make_app(
+    searcher: Searcher, max_waiting: int = 32, previews: Previews | None = None
+) -> FastAPI:
     """The app, without its guard; its `state.service` is what `Live` keeps fresh.
 
     max_waiting: searches at once, beyond which it answers 503.
+    previews: what makes them, if any are made.
     """
-    service = Service(searcher, max_waiting)
+    service = Service(searcher, max_waiting, previews)
     app = FastAPI(
         title="animclip serve",
         version="2",
@@ -127,6 +132,23 @@ def _add_files(app: FastAPI, service: Service) -> None:
             206: {"description": "The requested bytes."},
         },
     )(service.video)
+    app.get(
+        "/preview/{moment}",
+        summary="A segment as a small MP4 (H.264, AAC) that every browser plays.",
+        description=f"Its times are those of the video. Of a segment longer than {MAX_SECONDS:g} "
+        f"seconds it is the beginning. It is made when it is asked for first, and kept. {_RANGES}",
+        response_class=Response,
+        responses={
+            **answers.errors(
+                _404="No such segment, a photo, no previews, or the file is gone or can't be read.",
+                _416="A range outside the file.",
+                _422="No preview can be made of that file.",
+                _507="The server has no room for it.",
+            ),
+            200: {"description": "The preview.", "content": {"video/mp4": _BYTES}},
+            206: {"description": "The requested bytes."},
+        },
+    )(service.preview)
 
 
 def _add_pages(app: FastAPI, service: Service) -> None:

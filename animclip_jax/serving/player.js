@@ -1,15 +1,23 @@
-// Plays a segment in its card, from its moment to its end.
+// Plays a segment in its card, from its moment to its end: the video, or where the browser can't
+// play that, a preview that the server makes. Both have the times of the video.
 
 // A seek may land on the frame before.
 const SEEK_SECONDS = 1;
 // Where a machine decodes HEVC in hardware, its browsers play it; the server can't know that.
 const HEVC = 'video/mp4; codecs="hvc1.1.6.L93.B0"';
 
-let playing = null; // the card's button, and what shows the segment
+let playing = null; // the card's button and screen, what shows the segment, what asks for a preview
 
+// Whether there is anything to play.
 export function plays(one) {
+  return Boolean(one.preview) || playsItself(one);
+}
+
+// Whether it is worth a try: the browser knows such files, or plays them as was measured.
+function playsItself(one) {
+  const knows = (type) => document.createElement("video").canPlayType(type) !== "";
   const couldBe = one.codec === "hevc" && /[.](mp4|m4v|mov|mkv)$/i.test(one.video);
-  return one.plays || (couldBe && document.createElement("video").canPlayType(HEVC) !== "");
+  return one.plays || (couldBe && knows(HEVC));
 }
 
 export function isPlaying(button) {
@@ -19,16 +27,55 @@ export function isPlaying(button) {
 export function play(button, one) {
   stop();
   const screen = button.querySelector(".screen");
-  const isPicture = one.media_type.startsWith("image/");
-  const player = document.createElement(isPicture ? "img" : "video");
-  player.addEventListener("error", () => failed(screen, player));
-  if (!isPicture) {
+  playing = { button, screen, player: null, asking: new AbortController() };
+  if (one.preview && !playsItself(one)) playPreview(playing, one);
+  else playVideo(playing, one);
+}
+
+function playVideo(current, one) {
+  const kind = one.media_type.startsWith("image/") ? "img" : "video";
+  show(current, one, kind, `/video/${one.id}`, () => {
+    if (one.preview) playPreview(current, one);
+    else say(current, "This browser can't play it");
+  });
+}
+
+async function playPreview(current, one) {
+  say(current, "Making a preview ...");
+  try {
+    // A byte of it says that it is there, and why if it is not.
+    const options = { headers: { range: "bytes=0-0" }, signal: current.asking.signal };
+    const answer = await fetch(one.preview, options);
+    const problem = answer.ok ? "" : (await answer.json()).error;
+    if (current !== playing) return;
+    say(current, problem);
+    if (problem) return;
+    show(current, one, "video", one.preview, () => say(current, "This browser can't play it"));
+  } catch {
+    if (current === playing) say(current, "The server does not answer");
+  }
+}
+
+function show(current, one, kind, address, failed) {
+  const player = document.createElement(kind);
+  const fail = (event) => {
+    event.stopImmediatePropagation();
+    if (!player.isConnected) return;
+    discard(player);
+    failed();
+  };
+  player.addEventListener("error", fail);
+  if (kind === "video") {
     Object.assign(player, { muted: true, playsInline: true });
+    // Of a file whose pictures it does not know, a browser plays the sound.
+    player.addEventListener("loadedmetadata", (event) => {
+      if (!player.videoWidth) fail(event);
+    });
     playFrom(player, one.start, one.end);
   }
-  player.src = `/video/${one.id}`;
-  screen.insertBefore(player, screen.querySelector(".moment"));
-  playing = { button, player };
+  player.src = address;
+  current.player = player;
+  current.screen.insertBefore(player, current.screen.querySelector(".moment"));
 }
 
 // Plays from start to end, again and again: until a seek does not land there, as in a file whose
@@ -50,22 +97,28 @@ function playFrom(player, start, end) {
   });
 }
 
-function failed(screen, player) {
-  if (!player.isConnected) return;
-  player.remove();
+// Says something on the screen, in place of what was said before.
+function say({ screen }, text) {
   if (screen.querySelector(".cannot")) return; // It is said already.
-  const text = document.createElement("span");
-  text.className = "failed";
-  text.textContent = "This browser can't play it";
-  screen.append(text);
+  screen.querySelector(".failed")?.remove();
+  if (!text) return;
+  const said = document.createElement("span");
+  said.className = "failed";
+  said.textContent = text;
+  screen.append(said);
+}
+
+function discard(player) {
+  player.remove();
+  player.removeAttribute("src");
+  player.load?.();
 }
 
 export function stop() {
   if (!playing) return;
-  const { player, button } = playing;
+  const current = playing;
   playing = null;
-  player.remove();
-  player.removeAttribute("src");
-  player.load?.();
-  button.querySelector(".failed:not(.cannot)")?.remove();
+  current.asking.abort();
+  if (current.player) discard(current.player);
+  say(current, "");
 }

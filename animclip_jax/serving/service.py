@@ -19,6 +19,7 @@ from starlette.responses import FileResponse, Response
 
 from animclip_jax.serving.pictures import Kept, Pictures
 from animclip_jax.serving.playable import media_type, plays
+from animclip_jax.serving.previews import Previews
 from animclip_jax.serving.questions import Moment, Picture, Question
 from animclip_jax.video_index import query as queries
 from animclip_jax.video_index.open import note
@@ -28,6 +29,7 @@ from animclip_jax.video_index.reader import ID, Index
 from animclip_jax.video_index.searcher import Searcher
 from animclip_jax.words import readable
 from input_pipeline.media import picture
+from input_pipeline.media.preview import Clip
 
 MAX_PICTURE_BYTES = 10 * 2**20
 # That the page offers to choose from, and files that can't be read that it names.
@@ -48,11 +50,12 @@ class _Found(NamedTuple):
 class Service:
     """The functions behind the routes. Queries wait for each other, up to a limit."""
 
-    def __init__(self, searcher: Searcher, max_waiting: int):
+    def __init__(self, searcher: Searcher, max_waiting: int, previews: Previews | None = None):
         # Another one takes its place when the index has changed: who answers takes it once.
         self.searcher, self.max_waiting = searcher, max_waiting
         self.problem: str | None = None
         self.pictures = Pictures()
+        self.previews = previews
         self.waiting = 0
         self.thread = ThreadPoolExecutor(1, "search")
 
@@ -119,6 +122,20 @@ class Service:
         path, state = await run_in_threadpool(_inside, index.root, name)
         return FileResponse(path, media_type=media_type(name), stat_result=state)
 
+    async def preview(self, request: Request, moment: Moment) -> Response:
+        """A segment, or its beginning, as every browser plays it."""
+        if self.previews is None:
+            raise HTTPException(404, "this server makes no previews")
+        index = self.searcher.index
+        segment = _existing(index, moment)
+        if index.photo[segment]:
+            raise HTTPException(404, "a photo has no preview: /video/ID sends it")
+        path, state = await run_in_threadpool(_inside, index.root, index.names[segment])
+        # As the API tells its times.
+        start, end = (round(seconds, 3) for seconds in index.times[segment].tolist())
+        made, state = await self.previews.find(Clip(path, start, end), state, request)
+        return FileResponse(made, media_type="video/mp4", stat_result=state)
+
     async def _search(self, asked: Question, data: bytes | None) -> dict[str, Any]:
         searcher = self.searcher
         search = functools.partial(self._found, searcher, asked)
@@ -126,7 +143,8 @@ class Service:
             found = await self._in_turn(search, data)
         except QueryError as error:
             raise HTTPException(400, str(error)) from error
-        return _told(searcher, found, min(asked.n, searcher.num_candidates))
+        count = min(asked.n, searcher.num_candidates)
+        return _told(searcher, found, count, self.previews is not None)
 
     def _found(self, searcher: Searcher, asked: Question, data: bytes | None) -> _Found:
         """Searches; raises QueryError where the question has no answer."""
@@ -178,7 +196,7 @@ class Service:
             self.waiting -= 1
 
 
-def _told(searcher: Searcher, found: _Found, count: int) -> dict[str, Any]:
+def _told(searcher: Searcher, found: _Found, count: int, previews: bool) -> dict[str, Any]:
     """The best by either ranking, so that the page can show both."""
     index, answer = searcher.index, found.answer
     hits = [hit for hit in answer.hits if min(hit.rank, hit.coarse_rank or hit.rank) <= count]
@@ -190,7 +208,8 @@ def _told(searcher: Searcher, found: _Found, count: int) -> dict[str, Any]:
         "candidates": len(answer.hits),
         "milliseconds": {stage: 1000 * spent for stage, spent in answer.seconds.items()},
         "results": [
-            index.moment(hit)._asdict() | _how_it_plays(index, hit.segment) for hit in hits
+            index.moment(hit)._asdict() | _how_it_plays(index, hit.segment, previews)
+            for hit in hits
         ],
     }
 
@@ -228,7 +247,11 @@ async def _body(request: Request) -> bytes:
     return bytes(data)
 
 
-def _how_it_plays(index: Index, segment: int) -> dict[str, Any]:
-    name, codec = index.names[segment], index.codecs[segment]
-    shows = index.photo[segment] or plays(name, codec)
-    return {"media_type": media_type(name), "codec": codec or None, "plays": shows}
+def _how_it_plays(index: Index, segment: int, previews: bool) -> dict[str, Any]:
+    name, codec, photo = index.names[segment], index.codecs[segment], index.photo[segment]
+    return {
+        "media_type": media_type(name),
+        "codec": codec or None,
+        "plays": photo or plays(name, codec),
+        "preview": f"/preview/{index.id(segment)}" if previews and not photo else None,
+    }

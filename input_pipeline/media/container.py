@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -83,14 +83,41 @@ def clock_of(film: Film) -> Clock:
     )
 
 
+def packets(film: Film) -> Iterator[av.Packet]:
+    """The packets of frames that are shown, as they lie in the file. Raises ValueError."""
+    for packet in film.file.demux(film.stream):
+        # What an edit list leaves out is decoded, for others need it, and not shown.
+        if not packet.size or packet.is_discard:
+            continue
+        if packet.has_sidedata("encryption_info"):
+            raise ValueError(ENCRYPTED)
+        yield packet
+
+
+def stamps_of(packets: Iterable[av.Packet]) -> list[int | None]:
+    """The times that packets tell, in the order of showing."""
+    # Up to where a clock starts anew.
+    runs: list[list[int | None]] = [[]]
+    last = None
+    for packet in packets:
+        if last is not None and packet.dts is not None and packet.dts < last:
+            runs.append([])
+        last = packet.dts if packet.dts is not None else last
+        runs[-1].append(packet.pts)
+    found: list[int | None] = []
+    for run in runs:
+        known = [stamp for stamp in run if stamp is not None]
+        found += sorted(known) if len(known) == len(run) else run
+    return found
+
+
 def packet_timing(path: str | os.PathLike[str]) -> Timing:
     """When frames are shown, without decoding them: a decoder may find it otherwise.
 
     Raises FileNotFoundError, ValueError as `opened`.
     """
     with opened(path) as film:
-        stamps = [stamp for run in _packets(film) for stamp in run]
-        return timing(stamps, clock_of(film))
+        return timing(stamps_of(packets(film)), clock_of(film))
 
 
 def decode(film: Film) -> Iterator[av.VideoFrame]:
@@ -204,29 +231,8 @@ def _is_scrambled(film: Film) -> bool:
     return any(mark & 0x80 for mark in marks)
 
 
-def _packets(film: Film) -> list[list[int | None]]:
-    """The times that packets tell, in the order of showing, up to where a clock starts anew."""
-    runs: list[list[int | None]] = [[]]
-    last = None
-    for packet in film.file.demux(film.stream):
-        # What an edit list leaves out is decoded, for others need it, and not shown.
-        if not packet.size or packet.is_discard:
-            continue
-        if packet.has_sidedata("encryption_info"):
-            raise ValueError(ENCRYPTED)
-        if last is not None and packet.dts is not None and packet.dts < last:
-            runs.append([])
-        last = packet.dts if packet.dts is not None else last
-        runs[-1].append(packet.pts)
-    for run in runs:
-        known = [stamp for stamp in run if stamp is not None]
-        if len(known) == len(run):
-            run[:] = sorted(known)
-    return runs
-
-
 def _count(film: Film) -> int:
     """How many frames a file has, where its header does not say: 0 where that can't be found."""
     with contextlib.suppress(FileNotFoundError, ValueError), opened(film.file.name) as again:
-        return sum(map(len, _packets(again)))
+        return len(stamps_of(packets(again)))
     return 0

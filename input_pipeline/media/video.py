@@ -159,28 +159,37 @@ def write_video(path: str | os.PathLike[str], frames: np.ndarray, fps: float) ->
 
 def _picture(frame: av.VideoFrame, film: Film, short_side: int | None) -> np.ndarray:
     """A frame of square pixels, upright: uint8 [H, W, 3]."""
+    width, height = square(frame, film)
+    if short_side is not None and short_side < min(width, height):
+        shrink = Fraction(short_side, min(width, height))
+        width, height = round(width * shrink), round(height * shrink)
+    pixels = _resized(rgb(frame), width, height)
+    return np.ascontiguousarray(upright(pixels, frame))
+
+
+def square(frame: av.VideoFrame, film: Film) -> tuple[int, int]:
+    """Width and height of a frame in square pixels, before it is turned."""
     aspect = film.stream.sample_aspect_ratio or Fraction(1)
     if not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
         aspect = Fraction(1)  # A broken mark.
     # Longer, never shorter, so that nothing is lost.
     width = round(frame.width * max(aspect, Fraction(1)))
     height = round(frame.height / min(aspect, Fraction(1)))
-    if short_side is not None and short_side < min(width, height):
-        shrink = Fraction(short_side, min(width, height))
-        width, height = round(width * shrink), round(height * shrink)
-    pixels = _resized(_rgb(frame), width, height)
+    return width, height
+
+
+def upright(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
+    """Pixels [H, W, C] of a frame as its display matrix shows them.
+
+    They are turned by quarters, mirrored, or both. The nine numbers say where the picture's point
+    (x, y) is shown: (a x + c y, b x + d y), and a place that does not matter. An angle between two
+    quarters counts as the nearer one.
+    """
     # Not `frame.rotation`: that is an angle, which of a mirrored picture says half.
     mark: Any = frame.side_data.get("DISPLAYMATRIX")
-    return np.ascontiguousarray(pixels if mark is None else _upright(pixels, bytes(mark)))
-
-
-def _upright(pixels: np.ndarray, mark: bytes) -> np.ndarray:
-    """A picture [H, W, C] as its display matrix shows it: turned by quarters, mirrored, or both.
-
-    The nine numbers say where the picture's point (x, y) is shown: (a x + c y, b x + d y), and a
-    place that does not matter. An angle between two quarters counts as the nearer one.
-    """
-    a, b, _, c, d = np.frombuffer(mark, np.int32)[:5].tolist()
+    if mark is None:
+        return pixels
+    a, b, _, c, d = np.frombuffer(bytes(mark), np.int32)[:5].tolist()
     if abs(b) + abs(c) > abs(a) + abs(d):
         pixels = pixels.swapaxes(0, 1)
         across, down = c, b
@@ -189,11 +198,14 @@ def _upright(pixels: np.ndarray, mark: bytes) -> np.ndarray:
     return pixels[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
 
 
-def _rgb(frame: av.VideoFrame) -> np.ndarray:
-    """uint8 [H, W, 3], on a white ground where the frame is transparent."""
+def rgb(frame: av.VideoFrame, **size: int) -> np.ndarray:
+    """uint8 [H, W, 3], on a white ground where the frame is transparent.
+
+    size: width and height, where these are others than the frame's.
+    """
     if not frame.format.has_palette and not any(part.is_alpha for part in frame.format.components):
-        return frame.to_ndarray(format="rgb24")
-    return np.asarray(on_white(Image.fromarray(frame.to_ndarray(format="rgba"))))
+        return frame.to_ndarray(format="rgb24", **size)
+    return np.asarray(on_white(Image.fromarray(frame.to_ndarray(format="rgba", **size))))
 
 
 def _resized(pixels: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from animclip_jax import files
+
+# Two threads that hide it at once would not both find it again.
+_hiding = threading.Lock()
 
 
 class Limits(NamedTuple):
@@ -41,16 +45,19 @@ def cores() -> int:
 @contextlib.contextmanager
 def hidden_main() -> Iterator[None]:
     """Keeps spawned processes from importing the program's main module, and TensorFlow with it."""
-    main = sys.modules["__main__"]
-    hidden = {name: getattr(main, name) for name in ("__spec__", "__file__") if hasattr(main, name)}
-    try:
-        main.__spec__ = None
-        if "__file__" in hidden:
-            del main.__file__
-        yield
-    finally:
-        for name, value in hidden.items():
-            setattr(main, name, value)
+    with _hiding:
+        main = sys.modules["__main__"]
+        hidden = {
+            name: getattr(main, name) for name in ("__spec__", "__file__") if hasattr(main, name)
+        }
+        try:
+            main.__spec__ = None
+            if "__file__" in hidden:
+                del main.__file__
+            yield
+        finally:
+            for name, value in hidden.items():
+                setattr(main, name, value)
 
 
 def run(
@@ -72,17 +79,9 @@ def run(
             patience = None if nearest == math.inf else max(0.0, nearest - time.monotonic())
             ready = connection.wait([worker.pipe for worker in workers], patience)
             for place, worker in enumerate(list(workers)):
-                if worker.pipe in ready:
-                    try:
-                        result = worker.pipe.recv()
-                    except (EOFError, OSError):
-                        result = worker.crash()
-                elif worker.deadline <= time.monotonic() and not worker.pipe.poll():
-                    result = worker.kill()
-                else:
+                if worker.pipe not in ready and worker.deadline > time.monotonic():
                     continue
-                if isinstance(result, files.DiskError):
-                    raise result
+                result = worker.answer()
                 number = worker.number
                 if not worker.process.is_alive():
                     workers[place] = worker = _Worker(function, limits)
@@ -95,6 +94,51 @@ def run(
         for worker in workers:
             worker.process.terminate()
             worker.process.join()
+
+
+class Caller:
+    """A function in a process that waits for arguments; `run` is for arguments that are there.
+
+    The process starts with the first one, and another takes its place after a Failure. One thread
+    at a time may call it.
+    """
+
+    def __init__(self, function: Callable[[Any], Any], limits: Limits):
+        self.function, self.limits = function, limits
+        self.worker: _Worker | None = None
+        self.closed = False
+
+    def __call__(self, argument: Any) -> Any:
+        """function(argument), or a Failure; raises as `run`."""
+        if self.worker is None or not self.worker.process.is_alive():
+            self._start()
+        assert self.worker is not None
+        self.worker.give((0, argument))
+        result = self.worker.answer()
+        if isinstance(result, Failure):
+            self._end()
+        return result
+
+    def close(self) -> None:
+        """Ends the process, also while another thread waits for its answer; no other starts."""
+        self.closed = True
+        if self.worker is not None:
+            self.worker.process.terminate()
+
+    def _start(self) -> None:
+        self._end()
+        self.worker = _Worker(self.function, self.limits)
+        self.worker.answer()
+        if self.closed:
+            self._end()
+            raise RuntimeError("no process starts any more")
+
+    def _end(self) -> None:
+        if self.worker is not None:
+            self.worker.process.kill()
+            self.worker.process.join()
+            self.worker.pipe.close()
+            self.worker = None
 
 
 @dataclass
@@ -131,14 +175,30 @@ class _Worker:
             self.number = task[0]
             self.deadline = time.monotonic() + self.limits.seconds
 
-    def crash(self) -> Failure:
+    def answer(self) -> Any:
+        """What the process says next, or a Failure where it crashed or passes its limit.
+
+        Raises RuntimeError where it can't start, and files.DiskError where the function did.
+        """
+        nearest = self.deadline - time.monotonic()
+        if not self.pipe.poll(None if nearest == math.inf else max(0.0, nearest)):
+            return self._kill()
+        try:
+            answer = self.pipe.recv()
+        except (EOFError, OSError):
+            return self._crash()
+        if isinstance(answer, files.DiskError):
+            raise answer
+        return answer
+
+    def _crash(self) -> Failure:
         self.process.join()
         code = self.process.exitcode
         if self.number is None:
             raise RuntimeError(f"a process for decoding ended at its start (exit code {code})")
         return Failure(f"the decoder crashed (exit code {code})")
 
-    def kill(self) -> Failure:
+    def _kill(self) -> Failure:
         self.process.kill()
         self.process.join()
         return Failure(f"not decoded after {self.limits.seconds:g} seconds")
