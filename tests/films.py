@@ -35,11 +35,13 @@ def write_film(
     b_frames: int = 0,
     unit: Fraction = THOUSANDTH,
     sound: tuple[float, float] | None = None,
+    beep: tuple[float, float] = (0.0, 0.0),
     format: str | None = None,
 ) -> Path:
     """Writes `pictures`, else `greys`, each shown from its time in seconds on.
 
-    sound: from which second on there is silence, and for how many.
+    sound: from which second on there is silence, and for how many. beep: between which seconds a
+    tone is heard in it.
     """
     pictures = greys(len(times)) if pictures is None else pictures
     with av.open(str(path), "w", format=format, options=options or {}) as file:
@@ -49,7 +51,7 @@ def write_film(
         stream.codec_context.time_base = unit
         if codec == "libx264":
             stream.options = {"bf": str(b_frames), "g": "5"}
-        if codec == "mpeg4":
+        if codec in ("mpeg4", "mjpeg"):
             stream.options = {"qmin": "1", "qmax": "1"}
         voice = sound and file.add_stream("libopus" if "vp9" in codec else "aac", rate=48000)
         for picture, time in zip(pictures, times, strict=True):
@@ -58,13 +60,18 @@ def write_film(
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
         if sound:
-            _write_silence(file, voice, *sound)
+            _write_silence(file, voice, *sound, beep)
     return path
 
 
-def _write_silence(file: Any, voice: Any, start: float, seconds: float) -> None:
+def _write_silence(
+    file: Any, voice: Any, start: float, seconds: float, beep: tuple[float, float] = (0.0, 0.0)
+) -> None:
     for number in range(round(seconds * 48000 / 1024)):
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 2048), np.int16), "s16", "stereo")
+        at = start + (1024 * number + np.arange(1024)) / 48000
+        tone = 9000 * np.sin(2 * np.pi * 440 * at) * ((beep[0] <= at) & (at < beep[1]))
+        samples = np.repeat(tone.astype(np.int16), 2)[None]
+        frame = av.AudioFrame.from_ndarray(samples, "s16", "stereo")
         frame.rate, frame.time_base = 48000, Fraction(1, 48000)
         frame.pts = round(start * 48000) + 1024 * number
         file.mux(voice.encode(frame))

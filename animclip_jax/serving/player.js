@@ -13,11 +13,14 @@ export function plays(one) {
   return Boolean(one.preview) || playsItself(one);
 }
 
-// Whether it is worth a try: the browser knows such files, or plays them as was measured.
+// Whether browsers play it, as was measured, or this one says so.
 function playsItself(one) {
-  const knows = (type) => document.createElement("video").canPlayType(type) !== "";
   const couldBe = one.codec === "hevc" && /[.](mp4|m4v|mov|mkv)$/i.test(one.video);
   return one.plays || (couldBe && knows(HEVC));
+}
+
+function knows(type) {
+  return document.createElement("video").canPlayType(type) !== "";
 }
 
 export function isPlaying(button) {
@@ -28,7 +31,9 @@ export function play(button, one) {
   stop();
   const screen = button.querySelector(".screen");
   playing = { button, screen, player: null, asking: new AbortController() };
-  if (one.preview && !playsItself(one)) playPreview(playing, one);
+  // Some play more than was measured: what is not surely in vain is tried first.
+  const inVain = !playsItself(one) && !knows(one.media_type);
+  if (one.preview && inVain) playPreview(playing, one);
   else playVideo(playing, one);
 }
 

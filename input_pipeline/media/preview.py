@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import functools
 import heapq
 import io
 from collections import deque
@@ -35,6 +36,8 @@ FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+delay_moov+default_base_moof"
 ENCODER = {
     **{"preset": "veryfast", "crf": "27", "bf": "0", "g": f"{MAX_RATE}"},
     **{"maxrate": f"{MAX_BITS}", "bufsize": f"{2 * MAX_BITS}"},
+    # Else a picture that stands for seconds is left too few bits to be seen.
+    "x264-params": "force-cfr=1",
 }
 THREADS = 4
 # Frames whose times are in another order than they are shown in, at most (H.264 in AVI).
@@ -45,10 +48,12 @@ REORDERED = 16
 APART = 1.0
 # A film that shows one picture for hours is not read to its end: so far apart they never lie.
 FAR_APART = 10.0
+EARLIER = 2.0
 # A frame that begins so much after the clip is the first in it: times are rounded to thousandths.
 ROUNDED = 0.005
 
 Shown = Iterator[tuple[float, av.VideoFrame]]
+Stamped = tuple[int, av.VideoFrame]
 
 
 class Clip(NamedTuple):
@@ -69,7 +74,7 @@ def make(clip: Clip) -> bytes:
       FileNotFoundError: there is no such file. ValueError: it can't be read, or shows nothing then.
     """
     clip = clip._replace(end=min(clip.end, clip.start + MAX_SECONDS))
-    for read in (_sought, _counted):
+    for read in (_sought, functools.partial(_sought, earlier=EARLIER), _counted):
         with opened(clip.path) as film:
             # Nobody else decodes in this process.
             film.stream.codec_context.thread_count = min(THREADS, cores())
@@ -106,8 +111,11 @@ def _written(shown: Shown, film: Film, sound: _Sound, clip: Clip) -> bytes | Non
     return out.finished()
 
 
-def _sought(film: Film, sound: _Sound, clip: Clip) -> Shown:
-    """From a key frame before the clip on; nothing where the file's clock may mislead."""
+def _sought(film: Film, sound: _Sound, clip: Clip, earlier: float = 0.0) -> Shown:
+    """From a key frame before the clip on; nothing where none is found so, or the clock misleads.
+
+    earlier: seconds before the clip, for files that know when frames are decoded, not shown.
+    """
     clock = clock_of(film)
     if clock.restarts or Flags.no_timestamps in Flags(film.file.format.flags):
         return
@@ -116,9 +124,11 @@ def _sought(film: Film, sound: _Sound, clip: Clip) -> Shown:
     zero = clock.zero + early
     sound.shift = -float(zero * clock.unit)
     with contextlib.suppress(av.FFmpegError):  # It is read from its beginning then.
-        film.file.seek(zero + int(clip.start / clock.unit), stream=film.stream)
+        place = zero + int((clip.start - earlier) / clock.unit)
+        film.file.seek(place, stream=film.stream)
     begun = False
-    for stamp, frame in _in_order(_decoded(film, sound)):
+    stamped = ((one.pts, one) for one in _decoded(film, sound) if one.pts is not None)
+    for stamp, frame in _in_order(stamped):
         time = float((stamp - zero) * clock.unit)
         if not begun and time > clip.start + ROUNDED:
             return
@@ -126,15 +136,13 @@ def _sought(film: Film, sound: _Sound, clip: Clip) -> Shown:
         yield time, frame
 
 
-def _in_order(frames: Iterator[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Frames in the order of showing, each with its time: where these are disordered, sorted."""
+def _in_order(frames: Iterator[Stamped]) -> Iterator[Stamped]:
+    """Frames come in the order of showing, their times in another one at times: sorted."""
     waiting: deque[av.VideoFrame] = deque()
     stamps: list[int] = []
-    for frame in frames:
-        if frame.pts is None:
-            continue
+    for stamp, frame in frames:
         waiting.append(frame)
-        heapq.heappush(stamps, frame.pts)
+        heapq.heappush(stamps, stamp)
         if len(waiting) > DISORDER:
             yield heapq.heappop(stamps), waiting.popleft()
     while waiting:
@@ -151,21 +159,31 @@ def _counted(film: Film, sound: _Sound, clip: Clip) -> Shown:
     def time_of(number: int) -> float:
         return found.shown(found.at(number), number)
 
-    total = len(stamps)
-    first = max(0, bisect.bisect_right(range(total), clip.start, key=time_of) - 1)
+    first = max(0, bisect.bisect_right(range(len(stamps)), clip.start, key=time_of) - 1)
     key = keys[max(0, bisect.bisect_right(keys, first - REORDERED) - 1)] if keys else 0
-    at = key
-    for frame in _decoded(film, sound, key):
-        if stamps[min(at, total - 1)] is not None:
-            near = range(max(0, at - REORDERED), min(total, at + 2 * REORDERED))
+    for number, frame in _in_order(_numbered(_decoded(film, sound, key), stamps, key)):
+        if frame.pts is not None and frame.time_base is not None:
+            sound.shift = time_of(number) - float(frame.pts * frame.time_base)
+        yield time_of(number), frame
+
+
+def _numbered(
+    frames: Iterator[av.VideoFrame], stamps: list[int | None], first: int
+) -> Iterator[Stamped]:
+    """Each frame with its place among the stamps of all frames, found near the one before it.
+
+    Without stamps they are counted.
+    """
+    at = first
+    for frame in frames:
+        if stamps[min(at, len(stamps) - 1)] is not None:
+            near = range(max(0, at - REORDERED), min(len(stamps), at + 2 * REORDERED))
             known = next((number for number in near if stamps[number] == frame.pts), None)
             if known is None:
                 continue
             at = known
-        if frame.pts is not None and frame.time_base is not None:
-            sound.shift = time_of(at) - float(frame.pts * frame.time_base)
-        yield time_of(at), frame
-        at = min(at + 1, total - 1)
+        yield at, frame
+        at = min(at + 1, len(stamps) - 1)
 
 
 def _noting(packets: Iterator[av.Packet], keys: list[int]) -> Iterator[av.Packet]:
@@ -266,7 +284,7 @@ class _Mp4:
 
     def show(self, time: float, frame: av.VideoFrame) -> None:
         """Shows a frame from a time on, unless it is after the clip, or another follows at once."""
-        if time >= self.clip.end:
+        if not self.last < time < self.clip.end:
             return
         soon, self.soon = self.soon, None
         if soon is not None and time >= self.last + 1.8 / MAX_RATE:
