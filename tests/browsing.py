@@ -2,9 +2,18 @@
 
 import contextlib
 import os
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import FileResponse, HTMLResponse
+from starlette.routing import Route
+
+from animclip_jax.serving.playable import media_type
 
 SIZES = {"wide": (1280, 800), "narrow": (400, 800)}
 
@@ -50,3 +59,26 @@ def wait_until_it_plays(page, selector=".card video"):
         " return one && one.currentTime > 0 && !one.paused && one.videoWidth > 0; }",
         arg=selector,
     )
+
+
+@contextlib.contextmanager
+def files_of(folder: Path) -> Iterator[str]:
+    """The address of a server of a folder's files, by parts, with the types that serve gives."""
+
+    def file(request: Any) -> FileResponse:
+        name = request.path_params["name"]
+        return FileResponse(folder / name, media_type=media_type(name))
+
+    page = HTMLResponse('<!doctype html><link rel="icon" href="data:,">')
+    routes = [Route("/", lambda request: page), Route("/{name}", file)]
+    config = uvicorn.Config(Starlette(routes=routes), port=0, log_level="error", ws="none")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()

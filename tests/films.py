@@ -51,7 +51,7 @@ def write_film(
         stream.codec_context.time_base = unit
         if codec == "libx264":
             stream.options = {"bf": str(b_frames), "g": "5"}
-        if codec in ("mpeg4", "mjpeg"):
+        if codec in ("mpeg4", "mjpeg", "wmv2"):
             stream.options = {"qmin": "1", "qmax": "1"}
         voice = sound and file.add_stream("libopus" if "vp9" in codec else "aac", rate=48000)
         for picture, time in zip(pictures, times, strict=True):
