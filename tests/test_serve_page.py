@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def server(indexed):
-    with served(indexed) as running:
+    with served(indexed, "--previews=none") as running:
         yield running
 
 
