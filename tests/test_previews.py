@@ -7,6 +7,7 @@ import os
 import time
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -43,7 +44,8 @@ def test_a_preview_plays_on_the_clock_of_the_video(server, indexed):
     third = next(one for one in found if one["video"] == "long.mp4" and one["start"] > 16)
     reply = running.ask(third["preview"])
     assert (reply.status, reply.headers["content-type"]) == (200, "video/mp4")
-    with av.open(io.BytesIO(reply.body)) as file:
+    opened: Any = av.open(io.BytesIO(reply.body))
+    with opened as file:
         times = [frame.time for frame in file.decode(video=0)]
     assert times[0] == pytest.approx(third["start"], abs=0.01)
     assert times[-1] == pytest.approx(third["end"], abs=0.3)
@@ -239,7 +241,7 @@ def test_a_video_that_can_not_be_shown_is_told_once_and_not_tried_again(make, fi
     clip = Clip(film, start, start + 1)
     for _ in range(2):
         (told,) = find(made, [clip])
-        assert (told.status_code, told.detail) == (422, f"no preview can be made of it: {reason}")
+        assert (told.status_code, told.detail) == (404, f"no preview can be made of it: {reason}")
     assert len(calls(film)) == 1
     made.failed = OrderedDict({name: one._replace(until=0.0) for name, one in made.failed.items()})
     find(made, [clip])

@@ -1,6 +1,7 @@
 """The page of `animclip serve` plays what browsers can't: by previews, at the video's own times."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,14 +24,15 @@ def home(tmp_path_factory, search_model, search_model_path) -> Path:
     (home / "videos").mkdir()
     times = [n / 10 for n in range(10 * SECONDS)]
     pictures = np.concatenate([searchable.shot(searchable.GREY, 10 * SECONDS)])
-    for name, how in {
+    kinds: dict[str, dict[str, Any]] = {
         "camera.avi": {"codec": MPEG4, "unit": TENTH},
         "tv.ts": {"unit": films.TS},
         "film.mkv": {"codec": "libx265"},
         # Chromium plays its sound alone.
         "phone.mp4": {"codec": MPEG4, "sound": (0, SECONDS)},
         "plain.mp4": {},
-    }.items():
+    }
+    for name, how in kinds.items():
         films.write_film(home / "videos" / name, times, pictures, **how)
     searchable.index(home / "videos", home / "index", search_model, search_model_path)
     return home

@@ -37,7 +37,9 @@ def test_a_file_that_is_found_is_the_same_for_a_browser_that_holds_a_part_of_it(
     shelf = Shelf(tmp_path, 3000)
     shelf.keep(NAMES[0], b"12345")
     let_lie(tmp_path / NAMES[0])
-    path, before = shelf.find(NAMES[0])
+    found = shelf.find(NAMES[0])
+    assert found is not None
+    path, before = found
     assert path.read_bytes() == b"12345" and before.st_size == 5
     assert path.stat().st_mtime_ns == before.st_mtime_ns == LONG_AGO
     assert path.stat().st_atime_ns > before.st_atime_ns

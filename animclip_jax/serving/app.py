@@ -140,9 +140,8 @@ def _add_files(app: FastAPI, service: Service) -> None:
         response_class=Response,
         responses={
             **answers.errors(
-                _404="No such segment, a photo, no previews, or the file is gone or can't be read.",
+                _404="No such segment, or there is no preview of it; the error says why.",
                 _416="A range outside the file.",
-                _422="No preview can be made of that file.",
                 _507="The server has no room for it.",
             ),
             200: {"description": "The preview.", "content": {"video/mp4": _BYTES}},

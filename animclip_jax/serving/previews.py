@@ -89,7 +89,7 @@ class Previews:
         Args:
           state: of the video's file. request: whose client may leave, and then waits no longer.
 
-        Raises HTTPException: 422 where the video can't be shown, 503 where too many are waited for,
+        Raises HTTPException: 404 where the video can't be shown, 503 where too many are waited for,
         507 where there is no room.
         """
         name = name_of(clip, state)
@@ -104,7 +104,7 @@ class Previews:
     async def _made(self, name: str, clip: Clip, request: Request) -> None:
         failed = self.failed.get(name)
         if failed is not None and time.monotonic() < failed.until:
-            raise HTTPException(422, failed.reason)
+            raise HTTPException(404, failed.reason)
         making = self.making.get(name)
         if making is None:
             if len(self.making) >= MAX_MAKING:
@@ -147,7 +147,7 @@ class Previews:
             self.failed[name] = _Failed(reason, time.monotonic() + FAILED_SECONDS)
             while len(self.failed) > MAX_FAILED:
                 self.failed.popitem(last=False)
-            raise HTTPException(422, reason)
+            raise HTTPException(404, reason)
         try:
             self.shelf.keep(name, made)
         except FullError as error:

@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 import av
 import numpy as np
 from av.format import Flags
-from av.video.reformatter import ColorRange
+from av.video.frame import PictureType
+from av.video.reformatter import ColorRange, Colorspace
 
 from input_pipeline.media.container import Film, clock_of, opened, packets, stamps_of
 from input_pipeline.media.timing import timing
-from input_pipeline.media.video import rgb, square, upright
+from input_pipeline.media.video import is_opaque, rgb, square, upright
 from input_pipeline.media.workers import cores
 
 # Of a preview, at most: pixels, seconds, frames a second, bits a second of its picture.
@@ -38,6 +39,13 @@ ENCODER = {
     **{"maxrate": f"{MAX_BITS}", "bufsize": f"{2 * MAX_BITS}"},
     # Else a picture that stands for seconds is left too few bits to be seen.
     "x264-params": "force-cfr=1",
+}
+# Stated in the file, since browsers guess by the size.
+YUV: dict[str, Any] = {
+    "format": "yuv420p",
+    "dst_colorspace": Colorspace.ITU601,
+    "dst_color_range": ColorRange.MPEG,
+    "threads": 1,
 }
 THREADS = 4
 # Frames whose times are in another order than they are shown in, at most (H.264 in AVI).
@@ -197,6 +205,7 @@ def _noting(packets: Iterator[av.Packet], keys: list[int]) -> Iterator[av.Packet
 def _decoded(film: Film, sound: _Sound, skipped: int = 0) -> Iterator[av.VideoFrame]:
     """The frames of all packets after the first ones; `sound` hears what lies between them."""
     number = 0
+    packet: Any
     for packet in film.file.demux([film.stream, *sound.streams]):
         if packet.stream.index != film.stream.index:
             if number >= skipped:
@@ -212,7 +221,7 @@ def _decoded(film: Film, sound: _Sound, skipped: int = 0) -> Iterator[av.VideoFr
     else:
         return
     with contextlib.suppress(av.FFmpegError):
-        yield from film.stream.decode(None)
+        yield from film.stream.codec_context.decode(None)
 
 
 class _Sound:
@@ -255,9 +264,7 @@ class _Mp4:
 
     def __init__(self, frame: av.VideoFrame, film: Film, has_sound: bool, clip: Clip):
         width, height = square(frame, film)
-        shrink = min(
-            1, Fraction(LONG_SIDE, max(width, height)), Fraction(SHORT_SIDE, min(width, height))
-        )
+        shrink = min(1.0, LONG_SIDE / max(width, height), SHORT_SIDE / min(width, height))
         # Two rows and columns share a colour.
         self.size = {
             "width": max(2, round(width * shrink / 2) * 2),
@@ -272,7 +279,6 @@ class _Mp4:
         self.film: Any = self.file.add_stream("libx264", rate=MAX_RATE, options=ENCODER)
         self.film.height, self.film.width = upright(rgb(frame, **self.size), frame).shape[:2]
         self.film.pix_fmt = "yuv420p"
-        # Else browsers take a tall one for BT.709.
         self.film.codec_context.colorspace = BT601
         self.film.codec_context.color_range = ColorRange.MPEG
         self.film.codec_context.time_base = Fraction(1, TICKS)
@@ -320,8 +326,14 @@ class _Mp4:
         return self.data.getvalue()
 
     def _encode(self, time: float, frame: av.VideoFrame) -> None:
-        pixels = np.ascontiguousarray(upright(rgb(frame, **self.size), self.mark))
-        self.picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        if is_opaque(frame) and "DISPLAYMATRIX" not in self.mark.side_data:
+            small = frame.reformat(**self.size, **YUV)
+        else:
+            pixels = np.ascontiguousarray(upright(rgb(frame, **self.size), self.mark))
+            small = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(**YUV)
+        # Else the encoder would make it of the kind that it was.
+        small.pict_type = PictureType.NONE
+        self.picture = small
         self._mux(time)
 
     def _mux(self, time: float) -> None:

@@ -198,12 +198,17 @@ def upright(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
     return pixels[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
 
 
-def rgb(frame: av.VideoFrame, **size: int) -> np.ndarray:
+def is_opaque(frame: av.VideoFrame) -> bool:
+    """Whether no part of a frame can be transparent."""
+    return not (frame.format.has_palette or any(one.is_alpha for one in frame.format.components))
+
+
+def rgb(frame: av.VideoFrame, **size: Any) -> np.ndarray:
     """uint8 [H, W, 3], on a white ground where the frame is transparent.
 
     size: width and height, where these are others than the frame's.
     """
-    if not frame.format.has_palette and not any(part.is_alpha for part in frame.format.components):
+    if is_opaque(frame):
         return frame.to_ndarray(format="rgb24", **size)
     return np.asarray(on_white(Image.fromarray(frame.to_ndarray(format="rgba", **size))))
 

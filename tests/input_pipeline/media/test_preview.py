@@ -44,9 +44,14 @@ class Picture(NamedTuple):
     number: int
 
 
+def decoded(data: bytes, **stream: int) -> list[Any]:
+    file: Any = av.open(io.BytesIO(data))
+    with file:
+        return [*file.decode(**stream)]
+
+
 def pictures(data: bytes) -> list[Picture]:
-    with av.open(io.BytesIO(data)) as file:
-        frames = [*file.decode(video=0)]
+    frames = decoded(data, video=0)
     # It was encoded twice, which darkens it.
     return [
         Picture(float(one.time), films.number_of(one.to_ndarray(format="rgb24") + 2.0))
@@ -151,11 +156,9 @@ def test_noise_for_half_a_minute_is_a_few_megabytes(tmp_path: Path) -> None:
 def test_what_lies_far_before_a_clip_is_not_decoded(tmp_path: Path) -> None:
     times = [n / 2 for n in range(2000)]
     still = np.broadcast_to(films.greys(1), (2000, 48, 64, 3))
-    for name, how in {"clip.mkv": {}, "clip.ts": {"unit": films.TS}}.items():
-        path = films.write_film(tmp_path / name, times, still, **how)
-        with av.open(str(path)) as file:
-            count = count_of_decoded(Clip(path, 900.0, 901.0))
-            assert count < 60, f"{name}: {count} of {file.streams.video[0].frames or 2000}"
+    for name, unit in {"clip.mkv": films.THOUSANDTH, "clip.ts": films.TS}.items():
+        path = films.write_film(tmp_path / name, times, still, unit=unit)
+        assert count_of_decoded(Clip(path, 900.0, 901.0)) < 60, name
 
 
 def count_of_decoded(clip: Clip) -> int:
@@ -163,12 +166,12 @@ def count_of_decoded(clip: Clip) -> int:
 
     def counting(film: Any, sound: Any, skipped: int = 0) -> Any:
         nonlocal count
-        for frame in decoded(film, sound, skipped):
+        for frame in original(film, sound, skipped):
             count += 1
             yield frame
 
     with pytest.MonkeyPatch.context() as patch:
-        decoded = preview._decoded
+        original = preview._decoded
         patch.setattr(preview, "_decoded", counting)
         preview.make(clip)
     return count
@@ -176,8 +179,7 @@ def count_of_decoded(clip: Clip) -> int:
 
 def heard(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     """Seconds, and how loud it is then: float [N] each."""
-    with av.open(io.BytesIO(data)) as file:
-        frames = [*file.decode(audio=0)]
+    frames = decoded(data, audio=0)
     times = [frame.time + np.arange(frame.samples) / frame.sample_rate for frame in frames]
     loudness = [np.abs(frame.to_ndarray()).max(0) for frame in frames]
     return np.concatenate(times), np.concatenate(loudness)
@@ -223,8 +225,7 @@ def test_a_turned_video_is_upright(tmp_path: Path) -> None:
         for _ in range(3):
             file.mux(stream.encode(av.VideoFrame.from_ndarray(half, format="rgb24")))
         file.mux(stream.encode(None))
-    with av.open(io.BytesIO(preview.make(Clip(path, 0.0, 0.3)))) as file:
-        shown = next(file.decode(video=0)).to_ndarray(format="rgb24")
+    shown = decoded(preview.make(Clip(path, 0.0, 0.3)), video=0)[0].to_ndarray(format="rgb24")
     assert shown.shape == (64, 48, 3)
     top, bottom = shown[:28].mean(), shown[-28:].mean()
     assert max(top, bottom) > 200 and min(top, bottom) < 50, "it lay on its side"
@@ -239,3 +240,21 @@ def test_what_can_not_be_shown_is_told_with_its_reason(tmp_path: Path) -> None:
     }.items():
         with pytest.raises((FileNotFoundError, ValueError), match=f"{name}: .*{reason}"):
             preview.make(Clip(tmp_path / name, 0.0, 1.0))
+
+
+@pytest.mark.parametrize("matrix", [1, 2, 6], ids=["BT.709", "not stated", "BT.601"])
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuvj420p"])
+def test_colours_are_those_of_the_video(tmp_path: Path, matrix: int, pixels: str) -> None:
+    path = tmp_path / "clip.mkv"
+    with av.open(str(path), "w") as file:
+        stream: Any = file.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pixels
+        stream.codec_context.colorspace = matrix
+        green = np.full((48, 64, 3), (20, 180, 60), np.uint8)
+        for _ in range(3):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(green, format="rgb24")))
+        file.mux(stream.encode(None))
+    wanted = decoded(path.read_bytes(), video=0)[0].to_ndarray(format="rgb24").mean((0, 1))
+    shown = decoded(preview.make(Clip(path, 0.0, 0.3)), video=0)[0]
+    assert (shown.colorspace, shown.color_range) == (6, 1), "stated, so that no browser guesses"
+    np.testing.assert_allclose(shown.to_ndarray(format="rgb24").mean((0, 1)), wanted, atol=5)
