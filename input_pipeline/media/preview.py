@@ -266,7 +266,7 @@ class _Mp4:
         width, height = square(frame, film)
         shrink = min(1.0, LONG_SIDE / max(width, height), SHORT_SIDE / min(width, height))
         # Two rows and columns share a colour.
-        self.size = {
+        self.size: dict[str, Any] = {
             "width": max(2, round(width * shrink / 2) * 2),
             "height": max(2, round(height * shrink / 2) * 2),
         }
