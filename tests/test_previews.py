@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import io
 import os
+import socket
 import time
 from collections import OrderedDict
 from pathlib import Path
@@ -77,6 +78,20 @@ def test_two_hundred_clients_have_one_preview_made(server):
     assert {reply.status for reply in replies} <= {200, 503}
     assert len({reply.body for reply in replies if reply.status == 200}) == 1
     assert len({path.name for path in folder.iterdir()} - before) == 1
+
+
+def test_previews_whose_clients_have_left_hold_nobody_up(indexed, tmp_path):
+    with served(indexed, f"--previews={tmp_path / 'kept'}") as running:
+        found = running.ask("/api/search?q=a&n=8").json["results"]
+        others = [one["preview"] for one in found if one["preview"] != RED]
+        left = [socket.create_connection(("127.0.0.1", running.port), 30) for _ in others]
+        for connection, path in zip(left, others, strict=True):
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        for connection in left:
+            connection.close()
+        assert running.ask(RED).status == 200
+        made = len([*(tmp_path / "kept").iterdir()])
+    assert made <= 1 + previews.MAX_PROCESSES, "those that had begun"
 
 
 def check(reply: Reply, status: int) -> str:
@@ -262,10 +277,10 @@ def test_a_full_shelf_and_a_full_disk_are_told(asking, searcher, tmp_path, monke
     monkeypatch.setattr(searcher.index, "names", ["film.mp4"] * len(searcher.index))
     assert asking(limit=15_000)(RED).status == 200
     said = check(asking(limit=15_000)(LONG), 507)
-    assert said.startswith("no room for the preview: ") and "60 seconds" in said
+    assert said.startswith("the preview can't be kept: ") and "60 seconds" in said
     with room(1000):
         said = check(asking()(LONG), 507)
-    assert said == "no room for the preview: File too large"
+    assert said == "the preview can't be kept: File too large"
     assert len([*(tmp_path / "kept").iterdir()]) == 1, "nothing by halves"
 
 

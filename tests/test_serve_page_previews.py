@@ -100,7 +100,7 @@ def test_a_video_that_turns_out_not_to_play_is_shown_by_its_preview(page, home):
 
 
 def test_why_there_is_no_preview_is_said(page):
-    told = '{"error": "no room for the preview: No space left on device"}'
+    told = '{"error": "no room: No space left on device"}'
     page.route(
         "**/preview/*",
         lambda route: route.fulfill(status=507, body=told, content_type="application/json"),

@@ -151,10 +151,10 @@ class Previews:
         try:
             self.shelf.keep(name, made)
         except FullError as error:
-            raise HTTPException(507, f"no room for the preview: {error}", BUSY) from error
+            raise HTTPException(507, f"the preview can't be kept: {error}", BUSY) from error
         except OSError as error:
-            _logger.error("no room for a preview: %s", error)
-            raise HTTPException(507, f"no room for the preview: {error.strerror}") from error
+            _logger.error("a preview can't be kept: %s", error)
+            raise HTTPException(507, f"the preview can't be kept: {error.strerror}") from error
 
     def _forget(self, name: str, making: _Making) -> None:
         if self.making.get(name) is making:

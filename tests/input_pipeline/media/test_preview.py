@@ -12,9 +12,12 @@ import av
 import numpy as np
 import pytest
 
+from animclip_jax.serving.previews import LIMITS
 from input_pipeline.media import preview
+from input_pipeline.media.container import MAX_PIXELS
 from input_pipeline.media.preview import Clip
 from input_pipeline.media.segments import SegmentSettings, read_segments
+from input_pipeline.media.workers import Caller
 from tests import clocks, films
 from tests.clocks import MPEG4, TENTH
 
@@ -144,6 +147,26 @@ def test_a_large_picture_is_made_small(
         stream = file.streams.video[0]
         assert (stream.width, stream.height) == wanted
     assert len(data) < 100_000
+
+
+def test_the_largest_picture_is_made_small_within_the_memory_of_a_server(tmp_path: Path) -> None:
+    side = 8192
+    assert side * side == MAX_PIXELS
+    path = tmp_path / "clip.mkv"
+    with av.open(str(path), "w") as file:
+        stream: Any = file.add_stream("libx264", rate=10, options={"preset": "ultrafast"})
+        stream.width = stream.height = side
+        frame = av.VideoFrame(side, side, "yuv420p")
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        for number in range(3):
+            frame.pts, frame.time_base = number, TENTH
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    caller = Caller(preview.make, LIMITS)
+    data = caller(Clip(path, 0.0, 0.3))
+    caller.close()
+    assert isinstance(data, bytes) and len(data) < 100_000, data
 
 
 def test_noise_for_half_a_minute_is_a_few_megabytes(tmp_path: Path) -> None:
