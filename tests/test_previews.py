@@ -5,7 +5,6 @@ import concurrent.futures
 import io
 import os
 import socket
-import time
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -228,12 +227,18 @@ def test_so_many_are_waited_for_at_once_and_more_are_refused(make, film):
 
 def test_nothing_is_made_for_clients_that_left_before_it_began(make, film):
     made = make(stand_in_previews.make_slowly)
-    clips = [Clip(film, float(n), n + 1.0) for n in range(10)]
-    found = find(made, clips, lambda: Client(0.05))
-    assert all(isinstance(one, HTTPException) and one.status_code == 503 for one in found)
-    time.sleep(1.0)
-    assert len(calls(film)) <= 2, "those that had begun"
-    assert not made.making
+    clips = [Clip(film, float(n), n + 1.0) for n in range(11)]
+    # The last one comes when the others have left, and waits its turn.
+    stay = iter([0.05] * 10 + [3600])
+
+    async def ask_all():
+        asked = [made.find(clip, clip.path.stat(), Client(next(stay))) for clip in clips]
+        return await asyncio.gather(*asked[:-1], return_exceptions=True), await asked[-1]
+
+    left, (path, _) = asyncio.run(ask_all())
+    assert all(isinstance(one, HTTPException) and one.status_code == 503 for one in left)
+    assert path.exists() and not made.making
+    assert len(calls(film)) <= 3, "those that had begun, and the last"
 
 
 def test_a_client_that_leaves_takes_nothing_from_who_stays(make, film):

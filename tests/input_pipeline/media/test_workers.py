@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,31 @@ def test_workers_that_cannot_start_stop_the_run(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(workers, "_work", crash_at_once)
     with pytest.raises(RuntimeError, match="ended at its start"):
         list(workers.run(act, ["a"], 1, LIMITS))
+
+
+def act_in(what: str) -> Any:
+    return os.getpid(), act(what)
+
+
+def test_a_caller_keeps_its_process_until_something_fails_in_it() -> None:
+    caller = workers.Caller(act_in, LIMITS)
+    first, second = caller("a"), caller("b")
+    assert first[0] == second[0] and (first[1], second[1]) == ("a", "b")
+    assert caller("crash") == Failure("the decoder crashed (exit code -6)")
+    assert caller("raise") == Failure("broken")
+    third = caller("c")
+    assert third[1] == "c" and third[0] != first[0]
+    caller.close()
+    with pytest.raises(RuntimeError, match="no process starts any more"):
+        while caller("d"):
+            time.sleep(0.01)  # The process is about to end.
+
+
+def test_a_caller_that_is_closed_lets_nobody_wait_for_an_endless_file() -> None:
+    caller = workers.Caller(act_in, LIMITS)
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(caller, "endless")
+        while caller.worker is None or caller.worker.number is None:
+            time.sleep(0.01)
+        caller.close()
+        assert answer.result(60) == Failure("the decoder crashed (exit code -15)")
