@@ -32,7 +32,7 @@ HOSTILE_PATHS = (
     *(f"/thumbnail/{'0' * 16}-{'9' * 5000}", f"/picture/{'0' * 32}", "/picture/..", "/picture/"),
 )
 HOSTILE_SEARCHES = (
-    *("", "?q=", "?q=%20%20", f"?q={'a' * 1001}", "?q=a&n=0", "?q=a&n=101", "?q=a&n=-1"),
+    *("", "?q=", "?q=%20%20", f"?q={'a' * 1001}", "?q=a&n=0", "?q=a&n=1001", "?q=a&n=-1"),
     *("?q=a&n=x", f"?q=a&n={'9' * 5000}", "?q=a&n=%D9%A3", "?q=a&coarse_only=1", "?n=3"),
 )
 

@@ -25,6 +25,7 @@ class Index(_Object):
     reranks: bool
     speaks: Annotated[bool, Field(description="Whether videos have subtitles.")]
     folders: Annotated[list[str], Field(description="With files below them; the first 1,000.")]
+    examples: Annotated[list[str], Field(description="The `id` of a few of its moments.")]
     note: Annotated[str | None, Field(description="What the model can't do.")]
 
 

@@ -27,7 +27,9 @@ HERE = Path(__file__).parent
 PAGE_FILES = {
     "page.css": "text/css",
     "icon.svg": "image/svg+xml",
-    **dict.fromkeys(("page.js", "asked.js", "player.js"), "text/javascript"),
+    **dict.fromkeys(
+        ("page.js", "asked.js", "cards.js", "player.js", "theme.js"), "text/javascript"
+    ),
 }
 
 _BYTES = {"schema": {"type": "string", "format": "binary"}}

@@ -1,9 +1,10 @@
 // The page of `animclip serve`: asks the API, shows both rankings, plays a segment from its moment.
 
 import {
-  address, asked, clock, likeOne, saying, seeks, showChips, showFilters, written,
+  address, asked, likeOne, saying, seeks, showChips, showFilters, written,
 } from "/asked.js";
-import { isPlaying, play, plays, stop } from "/player.js";
+import { card } from "/cards.js";
+import { isPlaying, stop } from "/player.js";
 
 const form = document.getElementById("search");
 const query = document.getElementById("query");
@@ -13,15 +14,19 @@ const note = document.getElementById("note");
 const ranking = document.getElementById("ranking");
 const filters = document.getElementById("filters");
 const results = document.getElementById("results");
-const template = document.getElementById("card");
-// A pointer that only passes starts nothing.
-const HOVER_MILLISECONDS = 150;
-// Letters of a name that are always shown.
-const TAIL = 12;
+const more = document.getElementById("more");
+const examples = document.getElementById("examples");
+// Results that come at once, and the most that the server gives.
+const STEP = 24;
+const MOST = 1000;
+// How long nobody types before a search begins.
+const TYPING_MILLISECONDS = 250;
 
 let answer = null; // the API's last one, while it is shown
 let indexed = ""; // what the index holds
 let asking = null; // aborts the request that is under way
+let typing = 0; // the timer of a search that begins when nobody types
+let wanted = STEP; // how many results are asked for
 
 function say(text, isError = false) {
   status.textContent = text;
@@ -33,13 +38,17 @@ function count(number, noun) {
 }
 
 // The API's answer, shown; null where there is none.
-async function ask(parameters, options, sought) {
+async function ask(parameters, options, sought, isMore = false) {
   asking?.abort();
-  asking = new AbortController();
+  clearTimeout(typing);
+  const mine = asking = new AbortController();
+  if (!isMore) wanted = STEP;
+  more.setAttribute("aria-busy", "true");
   say(`Searching ${sought} ...`);
   const began = performance.now();
   try {
-    const url = `/api/search?${written(parameters)}`;
+    const sent = new URLSearchParams([...parameters, ["n", wanted]]);
+    const url = `/api/search?${written(sent)}`;
     const response = await fetch(url, { ...options, signal: asking.signal });
     const found = await response.json().catch((error) => {
       if (error.name === "AbortError") throw error;
@@ -50,12 +59,14 @@ async function ask(parameters, options, sought) {
       return null;
     }
     answer = found;
-    show();
+    show(isMore);
     say(told(found, performance.now() - began));
     return found;
   } catch (error) {
     if (error.name !== "AbortError") fail("The server does not answer.");
     return null;
+  } finally {
+    if (asking === mine) more.removeAttribute("aria-busy");
   }
 }
 
@@ -64,6 +75,8 @@ function clear() {
   stop();
   answer = null;
   ranking.disabled = true;
+  more.hidden = true;
+  examples.hidden = true;
   results.replaceChildren();
 }
 
@@ -80,9 +93,36 @@ function told(found, roundTrip) {
   return `${found.candidates} candidates in ${roundTrip.toFixed(0)} ms (${parts.join(", ")})`;
 }
 
-function visit(parameters) {
-  if (address(parameters) !== address(asked())) history.pushState(null, "", address(parameters));
+// A search that was meant gets an entry of the history; while somebody types, one entry serves all.
+function visit(parameters, isDraft = false) {
+  const state = { isDraft };
+  if (history.state?.isDraft) history.replaceState(state, "", address(parameters));
+  else if (address(parameters) !== address(asked())) history.pushState(state, "", address(parameters));
   go();
+}
+
+function type(event) {
+  clearTimeout(typing);
+  if (event.isComposing) return;
+  const text = query.value.trim();
+  if (!text || text === asked().get("q")) return;
+  typing = setTimeout(() => visit(saying(text), true), TYPING_MILLISECONDS);
+}
+
+// What the words above the results said when somebody turned to these was meant.
+function mean() {
+  const isShown = query.value.trim() === (asked().get("q") ?? "");
+  if (history.state?.isDraft && isShown) history.replaceState({ isDraft: false }, "");
+}
+
+// Whoever is at the button goes on to the first new result.
+async function showMore() {
+  if (!answer || more.getAttribute("aria-busy") === "true") return;
+  const isAtButton = document.activeElement === more;
+  const before = results.children.length;
+  wanted = Math.min(wanted + STEP, MOST);
+  await ask(asked(), {}, "for more", true);
+  if (isAtButton) results.children[before]?.querySelector(".card").focus();
 }
 
 // The picture has an address when the server knows it.
@@ -92,6 +132,7 @@ async function byPicture(file) {
     say(`${file.name} is not a picture.`, true);
     return;
   }
+  clearTimeout(typing);
   const parameters = saying(query.value.trim());
   const options = { method: "POST", body: file, headers: { "content-type": file.type } };
   const found = await ask(parameters, options, file.name);
@@ -109,7 +150,9 @@ function go() {
     ask(parameters, {}, parameters.has("q") ? `“${parameters.get("q")}”` : "");
   } else {
     asking?.abort();
+    clearTimeout(typing);
     clear();
+    examples.hidden = false;
     say(indexed);
     query.focus();
   }
@@ -118,20 +161,30 @@ function go() {
 function name() {
   const parameters = asked();
   showFilters();
-  query.value = parameters.get("q") ?? "";
+  const sentence = parameters.get("q") ?? "";
+  if (query.value.trim() !== sentence) query.value = sentence;
   const alike = parameters.has("like") ? "like a picture" : "";
-  document.title = [query.value || alike, "AnimCLIP search"].filter(Boolean).join(" - ");
+  document.title = [sentence || alike, "AnimCLIP search"].filter(Boolean).join(" - ");
   showChips(answer?.like ?? [], visit);
 }
 
-function show() {
-  stop();
+// Shows the answer; where it is more of the same, behind what is there.
+function show(isMore = false) {
+  examples.hidden = true;
+  more.hidden = answer.count < wanted || wanted >= MOST;
   const isReranked = answer.stage === "reranked";
   ranking.disabled = !isReranked;
   const by = isReranked ? ranking.querySelector("input:checked").value : "rank";
   const shown = answer.results.filter((one) => one[by] !== null && one[by] <= answer.count);
   shown.sort((a, b) => a[by] - b[by]);
-  results.replaceChildren(...shown.map((one) => card(one, by)));
+  const made = (some) => some.map((one) => card(one, by, visit));
+  if (isMore) {
+    const known = new Set([...results.children].map((item) => item.dataset.id));
+    results.append(...made(shown.filter((one) => !known.has(one.id))));
+  } else {
+    stop();
+    results.replaceChildren(...made(shown));
+  }
   telling(answer.note);
   showChips(answer.like, visit);
 }
@@ -139,64 +192,6 @@ function show() {
 function telling(text) {
   note.hidden = !text;
   note.textContent = text || "";
-}
-
-function card(one, by) {
-  const item = template.content.cloneNode(true).firstElementChild;
-  const put = (name, text) => { item.querySelector(name).textContent = text; };
-  put(".place", one[by]);
-  // A name that is too long loses its middle: how it ends tells files apart.
-  const letters = [...one.video];
-  put(".head", letters.slice(0, -TAIL).join(""));
-  put(".tail", letters.slice(-TAIL).join(""));
-  put(".moment", one.photo ? "photo" : `${clock(one.start)} – ${clock(one.end)}`);
-  const scores = [`coarse ${one.coarse.toFixed(3)}`];
-  if (one.reranked !== null) scores.unshift(`re-ranked ${one.reranked.toFixed(2)}`);
-  put(".scores", scores.join("  ·  "));
-  const why = one.said === null ? "" : `${one.seen ? "seen, and said" : "said"}: “${one.said}”`;
-  put(".why", why);
-  const moved = one.coarse_rank - one.rank;
-  if (one.reranked !== null && one.coarse_rank !== null && moved) {
-    const mark = item.querySelector(".moved");
-    mark.classList.add(moved > 0 ? "up" : "down");
-    mark.textContent = `${moved > 0 ? "▲" : "▼"} ${Math.abs(moved)}`;
-    mark.title = `${one.coarse_rank} before re-ranking, ${one.rank} after`;
-  }
-  const button = item.querySelector(".card");
-  button.title = one.video;
-  const time = one.photo ? "photo" : `${clock(one.start)} to ${clock(one.end)}`;
-  if (!plays(one)) {
-    const cannot = document.createElement("span");
-    cannot.className = "failed cannot";
-    const kind = [one.video.match(/[.][^./]*$/)?.[0] ?? "", one.codec ?? ""].filter(Boolean);
-    cannot.textContent = `Browsers can't play it: ${kind.join(", ")}`;
-    item.querySelector(".screen").append(cannot);
-  }
-  item.querySelector("img").src = `/thumbnail/${one.id}`;
-  listen(button, one);
-  const more = item.querySelector(".more");
-  more.setAttribute("aria-label", `More like this: ${one.video}, ${time}`);
-  more.addEventListener("click", () => visit(likeOne(one.id)));
-  return item;
-}
-
-function listen(button, one) {
-  let timer = 0;
-  let touched = false;
-  button.addEventListener("pointerenter", (event) => {
-    touched = event.pointerType !== "mouse";
-    if (!touched) timer = setTimeout(() => play(button, one), HOVER_MILLISECONDS);
-  });
-  button.addEventListener("pointerleave", (event) => {
-    clearTimeout(timer);
-    if (event.pointerType === "mouse" && isPlaying(button)) stop();
-  });
-  button.addEventListener("click", (event) => {
-    clearTimeout(timer);
-    // A mouse that clicks hovers: what plays goes on.
-    if (isPlaying(button) && (touched || event.detail === 0)) stop();
-    else if (!isPlaying(button)) play(button, one);
-  });
 }
 
 function switchRanking() {
@@ -244,6 +239,28 @@ function onKey(event) {
   }
 }
 
+// Sentences for models that know the world, and moments of this index.
+function showExamples(index) {
+  examples.querySelector(".sentences").hidden = Boolean(index.note);
+  for (const one of examples.querySelectorAll(".sentences button")) {
+    one.addEventListener("click", () => visit(saying(one.textContent)));
+  }
+  const moments = index.examples.map((id, place) => {
+    const item = document.createElement("li");
+    const button = document.createElement("button");
+    button.type = "button";
+    button.setAttribute("aria-label", `More like moment ${place + 1} of your videos`);
+    const picture = new Image(320, 180);
+    picture.alt = "";
+    picture.src = `/thumbnail/${id}`;
+    button.append(picture);
+    button.addEventListener("click", () => visit(likeOne(id)));
+    item.append(button);
+    return item;
+  });
+  examples.querySelector(".moments").replaceChildren(...moments);
+}
+
 async function begin() {
   try {
     const index = await (await fetch("/api/index")).json();
@@ -254,6 +271,7 @@ async function begin() {
     const folders = index.folders.map((name) => new Option(name));
     document.getElementById("folders").replaceChildren(...folders);
     telling(index.note);
+    showExamples(index);
   } catch {
     say("The server does not answer.", true);
   }
@@ -281,7 +299,16 @@ document.addEventListener("drop", (event) => {
   event.preventDefault();
   byPicture(event.dataTransfer.files[0]);
 });
-ranking.addEventListener("change", show);
+ranking.addEventListener("change", () => show());
+query.addEventListener("input", type);
+query.addEventListener("compositionend", type);
+query.addEventListener("change", mean);
+results.addEventListener("focusin", mean);
+results.addEventListener("pointerdown", mean);
+more.addEventListener("click", showMore);
+new IntersectionObserver((seen) => {
+  if (seen.some((one) => one.isIntersecting)) showMore();
+}, { rootMargin: "400px" }).observe(more);
 document.addEventListener("keydown", onKey);
 
 window.addEventListener("popstate", go);

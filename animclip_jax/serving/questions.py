@@ -11,8 +11,9 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from animclip_jax.video_index.filters import Filters
 from animclip_jax.video_index.query import MAX_CHARACTERS, MAX_PARTS
+from animclip_jax.video_index.searcher import DEPTH
 
-DEFAULT_RESULTS, MAX_RESULTS = 12, 100
+DEFAULT_RESULTS, MAX_RESULTS = 12, DEPTH
 MOMENT, PICTURE = r"[0-9a-f]{16}-\d{1,9}", r"[0-9a-f]{32}"
 
 Sentence = Annotated[
@@ -56,7 +57,12 @@ class Question(BaseModel):
     ] = []
     n: Annotated[
         int,
-        Field(ge=1, le=MAX_RESULTS, description="The number of results for each ranking."),
+        Field(
+            ge=1,
+            le=MAX_RESULTS,
+            description="The number of results for each ranking. Those that the re-ranker did not "
+            "see stand behind those that it saw.",
+        ),
     ] = DEFAULT_RESULTS
     by: Annotated[
         Literal["seen", "said", "both"],

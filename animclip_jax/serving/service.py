@@ -11,12 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
 
+import numpy as np
 from fastapi import Query as InQuery
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 
+from animclip_jax.serving.answers import Status
 from animclip_jax.serving.pictures import Kept, Pictures
 from animclip_jax.serving.playable import media_type, plays
 from animclip_jax.serving.previews import Previews
@@ -34,6 +36,8 @@ from input_pipeline.media.preview import Clip
 MAX_PICTURE_BYTES = 10 * 2**20
 # That the page offers to choose from, and files that can't be read that it names.
 MAX_FOLDERS, MAX_BAD = 1000, 1000
+# Moments that an empty page shows.
+NUM_EXAMPLES = 6
 FORGOTTEN = "no such picture here: choose it again, the server has forgotten it"
 
 Asked = Annotated[Question, InQuery()]
@@ -71,6 +75,7 @@ class Service:
             "reranks": searcher.reranks,
             "speaks": index.speaks,
             "folders": index.folders[:MAX_FOLDERS],
+            "examples": _examples(index),
             "note": note(searcher),
         }
 
@@ -79,7 +84,11 @@ class Service:
         index = self.searcher.index
         bad = sorted(index.catalogue.quarantined.items())
         updated = index.state[2] / 1e9 if index.state else 0.0
-        held = {name: value for name, value in (await self.index()).items() if name != "folders"}
+        held = {
+            name: value
+            for name, value in (await self.index()).items()
+            if name in Status.model_fields
+        }
         return held | {
             "root": readable(str(index.root)),
             "hours": index.hours,
@@ -143,7 +152,7 @@ class Service:
             found = await self._in_turn(search, data)
         except QueryError as error:
             raise HTTPException(400, str(error)) from error
-        count = min(asked.n, searcher.num_candidates)
+        count = min(asked.n, len(found.answer.hits))
         return _told(searcher, found, count, self.previews is not None)
 
     def _found(self, searcher: Searcher, asked: Question, data: bytes | None) -> _Found:
@@ -164,6 +173,7 @@ class Service:
             by=asked.by,
             coarse_only=asked.coarse_only == "true",
             filters=asked.filters,
+            is_deep=asked.n > searcher.num_candidates,
         )
         return _Found(answer, told)
 
@@ -212,6 +222,12 @@ def _told(searcher: Searcher, found: _Found, count: int, previews: bool) -> dict
             for hit in hits
         ],
     }
+
+
+def _examples(index: Index) -> list[str]:
+    """Moments from all over the index, of as many videos as may be."""
+    videos = np.unique(np.linspace(0, len(index.videos) - 1, NUM_EXAMPLES).astype(int)).tolist()
+    return [index.id((index.starts[one] + index.starts[one + 1]) // 2) for one in videos]
 
 
 def _existing(index: Index, moment: str) -> int:

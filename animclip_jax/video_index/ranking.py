@@ -62,14 +62,18 @@ class Answer(NamedTuple):
 
 
 def ranked(segments: np.ndarray, scores: np.ndarray, fused: np.ndarray | None) -> list[Hit]:
-    """Hits by rank, of candidates int [K] whose cosine similarities float [K] fall."""
-    order = np.arange(len(segments)) if fused is None else np.argsort(-fused, kind="stable")
+    """Hits by rank, of candidates int [K] whose cosine similarities float [K] fall.
+
+    fused: float [F], what the re-ranker says of the first F; the others stay behind these.
+    """
+    best = np.empty(0, int) if fused is None else np.argsort(-fused, kind="stable")
+    order = [*best.tolist(), *range(len(best), len(segments))]
     return [
         Hit(
             int(segments[place]),
             float(scores[place]),
-            int(place) + 1,
-            None if fused is None else float(fused[place]),
+            place + 1,
+            None if fused is None or place >= len(fused) else float(fused[place]),
             rank,
         )
         for rank, place in enumerate(order, 1)

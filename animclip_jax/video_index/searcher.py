@@ -22,6 +22,8 @@ from animclip_jax.video_index.reader import Index
 from input_pipeline.media.picture import fit
 
 ANYTHING = Filters()
+# How many are found where more than K are wanted: one more compiled program, whatever is asked.
+DEPTH = 1000
 # Filters whose segments are kept, a byte each.
 FILTERS_KEPT = 16
 # By what moments are found: by what is shown, by what is said, or by either.
@@ -104,10 +106,12 @@ class Searcher:
         by: str = BOTH,
         coarse_only: bool = False,
         filters: Filters = ANYTHING,
+        is_deep: bool = False,
     ) -> Answer:
         """The K best segments for a query by sight, the K best by words, and both as one list.
 
         Args:
+          is_deep: whether to go on to the DEPTH best; the re-ranker still sees K.
           by: what is looked for, of BY.
           coarse_only: without re-ranking, which else is done where model and query allow it.
           filters: what may be found. They act before the K best are chosen.
@@ -116,21 +120,22 @@ class Searcher:
             each other out.
         """
         clock = _Clock()
+        count = max(DEPTH, self.num_candidates) if is_deep else self.num_candidates
         encoded = [self.encoded(part.what) for part in query.parts]
         total = query.total([one.embedding for one in encoded])
         clock.lap("encode")
         hits: list[Hit] = []
         allowed = None if filters == ANYTHING else self.allowed(filters)
         if by != SAID:
-            segments, scores = self._nearest(total[None], allowed)
+            segments, scores = self._nearest(total[None], count, allowed)
             clock.lap("coarse")
             scored = None
             if self.reranks and query.asks and not coarse_only and len(segments):
-                scored = self._reranked(query, encoded, segments)
+                scored = self._reranked(query, encoded, segments[: self.num_candidates])
                 clock.lap("rerank")
             hits = ranked(segments, scores, scored)
         if by != SEEN and self.index.speaks:
-            hits = fused(hits, self._said(query, total, allowed))
+            hits = fused(hits, self._said(query, total, count, allowed))
             clock.lap("words")
         return Answer(hits, clock.laps)
 
@@ -143,7 +148,8 @@ class Searcher:
         size = self.model.config.clip.image_size
         picture = Query((Part(np.zeros((size, size, 3), np.uint8)),))
         for filters in (ANYTHING, Filters(kind=VIDEO)):
-            self.answer(picture, filters=filters)
+            for is_deep in (False, True):
+                self.answer(picture, filters=filters, is_deep=is_deep)
 
     def encoded(self, what: str | np.ndarray | Path) -> Encoded:
         """A part of a query, encoded. Raises as `answer`."""
@@ -166,18 +172,20 @@ class Searcher:
         return Encoded(np.asarray(encoder.encode_video(batch, encoder.num_parts).embedding[0]))
 
     def _nearest(
-        self, query: np.ndarray, allowed: np.ndarray | None
+        self, query: np.ndarray, count: int, allowed: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        where = self.gallery, self.num_candidates, self.model.encoder.split
+        where = self.gallery, count, self.model.encoder.split
         segments, scores = coarse.top_k(query, *where, allowed=allowed)
         found = scores[0] > -np.inf
         return segments[0][found], scores[0][found]
 
-    def _said(self, query: Query, total: np.ndarray, allowed: np.ndarray | None) -> list[Hit]:
-        """The K best by words; total: the query's embedding, for their cosine similarity."""
+    def _said(
+        self, query: Query, total: np.ndarray, count: int, allowed: np.ndarray | None
+    ) -> list[Hit]:
+        """The best by words; total: the query's embedding, for their cosine similarity."""
         if (expression := spoken.expression(query)) is None:
             return []
-        found = self.index.said(expression, self.num_candidates, allowed)
+        found = self.index.said(expression, count, allowed)
         return [
             Hit(segment, float(self.index.embedding[segment] @ total), None, None, rank, excerpt)
             for rank, (segment, excerpt) in enumerate(found, 1)

@@ -69,6 +69,16 @@ def test_the_re_ranker_sees_the_best_alone(indexed, search_model, searcher):
     assert {hit.segment for hit in found} == {hit.segment for hit in best}
 
 
+def test_a_deep_search_goes_on_behind_what_the_re_ranker_saw(indexed, search_model, searcher):
+    few = Searcher(search_model, Index(indexed), num_candidates=3)
+    deep = few.answer(by(SENTENCE), is_deep=True).hits
+    coarse = [hit.segment for hit in searcher.answer(by(SENTENCE), coarse_only=True).hits]
+    assert [hit.segment for hit in deep[:3]] == [h.segment for h in few.answer(by(SENTENCE)).hits]
+    assert [hit.segment for hit in deep[3:]] == coarse[3:]
+    assert [hit.rank for hit in deep] == list(range(1, 9))
+    assert [hit.fused is None for hit in deep] == [False] * 3 + [True] * 5
+
+
 def test_a_query_of_several_parts_is_their_weighted_sum(searcher, indexed):
     index = searcher.index
     picture = index.embedding[3]

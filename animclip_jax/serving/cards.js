@@ -1,0 +1,70 @@
+// One result: a card that plays.
+
+import { clock, likeOne } from "/asked.js";
+import { isPlaying, play, plays, stop } from "/player.js";
+
+const template = document.getElementById("card");
+// A pointer that only passes starts nothing.
+const HOVER_MILLISECONDS = 150;
+// Letters of a name that are always shown.
+const TAIL = 12;
+
+// A result as a list item; search: what searches for other parameters.
+export function card(one, by, search) {
+  const item = template.content.cloneNode(true).firstElementChild;
+  item.dataset.id = one.id;
+  const put = (name, text) => { item.querySelector(name).textContent = text; };
+  put(".place", one[by]);
+  // A name that is too long loses its middle: how it ends tells files apart.
+  const letters = [...one.video];
+  put(".head", letters.slice(0, -TAIL).join(""));
+  put(".tail", letters.slice(-TAIL).join(""));
+  put(".moment", one.photo ? "photo" : `${clock(one.start)} – ${clock(one.end)}`);
+  const scores = [`coarse ${one.coarse.toFixed(3)}`];
+  if (one.reranked !== null) scores.unshift(`re-ranked ${one.reranked.toFixed(2)}`);
+  put(".scores", scores.join("  ·  "));
+  const why = one.said === null ? "" : `${one.seen ? "seen, and said" : "said"}: “${one.said}”`;
+  put(".why", why);
+  const moved = one.coarse_rank - one.rank;
+  if (one.reranked !== null && one.coarse_rank !== null && moved) {
+    const mark = item.querySelector(".moved");
+    mark.classList.add(moved > 0 ? "up" : "down");
+    mark.textContent = `${moved > 0 ? "▲" : "▼"} ${Math.abs(moved)}`;
+    mark.title = `${one.coarse_rank} before re-ranking, ${one.rank} after`;
+  }
+  const button = item.querySelector(".card");
+  button.title = one.video;
+  const time = one.photo ? "photo" : `${clock(one.start)} to ${clock(one.end)}`;
+  if (!plays(one)) {
+    const cannot = document.createElement("span");
+    cannot.className = "failed cannot";
+    const kind = [one.video.match(/[.][^./]*$/)?.[0] ?? "", one.codec ?? ""].filter(Boolean);
+    cannot.textContent = `Browsers can't play it: ${kind.join(", ")}`;
+    item.querySelector(".screen").append(cannot);
+  }
+  item.querySelector("img").src = `/thumbnail/${one.id}`;
+  listen(button, one);
+  const more = item.querySelector(".more");
+  more.setAttribute("aria-label", `More like this: ${one.video}, ${time}`);
+  more.addEventListener("click", () => search(likeOne(one.id)));
+  return item;
+}
+
+function listen(button, one) {
+  let timer = 0;
+  let touched = false;
+  button.addEventListener("pointerenter", (event) => {
+    touched = event.pointerType !== "mouse";
+    if (!touched) timer = setTimeout(() => play(button, one), HOVER_MILLISECONDS);
+  });
+  button.addEventListener("pointerleave", (event) => {
+    clearTimeout(timer);
+    if (event.pointerType === "mouse" && isPlaying(button)) stop();
+  });
+  button.addEventListener("click", (event) => {
+    clearTimeout(timer);
+    // A mouse that clicks hovers: what plays goes on.
+    if (isPlaying(button) && (touched || event.detail === 0)) stop();
+    else if (!isPlaying(button)) play(button, one);
+  });
+}
