@@ -282,10 +282,11 @@ def test_the_description_is_whole(server):
     operations = {f"{m} {p}": one for p, of in told["paths"].items() for m, one in of.items()}
     assert set(operations) == {
         *("get /api/search", "post /api/search", "get /api/index"),
-        *("get /api/status", "get /preview/{moment}"),
+        *("get /api/status", "get /preview/{moment}", "get /api/timeline/{moment}"),
         *("get /thumbnail/{moment}", "get /video/{moment}", "get /picture/{picture}"),
     }
     schemas = {"Answer", "Error", "Index", "Likeness", "Quarantined", "Result", "Status"}
+    schemas |= {"Piece", "Timeline"}
     assert set(told["components"]["schemas"]) == schemas
     api = html.unescape(server.ask("/api").body.decode())
     for operation, one in operations.items():

@@ -103,6 +103,27 @@ class Likeness(_Object):
     start: Annotated[float | None, Field(description="Of the moment, in seconds.")]
 
 
+class Piece(_Object):
+    """A segment of a video's timeline."""
+
+    id: str
+    start: Annotated[float, Field(description="In seconds.")]
+    end: Annotated[float, Field(description="In seconds.")]
+    coarse: Annotated[float, Field(description="Cosine similarity to the query.")]
+    preview: Annotated[str | None, Field(description="As of a result.")]
+
+
+class Timeline(_Object):
+    """A video, and how well each of its segments fits a query."""
+
+    video: Annotated[str, Field(description="Path below the indexed folder.")]
+    photo: bool
+    media_type: str
+    codec: str | None
+    plays: bool
+    segments: Annotated[list[Piece], Field(description="All of them, by time.")]
+
+
 class Answer(_Object):
     """The results of a search, best first by either ranking."""
 

@@ -28,7 +28,7 @@ PAGE_FILES = {
     "page.css": "text/css",
     "icon.svg": "image/svg+xml",
     **dict.fromkeys(
-        ("page.js", "asked.js", "cards.js", "player.js", "theme.js"), "text/javascript"
+        ("page.js", "asked.js", "cards.js", "detail.js", "player.js", "theme.js"), "text/javascript"
     ),
 }
 
@@ -86,6 +86,13 @@ def make_app(
         openapi_extra={"requestBody": _PICTURE},
         **found,
     )(service.search_picture)
+    app.get(
+        "/api/timeline/{moment}",
+        summary="All segments of the video that a segment belongs to, each with its score.",
+        description="Filters, `by` and `n` change nothing. What is said is not looked at.",
+        response_model=answers.Timeline,
+        responses=answers.errors(_404="No such segment."),
+    )(service.timeline)
     app.get("/api/index", summary="What is indexed.", response_model=answers.Index)(service.index)
     app.get(
         "/api/status",

@@ -1,6 +1,7 @@
 // One result: a card that plays.
 
 import { clock, likeOne } from "/asked.js";
+import { open } from "/detail.js";
 import { isPlaying, play, plays, stop } from "/player.js";
 
 const template = document.getElementById("card");
@@ -44,6 +45,9 @@ export function card(one, by, search) {
   }
   item.querySelector("img").src = `/thumbnail/${one.id}`;
   listen(button, one);
+  const opener = item.querySelector(".open");
+  opener.setAttribute("aria-label", `Open: ${one.video}, ${time}`);
+  opener.addEventListener("click", () => open(one.id));
   const more = item.querySelector(".more");
   more.setAttribute("aria-label", `More like this: ${one.video}, ${time}`);
   more.addEventListener("click", () => search(likeOne(one.id)));

@@ -4,6 +4,7 @@ import {
   address, asked, likeOne, saying, seeks, showChips, showFilters, written,
 } from "/asked.js";
 import { card } from "/cards.js";
+import { follow, isOpen } from "/detail.js";
 import { isPlaying, stop } from "/player.js";
 
 const form = document.getElementById("search");
@@ -23,6 +24,7 @@ const MOST = 1000;
 const TYPING_MILLISECONDS = 250;
 
 let answer = null; // the API's last one, while it is shown
+let answered = ""; // the address of that query
 let indexed = ""; // what the index holds
 let asking = null; // aborts the request that is under way
 let typing = 0; // the timer of a search that begins when nobody types
@@ -59,6 +61,7 @@ async function ask(parameters, options, sought, isMore = false) {
       return null;
     }
     answer = found;
+    answered = options.method ? "" : address(parameters);
     show(isMore);
     say(told(found, performance.now() - began));
     return found;
@@ -158,6 +161,12 @@ function go() {
   }
 }
 
+// After Back and Forward: what is shown already is not asked for again.
+function come() {
+  if (!answer || answered !== address(asked())) go();
+  follow();
+}
+
 function name() {
   const parameters = asked();
   showFilters();
@@ -219,7 +228,7 @@ function move(key) {
 }
 
 function onKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (isOpen() || event.ctrlKey || event.metaKey || event.altKey) return;
   const isTyping = event.target === query;
   if (event.target.closest("#filters") && event.key !== "Escape") return;
   if (event.key === "Escape") {
@@ -232,6 +241,8 @@ function onKey(event) {
     query.select();
   } else if (event.key === "r" && !isTyping) {
     switchRanking();
+  } else if (event.key === "o" && !isTyping) {
+    document.activeElement.closest("#results li")?.querySelector(".open").click();
   } else if (event.key === "l" && !isTyping) {
     document.activeElement.closest("#results li")?.querySelector(".more").click();
   } else if (event.key.startsWith("Arrow") && (!isTyping || event.key === "ArrowDown")) {
@@ -311,7 +322,7 @@ new IntersectionObserver((seen) => {
 }, { rootMargin: "400px" }).observe(more);
 document.addEventListener("keydown", onKey);
 
-window.addEventListener("popstate", go);
+window.addEventListener("popstate", come);
 
-go();
+come();
 begin();

@@ -27,10 +27,11 @@ export function isPlaying(button) {
   return button ? playing?.button === button : playing !== null;
 }
 
-export function play(button, one) {
+// isLarge: with sound and controls, and on beyond the segment's end.
+export function play(button, one, isLarge = false) {
   stop();
   const screen = button.querySelector(".screen");
-  playing = { button, screen, player: null, asking: new AbortController() };
+  playing = { button, screen, isLarge, player: null, asking: new AbortController() };
   // Some play more than was measured: what is not surely in vain is tried first.
   const inVain = !playsItself(one) && !knows(one.media_type);
   if (one.preview && inVain) playPreview(playing, one);
@@ -71,16 +72,25 @@ function show(current, one, kind, address, failed) {
   };
   player.addEventListener("error", fail);
   if (kind === "video") {
-    Object.assign(player, { muted: true, playsInline: true });
+    const { isLarge } = current;
+    Object.assign(player, { muted: !isLarge, controls: isLarge, playsInline: true });
     // Of a file whose pictures it does not know, a browser plays the sound.
     player.addEventListener("loadedmetadata", (event) => {
       if (!player.videoWidth) fail(event);
     });
-    playFrom(player, one.start, one.end);
+    if (isLarge) playOn(player, one.start);
+    else playFrom(player, one.start, one.end);
   }
   player.src = address;
   current.player = player;
   current.screen.insertBefore(player, current.screen.querySelector(".moment"));
+}
+
+function playOn(player, start) {
+  player.addEventListener("loadedmetadata", () => {
+    player.currentTime = start;
+    player.play().catch(() => {}); // It was stopped meanwhile, or waits for a click.
+  }, { once: true });
 }
 
 // Plays from start to end, again and again: until a seek does not land there, as in a file whose

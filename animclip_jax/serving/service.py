@@ -112,6 +112,36 @@ class Service:
             raise HTTPException(415, f"content type {kind!r}: wanted a picture, image/...")
         return await self._search(asked, await _body(request))
 
+    async def timeline(self, moment: Moment, asked: Asked) -> dict[str, Any]:
+        """The video of a segment, and how well each of its segments fits the query."""
+        searcher = self.searcher
+        index = searcher.index
+        segments = index.siblings(_existing(index, moment))
+
+        def scores(asked: Question) -> list[float]:
+            return searcher.scores(self._query(searcher, asked, None)[0], segments).tolist()
+
+        try:
+            scored = await self._in_turn(scores, asked)
+        except QueryError as error:
+            raise HTTPException(400, str(error)) from error
+        first = segments.start
+        shown = _how_it_plays(index, first, False) | {"photo": index.photo[first]}
+        del shown["preview"]
+        return shown | {
+            "video": readable(index.names[first]),
+            "segments": [
+                {
+                    "id": index.id(one),
+                    "start": round(float(index.times[one, 0]), 3),
+                    "end": round(float(index.times[one, 1]), 3),
+                    "coarse": score,
+                    "preview": _preview(index, one, self.previews is not None),
+                }
+                for one, score in zip(segments, scored, strict=True)
+            ],
+        }
+
     async def thumbnail(self, moment: Moment) -> Response:
         """A segment's middle frame."""
         index = self.searcher.index
@@ -157,6 +187,20 @@ class Service:
 
     def _found(self, searcher: Searcher, asked: Question, data: bytes | None) -> _Found:
         """Searches; raises QueryError where the question has no answer."""
+        query, told = self._query(searcher, asked, data)
+        answer = searcher.answer(
+            query,
+            by=asked.by,
+            coarse_only=asked.coarse_only == "true",
+            filters=asked.filters,
+            is_deep=asked.n > searcher.num_candidates,
+        )
+        return _Found(answer, told)
+
+    def _query(
+        self, searcher: Searcher, asked: Question, data: bytes | None
+    ) -> tuple[Query, list[dict[str, Any]]]:
+        """What is searched for, and what of it is no sentence; raises QueryError."""
         like = [(one, 1) for one in asked.like] + [(one, -1) for one in asked.unlike]
         if data is not None:
             like.append((self._keep(searcher, data), 1))
@@ -168,14 +212,7 @@ class Service:
             embedding, known = self._alike(searcher.index, id)
             parts.append(Part(embedding, sign * weight))
             told.append({"id": id, "weight": sign * weight, **known})
-        answer = searcher.answer(
-            Query(tuple(parts)),
-            by=asked.by,
-            coarse_only=asked.coarse_only == "true",
-            filters=asked.filters,
-            is_deep=asked.n > searcher.num_candidates,
-        )
-        return _Found(answer, told)
+        return Query(tuple(parts)), told
 
     def _keep(self, searcher: Searcher, data: bytes) -> str:
         try:
@@ -269,5 +306,10 @@ def _how_it_plays(index: Index, segment: int, previews: bool) -> dict[str, Any]:
         "media_type": media_type(name),
         "codec": codec or None,
         "plays": photo or plays(name, codec),
-        "preview": f"/preview/{index.id(segment)}" if previews and not photo else None,
+        "preview": _preview(index, segment, previews),
     }
+
+
+def _preview(index: Index, segment: int, previews: bool) -> str | None:
+    """Its address, where there may be one."""
+    return f"/preview/{index.id(segment)}" if previews and not index.photo[segment] else None

@@ -109,6 +109,11 @@ class Index:
         video = bisect.bisect_right(self.starts, segment) - 1
         return f"{_key(self.videos[video])}-{segment - self.starts[video]}"
 
+    def siblings(self, segment: int) -> range:
+        """All segments of its video, by time."""
+        video = bisect.bisect_right(self.starts, segment) - 1
+        return range(self.starts[video], self.starts[video + 1])
+
     def segment(self, id: str) -> int:
         """The segment of that name. Raises QueryError where there is none."""
         match = ID.fullmatch(id)

@@ -139,6 +139,14 @@ class Searcher:
             clock.lap("words")
         return Answer(hits, clock.laps)
 
+    def scores(self, query: Query, segments: range) -> np.ndarray:
+        """Cosine similarities of a query and segments that follow each other, float32 [S].
+
+        Raises QueryError as `answer`.
+        """
+        total = query.total([self.encoded(part.what).embedding for part in query.parts])
+        return np.asarray(self.index.embedding[segments.start : segments.stop] @ total)
+
     def warm_up(self) -> None:
         """Compiles what queries will need, for captions of every length."""
         longest = self.model.config.clip.context_length
