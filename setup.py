@@ -86,6 +86,7 @@ setup(
         # What benchmarks compare with; kornia brings torch.
         "bench": [
             "albumentations",
+            "axe-playwright-python",
             "faiss-cpu",
             "kornia",
             "opencv-python-headless",

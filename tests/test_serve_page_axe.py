@@ -1,0 +1,46 @@
+"""axe finds nothing serious on the page of `animclip serve`, in any of its states."""
+
+import pytest
+
+from tests import browsing
+from tests.browsing import search
+from tests.served import served
+
+sync_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
+
+pytestmark = pytest.mark.slow
+
+SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture(scope="module")
+def server(indexed):
+    with served(indexed, "--previews=none") as running:
+        yield running
+
+
+def serious(page):
+    # What fades in is looked at when it is there.
+    page.wait_for_timeout(300)
+    found = sync_playwright.Axe().run(page).response["violations"]
+    return [
+        (one["id"], [node["html"] for node in one["nodes"]])
+        for one in found
+        if one["impact"] in SERIOUS
+    ]
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize("size", browsing.SIZES)
+def test_axe_finds_nothing_serious(browser, server, size, colours):
+    name = f"axe_{size}_{colours}"
+    with browsing.opened(browser, server.url, size, name, color_scheme=colours) as page:
+        page.wait_for_selector("#examples .moments img")
+        page.click("#filters summary")
+        assert serious(page) == [], "the empty page"
+        search(page)
+        assert serious(page) == [], "results"
+        page.locator("#results li .open").first.click()
+        page.wait_for_selector("#detail[open] .best", state="attached")
+        page.wait_for_function("() => document.querySelector('#detail .told').textContent !== ''")
+        assert serious(page) == [], "the detail view"
