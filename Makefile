@@ -37,12 +37,18 @@ quickstart: setup ## train and evaluate the drawn world, write runs/quickstart/r
 	$(BIN)/animclip report runs/quickstart
 
 # Whole scenes are captioned there, so a cut ends no segment.
-demo-search: setup ## search drawn videos in the browser, with the model of make quickstart
+demo-search: setup ## search drawn videos in the browser, with the model of make quickstart; or MODEL=... VIDEOS=... your own
+ifneq ($(MODEL)$(VIDEOS),)
+	@test -n "$(MODEL)" -a -d "$(VIDEOS)" || { echo "make: wanted both, such as MODEL=openai/clip-vit-base-patch32 VIDEOS=folder" >&2; exit 1; }
+	$(BIN)/animclip index "$(VIDEOS)" --model "$(MODEL)" --out "$(DEMO)/index-of-yours"
+	$(BIN)/animclip serve "$(DEMO)/index-of-yours" --open --port $(PORT)
+else
 	@test -d $(DEMO_RUN) || { echo "make: no $(DEMO_RUN): run make quickstart first" >&2; exit 1; }
 	$(BIN)/python -m input_pipeline.drawn.films $(DEMO)/videos
 	test -d $(DEMO)/model || $(BIN)/animclip export $(DEMO_RUN) --out $(DEMO)/model
 	$(BIN)/animclip index $(DEMO)/videos --model $(DEMO)/model --out $(DEMO)/index --no-shots
 	$(BIN)/animclip serve $(DEMO)/index --open --port $(PORT)
+endif
 
 test: setup ## run all tests except the slow ones
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow'

@@ -164,6 +164,19 @@ def test_make_alone_lists_the_targets(make: Callable) -> None:
         assert f"make {target} " in listed
 
 
+def test_the_demo_takes_a_model_and_a_folder_of_videos(tmp_path: Path) -> None:
+    def told(*given: str) -> str:
+        asked = ("make", "-n", "-C", str(ROOT), "demo-search", *given)
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+
+    yours = told("MODEL=openai/clip-vit-base-patch32", f"VIDEOS={tmp_path}")
+    assert f'index "{tmp_path}" --model "openai/clip-vit-base-patch32" --out' in yours
+    assert "films" not in yours and "--no-shots" not in yours
+    assert "wanted both" in told("MODEL=openai/clip-vit-base-patch32")
+    drawn = told()
+    assert "input_pipeline.drawn.films" in drawn and "index-of-yours" not in drawn
+
+
 def test_every_python_with_constraints_may_install() -> None:
     tags = {path.stem for path in (ROOT / "constraints").iterdir()}
     assert tags == {"py311", "py312", "py313"}
