@@ -228,6 +228,9 @@ def _plan(part: _Part, table: np.ndarray) -> Callable[[tf.Tensor], Clip]:
             "turn": tf.cast(tf.gather(turns, both), tf.int32),
             "noise": draws,
         }
+        if animation.thing_frames and examples.boxes is not None:
+            ends = tf.cast(tf.tile(clips["size"][:, 0], [1, 2]), tf.float32)
+            clips["box"] = tf.gather(tf.constant(examples.boxes), index) * ends
         return plan(clips)
 
     return planned

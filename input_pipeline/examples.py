@@ -43,7 +43,8 @@ class Examples:
     sizes: int32 [N, 2], (height, width) in pixels, as shown. orientations: uint8 [N], how that is
     stored, EXIF's 1 to 8. quarantine: the file that lists what can't be used, if there is one.
     missing: what belongs to the source and can't be used, with the reason. told: of each caption,
-    as `captions` has them; empty where the source knows nothing of its captions.
+    as `captions` has them; empty where the source knows nothing of its captions. boxes: float32
+    [N, 4], around what the captions speak of, see `media/box.py`; None where none is known.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Examples:
     quarantine: Path | None
     missing: Mapping[str, str] = field(default_factory=dict)
     told: Sequence[Sequence[Told]] = ()
+    boxes: np.ndarray | None = None
 
     @property
     def coverage(self) -> dict[str, int]:

@@ -31,7 +31,7 @@ def plan_batch(animation: AnimationConfig, canvas_size: int) -> Callable[[Clip],
     """
 
     def plan(clips: Clip) -> Clip:
-        plan, picture, moves = direct(clips["noise"], clips["size"], animation)
+        plan, picture, moves = direct(clips["noise"], clips["size"], animation, clips.get("box"))
         two, row = tf.reduce_any(picture == 1, axis=1), clips["told"]
         spoken = captions.of_clips(clips["captions"], two, row, moves, animation.told)
         clips, plan, picture = siblings.paired(

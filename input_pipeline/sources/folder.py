@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from animclip_jax import files
 from input_pipeline.examples import TOLD, Told
-from input_pipeline.media import picture, quarantine
+from input_pipeline.media import box, picture, quarantine
 from input_pipeline.media.once import each_once
 from input_pipeline.store import making, videos
 
@@ -32,7 +32,8 @@ _HEADER = dict.fromkeys(picture.Header._fields, int)
 class Item:
     """What captions.jsonl has of a file, in one line or several: its path, its captions, the rest.
 
-    fields: the other values that a filter can choose by, as far as the file's lines agree on them.
+    fields: the other values that a filter can choose by, and a picture's "box" (`media/box.py`), as
+    far as the file's lines agree on them.
     siblings: by caption, the other file that it is false of.
     """
 
@@ -309,11 +310,13 @@ def _read_line(line: str, directory: Path) -> tuple[str, Item, dict[str, Any]]:
     captions = [caption for caption in captions if caption.strip()]
     if not captions:
         raise ValueError(f"all captions of {file!r} are empty, wanted 1 or more with text")
-    plain = {
+    plain: dict[str, Any] = {
         name: value
         for name, value in values.items()
         if name not in (kinds[0], *_CAPTIONS) and isinstance(value, str | int | float | bool | None)
     }
+    if kinds[0] == "image" and values.get(box.NAME) is not None:
+        plain[box.NAME] = box.checked(values[box.NAME])
     told = _read_sibling(file, values)
     siblings = dict.fromkeys(captions, told) if told else {}
     return kinds[0], Item(file, captions, plain, siblings), values

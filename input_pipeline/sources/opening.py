@@ -10,7 +10,7 @@ import numpy as np
 from etils import epath
 
 from input_pipeline.examples import TOLD, Examples, Told
-from input_pipeline.media import quarantine
+from input_pipeline.media import box, quarantine
 from input_pipeline.sources import folder, prepared, shards, tfds, tfrecord, webdataset
 from input_pipeline.store import records
 from input_pipeline.tensorflow_on_cpu import tf
@@ -25,9 +25,10 @@ def open_source(source: str, cache_dir: str) -> Examples:
     """Opens a source; what has to be prepared or checked once is kept in cache_dir ("~" is home).
 
     - `folder:DIR[@FIELD=VALUE]`: DIR/captions.jsonl, a JSON object a line: "image" or "video" (a
-      path inside DIR) and "captions"; @FIELD=VALUE keeps the lines whose FIELD is VALUE. Pictures
-      are read as they are; videos are decoded once, into cache_dir. DIR may also be a store that
-      `animclip prepare` wrote, here or at gs://; of a video set, @split=NAME says which split.
+      path inside DIR), "captions", and a picture's "box"; @FIELD=VALUE keeps the lines whose FIELD
+      is VALUE. Pictures are read as they are; videos are decoded once, into cache_dir. DIR may also
+      be a store that `animclip prepare` wrote, here or at gs://; of a video set, @split=NAME says
+      which split.
     - `tfrecord:PATTERN`, `webdataset:PATTERN`: files as img2dataset writes them, named by `*`, `?`
       and braces; an index of them is made once, in cache_dir.
     - `tfds:NAME[:SPLIT]`: a prepared TensorFlow Datasets set of captioned pictures.
@@ -79,6 +80,7 @@ def _open_folder(source: str, location: str, cache_dir: str) -> Examples:
         quarantine=listing.cache(cache_dir) / quarantine.NAME,
         missing=missing,
         told=[picture.item.told for picture in pictures],
+        boxes=box.table(picture.item.fields.get(box.NAME) for picture in pictures),
     )
 
 
@@ -106,6 +108,7 @@ def _open_shards(
         orientations=np.array([entry.orientation for entry in entries], np.uint8),
         quarantine=index.quarantine,
         missing=index.missing,
+        boxes=box.table(entry.box for entry in entries),
     )
 
 
@@ -133,6 +136,7 @@ def _open_store(
         quarantine=Path(cache_dir) / f"store-{records.digest(directory)}" / quarantine.NAME,
         missing=missing,
         told=_told(index),
+        boxes=box.table(_box(directory, line) for line in index),
     )
 
 
@@ -145,6 +149,16 @@ def _told(index: list[dict]) -> list[list[Told]]:
         [Told(*one) for one in some] if some else [Told()] * len(line["captions"])
         for line, some in zip(index, found, strict=True)
     ]
+
+
+def _box(directory: epath.Path, line: dict) -> list[float] | None:
+    """Raises ValueError where a line of a store's index has something else as a box."""
+    found = line.get("fields", {}).get(box.NAME)
+    try:
+        return None if found is None else box.checked(found)
+    except ValueError as error:
+        where = f"{directory / records.INDEX}: {line['id']!r}"
+        raise ValueError(f"{where}: {error}; {records.AGAIN}") from None
 
 
 def _open_drawn(source: str, location: str, cache_dir: str) -> Examples:

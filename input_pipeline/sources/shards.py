@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,19 +19,19 @@ from tqdm import tqdm
 
 from animclip_jax.files import as_line, read_lines, replacing
 from animclip_jax.words import count
-from input_pipeline.media import picture, quarantine
+from input_pipeline.media import box, picture, quarantine
 from input_pipeline.tensorflow_on_cpu import tf
 
-VERSION = 2
+VERSION = 3
 INDEX = "index.jsonl"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A picture: its name, captions and header, and the `length` bytes at `offset` of a file.
+    """A picture: its name, captions, header and box, and the `length` bytes at `offset` of a file.
 
     id: its key in its file; with the file's name before it where another file has that key too.
-    file: the number of its file among the pattern's.
+    file: the number of its file among the pattern's. box: see `media/box.py`; [] where not known.
     """
 
     id: str
@@ -42,6 +42,7 @@ class Entry:
     height: int
     width: int
     orientation: int
+    box: list[float] = field(default_factory=list)
 
 
 class Index(NamedTuple):
@@ -63,6 +64,7 @@ class Found(NamedTuple):
     encoded: bytes
     offset: int
     length: int
+    box: list[float] = []
 
 
 def expand(pattern: str) -> list[str]:
@@ -117,8 +119,8 @@ def indexed(
 def _read_index(directory: Path, num_files: int) -> list[Entry]:
     """Raises ValueError for a line that is damaged: what it says of a picture can't be so."""
     advice = f"remove {directory}, and the files are indexed again"
-    kinds = {"str": str, "int": int, "list[str]": list}
-    wanted = {field.name: kinds[str(field.type)] for field in fields(Entry)}
+    kinds = {"str": str, "int": int, "list[str]": list, "list[float]": list}
+    wanted = {part.name: kinds[str(part.type)] for part in fields(Entry)}
     lines = read_lines(directory / INDEX, advice, wanted)
     entries = [Entry(**{name: line[name] for name in wanted}) for line in lines]
     for number, entry in enumerate(entries, 1):
@@ -128,6 +130,7 @@ def _read_index(directory: Path, num_files: int) -> list[Entry]:
             "offset": 0 <= entry.offset < 2**63,
             **{name: 0 < getattr(entry, name) < 2**31 for name in ("length", "height", "width")},
             "orientation": 1 <= entry.orientation <= 8,
+            "box": entry.box == [] or box.is_one(entry.box),
         }
         for name, is_right in within.items():
             if not is_right:
@@ -174,7 +177,8 @@ def _entry(found: Found | tuple[str, str], name: str, file: int) -> Entry:
     # Half of a surrogate pair is no text: a UnicodeEncodeError, which is a ValueError.
     "".join([name, *captions]).encode()
     header = picture.read_header(io.BytesIO(found.encoded))
-    return Entry(name, captions, file, found.offset, found.length, **header._asdict())
+    place = dict(file=file, offset=found.offset, length=found.length)
+    return Entry(name, captions, **place, **header._asdict(), box=found.box)
 
 
 def _digest(files: list[str]) -> str:

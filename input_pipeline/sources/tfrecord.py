@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Iterator
 
 from animclip_jax.words import count
-from input_pipeline.media import picture
+from input_pipeline.media import box, picture
 from input_pipeline.sources.shards import Entry, Found
 from input_pipeline.tensorflow_on_cpu import tf
 
@@ -91,4 +91,7 @@ def _found(record: bytes, where: str, offset: int) -> Found:
     ids = [texts[name][0] for name in NAMES if texts.get(name)]
     captions = next((texts[name] for name in CAPTIONS if texts.get(name)), [])
     encoded = features[pictures[0]].bytes_list.value[0]
-    return Found(ids[0] if ids else where, captions, encoded, offset, len(record))
+    # A metadata column of four numbers, under the same name as in a webdataset's json.
+    ends = [round(end, 6) for end in features[box.NAME].float_list.value]
+    seen = box.checked(ends) if ends else []
+    return Found(ids[0] if ids else where, captions, encoded, offset, len(record), seen)

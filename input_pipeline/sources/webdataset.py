@@ -13,9 +13,10 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from animclip_jax.words import count
-from input_pipeline.media import picture
+from input_pipeline.media import box, picture
 from input_pipeline.sources.shards import Entry, Found
 from input_pipeline.tensorflow_on_cpu import tf
 
@@ -100,20 +101,31 @@ def _sample(tar: tarfile.TarFile, key: str, parts: Parts) -> Found | tuple[str, 
         captions: list[str] = []
         if "txt" in parts:
             captions = [_bytes(tar, parts["txt"]).decode("utf-8", "replace")]
-        if "json" in parts and not "".join(captions).strip():
-            captions = _captions(_bytes(tar, parts["json"]))
-        return Found(key, captions, _bytes(tar, member), member.offset_data, member.size)
+        is_captioned = bool("".join(captions).strip())
+        metadata = _metadata(_bytes(tar, parts["json"]), is_captioned) if "json" in parts else {}
+        if not is_captioned:
+            captions = _captions(metadata)
+        seen = metadata.get(box.NAME)
+        where = [] if seen is None else box.checked(seen)
+        return Found(key, captions, _bytes(tar, member), member.offset_data, member.size, where)
     except ValueError as error:
         return key, str(error)
 
 
-def _captions(content: bytes) -> list[str]:
-    """The "caption" of a sample's json, a text or a list of texts."""
+def _metadata(content: bytes, is_captioned: bool) -> dict[str, Any]:
+    """A sample's json. Where it can't be read, a sample that is captioned without it has none."""
     try:
         metadata = json.loads(content)
     except (ValueError, RecursionError) as error:
+        if is_captioned:
+            return {}
         raise ValueError(f"its json can't be read: {error}") from error
-    caption = metadata.get("caption") if isinstance(metadata, dict) else None
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _captions(metadata: dict[str, Any]) -> list[str]:
+    """The "caption" of a sample's json, a text or a list of texts."""
+    caption = metadata.get("caption")
     several = caption if isinstance(caption, list) else [caption]
     return [text for text in several if isinstance(text, str)]
 

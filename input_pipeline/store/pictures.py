@@ -9,13 +9,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from input_pipeline.media import picture
+from input_pipeline.media import box, picture
 from input_pipeline.media.workers import Failure
 from input_pipeline.store import making
 from input_pipeline.store.partial import Encoded
@@ -50,7 +51,12 @@ def prepare_pictures(
     """
     if examples.is_video:
         raise ValueError(f"{examples.name}: videos, wanted pictures")
-    items = map(making.Item, examples.ids, examples.captions)
+    boxes = box.table([None] * len(examples.ids)) if examples.boxes is None else examples.boxes
+    fields = [
+        {} if math.isnan(ends[0]) else {box.NAME: [round(end, 6) for end in ends]}
+        for ends in boxes.tolist()
+    ]
+    items = map(making.Item, examples.ids, examples.captions, fields)
     work = making.Work(
         examples.name,
         "picture",

@@ -63,6 +63,8 @@ def _bytes(value: bytes) -> tf.train.Feature:
 
 
 def _feature(value: object) -> tf.train.Feature:
+    if isinstance(value, list):
+        return tf.train.Feature(float_list=tf.train.FloatList(value=value))
     if isinstance(value, int):
         return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
     return _bytes(b"" if value is None else str(value).encode())

@@ -13,9 +13,21 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from animclip_jax.animation.batch import Footage
-from animclip_jax.animation.components import Scenes
-from animclip_jax.animation.config import PRESETS
+from animclip_jax.animation.batch import Filmed, Footage
+from animclip_jax.animation.components import (
+    Framing,
+    Grow,
+    Pan,
+    Roll,
+    Scenes,
+    Shake,
+    Slide,
+    Thing,
+    Tilt,
+    Turn,
+    Zoom,
+)  # fmt: skip
+from animclip_jax.animation.config import PRESETS, AnimationConfig
 from animclip_jax.animation.render import render
 from input_pipeline import batches
 from input_pipeline.director import direct, noise
@@ -84,6 +96,53 @@ def test_the_canvas_shows_what_the_windows_see(examples: Examples, directory: Pa
             seen = batch.canvas[row][at[:, 0], at[:, 1]]
             assert np.abs(seen[:, :2] - wanted).max() < 6
             assert np.abs(seen[:, 2] - 120.0).max() < 6
+
+
+THINGS = AnimationConfig(
+    "things", 4, 32, thing=Thing(1.0, (0.3, 0.3)), slide=Slide(1.0, (0.2, 0.4))
+)
+
+
+def test_things_move_in_batches_as_the_director_says(examples: Examples) -> None:
+    whole = train(examples, THINGS)
+    assert same(whole[2:], train(examples, THINGS, start_step=2, steps=2))
+    parts = [train(examples, THINGS, process=(n, 4)) for n in range(4)]
+    assert same(whole, joined(parts))
+    for batch in whole:
+        plan = batch.plan
+        assert plan.home.shape == (BATCH, 5) and plan.thing_boxes.shape == (BATCH, 4, 4)
+        assert plan.has_thing.mean() > 0.7
+        # It is on the canvas, and so is what fills its place.
+        some = plan.has_thing & (plan.fill != 0).any(axis=1)
+        for middle in (plan.home[some, :2], plan.home[some, :2] + plan.fill[some]):
+            assert (middle - plan.home[some, 2:4] > -0.05).all()
+            assert (middle + plan.home[some, 2:4] < plan.extent[some] + 0.05).all()
+
+
+def test_what_a_caption_is_of_is_cut_out(examples: Examples) -> None:
+    boxes = np.tile(np.array([0.4, 0.45, 0.6, 0.6], np.float32), (len(examples.ids), 1))
+    boxes[::2] = np.nan
+    still = dataclasses.replace(
+        THINGS, pan=Pan(0.0), tilt=Tilt(0.0), zoom=Zoom(0.0), roll=Roll(0.0), shake=Shake(0.0),
+        framing=Framing(1.0, (0.9, 0.9), (0.5, 0.5)), turn=Turn(0.0), grow=Grow(0.0),
+    )  # fmt: skip
+    known = dataclasses.replace(examples, boxes=boxes)
+    for ours, without in zip(train(known, still), train(examples, still), strict=True):
+        has_box = ours.index % 2 == 1
+        assert same_rows(ours, without, ~has_box)
+        home = ours.plan.home[has_box]
+        assert ours.plan.has_thing[has_box].all()
+        # The colours of a picture say where they are in it: here in the middle of the box.
+        at = (home[:, :2] * 48).astype(int)
+        seen = ours.canvas[has_box][np.arange(len(at)), at[:, 0], at[:, 1]]
+        np.testing.assert_allclose(seen, [[0.525 * 240, 0.5 * 240, 120]] * len(at), atol=6)
+
+
+def same_rows(ours: Filmed, theirs: Filmed, rows: np.ndarray) -> bool:
+    return all(
+        a[rows].tobytes() == b[rows].tobytes()
+        for a, b in zip(tf.nest.flatten(ours), tf.nest.flatten(theirs), strict=True)
+    )
 
 
 def test_starting_at_a_step_gives_the_same_batches(examples: Examples) -> None:

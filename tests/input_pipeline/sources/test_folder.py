@@ -81,6 +81,17 @@ def test_a_directory_may_have_an_at_sign(tmp_path: Path) -> None:
         (image("a", captions=["x", 3]), "captions .* wanted a list of texts"),
         (image("a", captions=["", " "]), "all captions of 'a' are empty"),
         (image("a", captions=["\ud800"]), "surrogates not allowed"),
+        *(
+            (image("a", box=box), '"box" .*, wanted .top, left, bottom, right. as fractions')
+            for box in (
+                [0, 0, 1],
+                [0, 0, 9, 9],
+                [0.5, 0, 0.5, 1],
+                [0, True, 1, 1],
+                "x",
+                [0, 0, 1, "1"],
+            )
+        ),
         (image("../a"), "'../a' is outside"),
         (image("/etc/passwd"), "'/etc/passwd' is outside"),
         (image("a\0b"), "is outside"),
@@ -116,6 +127,25 @@ def test_a_file_may_have_a_line_for_each_caption(tmp_path: Path) -> None:
     assert train[0].fields == {"split": "train"}
     (val,) = folder.read_listing(f"{tmp_path}@split=val").selected
     assert val.captions == ["five"]
+
+
+def test_a_picture_may_have_a_box_if_all_its_lines_agree(tmp_path: Path) -> None:
+    box, other = [0.1, 0, 1, 0.5], [0, 0, 0.5, 0.5]
+    lines = [
+        image("a", box=box), image("a", box=box), image("b", box=box), image("b", box=other),
+        image("c", box=other), image("c"), image("d", box=None),
+    ]  # fmt: skip
+    write_captions(tmp_path, lines)
+    listing = folder.read_listing(str(tmp_path))
+    assert [item.fields for item in listing.items] == [
+        {"box": [0.1, 0, 1, 0.5]},
+        {},
+        {},
+        {"box": None},
+    ]
+    assert not listing.bad
+    write_captions(tmp_path, [{"video": "a.mp4", "captions": ["x"], "box": "no picture's"}])
+    assert folder.read_listing(str(tmp_path)).items[0].fields == {"box": "no picture's"}
 
 
 def test_videos_have_the_captions_of_the_lines_that_are_kept(tmp_path: Path) -> None:

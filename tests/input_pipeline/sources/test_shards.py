@@ -23,6 +23,7 @@ from input_pipeline.examples import BatchConfig, Examples
 from input_pipeline.media import picture
 from input_pipeline.sources import shards, tfrecord, webdataset
 from input_pipeline.sources.opening import open_source
+from tests.input_pipeline import shard_files
 from tests.input_pipeline.shard_files import encoded, write_tar, write_tfrecord
 
 FORMATS = {"tfrecord": (write_tfrecord, "tfrecord"), "webdataset": (write_tar, "tar")}
@@ -233,6 +234,21 @@ def test_a_record_without_its_end_is_not_used(tmp_path: Path, bytes_lacking: int
     assert "cut short" in examples.missing[f"{path} record 2"]
 
 
+def test_boxes_of_both_formats_are_kept_in_the_index(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = [0.1, 0.2, 0.5, 1.0]
+    monkeypatch.setattr(
+        shard_files, "metadata", lambda key, _: {"box": seen} if key == sample(1)[0] else {}
+    )
+    write(kind, tmp_path / "a", [sample(0), sample(1)])
+    for _ in range(2):  # of the files, then of the index
+        boxes = opened(kind, tmp_path).boxes
+        assert boxes is not None and boxes.dtype == np.float32
+        assert np.isnan(boxes[0]).all()
+        np.testing.assert_allclose(boxes[1], seen, atol=1e-7)
+
+
 def test_no_usable_picture_is_an_error(kind: str, tmp_path: Path) -> None:
     write(kind, tmp_path / "0", [("a", None, encoded(1)), ("b", None, encoded(2))])
     with pytest.raises(ValueError, match="over half .* 2 of 2 files can't be used"):
@@ -270,6 +286,7 @@ def test_the_index_is_made_once(kind: str, tmp_path: Path, monkeypatch: pytest.M
         *({name: 0} for name in ("length", "height", "width", "orientation")),
         {"orientation": 9},
         *({"captions": captions} for captions in ([], [3], "a picture", None)),
+        *({"box": box} for box in ([0, 0, 1], [0, 0, 9, 9], None)),
     ],
 )
 def test_a_line_of_the_kept_index_that_can_not_be_so_is_named(

@@ -107,6 +107,22 @@ def test_captions_of_a_json_may_be_several_or_stand_in_for_an_empty_text(tmp_pat
     assert [item[1] for item in found] == [["a", "b"], ["c"]]
 
 
+def test_a_json_may_say_where_what_is_captioned_is_seen(tmp_path: Path) -> None:
+    members = {
+        "1.jpg": encoded(1), "1.txt": b"a", "1.json": b'{"box": [0, 0.25, 1, 0.5]}',
+        "2.jpg": encoded(2), "2.txt": b"b", "2.json": b'{"box": null}',
+        "3.jpg": encoded(3), "3.txt": b"c", "3.json": b"cut short",
+        "4.jpg": encoded(4), "4.json": b'{"caption": "d", "box": [0, 0, 0.5, 0.5]}',
+        "5.jpg": encoded(5), "5.txt": b"e",
+    }  # fmt: skip
+    found: list[Any] = list(webdataset.read(tar_of(tmp_path / "a.tar", members)))
+    assert [item.captions for item in found] == [["a"], ["b"], ["c"], ["d"], ["e"]]
+    assert [item.box for item in found] == [[0, 0.25, 1, 0.5], [], [], [0, 0, 0.5, 0.5], []]
+    members = {"1.jpg": encoded(1), "1.txt": b"a", "1.json": b'{"box": [0, 0, 30, 40]}'}
+    ((key, reason),) = refused(tar_of(tmp_path / "b.tar", members))
+    assert key == "1" and reason.startswith('"box" [0, 0, 30, 40], wanted [top, left')
+
+
 def test_dots_in_keys_are_named_as_the_reason(tmp_path: Path) -> None:
     members = {"photo.1.jpg": encoded(1), "photo.1.txt": b"x", "photo.2.jpg": encoded(2)}
     ((key, reason),) = refused(tar_of(tmp_path / "a.tar", members))

@@ -109,6 +109,23 @@ def test_a_prepared_store_is_a_source(tmp_path: Path) -> None:
             PictureSettings(**wrong)
 
 
+def test_boxes_travel_into_the_store(tmp_path: Path) -> None:
+    folder_of(tmp_path, [encoded(9, (400, 330)) for _ in range(3)])
+    lines = [json.loads(line) for line in (tmp_path / "captions.jsonl").read_text().splitlines()]
+    lines[1]["box"] = [0.1, 0.2, 0.7, 1.0]
+    (tmp_path / "captions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    examples = open_source(f"folder:{tmp_path}", str(tmp_path / "cache"))
+    prepare_pictures(examples, tmp_path / "store")
+    prepared = open_source(f"folder:{tmp_path / 'store'}", str(tmp_path / "cache"))
+    for boxes in (examples.boxes, prepared.boxes):
+        assert boxes is not None and np.isnan(boxes[[0, 2]]).all()
+        np.testing.assert_allclose(boxes[1], [0.1, 0.2, 0.7, 1.0], atol=1e-7)
+    index = tmp_path / "store" / "index.jsonl"
+    index.write_text(index.read_text().replace("[0.1, 0.2, 0.7, 1.0]", "[1, 2, 3, 4]"))
+    with pytest.raises(ValueError, match=r"index.jsonl: '1.jpg': \"box\" .*prepare it again"):
+        open_source(f"folder:{tmp_path / 'store'}", str(tmp_path / "cache"))
+
+
 def test_what_the_source_lacks_the_store_lists(tmp_path: Path) -> None:
     source = folder_of(tmp_path, [encoded(9) for _ in range(4)])
     (tmp_path / "2.jpg").write_text("<html>")
