@@ -76,8 +76,26 @@ def batch(seed: int = 0) -> Filmed:
     )
     plan = upright(windows.astype(np.float32))
     plan.shear[[1, 6, 7, 15]] = 0.05  # devices have one, two or no clips that are rolled
+    plan = plan._replace(**things(random))
     canvas = random.integers(0, 255, (BATCH, 40, 40, 3), dtype=np.uint8)
     return Filmed(canvas, plan, tokens, np.arange(BATCH, dtype=np.int32))
+
+
+def things(random: np.random.Generator) -> dict[str, np.ndarray]:
+    """The parts of the plan that say what moves, in the clips 2, 6 and 9: one of them is rolled."""
+    windows = upright(random.uniform(-0.2, 0.1, (BATCH, FRAMES, 4)).astype(np.float32))
+    windows.boxes[..., 2:] += 1
+    windows.shear[2] = 0.1
+    home = np.zeros((BATCH, 5), np.float32)
+    home[:, 4] = 0.3
+    home[[2, 6, 9], :4] = [0.5, 0.4, 0.2, 0.15]
+    return {
+        "home": home,
+        "fill": np.tile(np.array([0.0, 0.35], np.float32), (BATCH, 1)),
+        "thing_boxes": windows.boxes,
+        "thing_shear": windows.shear,
+        "thing_smear": windows.smear,
+    }
 
 
 def run(out: Path, mesh_text: str) -> None:

@@ -61,6 +61,21 @@ def test_a_tpu_that_is_not_here(tmp_path):
 
 
 @pytest.mark.slow
+def test_clips_with_things_are_a_loop_more_and_a_round_of_it_is_counted(tmp_path):
+    pytest.importorskip("libtpu", reason=NEEDS_LIBTPU)
+    found = {}
+    for preset in ("full", "things"):
+        file = tmp_path / f"{preset}.json"
+        done = run("--topology=v5e:2x2", f"--config.animation.preset={preset}", f"--json={file}")
+        assert done.returncode == 0, done.stderr
+        found[preset] = json.loads(file.read_text())
+    assert found["full"]["unknown_loops"] == 1
+    assert found["things"]["unknown_loops"] == 2  # and over the clips that have one
+    for cost in ("flops", "hbm_traffic_gib"):
+        assert found["things"][cost] > found["full"][cost]
+
+
+@pytest.mark.slow
 def test_what_does_not_fit_says_so(tmp_path):
     pytest.importorskip("libtpu", reason=NEEDS_LIBTPU)
     file = tmp_path / "plan.json"

@@ -9,7 +9,8 @@ from configs import quickstart
 
 
 @pytest.mark.parametrize(
-    ("preset", "render"), [("full", "device"), ("repeat", "device"), ("shots", "host")]
+    ("preset", "render"),
+    [("full", "device"), ("repeat", "device"), ("shots", "host"), ("things", "device")],
 )
 def test_the_batch_is_that_of_the_pipeline(preset, render, tmp_path):
     from input_pipeline.batches import train_batches
