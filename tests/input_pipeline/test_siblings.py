@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 
 from animclip_jax.animation.batch import Filmed, Footage, example_of
-from animclip_jax.animation.components import Cut, Dissolve, Fade, Pan, Scenes, Wipe
+from animclip_jax.animation.components import (
+    Cut,
+    Dissolve,
+    Enter,
+    Fade,
+    Pan,
+    Scenes,
+    Slide,
+    Thing,
+    Wipe,
+)  # fmt: skip
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.render import clips
 from animclip_jax.animation.told import Told
@@ -145,6 +155,18 @@ def test_a_cut_is_told_the_other_way_round(examples: Examples) -> None:
         ours, theirs = (facts(made.captions[n].lower()) for n in (row, row - 1))
         assert {*ours, *theirs} == {("closer", 1), ("closer", -1)}
         np.testing.assert_array_equal(made.frames[row], made.frames[row - 1][::-1])
+
+
+def test_a_thing_moves_the_other_way_in_a_sibling(examples: Examples) -> None:
+    moves: dict[str, Any] = {"thing": Thing(1.0), "enter": Enter(0.5), "slide": Slide(1.0)}
+    made = run(examples, AnimationConfig("things", 6, 32, told=ALL, **moves), steps=4)
+    with_thing = np.concatenate([batch.plan.has_thing for batch in made.batches])
+    found = set()
+    for row in made.siblings:
+        np.testing.assert_array_equal(made.frames[row], made.frames[row - 1][::-1])
+        if with_thing[row]:
+            found |= {name for name, _ in facts(made.captions[row].lower())}
+    assert found & {"leave", "slide", "pass_by", "bounce"}
 
 
 @pytest.mark.parametrize(
