@@ -165,7 +165,11 @@ def test_a_thing_moves_the_other_way_in_a_sibling(examples: Examples) -> None:
     for row in made.siblings:
         np.testing.assert_array_equal(made.frames[row], made.frames[row - 1][::-1])
         if with_thing[row]:
-            found |= {name for name, _ in facts(made.captions[row].lower())}
+            ours, theirs = (facts(made.captions[n].lower()) for n in (row, row - 1))
+            assert {fact for fact in ours if fact[0].startswith("thing_")} == {
+                (name, -sign) for name, sign in theirs if name.startswith("thing_")
+            }
+            found |= {name for name, _ in ours}
     assert found & {"leave", "slide", "pass_by", "bounce"}
 
 

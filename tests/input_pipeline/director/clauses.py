@@ -51,12 +51,17 @@ def of_thing(words: list[str]) -> set[tuple[str, int]]:
         last = [word for word in words if word in (*BIGGER, *SMALLER)][-1]
         return {("thing_growth", 1 if last in BIGGER else -1)}
     if {*words} & {*PASSES}:
-        motion, ways = "pass_by", {TO[words[-1]]}
+        motion, ways = "pass_by", {last_of(TO, words)}
     elif {*words} & {*GOES}:
-        motion, ways = "leave", {TO[words[-1]]}
+        motion, ways = "leave", {last_of(TO, words)}
     elif {*words} & {*COMES}:
-        motion, ways = "enter", {FROM[words[-1]]}
+        motion, ways = "enter", {last_of(FROM, words)}
     else:
         motion = "bounce" if {*words} & {*HOPS} else "slide"
         ways = {fact for word, fact in SAYS.items() if word in words}
     return {(motion, 1)} | {(f"thing_{name}", sign) for name, sign in ways}
+
+
+def last_of(says: dict[str, tuple[str, int]], words: list[str]) -> tuple[str, int]:
+    """What the last word that says something says: "from left to right", whatever follows."""
+    return [says[word] for word in words if word in says][-1]
