@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from animclip_jax.exporting import example
+from input_pipeline.drawn import scene as scenes
 from tests.exporting.models import WHOLE, bfloat16, source
 
 Arrays = dict[str, np.ndarray]
@@ -26,6 +27,18 @@ def test_inputs_are_real(arrays):
     np.testing.assert_array_equal(arrays["tokens"][:, 0], 98)
     np.testing.assert_array_equal(arrays["tokens"].max(axis=1), 99)
     assert not np.array_equal(*arrays["tokens"]) and not np.array_equal(*arrays["frames"])
+
+
+def test_no_two_inputs_are_siblings(monkeypatch):
+    drawn = []
+
+    def kept(split: str, index: int) -> scenes.Scene:
+        drawn.append((split, index))
+        return scenes.scene(split, index)
+
+    monkeypatch.setattr(example, "scene", kept)
+    example.inputs(WHOLE, 4)
+    assert len({index // 2 for _, index in drawn}) == 4, "siblings are scenes 2i and 2i + 1"
 
 
 def test_outputs_are_all_that_differ_with_the_input(arrays):
