@@ -133,11 +133,25 @@ def test_a_pair_that_differs_in_a_motion_is_shown_with_both_captions_and_all_sco
     assert "slide 120 50.5 [45.0, 56.0] 76.0 [72.0, 80.0]" in shown
     assert "slide 120 50.5 [45.0, 56.0] 51.0 [47.0, 55.0]" in shown
     assert "These two differ in: a red ball slide" in shown
-    assert "a red ball slides left ✓ 0.410 0.420 ✓ 0.610 0.320" in shown
-    assert "a red ball slides right 0.430 ✓ 0.440 0.330 ✓ 0.640" in shown
+    left, right = "a red ball slides left", "a red ball slides right"
+    assert f"{left} coarse ✓ 0.410 0.420 re-ranked ✓ 0.610 0.320" in shown
+    assert f"{right} coarse 0.430 ✓ 0.440 re-ranked 0.330 ✓ 0.640" in shown
     # The higher score is bold, whether it is the right one or not.
     bold = re.findall(r'<td class="best">(?:<span class="tick">✓</span> )?(0\.[346][1-4]\d*)', page)
     assert bold == ["0.420", "0.610", "0.440", "0.640"]
+
+
+def test_a_newcomer_sees_a_pair_before_any_table_and_each_kind_of_sibling_on_demand(tmp_path):
+    write_run(tmp_path, a_run.results() | a_run.told_apart())
+    report(tmp_path)
+    motion = (tmp_path / "report.html").read_text().split("<h2>Motion</h2>")[1]
+    motion = motion.split("</section>")[0]
+    seen, hidden = motion.split("<details>")
+    wanted = "Which of the two?", "Scores of captions", "a motion or an order", "something else"
+    places = [seen.index(words) for words in wanted]
+    assert places == sorted(places)
+    for kind in ("colour", "slide"):
+        assert f'<th scope="row">{kind}</th>' in hidden and f">{kind}<" not in seen
 
 
 def test_a_run_whose_source_tells_of_no_motion_has_no_such_section(sweep):

@@ -12,6 +12,7 @@ NORMALIZATIONS = {"none": "", "dsl": "DSL", "qb_norm": "QB-Norm"}
 _ARM_WIDTH = 12
 # Captions by whether they name a motion or an order.
 BY_MOTION = {"motion": "captions that name a motion", "others": "the other captions"}
+DIFFERS = {"motion": "a motion or an order", "others": "something else"}
 
 
 def best_scores(results: dict[str, Any], direction: str) -> dict[str, float]:

@@ -13,6 +13,7 @@ from animclip_jax.evaluation.results import MEASURES, RECALLS, STAGES
 from animclip_jax.evaluation.sweep import arms_of
 from animclip_jax.evaluation.table import (
     BY_MOTION,
+    DIFFERS,
     NORMALIZATIONS,
     above,
     best_scores,
@@ -48,7 +49,7 @@ _PAGES.globals |= {
     **{one.__name__: one for one in (gallery.chosen_samples, gallery.chosen_queries)},
     **{one.__name__: one for one in (gallery.source, gallery.clip_sheet, gallery.result_sheet)},
     **{one.__name__: one for one in (gallery.pair_strip, above)},
-    "BY_MOTION": BY_MOTION,
+    **{"BY_MOTION": BY_MOTION, "DIFFERS": DIFFERS},
     **{one.__name__: one for one in (charts.bars, charts.k_sweep, charts.rank_changes)},
     **{one.__name__: one for one in (charts.curves, charts.key, gallery.meaning)},
 }
