@@ -142,9 +142,9 @@ def test_a_pair_that_differs_in_a_motion_is_shown_with_both_captions_and_all_sco
 
 
 def test_a_newcomer_sees_a_pair_before_any_table_and_each_kind_of_sibling_on_demand(tmp_path):
-    write_run(tmp_path, a_run.results() | a_run.told_apart())
-    report(tmp_path)
-    motion = (tmp_path / "report.html").read_text().split("<h2>Motion</h2>")[1]
+    write_run(tmp_path / "run", a_run.results() | a_run.told_apart())
+    report(tmp_path / "run")
+    motion = (tmp_path / "run" / "report.html").read_text().split("<h2>Motion</h2>")[1]
     motion = motion.split("</section>")[0]
     seen, hidden = motion.split("<details>")
     wanted = "Which of the two?", "Scores of captions", "a motion or an order", "something else"
