@@ -38,7 +38,11 @@ def test_a_sentence_is_searched_and_its_cost_told(page):
     assert "<b>é 'x'&.mp4" in names, "a name is text, whatever is in it"
     assert page.locator(".card b").count() == 0
     told = page.text_content("#status")
-    assert told.startswith("8 candidates in") and "re-ranking" in told and "coarse search" in told
+    assert (
+        told.startswith("8 results from 8 candidates in")
+        and "re-ranking" in told
+        and "coarse search" in told
+    )
     assert page.url.endswith("?q=a%20white%20block")
     scores = page.locator(".card .scores").first.text_content()
     assert "re-ranked" in scores and "coarse" in scores

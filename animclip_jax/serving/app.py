@@ -27,9 +27,7 @@ HERE = Path(__file__).parent
 PAGE_FILES = {
     "page.css": "text/css",
     "icon.svg": "image/svg+xml",
-    **dict.fromkeys(
-        ("page.js", "asked.js", "cards.js", "detail.js", "player.js", "theme.js"), "text/javascript"
-    ),
+    **dict.fromkeys((path.name for path in HERE.glob("*.js")), "text/javascript"),
 }
 
 _BYTES = {"schema": {"type": "string", "format": "binary"}}

@@ -1,4 +1,5 @@
 // What is searched for: the parameters of the page's address, which are those of the API.
+// Besides these it says how the page shows what was found.
 
 const PARTS = ["without", "like", "unlike"];
 const FILTERS = ["by", "kind", "shape", "folder", "name", "since", "until", "longer", "shorter"];
@@ -19,8 +20,16 @@ export function written(parameters) {
   return parameters.toString().replaceAll("+", "%20");
 }
 
-export function address(parameters) {
-  return parameters.size ? `/?${written(parameters)}` : "/";
+// Whether the page shows its results by video, which its address says, too.
+export function isByVideo() {
+  return new URLSearchParams(location.search).get("view") === "videos";
+}
+
+// The page's address for what the API is asked.
+export function address(parameters, byVideo = isByVideo()) {
+  const all = new URLSearchParams(parameters);
+  if (byVideo) all.set("view", "videos");
+  return all.size ? `/?${written(all)}` : "/";
 }
 
 // Parameters with another sentence, or without one, and the filters as they stand on the page.

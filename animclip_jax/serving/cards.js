@@ -16,11 +16,8 @@ export function card(one, by, search) {
   item.dataset.id = one.id;
   const put = (name, text) => { item.querySelector(name).textContent = text; };
   put(".place", one[by]);
-  // A name that is too long loses its middle: how it ends tells files apart.
-  const letters = [...one.video];
-  put(".head", letters.slice(0, -TAIL).join(""));
-  put(".tail", letters.slice(-TAIL).join(""));
-  put(".moment", one.photo ? "photo" : `${clock(one.start)} – ${clock(one.end)}`);
+  shownName(item, one.video);
+  put(".moment", time(one));
   const scores = [`coarse ${one.coarse.toFixed(3)}`];
   if (one.reranked !== null) scores.unshift(`re-ranked ${one.reranked.toFixed(2)}`);
   put(".scores", scores.join("  ·  "));
@@ -35,7 +32,6 @@ export function card(one, by, search) {
   }
   const button = item.querySelector(".card");
   button.title = one.video;
-  const time = one.photo ? "photo" : `${clock(one.start)} to ${clock(one.end)}`;
   if (!plays(one)) {
     const cannot = document.createElement("span");
     cannot.className = "failed cannot";
@@ -46,12 +42,23 @@ export function card(one, by, search) {
   item.querySelector("img").src = `/thumbnail/${one.id}`;
   listen(button, one);
   const opener = item.querySelector(".open");
-  opener.setAttribute("aria-label", `Open: ${one.video}, ${time}`);
+  opener.setAttribute("aria-label", `Open: ${one.video}, ${time(one)}`);
   opener.addEventListener("click", () => open(one.id));
   const more = item.querySelector(".more");
-  more.setAttribute("aria-label", `More like this: ${one.video}, ${time}`);
+  more.setAttribute("aria-label", `More like this: ${one.video}, ${time(one)}`);
   more.addEventListener("click", () => search(likeOne(one.id)));
   return item;
+}
+
+// A name that is too long loses its middle: how it ends tells files apart.
+export function shownName(item, name) {
+  const letters = [...name];
+  item.querySelector(".head").textContent = letters.slice(0, -TAIL).join("");
+  item.querySelector(".tail").textContent = letters.slice(-TAIL).join("");
+}
+
+export function time(one) {
+  return one.photo ? "photo" : `${clock(one.start)} – ${clock(one.end)}`;
 }
 
 function listen(button, one) {

@@ -1,6 +1,8 @@
 // One result at large: its video with sound and controls, and all its moments on a timeline.
 
-import { asked, clock, likeOne, written } from "/asked.js";
+import {
+  address, asked, clock, likeOne, written,
+} from "/asked.js";
 import { play, stop } from "/player.js";
 
 const dialog = document.getElementById("detail");
@@ -15,6 +17,7 @@ const BEST = 5;
 
 let video = null; // the API's timeline of what is shown
 let piece = null; // the segment of it that was picked
+let origin = null; // the id of the result that it was opened at
 let loading = null; // aborts the request for another timeline
 
 export function isOpen() {
@@ -29,7 +32,7 @@ function named() {
 function place(id) {
   const parameters = asked();
   parameters.set("moment", id);
-  return `/?${written(parameters)}`;
+  return address(parameters);
 }
 
 // Opens a moment, with an entry of the history that closing takes back.
@@ -48,10 +51,10 @@ export function follow() {
 function hide() {
   loading?.abort();
   if (!dialog.open) return;
-  const card = cardOf(piece?.id);
+  const card = cardOf(piece?.id) ?? cardOf(origin);
   stop();
   dialog.close();
-  video = piece = null;
+  video = piece = origin = null;
   card?.focus();
 }
 
@@ -60,13 +63,12 @@ function close() {
     history.back();
     return;
   }
-  const parameters = written(asked());
-  history.replaceState(null, "", parameters ? `/?${parameters}` : "/");
+  history.replaceState(null, "", address(asked()));
   hide();
 }
 
 function cardOf(id) {
-  return id ? results.querySelector(`li[data-id="${CSS.escape(id)}"] .card`) : null;
+  return id ? results.querySelector(`li[data-id="${CSS.escape(id)}"] button`) : null;
 }
 
 async function load(id) {
@@ -75,6 +77,7 @@ async function load(id) {
   stop();
   video = null;
   piece = { id };
+  origin = id;
   if (!dialog.open) dialog.showModal();
   told.textContent = "Loading ...";
   bars.replaceChildren();
@@ -174,7 +177,7 @@ function at(seconds) {
 // The results before and behind the one that was opened, as they are shown.
 function neighbours() {
   const ids = [...results.querySelectorAll("li[data-id]")].map((item) => item.dataset.id);
-  const now = ids.indexOf(piece?.id);
+  const now = ids.indexOf(ids.includes(piece?.id) ? piece.id : origin);
   return now < 0 ? [null, null] : [ids[now - 1] ?? null, ids[now + 1] ?? null];
 }
 

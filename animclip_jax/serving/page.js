@@ -1,18 +1,23 @@
 // The page of `animclip serve`: asks the API, shows both rankings, plays a segment from its moment.
 
 import {
-  address, asked, likeOne, saying, seeks, showChips, showFilters, written,
+  address, asked, isByVideo, saying, seeks, showChips, showFilters, written,
 } from "/asked.js";
 import { card } from "/cards.js";
-import { follow, isOpen } from "/detail.js";
-import { isPlaying, stop } from "/player.js";
+import { follow } from "/detail.js";
+import { showExamples } from "/examples.js";
+import { listenToKeys } from "/keys.js";
+import { stop } from "/player.js";
+import { showVideos } from "/videos.js";
 
 const form = document.getElementById("search");
 const query = document.getElementById("query");
 const picture = document.getElementById("picture");
-const status = document.getElementById("status");
+const status = document.querySelector("#status [role=status]");
+const cost = document.querySelector("#status .cost");
 const note = document.getElementById("note");
 const ranking = document.getElementById("ranking");
+const view = document.getElementById("view");
 const filters = document.getElementById("filters");
 const results = document.getElementById("results");
 const more = document.getElementById("more");
@@ -24,15 +29,18 @@ const MOST = 1000;
 const TYPING_MILLISECONDS = 250;
 
 let answer = null; // the API's last one, while it is shown
-let answered = ""; // the address of that query
+let answered = ""; // what that query asked
+let milliseconds = 0; // from question to answer
 let indexed = ""; // what the index holds
 let asking = null; // aborts the request that is under way
 let typing = 0; // the timer of a search that begins when nobody types
 let wanted = STEP; // how many results are asked for
+let shownByVideo = false; // how the last answer is shown
 
 function say(text, isError = false) {
   status.textContent = text;
-  status.classList.toggle("error", isError);
+  status.parentElement.classList.toggle("error", isError);
+  cost.textContent = "";
 }
 
 function count(number, noun) {
@@ -61,9 +69,9 @@ async function ask(parameters, options, sought, isMore = false) {
       return null;
     }
     answer = found;
-    answered = options.method ? "" : address(parameters);
+    answered = options.method ? "" : written(parameters);
+    milliseconds = performance.now() - began;
     show(isMore);
-    say(told(found, performance.now() - began));
     return found;
   } catch (error) {
     if (error.name !== "AbortError") fail("The server does not answer.");
@@ -88,12 +96,19 @@ function fail(text) {
   say(text, true);
 }
 
-function told(found, roundTrip) {
+// Says how many results there are, and besides, which nobody needs to hear, what they took.
+function tell(videos) {
   const names = { encode: "encoding", coarse: "coarse search", rerank: "re-ranking", words: "words" };
-  const parts = Object.entries(found.milliseconds).map(
+  const parts = Object.entries(answer.milliseconds).map(
     ([stage, spent]) => `${names[stage]} ${spent.toFixed(1)}`);
-  if (!found.candidates) return "Nothing found.";
-  return `${found.candidates} candidates in ${roundTrip.toFixed(0)} ms (${parts.join(", ")})`;
+  if (!answer.candidates) {
+    say("Nothing found.");
+    return;
+  }
+  const found = count(answer.count, "result");
+  say(videos === null ? found : `${found} in ${count(videos, "video")}`);
+  const candidates = count(answer.candidates, "candidate");
+  cost.textContent = ` from ${candidates} in ${milliseconds.toFixed(0)} ms (${parts.join(", ")})`;
 }
 
 // A search that was meant gets an entry of the history; while somebody types, one entry serves all.
@@ -125,7 +140,7 @@ async function showMore() {
   const before = results.children.length;
   wanted = Math.min(wanted + STEP, MOST);
   await ask(asked(), {}, "for more", true);
-  if (isAtButton) results.children[before]?.querySelector(".card").focus();
+  if (isAtButton) (results.children[before] ?? results.lastElementChild).querySelector("button").focus();
 }
 
 // The picture has an address when the server knows it.
@@ -163,8 +178,14 @@ function go() {
 
 // After Back and Forward: what is shown already is not asked for again.
 function come() {
-  if (!answer || answered !== address(asked())) go();
+  showView();
+  if (!answer || answered !== written(asked())) go();
+  else if (shownByVideo !== isByVideo()) show();
   follow();
+}
+
+function showView() {
+  view.querySelector(`[value="${isByVideo() ? "videos" : ""}"]`).checked = true;
 }
 
 function name() {
@@ -186,14 +207,20 @@ function show(isMore = false) {
   const by = isReranked ? ranking.querySelector("input:checked").value : "rank";
   const shown = answer.results.filter((one) => one[by] !== null && one[by] <= answer.count);
   shown.sort((a, b) => a[by] - b[by]);
-  const made = (some) => some.map((one) => card(one, by, visit));
-  if (isMore) {
-    const known = new Set([...results.children].map((item) => item.dataset.id));
-    results.append(...made(shown.filter((one) => !known.has(one.id))));
-  } else {
+  if (!isMore) {
     stop();
-    results.replaceChildren(...made(shown));
+    results.replaceChildren();
   }
+  shownByVideo = isByVideo();
+  results.classList.toggle("videos", shownByVideo);
+  if (shownByVideo) {
+    showVideos(shown, by);
+  } else {
+    const known = new Set([...results.children].map((item) => item.dataset.id));
+    const others = shown.filter((one) => !known.has(one.id));
+    results.append(...others.map((one) => card(one, by, visit)));
+  }
+  tell(shownByVideo ? results.children.length : null);
   telling(answer.note);
   showChips(answer.like, visit);
 }
@@ -210,66 +237,8 @@ function switchRanking() {
   show();
 }
 
-function move(key) {
-  const cards = [...results.querySelectorAll(".card")];
-  if (!cards.length) return false;
-  const at = cards.indexOf(document.activeElement);
-  if (at < 0) {
-    if (key !== "ArrowDown") return false;
-    cards[0].focus();
-    return true;
-  }
-  const tops = cards.map((one) => one.getBoundingClientRect().top);
-  const columns = tops.filter((top) => top === tops[0]).length;
-  const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[key];
-  if (at + step < 0 && key === "ArrowUp") query.focus();
-  else cards[Math.max(0, Math.min(cards.length - 1, at + step))].focus();
-  return true;
-}
-
-function onKey(event) {
-  if (isOpen() || event.ctrlKey || event.metaKey || event.altKey) return;
-  const isTyping = event.target === query;
-  if (event.target.closest("#filters") && event.key !== "Escape") return;
-  if (event.key === "Escape") {
-    if (isPlaying()) stop();
-    else if (isTyping) query.blur();
-    else query.focus();
-  } else if (event.key === "/" && !isTyping) {
-    event.preventDefault();
-    query.focus();
-    query.select();
-  } else if (event.key === "r" && !isTyping) {
-    switchRanking();
-  } else if (event.key === "o" && !isTyping) {
-    document.activeElement.closest("#results li")?.querySelector(".open").click();
-  } else if (event.key === "l" && !isTyping) {
-    document.activeElement.closest("#results li")?.querySelector(".more").click();
-  } else if (event.key.startsWith("Arrow") && (!isTyping || event.key === "ArrowDown")) {
-    if (!event.target.closest("fieldset, #filters") && move(event.key)) event.preventDefault();
-  }
-}
-
-// Sentences for models that know the world, and moments of this index.
-function showExamples(index) {
-  examples.querySelector(".sentences").hidden = Boolean(index.note);
-  for (const one of examples.querySelectorAll(".sentences button")) {
-    one.addEventListener("click", () => visit(saying(one.textContent)));
-  }
-  const moments = index.examples.map((id, place) => {
-    const item = document.createElement("li");
-    const button = document.createElement("button");
-    button.type = "button";
-    button.setAttribute("aria-label", `More like moment ${place + 1} of your videos`);
-    const picture = new Image(320, 180);
-    picture.alt = "";
-    picture.src = `/thumbnail/${id}`;
-    button.append(picture);
-    button.addEventListener("click", () => visit(likeOne(id)));
-    item.append(button);
-    return item;
-  });
-  examples.querySelector(".moments").replaceChildren(...moments);
+function switchView() {
+  view.querySelector("input:not(:checked)").click();
 }
 
 async function begin() {
@@ -282,7 +251,7 @@ async function begin() {
     const folders = index.folders.map((name) => new Option(name));
     document.getElementById("folders").replaceChildren(...folders);
     telling(index.note);
-    showExamples(index);
+    showExamples(index, visit);
   } catch {
     say("The server does not answer.", true);
   }
@@ -311,6 +280,10 @@ document.addEventListener("drop", (event) => {
   byPicture(event.dataTransfer.files[0]);
 });
 ranking.addEventListener("change", () => show());
+view.addEventListener("change", () => {
+  history.pushState(null, "", address(asked(), view.querySelector(":checked").value === "videos"));
+  if (answer) show();
+});
 query.addEventListener("input", type);
 query.addEventListener("compositionend", type);
 query.addEventListener("change", mean);
@@ -320,7 +293,7 @@ more.addEventListener("click", showMore);
 new IntersectionObserver((seen) => {
   if (seen.some((one) => one.isIntersecting)) showMore();
 }, { rootMargin: "400px" }).observe(more);
-document.addEventListener("keydown", onKey);
+listenToKeys({ r: switchRanking, v: switchView }, visit);
 
 window.addEventListener("popstate", come);
 
