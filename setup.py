@@ -12,7 +12,7 @@ HAS_CPU_WHEEL = (
 NO_CPU_WHEEL = (
     "sys_platform != 'win32' and (sys_platform != 'linux' or platform_machine != 'x86_64')"
 )
-APP = ["fastapi>=0.165,<1", "starlette>=1.6,<2", "uvicorn>=0.30"]
+APP = ["click>=8.1", "fastapi>=0.165,<1", "starlette>=1.6,<2", "uvicorn>=0.30"]
 
 setup(
     name="animclip-jax",

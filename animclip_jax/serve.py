@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
             limits = Limits(
                 options.max_connections, options.max_per_client, options.request_timeout, busy
             )
-            app = make_app(searcher, options.max_waiting, previews)
+            app = make_app(searcher, options.max_waiting, previews, options.open_folder)
             live = Live(app.state.service, options.rerank_k)
             # The plain parts of uvicorn: what is installed besides changes nothing.
             config = uvicorn.Config(

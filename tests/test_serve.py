@@ -283,10 +283,11 @@ def test_the_description_is_whole(server):
     assert set(operations) == {
         *("get /api/search", "post /api/search", "get /api/index"),
         *("get /api/status", "get /preview/{moment}", "get /api/timeline/{moment}"),
+        *("get /api/folder/{moment}", "post /api/folder/{moment}"),
         *("get /thumbnail/{moment}", "get /video/{moment}", "get /picture/{picture}"),
     }
     schemas = {"Answer", "Error", "Index", "Likeness", "Quarantined", "Result", "Status"}
-    schemas |= {"Piece", "Timeline"}
+    schemas |= {"Piece", "Place", "Timeline"}
     assert set(told["components"]["schemas"]) == schemas
     api = html.unescape(server.ask("/api").body.decode())
     for operation, one in operations.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import math
 import os
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from animclip_jax.cli.parser import Parser, dashed
 from animclip_jax.options import kinds
 from animclip_jax.process import CACHE
+from animclip_jax.serving.nearness import is_loopback
 
 TOKEN = "ANIMCLIP_TOKEN"
 MIN_TOKEN = 16
@@ -68,11 +68,19 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--previews-limit", type=float, default=1.0, help="GiB that previews may take on the disk"
     )
+    parser.add_argument(
+        "--open-folder",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="let browsers on this machine open a video's folder; never where --host lets in "
+        "other machines",
+    )
     options = parser.parse_args(argv)
     if options.token is None:
         options.token = os.environ.get(TOKEN)
-    if not _is_loopback(options.host) and not options.token:
+    if not is_loopback(options.host) and not options.token:
         parser.error(f"--host={options.host}: other machines reach that address; give --token")
+    options.open_folder = options.open_folder and is_loopback(options.host)
     if options.token and (len(options.token) < MIN_TOKEN or not options.token.isalnum()):
         parser.error(f"--token: wanted {MIN_TOKEN} letters and digits or more")
     for name in ("rerank_k", "max_waiting", "max_connections", "max_per_client"):
@@ -87,10 +95,3 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     if not 0 <= options.port < 65536:
         parser.error(f"--port={options.port}: wanted 0 to 65535")
     return options
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -124,6 +124,13 @@ class Timeline(_Object):
     segments: Annotated[list[Piece], Field(description="All of them, by time.")]
 
 
+class Place(_Object):
+    """Where the file of a segment lies."""
+
+    path: Annotated[str, Field(description="On the server's machine.")]
+    opens: Annotated[bool, Field(description="Whether POST opens its folder for this client.")]
+
+
 class Answer(_Object):
     """The results of a search, best first by either ranking."""
 

@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Match
 
 from animclip_jax.serving import answers
+from animclip_jax.serving.footage import Footage
 from animclip_jax.serving.guard import refused
 from animclip_jax.serving.previews import Previews
 from animclip_jax.serving.service import MAX_PICTURE_BYTES, Service
@@ -41,12 +42,16 @@ _RANGES = "Answers range requests as in RFC 9110: Range: bytes=0-999."
 
 
 def make_app(
-    searcher: Searcher, max_waiting: int = 32, previews: Previews | None = None
+    searcher: Searcher,
+    max_waiting: int = 32,
+    previews: Previews | None = None,
+    opens_folders: bool = False,
 ) -> FastAPI:
     """The app, without its guard; its `state.service` is what `Live` keeps fresh.
 
     max_waiting: searches at once, beyond which it answers 503.
-    previews: what makes them, if any are made.
+    previews: what makes them, if any are made. opens_folders: whether browsers on this machine may
+      have the folder of a video opened.
     """
     service = Service(searcher, max_waiting, previews)
     app = FastAPI(
@@ -97,15 +102,15 @@ def make_app(
         summary="What is indexed, since when, and what can't be read.",
         response_model=answers.Status,
     )(service.status)
-    _add_files(app, service)
+    _add_files(app, service, Footage(service, opens_folders))
     _add_pages(app, service)
     _answer_heads(app)
     app.state.service = service
     return app
 
 
-def _add_files(app: FastAPI, service: Service) -> None:
-    """Routes of what is not JSON."""
+def _add_files(app: FastAPI, service: Service, footage: Footage) -> None:
+    """Routes of pictures and videos, and of where these lie."""
     app.get(
         "/thumbnail/{moment}",
         summary="The middle frame of a segment.",
@@ -138,7 +143,7 @@ def _add_files(app: FastAPI, service: Service) -> None:
             200: {"description": "The file."},
             206: {"description": "The requested bytes."},
         },
-    )(service.video)
+    )(footage.video)
     app.get(
         "/preview/{moment}",
         summary="A segment as a small MP4 (H.264, AAC) that every browser plays.",
@@ -154,7 +159,26 @@ def _add_files(app: FastAPI, service: Service) -> None:
             200: {"description": "The preview.", "content": {"video/mp4": _BYTES}},
             206: {"description": "The requested bytes."},
         },
-    )(service.preview)
+    )(footage.preview)
+    app.get(
+        "/api/folder/{moment}",
+        summary="Where the file of a segment lies, and whether POST opens its folder.",
+        response_model=answers.Place,
+        responses=answers.errors(_404="No such segment."),
+    )(footage.place)
+    app.post(
+        "/api/folder/{moment}",
+        summary="Opens the folder of a segment's file in the file manager.",
+        description="For browsers on the server's own machine.",
+        response_class=Response,
+        status_code=204,
+        responses=answers.errors(
+            _403="The server opens no folders, the client is on another machine, or the request "
+            "came from a page of another server.",
+            _404="No such segment, or the file is gone or can't be read.",
+            _501="There is no file manager.",
+        ),
+    )(footage.show)
 
 
 def _add_pages(app: FastAPI, service: Service) -> None:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import datetime
 import functools
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 import numpy as np
 from fastapi import Query as InQuery
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from animclip_jax.serving.answers import Status
 from animclip_jax.serving.pictures import Kept, Pictures
@@ -31,7 +28,6 @@ from animclip_jax.video_index.reader import ID, Index
 from animclip_jax.video_index.searcher import Searcher
 from animclip_jax.words import readable
 from input_pipeline.media import picture
-from input_pipeline.media.preview import Clip
 
 MAX_PICTURE_BYTES = 10 * 2**20
 # That the page offers to choose from, and files that can't be read that it names.
@@ -116,7 +112,7 @@ class Service:
         """The video of a segment, and how well each of its segments fits the query."""
         searcher = self.searcher
         index = searcher.index
-        segments = index.siblings(_existing(index, moment))
+        segments = index.siblings(existing(index, moment))
 
         def scores(asked: Question) -> list[float]:
             return searcher.scores(self._query(searcher, asked, None)[0], segments).tolist()
@@ -145,7 +141,7 @@ class Service:
     async def thumbnail(self, moment: Moment) -> Response:
         """A segment's middle frame."""
         index = self.searcher.index
-        return Response(index.thumbnail(_existing(index, moment)), media_type="image/jpeg")
+        return Response(index.thumbnail(existing(index, moment)), media_type="image/jpeg")
 
     async def picture(self, picture: Picture) -> Response:
         """A picture that was sent, made small."""
@@ -153,27 +149,6 @@ class Service:
         if kept is None:
             raise HTTPException(404, FORGOTTEN)
         return Response(kept.thumbnail, media_type="image/jpeg")
-
-    async def video(self, moment: Moment) -> Response:
-        """The file of a segment."""
-        index = self.searcher.index
-        name = index.names[_existing(index, moment)]
-        path, state = await run_in_threadpool(_inside, index.root, name)
-        return FileResponse(path, media_type=media_type(name), stat_result=state)
-
-    async def preview(self, request: Request, moment: Moment) -> Response:
-        """A segment, or its beginning, as every browser plays it."""
-        if self.previews is None:
-            raise HTTPException(404, "this server makes no previews")
-        index = self.searcher.index
-        segment = _existing(index, moment)
-        if index.photo[segment]:
-            raise HTTPException(404, "a photo has no preview: /video/ID sends it")
-        path, state = await run_in_threadpool(_inside, index.root, index.names[segment])
-        # As the API tells its times.
-        start, end = (round(seconds, 3) for seconds in index.times[segment].tolist())
-        made, state = await self.previews.find(Clip(path, start, end), state, request)
-        return FileResponse(made, media_type="video/mp4", stat_result=state)
 
     async def _search(self, asked: Question, data: bytes | None) -> dict[str, Any]:
         searcher = self.searcher
@@ -267,24 +242,12 @@ def _examples(index: Index) -> list[str]:
     return [index.id((index.starts[one] + index.starts[one + 1]) // 2) for one in videos]
 
 
-def _existing(index: Index, moment: str) -> int:
+def existing(index: Index, moment: str) -> int:
+    """The number of a segment; raises 404 where there is none of that id."""
     try:
         return index.segment(moment)
     except QueryError as error:
         raise HTTPException(404, str(error)) from error
-
-
-def _inside(root: Path, name: str) -> tuple[Path, os.stat_result]:
-    """The file of a video; raises 404 where it is gone, lies elsewhere or can't be read."""
-    try:
-        # Unlike Path.resolve, realpath bears links that lead to themselves.
-        real, path = os.path.realpath(root), Path(os.path.realpath(root / name))
-        if path.is_relative_to(real) and path.is_file():
-            with path.open("rb") as file:
-                return path, os.stat(file.fileno())
-    except OSError as error:
-        raise HTTPException(404, f"the video can't be read: {error.strerror}") from error
-    raise HTTPException(404, "the video is no longer where it was indexed")
 
 
 async def _body(request: Request) -> bytes:
