@@ -54,7 +54,7 @@ def test_the_folder_of_a_video_opens(indexed: Path, desktop: Path) -> None:
     assert seen(desktop) == [str(videos / "below")]
 
 
-def refused(server: Served, path: str, status: int, **headers: str) -> str:
+def refused(server: Served, path: str, status: int, **headers: Any) -> str:
     reply = server.ask(path, "POST", **headers)
     assert reply.status == status, (path, headers, reply)
     return reply.json["error"]
@@ -65,8 +65,9 @@ def test_nobody_elsewhere_opens_anything(indexed: Path, desktop: Path) -> None:
         for origin in ("http://evil.example", "null", f"http://localhost:{server.port}"):
             assert "page of another server" in refused(server, RED, 403, Origin=origin)
         for header in ("Via", "Forwarded", "X-Forwarded-For", "x-forwarded-host", "X-Real-IP"):
-            assert "own machine" in refused(server, RED, 403, **{header: "192.0.2.7"})
-            assert server.ask(RED, **{header: "192.0.2.7"}).json["opens"] is False
+            sent: Any = {header: "192.0.2.7"}
+            assert "own machine" in refused(server, RED, 403, **sent)
+            assert server.ask(RED, **sent).json["opens"] is False
         for host in ("search.example", "192.0.2.7"):
             assert "own machine" in refused(server, RED, 403, Host=host)
         for id in ("0" * 16 + "-0", "red.mp4", "..%2f..%2fetc", "%2fetc%2fpasswd"):
@@ -78,7 +79,7 @@ def test_nobody_elsewhere_opens_anything(indexed: Path, desktop: Path) -> None:
     "flags", [["--no-open-folder"], ["--host=0.0.0.0", "--token=0123456789abcdef"]]
 )
 def test_a_server_for_others_opens_nothing(indexed: Path, desktop: Path, flags: list[str]) -> None:
-    sent = {"Authorization": "Bearer 0123456789abcdef"}
+    sent: Any = {"Authorization": "Bearer 0123456789abcdef"}
     with served(indexed, "--previews=none", *flags) as server:
         assert server.ask(RED, **sent).json["opens"] is False
         assert refused(server, RED, 403, **sent) == "this server opens no folders"

@@ -71,7 +71,7 @@ class Footage:
             raise HTTPException(403, "folders open for browsers on the server's own machine alone")
         index = self.service.searcher.index
         path, _ = await run_in_threadpool(_inside, index.root, index.names[existing(index, moment)])
-        if not has_desktop() or await run_in_threadpool(_open_folder_of, path):
+        if not has_desktop() or not await run_in_threadpool(_has_opened, path):
             raise HTTPException(501, "the server finds no file manager to open the folder with")
         return Response(status_code=204)
 
@@ -81,9 +81,9 @@ def has_desktop() -> bool:
     return sys.platform != "linux" or any(os.environ.get(name) for name in DESKTOPS)
 
 
-def _open_folder_of(path: Path) -> int:
-    """Opens the file manager at a file; 0 where it could."""
-    return click.launch(os.fspath(path), locate=True)
+def _has_opened(path: Path) -> bool:
+    """Opens the file manager at a file; False where there is none."""
+    return click.launch(os.fspath(path), locate=True) == 0
 
 
 def _inside(root: Path, name: str) -> tuple[Path, os.stat_result]:
