@@ -97,7 +97,8 @@ def report(out: Path, done: Summary) -> str:
     ]
     if done.divided:
         lines.append(
-            f"{count(done.divided, 'video')} divided anew: shots are found more exactly now"
+            f"{count(done.divided, 'video')} divided anew: shots are found more exactly now, and "
+            "moments are grouped by scene"
         )
     if done.quarantined:
         listed = out / quarantine.NAME

@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         searcher = open_index(options.index, options.model, options.rerank_k)
         asked = query(options, searcher.index)
         how = {"by": options.by, "coarse_only": options.coarse_only, "filters": options.only}
-        answer = searcher.answer(asked, **how)
+        answer = searcher.answer(asked, **how, num_scenes=options.n if options.group else 0)
     except (OSError, ValueError) as error:
         print(f"animclip search: {error}", file=sys.stderr)
         return 1
@@ -73,6 +73,9 @@ def table(hits: list[Hit], index: Index) -> str:
         start, end = index.times[hit.segment]
         shown = "photo" if index.photo[hit.segment] else f"{clock(start)}-{clock(end)}"
         moment = f"{on_a_terminal(index.names[hit.segment])}  {shown}"
+        if hit.scene and len(hit.scene) > 1:
+            first, last = index.span(index.scene_of(hit.segment))
+            moment += f"  ({len(hit.scene)} moments of the scene {clock(first)}-{clock(last)})"
         before, score = hit.coarse_rank or "", "" if hit.fused is None else f"{hit.fused:.3f}"
         fused = f"{before:>6}  {score:>8}  " if reranked else ""
         said = "" if hit.said is None else f"  said: {on_a_terminal(hit.said)}"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from flax import nnx, traverse_util
 
 from animclip_jax import api
 from animclip_jax.models.retriever import Retriever
+from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index.update import Effort, Summary, update
 from animclip_jax.weights import folder, manifest
 from input_pipeline.media.segments import SegmentSettings
@@ -58,6 +60,15 @@ def settings_of(model: api.Model) -> SegmentSettings:
 
 def index(videos: Path, out: Path, model: api.Model, path: Path) -> Summary:
     return update(out, videos, model, path, settings_of(model), EFFORT)
+
+
+def copied(index: Path, home: Path) -> Path:
+    """An index and its videos, copied into a folder, with their times."""
+    shutil.copytree(index.parent, home)
+    catalogue = catalogues.read(home / "index")
+    catalogue.root = str((home / "videos").resolve())
+    catalogues.write(home / "index", catalogue)
+    return home / "index"
 
 
 def moment(name: str, number: int = 0) -> str:

@@ -40,7 +40,7 @@ def test_json_tells_both_stages(ask):
 def test_by_picture_and_by_video(ask, indexed, tmp_path):
     Image.new("RGB", (64, 48), searchable.RED).save(tmp_path / "red.png")
     told = json.loads(ask("--image", tmp_path / "red.png", "--json"))
-    assert told["stage"] == "coarse" and len(told["results"]) == 8
+    assert told["stage"] == "coarse" and len(told["results"]) == 6
     text = ask("--video", indexed.parent / "videos" / "red.mp4", "-n1")
     heading, line = text.splitlines()
     assert heading.split() == ["rank", "coarse", "moment"]

@@ -89,7 +89,7 @@ def test_text_is_searched_in_both_rankings(server):
     assert all(min(one["rank"], one["coarse_rank"]) <= 3 for one in told["results"])
     coarse = server.ask(f"{SEARCH}&coarse_only=true").json
     answers.Answer.model_validate(coarse)
-    assert coarse["stage"] == "coarse" and len(coarse["results"]) == 8
+    assert coarse["stage"] == "coarse" and len(coarse["results"]) == 6
 
 
 def test_a_picture_is_searched(server):
@@ -287,7 +287,7 @@ def test_the_description_is_whole(server):
         *("get /thumbnail/{moment}", "get /video/{moment}", "get /picture/{picture}"),
     }
     schemas = {"Answer", "Error", "Index", "Likeness", "Quarantined", "Result", "Status"}
-    schemas |= {"Piece", "Place", "Timeline"}
+    schemas |= {"Piece", "Place", "Span", "Timeline"}
     assert set(told["components"]["schemas"]) == schemas
     api = html.unescape(server.ask("/api").body.decode())
     for operation, one in operations.items():

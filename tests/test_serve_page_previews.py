@@ -1,5 +1,6 @@
 """The page of `animclip serve` plays what browsers can't: by previews, at the video's own times."""
 
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ def previews(home: Path) -> int:
 
 @pytest.mark.parametrize("name", ["camera.avi", "tv.ts", "film.mkv", "phone.mp4"])
 def test_what_the_browser_can_not_play_plays_by_a_preview(page, name):
+    page.goto(urllib.parse.urljoin(page.url, f"/?like={searchable.moment(name, 1)}"))
     card = page.locator(".card", has_text=name).filter(has_text="0:06.0 –")
     assert "can't play" not in card.inner_text()
     card.hover()

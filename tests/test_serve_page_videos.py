@@ -25,6 +25,10 @@ def page(browser, server, request):
     where = browser, server.url, request.param, request.node.name
     with browsing.opened(*where, has_touch=True, **options) as page:
         page.set_default_timeout(15_000)
+        # Of a scene that is one result there would be no other moments.
+        page.route(
+            "**/api/search*", lambda route: route.continue_(url=f"{route.request.url}&group=0")
+        )
         yield page
 
 

@@ -55,6 +55,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     for name, choices in (("shape", filters.SHAPES), ("kind", filters.KINDS)):
         parser.add_argument(f"--{name}", choices=choices, help=f"only of this {name}")
     parser.add_argument("-n", type=int, default=10, help="how many moments to show")
+    parser.add_argument(
+        "--group",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="show a scene once, for all of its moments (default yes)",
+    )
     parser.add_argument("--coarse-only", action="store_true", help="leave out the re-ranking")
     parser.add_argument("--rerank-k", type=int, default=50, help="how many candidates to re-rank")
     parser.add_argument("--json", action="store_true", help="print the moments as JSON")

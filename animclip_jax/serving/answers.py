@@ -57,8 +57,17 @@ class Status(_Object):
     quarantined: Annotated[list[Quarantined], Field(description="The first 1,000.")]
 
 
+class Span(_Object):
+    """A segment of a scene."""
+
+    id: str
+    start: Annotated[float, Field(description="In seconds.")]
+    end: Annotated[float, Field(description="In seconds.")]
+    score: Annotated[float, Field(description="Cosine similarity to the query.")]
+
+
 class Result(_Object):
-    """A segment that was found."""
+    """A segment that was found, and what else was found of its scene."""
 
     id: Annotated[str, Field(description="Names the segment, also after an update of the index.")]
     rank: Annotated[int, Field(ge=1)]
@@ -70,13 +79,25 @@ class Result(_Object):
     photo: Annotated[bool, Field(description="Whether it is a photo: start and end are 0.")]
     start: Annotated[float, Field(description="In seconds.")]
     end: Annotated[float, Field(description="In seconds.")]
-    coarse: Annotated[float, Field(description="Cosine similarity.")]
+    coarse: Annotated[
+        float, Field(description="Cosine similarity: the highest of what was found of the scene.")
+    ]
     reranked: Annotated[
         float | None, Field(description="The score after re-ranking; null without it.")
     ]
     seen: Annotated[bool, Field(description="Whether it was found by what it shows.")]
     said: Annotated[
         str | None, Field(description="Where it was found by its subtitles, an excerpt of these.")
+    ]
+    path: Annotated[str, Field(description="Of the file, on the server's machine.")]
+    scene_start: Annotated[float, Field(description="Of the whole scene, in seconds.")]
+    scene_end: Annotated[float, Field(description="Of the whole scene, in seconds.")]
+    segments: Annotated[
+        list[Span],
+        Field(
+            description="What was found of the scene, by time, the segment itself too; with "
+            "`group=0` that alone."
+        ),
     ]
     media_type: str
     codec: Annotated[
@@ -137,7 +158,7 @@ class Answer(_Object):
     stage: Literal["coarse", "reranked"]
     note: Annotated[str | None, Field(description="What the model can't do.")]
     like: list[Likeness]
-    count: int
+    count: Annotated[int, Field(description="Results of each ranking.")]
     candidates: Annotated[int, Field(description="Segments that were ranked.")]
     milliseconds: dict[str, float]
     results: list[Result]

@@ -103,6 +103,12 @@ class Question(BaseModel):
     coarse_only: Annotated[
         Literal["true", "false"], Field(description="Whether to skip re-ranking.")
     ] = "false"
+    group: Annotated[
+        Literal["1", "0"],
+        Field(
+            description="Whether a scene is one result, for all of its segments that were found."
+        ),
+    ] = "1"
 
     @property
     def filters(self) -> Filters:

@@ -169,6 +169,7 @@ class Service:
             coarse_only=asked.coarse_only == "true",
             filters=asked.filters,
             is_deep=asked.n > searcher.num_candidates,
+            num_scenes=asked.n if asked.group == "1" else 0,
         )
         return _Found(answer, told)
 
@@ -227,10 +228,10 @@ def _told(searcher: Searcher, found: _Found, count: int, previews: bool) -> dict
         "note": note(searcher),
         "like": found.like,
         "count": count,
-        "candidates": len(answer.hits),
-        "milliseconds": {stage: 1000 * spent for stage, spent in answer.seconds.items()},
+        "candidates": answer.candidates,
+        "milliseconds": answer.milliseconds,
         "results": [
-            index.moment(hit)._asdict() | _how_it_plays(index, hit.segment, previews)
+            index.moment(hit).as_json() | _how_it_plays(index, hit.segment, previews)
             for hit in hits
         ],
     }

@@ -38,7 +38,10 @@ class Video(NamedTuple):
     What an index that is older than a field lacks: codec, by FFmpeg's name, "" also of a photo;
     photo, whether it is one; width, height, as it is shown, to the same scale, 0 where unknown;
     taken, in seconds since 1970, None where the file does not say it; subtitles, files beside it;
-    division, by which way its shots were found, as in `segment_settings`.
+    division, by which way its shots were found, as in `segment_settings`; continues, which of its
+    segments, the first being 0, go on with the shot of the segment before; rate, frames a second,
+    as in "30000/1001", "" where it is not known; timecode, of the first frame, as in "10:00:00:00",
+    where the file has one.
     """
 
     stamp: Stamp
@@ -52,6 +55,9 @@ class Video(NamedTuple):
     taken: float | None = None
     subtitles: tuple[tuple[str, Stamp], ...] = ()
     division: int = 1
+    continues: tuple[int, ...] = ()
+    rate: str = ""
+    timecode: str = ""
 
 
 class Quarantined(NamedTuple):
@@ -139,12 +145,23 @@ def read(directory: Path) -> Catalogue:
 def _checked(name: str, video: Video) -> Video:
     """A video as it was written; raises ValueError where its place in a shard can be no place."""
     beside = tuple((file, Stamp(*stamp)) for file, stamp in video.subtitles)
-    video = video._replace(stamp=Stamp(*video.stamp), subtitles=beside)
+    continues = tuple(video.continues)
+    video = video._replace(stamp=Stamp(*video.stamp), subtitles=beside, continues=continues)
     places = video.first, video.segments, video.width, video.height, video.division
     numbers = (*video.stamp, *places)
     right = all(type(one) is int for one in numbers) and video.first >= 0 and video.segments > 0
     if not right or not re.fullmatch(r"\d{8}", str(video.shard)):
         raise ValueError(f"{name}: no place in a shard: {list(video)}")
+    if not all(type(one) is int and 0 < one < video.segments for one in continues):
+        raise ValueError(
+            f"{name}: continues is {list(continues)!r:.80}, of {video.segments} segments"
+        )
+    if not re.fullmatch(r"([1-9]\d{0,9}/[1-9]\d{0,9})?", str(video.rate)):
+        raise ValueError(f"{name}: rate is {video.rate!r:.80}, wanted such as '30000/1001'")
+    if not re.fullmatch(r"(\d\d:\d\d:\d\d[:;.]\d\d)?", str(video.timecode)):
+        raise ValueError(
+            f"{name}: timecode is {video.timecode!r:.80}, wanted such as '10:00:00:00'"
+        )
     if not isinstance(video.taken, float | None):
         raise ValueError(f"{name}: taken is {video.taken!r:.80}, wanted seconds or null")
     return video

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ from animclip_jax.video_index.reader import Index
 from animclip_jax.video_index.searcher import Searcher
 
 COARSE_ONLY = "coarse search only: the model of this index has no re-ranker"
+NO_SCENES = (
+    "moments of videos that an earlier version indexed are not grouped by scene: run animclip "
+    "index again"
+)
 
 
 def open_index(
@@ -38,18 +43,20 @@ def open_index(
 
 
 def note(searcher: Searcher) -> str | None:
-    """What the model can't do, for whoever reads its answers."""
+    """What model and index can't do, for whoever reads their answers."""
     notes = [] if searcher.reranks else [COARSE_ONLY]
     notes += [api.DRAWN_ONLY] if searcher.model.drawn_only else []
+    notes += [NO_SCENES] if searcher.index.lacks_scenes else []
     return "; ".join(notes) or None
 
 
-def as_json(answer: Answer, shown: list[Hit], searcher: Searcher) -> dict[str, Any]:
+def as_json(answer: Answer, shown: Sequence[Hit], searcher: Searcher) -> dict[str, Any]:
     """What --json prints."""
     return {
         "stage": answer.stage,
         "reranks": searcher.reranks,
         "note": note(searcher),
-        "milliseconds": {stage: 1000 * seconds for stage, seconds in answer.seconds.items()},
-        "results": [searcher.index.moment(hit)._asdict() for hit in shown],
+        "candidates": answer.candidates,
+        "milliseconds": answer.milliseconds,
+        "results": [searcher.index.moment(hit).as_json() for hit in shown],
     }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from animclip_jax.words import readable
 
 # Of reciprocal rank fusion: how little the first places of a list count more than those behind.
 FUSION = 60
@@ -15,7 +17,8 @@ class Hit(NamedTuple):
 
     segment: its number in the index. coarse: cosine similarity. coarse_rank: 1 is best; None where
     it was found by its words alone. fused: what ranks after re-ranking, None without. rank: in the
-    end. said: its words around those that were looked for, None where these are not said.
+    end. said: its words around those that were looked for, None where these are not said. scene:
+    the hits for which it stands, itself among them, by time; None where it stands for itself.
     """
 
     segment: int
@@ -24,6 +27,16 @@ class Hit(NamedTuple):
     fused: float | None
     rank: int
     said: str | None = None
+    scene: tuple[Hit, ...] | None = None
+
+
+class Span(NamedTuple):
+    """A segment that was found: `id` as of `Moment`, seconds, and its cosine similarity."""
+
+    id: str
+    start: float
+    end: float
+    score: float
 
 
 class Moment(NamedTuple):
@@ -34,6 +47,8 @@ class Moment(NamedTuple):
     similarity. reranked: the re-ranker's score, None without it. id: names the segment in the API,
     also after an update of the index. photo: whether it is a photo, whose start and end are 0.
     seen: whether it was found by sight. said: by its words, an excerpt of these; else None.
+    path: of the file. scene_start, scene_end: of the whole scene, in seconds. segments: what was
+    found of that scene, by time; the moment is the best of these, `coarse` the highest of theirs.
     """
 
     rank: int
@@ -47,18 +62,36 @@ class Moment(NamedTuple):
     photo: bool
     seen: bool
     said: str | None
+    path: str
+    scene_start: float
+    scene_end: float
+    segments: tuple[Span, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As the API and --json tell it: scores to four decimals."""
+        told = self._asdict() | {"path": readable(self.path), "coarse": round(self.coarse, 4)}
+        if self.reranked is not None:
+            told["reranked"] = round(self.reranked, 4)
+        told["segments"] = [one._asdict() | {"score": round(one.score, 4)} for one in self.segments]
+        return told
 
 
 class Answer(NamedTuple):
-    """Candidates by `rank`, and the seconds that each stage took."""
+    """Results by `rank`, of how many candidates, and the seconds that each stage took."""
 
     hits: list[Hit]
+    candidates: int
     seconds: dict[str, float]
 
     @property
     def stage(self) -> str:
         """Of two-stage search the last that was done: "coarse" or "reranked"."""
         return "reranked" if "rerank" in self.seconds else "coarse"
+
+    @property
+    def milliseconds(self) -> dict[str, float]:
+        """That each stage took."""
+        return {stage: round(1000 * seconds, 3) for stage, seconds in self.seconds.items()}
 
 
 def ranked(segments: np.ndarray, scores: np.ndarray, fused: np.ndarray | None) -> list[Hit]:

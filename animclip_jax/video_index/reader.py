@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import jax
@@ -16,12 +17,13 @@ import numpy as np
 from animclip_jax.models.retriever import VideoFeatures
 from animclip_jax.models.video_code import PackedCode
 from animclip_jax.video_index import catalogue as catalogues
-from animclip_jax.video_index import shards
+from animclip_jax.video_index import scenes, shards
 from animclip_jax.video_index.catalogue import Catalogue
 from animclip_jax.video_index.query import QueryError
-from animclip_jax.video_index.ranking import Hit, Moment
+from animclip_jax.video_index.ranking import Hit, Moment, Span
 from animclip_jax.video_index.spoken import Spoken
 from animclip_jax.words import clock, readable
+from input_pipeline.media.segment_settings import SCENES_SINCE
 
 # How often a reader looks again when a writer has just removed what the catalogue named.
 _ATTEMPTS = 5
@@ -33,8 +35,9 @@ class Index:
     """The segments of an index, by number: opened once, it stays as it was then.
 
     embedding float32 [N, E]. names: each segment's video, its path below `root` in `/`;
-    codecs: that video's, "" where it is not known. photo: whether it is one. state: of the
-    catalogue, before it was read.
+    codecs: that video's, "" where it is not known. photo: whether it is one. scene: int [N],
+    numbers that rise; segments of one scene follow each other. state: of the catalogue, before it
+    was read.
     """
 
     def __init__(self, directory: Path):
@@ -68,6 +71,7 @@ class Index:
         counts = np.array([video.segments for _, video in videos])
         # Each video's first segment, and the end of the last.
         self.starts = [0, *itertools.accumulate(counts.tolist())]
+        self.scene = scenes.numbered([(video.segments, video.continues) for _, video in videos])
         # Of each video the rows from its first.
         self.row = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(sum(counts))
         self.embedding, self.times = self._gathered("embedding"), self._gathered("times")
@@ -96,13 +100,37 @@ class Index:
 
     def moment(self, hit: Hit) -> Moment:
         """A result as people and programs read it."""
-        start, end = self.times[hit.segment].tolist()
-        video = readable(self.names[hit.segment])
-        times = round(start, 3), round(end, 3)
+        name = self.names[hit.segment]
         ranks = hit.rank, hit.coarse_rank
         about = self.id(hit.segment), self.photo[hit.segment]
         why = hit.coarse_rank is not None, hit.said
-        return Moment(*ranks, video, *times, hit.coarse, hit.fused, *about, *why)
+        scene = self.span(self.scene_of(hit.segment))
+        segments = tuple(
+            Span(self.id(one.segment), *self.span([one.segment]), one.coarse)
+            for one in hit.scene or (hit,)
+        )
+        times, path = self.span([hit.segment]), os.fspath(self.root / name)
+        found = (*ranks, readable(name), *times, hit.coarse, hit.fused, *about, *why)
+        return Moment(*found, path, *scene, segments)
+
+    def span(self, segments: Sequence[int]) -> tuple[float, float]:
+        """From the start of the first to the end of the last, in seconds."""
+        first, last = self.times[segments[0], 0], self.times[segments[-1], 1]
+        return round(float(first), 3), round(float(last), 3)
+
+    def scene_of(self, segment: int) -> range:
+        """All segments of its scene, by time."""
+        scene = self.scene[segment]
+        first, end = np.searchsorted(self.scene, (scene, scene + 1)).tolist()
+        return range(first, end)
+
+    @property
+    def lacks_scenes(self) -> bool:
+        """Whether it holds videos that were divided before it was kept what is one scene."""
+        videos = self.catalogue.videos.values()
+        return self.catalogue.settings.shots and any(
+            one.division < SCENES_SINCE for one in videos if not one.photo
+        )
 
     def id(self, segment: int) -> str:
         """What names a segment: the same after an update of the index, if its video is the same."""

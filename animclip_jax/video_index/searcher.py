@@ -13,7 +13,7 @@ import numpy as np
 from animclip_jax.api import Model
 from animclip_jax.models.reranker import CAPTION_BUCKETS
 from animclip_jax.retrieval import coarse, rerank
-from animclip_jax.video_index import likeness, spoken
+from animclip_jax.video_index import likeness, scenes, spoken
 from animclip_jax.video_index import query as queries
 from animclip_jax.video_index.filters import VIDEO, Filters
 from animclip_jax.video_index.query import Part, Query
@@ -70,9 +70,10 @@ class Searcher:
         like: Any = (),
         unlike: Any = (),
         by: str = BOTH,
+        group: bool = True,
         **only: Any,
     ) -> list[Moment]:
-        """The n best moments, the best first; fewer where the index or K is smaller.
+        """The n best moments, the best first; fewer where the index is smaller, or ungrouped, K.
 
         Args:
           query: a sentence, with -word and ^weight as in docs/search.md; a picture uint8
@@ -80,6 +81,7 @@ class Searcher:
           without: sentences of what should not be there.
           only: what may be found, by the names of `Filters`, such as folder="trip".
           by: "seen" finds moments by what they show, "said" by their subtitles, "both" by either.
+          group: whether a scene comes once, for all of its segments that were found.
           like, unlike: pictures uint8 [H, W, 3], paths of pictures and videos, moments of indexed
             videos ("video.mp4@12.5") or results of a search; one, or a list of them.
         Raises:
@@ -96,7 +98,8 @@ class Searcher:
         parts += map(queries.without, _listed(without))
         parts += [likeness.part(one, 1, self.index) for one in _listed(like)]
         parts += [likeness.part(one, -1, self.index) for one in _listed(unlike)]
-        answer = self.answer(Query(tuple(parts)), by=by, filters=Filters(**only))
+        asked, num_scenes = Query(tuple(parts)), n if group else 0
+        answer = self.answer(asked, by=by, filters=Filters(**only), num_scenes=num_scenes)
         return [self.index.moment(hit) for hit in answer.hits[:n]]
 
     def answer(
@@ -107,6 +110,7 @@ class Searcher:
         coarse_only: bool = False,
         filters: Filters = ANYTHING,
         is_deep: bool = False,
+        num_scenes: int = 0,
     ) -> Answer:
         """The K best segments for a query by sight, the K best by words, and both as one list.
 
@@ -115,6 +119,8 @@ class Searcher:
           by: what is looked for, of BY.
           coarse_only: without re-ranking, which else is done where model and query allow it.
           filters: what may be found. They act before the K best are chosen.
+          num_scenes: how many results are wanted, each for a scene; more than K segments are found
+            where these are of fewer scenes. 0: each segment is a result.
         Raises:
           FileNotFoundError, ValueError: a video of it can't be read. QueryError: its parts cancel
             each other out.
@@ -126,8 +132,12 @@ class Searcher:
         clock.lap("encode")
         hits: list[Hit] = []
         allowed = None if filters == ANYTHING else self.allowed(filters)
+        among = self.index.scene, num_scenes, count, DEPTH, allowed
         if by != SAID:
-            segments, scores = self._nearest(total[None], count, allowed)
+            nearest = functools.partial(self._nearest, total)
+            best = scenes.spread(nearest, *among)
+            segments = np.array([segment for segment, _ in best], int)
+            scores = np.array([score for _, score in best], np.float32)
             clock.lap("coarse")
             scored = None
             if self.reranks and query.asks and not coarse_only and len(segments):
@@ -135,9 +145,14 @@ class Searcher:
                 clock.lap("rerank")
             hits = ranked(segments, scores, scored)
         if by != SEEN and self.index.speaks:
-            hits = fused(hits, self._said(query, total, count, allowed))
+            speaking = functools.partial(self._said, query, total)
+            said = scenes.spread(speaking, *among)
+            hits = fused(hits, [hit._replace(rank=n) for n, (_, hit) in enumerate(said, 1)])
             clock.lap("words")
-        return Answer(hits, clock.laps)
+        candidates = len(hits)
+        if num_scenes:
+            hits = scenes.grouped(hits, self.index.scene)
+        return Answer(hits, candidates, clock.laps)
 
     def scores(self, query: Query, segments: range) -> np.ndarray:
         """Cosine similarities of a query and segments that follow each other, float32 [S].
@@ -180,23 +195,25 @@ class Searcher:
         return Encoded(np.asarray(encoder.encode_video(batch, encoder.num_parts).embedding[0]))
 
     def _nearest(
-        self, query: np.ndarray, count: int, allowed: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, total: np.ndarray, count: int, allowed: np.ndarray | None
+    ) -> list[tuple[int, float]]:
         where = self.gallery, count, self.model.encoder.split
-        segments, scores = coarse.top_k(query, *where, allowed=allowed)
+        segments, scores = coarse.top_k(total[None], *where, allowed=allowed)
         found = scores[0] > -np.inf
-        return segments[0][found], scores[0][found]
+        return list(zip(segments[0][found].tolist(), scores[0][found].tolist(), strict=True))
 
     def _said(
         self, query: Query, total: np.ndarray, count: int, allowed: np.ndarray | None
-    ) -> list[Hit]:
+    ) -> list[tuple[int, Hit]]:
         """The best by words; total: the query's embedding, for their cosine similarity."""
         if (expression := spoken.expression(query)) is None:
             return []
         found = self.index.said(expression, count, allowed)
+        segments = np.array([segment for segment, _ in found], int)
+        scores = (self.index.embedding[segments] @ total).tolist()
         return [
-            Hit(segment, float(self.index.embedding[segment] @ total), None, None, rank, excerpt)
-            for rank, (segment, excerpt) in enumerate(found, 1)
+            (segment, Hit(segment, score, None, None, 0, excerpt))
+            for (segment, excerpt), score in zip(found, scores, strict=True)
         ]
 
     def _reranked(self, query: Query, encoded: list[Encoded], segments: np.ndarray) -> np.ndarray:

@@ -298,11 +298,13 @@ class _Update:
             shards.write(self.directory, shard, pending.segments, [rows])
             first = 0
             for name, listing, read in pending.videos:
-                place = shard, first, len(read.segments)
-                shape = read.width, read.height
                 stamp, beside = listing.videos[name], listing.subtitles.get(name, ())
+                about = read.codec, is_photo(name), read.width, read.height, read.taken, beside
                 self.catalogue.videos[name] = Video(
-                    stamp, *place, read.codec, is_photo(name), *shape, read.taken, beside, DIVISION
+                    *(stamp, shard, first, len(read.segments), *about, DIVISION),
+                    continues=tuple(n for n, one in enumerate(read.segments) if one.continues),
+                    rate=read.rate,
+                    timecode=read.timecode,
                 )
                 self.catalogue.quarantined.pop(name, None)
                 self._judge(beside, read.bad)

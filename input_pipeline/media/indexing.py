@@ -5,15 +5,20 @@ from __future__ import annotations
 import contextlib
 import datetime
 import io
+import re
 import warnings
+from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
 from animclip_jax import files
 from input_pipeline.media import picture, subtitles
-from input_pipeline.media.container import opened
+from input_pipeline.media.container import Film, clock_of, opened
 from input_pipeline.media.segment_settings import SegmentSettings
 from input_pipeline.media.segments import Segment, read_segments
+from input_pipeline.media.timing import RATES
+
+_TIMECODE = re.compile(r"\d\d:\d\d:\d\d[:;.]\d\d")
 
 
 class Task(NamedTuple):
@@ -32,7 +37,9 @@ class Read(NamedTuple):
 
     codec: of a video, by FFmpeg's name. width, height: as it is shown, to the same scale. taken:
     seconds since 1970, where the file says when it was made. bad: names of files of subtitles that
-    can't be used, each with the reason.
+    can't be used, each with the reason. rate: of a video, frames a second, as in "30000/1001".
+    timecode: of its first frame, as in "10:00:00:00"; with ";" before the frames where numbers are
+    dropped. Both are "" where the file says none.
     """
 
     segments: list[Segment]
@@ -41,6 +48,8 @@ class Read(NamedTuple):
     height: int
     taken: float | None
     bad: dict[str, str]
+    rate: str = ""
+    timecode: str = ""
 
 
 def read_file(task: Task, settings: SegmentSettings) -> Read:
@@ -59,8 +68,28 @@ def read_file(task: Task, settings: SegmentSettings) -> Read:
     header = picture.read_header(io.BytesIO(segments[0].thumbnail))
     with opened(task.path) as film:
         codec = film.stream.codec_context.codec.canonical_name
-        told = film.file.metadata.get("creation_time") or film.stream.metadata.get("creation_time")
-    return Read(segments, codec, header.width, header.height, _when(told), bad)
+        taken = _when(_told(film, "creation_time"))
+        rate, timecode = _rate(film), _told(film, "timecode")
+    told = f"{rate.numerator}/{rate.denominator}" if rate else ""
+    timecode = timecode if _TIMECODE.fullmatch(timecode) else ""
+    return Read(segments, codec, header.width, header.height, taken, bad, told, timecode)
+
+
+def rate_of(path: Path) -> Fraction | None:
+    """Frames a second of a video, None where its file does not say. Raises as `opened`."""
+    with opened(path) as film:
+        return _rate(film)
+
+
+def _told(film: Film, name: str) -> str:
+    """What a file says of itself, or of its film; "" where it says nothing."""
+    return film.file.metadata.get(name) or film.stream.metadata.get(name) or ""
+
+
+def _rate(film: Film) -> Fraction | None:
+    """Frames a second; None where the file says none that can be."""
+    rate = clock_of(film).rate
+    return rate if rate is not None and RATES[0] <= rate <= RATES[1] else None
 
 
 def _read_subtitles(task: Task) -> tuple[list[subtitles.Line], dict[str, str]]:
@@ -86,12 +115,12 @@ def _read_photo(task: Task, settings: SegmentSettings) -> Read:
     return Read([segment], "", width, height, taken, {})
 
 
-def _when(told: str | None) -> float | None:
+def _when(told: str) -> float | None:
     """A container's date, as in 2026-11-29T08:15:00.000000Z; None where it says none that can be.
 
     Clocks that were never set begin in 1904 or 1970.
     """
     with contextlib.suppress(ValueError, OverflowError, OSError):
-        seconds = datetime.datetime.fromisoformat(told or "").timestamp()
+        seconds = datetime.datetime.fromisoformat(told).timestamp()
         return seconds if seconds > 0 else None
     return None

@@ -28,13 +28,15 @@ class Segment(NamedTuple):
     """A part of a video, and its middle frame as JPEG.
 
     start, end: seconds on a player's clock, which need not begin at 0 with the first frame. said:
-    what its subtitles say then.
+    what its subtitles say then. continues: whether it goes on with the shot of the segment before,
+    which was too long for one.
     """
 
     start: float
     end: float
     thumbnail: bytes
     said: str = ""
+    continues: bool = False
 
 
 class Edge(NamedTuple):
@@ -45,11 +47,15 @@ class Edge(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A segment in seconds of a player's clock, and its pictures, one a part of the video."""
+    """A segment in seconds of a player's clock, and its pictures, one a part of the video.
+
+    continues: whether it begins where nothing changes.
+    """
 
     start: float
     end: float
     pictures: list[np.ndarray]
+    continues: bool
 
 
 def read_segments(task: tuple[Path, Path], settings: SegmentSettings) -> list[Segment]:
@@ -68,12 +74,15 @@ def read_segments(task: tuple[Path, Path], settings: SegmentSettings) -> list[Se
         segments.clear()
         parts = _with_changes(read, wanted, timing) if settings.shots else _alone(read)
         with files.writing(spool), spool.open("wb") as file:
-            for start, end, shown in _pieces(parts, wanted, timing, settings):
+            for start, end, shown, continues in _pieces(parts, wanted, timing, settings):
                 chosen = positions(settings.num_frames, len(shown)).tolist()
                 fitted = {n: settings.fitted(shown[n]) for n in set(chosen)}
                 for n in chosen:
                     file.write(fitted[n].tobytes())
-                segments.append(Segment(start, end, thumbnail(shown[len(shown) // 2])))
+                middle = thumbnail(shown[len(shown) // 2])
+                # Without shots nothing is known of what changes.
+                goes_on = continues and settings.shots
+                segments.append(Segment(start, end, middle, continues=goes_on))
     return segments
 
 
@@ -148,7 +157,7 @@ def _pieces(
     seconds = timing.seconds / len(wanted)  # of a part
     longest = len(wanted) // _windows(timing, settings)
     shortest = max(1, math.ceil(SHORTEST / seconds))
-    begin = Edge(0.0, 0)
+    begin, continues = Edge(0.0, 0), False
     held: list[np.ndarray] = []
     for number, (picture, change) in enumerate(parts):
         new = _last_between(wanted, number, breaks)
@@ -156,17 +165,17 @@ def _pieces(
             new = change
         if new is not None:
             edge = Edge(timing.at(new), new)
-            yield _piece(begin, edge.seconds, wanted[number - 1], held, timing)
-            begin, held = edge, []
+            yield _piece(begin, edge.seconds, wanted[number - 1], held, timing, continues)
+            begin, held, continues = edge, [], False
         elif len(held) == longest + shortest:
             # Only now, so that no shot ends in a segment of a few frames.
             rest = number - shortest
             edge = Edge(rest * seconds, wanted[rest])
-            yield _piece(begin, edge.seconds, wanted[rest - 1], held[:longest], timing)
-            begin, held = edge, held[longest:]
+            yield _piece(begin, edge.seconds, wanted[rest - 1], held[:longest], timing, continues)
+            begin, held, continues = edge, held[longest:], True
         held.append(picture)
     if held:
-        yield _piece(begin, timing.seconds, wanted[number], held, timing)
+        yield _piece(begin, timing.seconds, wanted[number], held, timing, continues)
 
 
 def _is_long_enough(begin: Edge, change: int, timing: Timing) -> bool:
@@ -175,6 +184,8 @@ def _is_long_enough(begin: Edge, change: int, timing: Timing) -> bool:
     return min(at - begin.seconds, timing.seconds - at) >= SHORTEST
 
 
-def _piece(begin: Edge, end: float, last: int, held: list[np.ndarray], timing: Timing) -> Piece:
+def _piece(
+    begin: Edge, end: float, last: int, held: list[np.ndarray], timing: Timing, continues: bool
+) -> Piece:
     """What begins and ends at those seconds of the film, and shows frames up to `last`."""
-    return Piece(timing.shown(*begin), timing.shown(end, last), held)
+    return Piece(timing.shown(*begin), timing.shown(end, last), held, continues)

@@ -29,12 +29,7 @@ from tests.searchable import EFFORT, RED, shot
 @pytest.fixture
 def own(indexed, tmp_path):
     """The index and its videos, copied, with their times."""
-    shutil.copytree(indexed.parent, tmp_path / "own")
-    directory = tmp_path / "own" / "index"
-    catalogue = catalogues.read(directory)
-    catalogue.root = str((tmp_path / "own" / "videos").resolve())
-    catalogues.write(directory, catalogue)
-    return directory
+    return searchable.copied(indexed, tmp_path / "own")
 
 
 @pytest.fixture

@@ -88,6 +88,17 @@ def test_a_long_shot_is_divided_into_equal_windows(tmp_path: Path) -> None:
     assert times(path, SegmentSettings(4, 32, window=25.0)) == [(0.0, 25.0)]
 
 
+def test_a_window_goes_on_with_its_shot_and_a_new_shot_does_not(tmp_path: Path) -> None:
+    path, spool = tmp_path / "clip.mp4", tmp_path / "frames"
+    video.write_video(path, np.concatenate([shot(GREY, 100), shot(GREEN, 20), shot(RED, 60)]), 4)
+    found = read_segments((path, spool), SETTINGS)
+    starts = [round(one.start) for one in found]
+    assert [starts.index(shot) for shot in (0, 25, 30)] == [0, 3, 4], "windows lie within shots"
+    assert [one.continues for one in found] == [False, True, True, False, False, True]
+    windows = read_segments((path, spool), SegmentSettings(4, 32, shots=False))
+    assert len(windows) == 5 and not any(one.continues for one in windows), "nothing is known"
+
+
 def test_no_segment_is_shorter_than_a_second_nor_much_longer_than_a_window(tmp_path: Path) -> None:
     random = np.random.default_rng(5)
     path = tmp_path / "clip.mp4"
