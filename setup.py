@@ -100,6 +100,9 @@ setup(
             # Draws what benchmarks.evidence found; the tests look at the picture.
             "matplotlib>=3.10",
             "mypy>=1.13",
+            # Read what exports for editors hold.
+            "OpenTimelineIO==0.18.1",
+            "otio-cmx3600-adapter==1.0.0",
             "pytest>=8.3",
             "pytest-xdist>=3.6",
             "ruff>=0.8",

@@ -13,13 +13,12 @@ if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these
     sys.exit(animclip(["search", *sys.argv[1:]]))
 
 import argparse
-import json
 
 from animclip_jax import process
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.search import parse
-from animclip_jax.video_index import likeness
-from animclip_jax.video_index.open import as_json, note, open_index
+from animclip_jax.video_index import likeness, moments
+from animclip_jax.video_index.open import note, open_index
 from animclip_jax.video_index.query import Part, Query
 from animclip_jax.video_index.ranking import Hit
 from animclip_jax.video_index.reader import Index
@@ -41,12 +40,15 @@ def main(argv: list[str] | None = None) -> int:
         print(f"animclip search: {error}", file=sys.stderr)
         return 1
     shown = answer.hits[: options.n]
-    if options.json:
-        print(json.dumps(as_json(answer, shown, searcher), indent=1))
+    if options.format is None:
+        print(*filter(None, [note(searcher), table(shown, searcher.index)]), sep="\n")
         return 0
-    if told := note(searcher):
-        print(told)
-    print(table(shown, searcher.index))
+    title = options.text or " ".join(map(str, [*options.like, *options.without])) or "moments"
+    try:
+        print(moments.written(options.format, answer, shown, searcher, title), end="")
+    except (OSError, ValueError) as error:
+        print(f"animclip search: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -63,7 +63,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--coarse-only", action="store_true", help="leave out the re-ranking")
     parser.add_argument("--rerank-k", type=int, default=50, help="how many candidates to re-rank")
-    parser.add_argument("--json", action="store_true", help="print the moments as JSON")
+    parser.add_argument(
+        "--format",
+        choices=("json", "csv", "edl", "otio"),
+        help="print the moments as JSON, as a table (CSV), or as a timeline for editors (CMX3600 "
+        "EDL, OpenTimelineIO)",
+    )
+    parser.add_argument(
+        "--json", action="store_const", const="json", dest="format", help="as --format=json"
+    )
     parser.add_argument(
         "--model", type=kinds.home, help="the folder of the index's model, if it has moved"
     )

@@ -20,6 +20,7 @@ from animclip_jax.serving.footage import Footage
 from animclip_jax.serving.guard import refused
 from animclip_jax.serving.previews import Previews
 from animclip_jax.serving.service import MAX_PICTURE_BYTES, Service
+from animclip_jax.video_index import moments
 from animclip_jax.video_index.searcher import Searcher
 from animclip_jax.words import holdings
 from input_pipeline.media.preview import MAX_SECONDS
@@ -89,6 +90,7 @@ def make_app(
         openapi_extra={"requestBody": _PICTURE},
         **found,
     )(service.search_picture)
+    _add_export(app, service)
     app.get(
         "/api/timeline/{moment}",
         summary="All segments of the video that a segment belongs to, each with its score.",
@@ -107,6 +109,20 @@ def make_app(
     _answer_heads(app)
     app.state.service = service
     return app
+
+
+def _add_export(app: FastAPI, service: Service) -> None:
+    """The route of results as a file."""
+    kinds = [kind.partition(";")[0] for kind in moments.MEDIA_TYPES.values()]
+    app.get(
+        "/api/export",
+        summary="The best `n` results of a search as a file for players, spreadsheets or editors.",
+        response_class=Response,
+        responses={
+            **answers.errors(_404="A video whose frame rate is asked for can't be read."),
+            200: {"description": "The file.", "content": {kind: _BYTES for kind in kinds}},
+        },
+    )(service.export)
 
 
 def _add_files(app: FastAPI, service: Service, footage: Footage) -> None:

@@ -111,6 +111,20 @@ class Question(BaseModel):
     ] = "1"
 
     @property
+    def title(self) -> str:
+        """What is searched for, in words."""
+        return self.q or " ".join(self.without) or "moments"
+
+    @property
     def filters(self) -> Filters:
         """What may be found."""
         return Filters(**{one.name: getattr(self, one.name) for one in fields(Filters)})
+
+
+class Export(Question):
+    """The parameters of a search whose results are saved."""
+
+    format: Annotated[
+        Literal["json", "csv", "edl", "otio"],
+        Field(description="JSON, a table, or a timeline for editors: CMX3600 EDL, OpenTimelineIO."),
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import functools
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, NamedTuple, TypeVar
@@ -19,7 +20,8 @@ from animclip_jax.serving.answers import Status
 from animclip_jax.serving.pictures import Kept, Pictures
 from animclip_jax.serving.playable import media_type, plays
 from animclip_jax.serving.previews import Previews
-from animclip_jax.serving.questions import Moment, Picture, Question
+from animclip_jax.serving.questions import Export, Moment, Picture, Question
+from animclip_jax.video_index import moments
 from animclip_jax.video_index import query as queries
 from animclip_jax.video_index.open import note
 from animclip_jax.video_index.query import Part, Query, QueryError
@@ -32,11 +34,14 @@ from input_pipeline.media import picture
 MAX_PICTURE_BYTES = 10 * 2**20
 # That the page offers to choose from, and files that can't be read that it names.
 MAX_FOLDERS, MAX_BAD = 1000, 1000
+# Letters of the name of a file of results.
+MAX_NAME = 60
 # Moments that an empty page shows.
 NUM_EXAMPLES = 6
 FORGOTTEN = "no such picture here: choose it again, the server has forgotten it"
 
 Asked = Annotated[Question, InQuery()]
+Saved = Annotated[Export, InQuery()]
 T = TypeVar("T")
 
 
@@ -107,6 +112,29 @@ class Service:
         if not kind.startswith("image/"):
             raise HTTPException(415, f"content type {kind!r}: wanted a picture, image/...")
         return await self._search(asked, await _body(request))
+
+    async def export(self, asked: Saved) -> Response:
+        """The results of a search by what is in the address, as a file."""
+        searcher = self.searcher
+
+        def write(asked: Export) -> str:
+            answer = self._found(searcher, asked, None).answer
+            shown = answer.hits[: asked.n]
+            try:
+                return moments.written(asked.format, answer, shown, searcher, asked.title)
+            except (OSError, ValueError) as error:
+                raise HTTPException(404, str(error)) from error
+
+        try:
+            document = await self._in_turn(write, asked)
+        except QueryError as error:
+            raise HTTPException(400, str(error)) from error
+        words = "-".join(re.findall("[A-Za-z0-9]+", asked.title)).lower()[:MAX_NAME] or "moments"
+        return Response(
+            document.encode("utf-8", "replace"),
+            media_type=moments.MEDIA_TYPES[asked.format],
+            headers={"content-disposition": f'attachment; filename="{words}.{asked.format}"'},
+        )
 
     async def timeline(self, moment: Moment, asked: Asked) -> dict[str, Any]:
         """The video of a segment, and how well each of its segments fits the query."""
