@@ -61,7 +61,7 @@ def test_more_like_a_result_finds_it_first(server):
 
 
 def test_sentence_picture_and_moment_are_added(server):
-    query = f"q=a%20block%20-water&without=a%20card&unlike={LAST}^90&n=8"
+    query = f"q=a%20block%20-water&without=a%20card&unlike={LAST}^90&group=0"
     told = send(server, png(), query).json
     assert told["stage"] == "reranked" and told["results"][-1]["id"] == LAST
     assert [one["weight"] for one in told["like"]] == [-90, 1]
