@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,11 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 # quarter less of the CPU. What JAX and XLA make of a program before that is the same.
 FLAGS = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
 os.environ["XLA_FLAGS"] = FLAGS.strip()
+
+# Bytecode is kept, also where the environment says otherwise: without, each worker rewrites the
+# asserts of every test file, and each process that a test starts compiles all of the package.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 import animclip_jax  # noqa: E402, F401  (quietens JAX and TensorFlow, before they load)
 

@@ -2,7 +2,7 @@
 
 There is no list of them: a test is skipped at the moment that it traces a program for XLA, starts
 a process, or builds a pipeline of tf.data, which traces a graph. What was skipped is remembered and
-the next time skipped before its fixtures are made, until its file changes. What takes seconds
+the next time left out before anything is done for it, until its file changes. What takes seconds
 without any of that is marked `long`.
 """
 
@@ -52,24 +52,40 @@ class Memory:
     def __init__(self, config: pytest.Config) -> None:
         self.root, self.cache = config.rootpath, config.cache
         self.is_worker = hasattr(config, "workerinput")
-        self.before: dict[str, int] = self.cache.get(SKIPPED, {}) if self.cache else {}
-        self.skipped = dict(self.before)
+        before: dict[str, int] = self.cache.get(SKIPPED, {}) if self.cache else {}
+        changed = {path: self._changed(path) for path in {path_of(test) for test in before}}
+        self.skipped = {test: at for test, at in before.items() if at == changed[path_of(test)]}
+        self.before = frozenset(self.skipped)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        if self.before.get(item.nodeid) == self._changed(item.nodeid):
-            pytest.skip("not quick: as before")
+    # Not skipped: what each of thousands of skipped tests says takes seconds on its way.
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        config.hook.pytest_deselected(items=[it for it in items if it.nodeid in self.before])
+        items[:] = [it for it in items if it.nodeid not in self.before]
+
+    def pytest_report_header(self) -> str:
+        return f"quick: {len(self.before)} tests were skipped before and are left out"
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.skipped and "not quick: " in str(report.longrepr):
-            self.skipped[report.nodeid] = self._changed(report.nodeid)
+            self.skipped[report.nodeid] = self._changed(path_of(report.nodeid))
 
     def pytest_sessionfinish(self) -> None:
         if self.cache and not self.is_worker:
             self.cache.set(SKIPPED, self.skipped)
 
-    def _changed(self, nodeid: str) -> int:
-        return (self.root / nodeid.partition("::")[0]).stat().st_mtime_ns
+    def _changed(self, path: str) -> int:
+        """When a file was, in nanoseconds; 0 if it is gone."""
+        try:
+            return (self.root / path).stat().st_mtime_ns
+        except OSError:
+            return 0
+
+
+def path_of(test: str) -> str:
+    """The file of a test, from its id."""
+    return test.partition("::")[0]
 
 
 @pytest.hookimpl(wrapper=True)

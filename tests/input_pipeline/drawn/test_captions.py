@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,13 +11,14 @@ import pytest
 from input_pipeline.drawn.captions import (
     SETTLING_FRACTION,
     WORDS,
+    Caption,
     _related,
     captions,
     holds,
     is_true,
     write,
 )
-from input_pipeline.drawn.scene import LIGHTS, TEXTURES, scene
+from input_pipeline.drawn.scene import LIGHTS, TEXTURES, Scene, scene
 from input_pipeline.drawn.shown import MOTIONS, Fact
 from input_pipeline.drawn.things import BACKGROUNDS, COLOURS, KINDS, SIZES
 from input_pipeline.drawn.vocabulary import (
@@ -32,8 +34,14 @@ from input_pipeline.drawn.vocabulary import (
     TEXTURE_WORDS,
 )
 
-SCENES = [scene(split, index) for split in ("train", "val", "test") for index in range(300)]
-WRITTEN = [(at, write(at, 5)) for at in SCENES]
+Written = list[tuple[Scene, list[Caption]]]
+
+
+@pytest.fixture(scope="module")
+def written(drawn: Callable[[str, int], Scene]) -> Written:
+    """300 scenes of each split, those of `train` first, each with its captions."""
+    scenes = [drawn(split, index) for split in ("train", "val", "test") for index in range(300)]
+    return [(at, write(at, 5)) for at in scenes]
 
 
 def words(text):
@@ -90,9 +98,9 @@ def test_every_name_has_words():
 
 
 @pytest.mark.long
-def test_captions_are_distinct_lower_case_and_of_5_to_18_words():
+def test_captions_are_distinct_lower_case_and_of_5_to_18_words(written):
     assert WORDS == (5, 18)
-    for at, told in WRITTEN:
+    for at, told in written:
         texts = [caption.text for caption in told]
         assert len(set(texts)) == 5
         assert texts == captions(at, 5) and texts[:3] == captions(at, 3)
@@ -101,20 +109,20 @@ def test_captions_are_distinct_lower_case_and_of_5_to_18_words():
             assert re.fullmatch(r"[a-z-]+(,? [a-z-]+)*", text), text
 
 
-def test_the_vocabulary_is_small():
-    seen = {word for _, told in WRITTEN for caption in told for word in words(caption.text)}
+def test_the_vocabulary_is_small(written):
+    seen = {word for _, told in written for caption in told for word in words(caption.text)}
     assert 150 < len(seen) < 330
 
 
-def test_every_stated_fact_is_true_of_the_scene():
-    for at, told in WRITTEN:
+def test_every_stated_fact_is_true_of_the_scene(written):
+    for at, told in written:
         for caption in told:
             assert caption.facts and all(holds(fact, at) for fact in caption.facts), caption
 
 
-def test_the_text_states_each_fact_of_its_owner():
+def test_the_text_states_each_fact_of_its_owner(written):
     """Colours stand right before their noun or after its "is"; the other facts have their words."""
-    for at, told in WRITTEN:
+    for at, told in written:
         things = {thing.kind: thing for thing in at.things}
         for text, facts in told:
             about: str
@@ -156,13 +164,13 @@ def test_the_text_states_each_fact_of_its_owner():
                     assert about in RELATION_PATTERNS
 
 
-def test_the_text_states_nothing_but_its_facts():
+def test_the_text_states_nothing_but_its_facts(written):
     textures = {word for said in TEXTURE_WORDS.values() for word in said}
     textures |= {"stripes", "dots", "checks"}
     sizes = {word for said in SIZE_WORDS.values() for word in said}
     backgrounds = [phrase for said in BACKGROUND_PHRASES.values() for phrase in said]
     lights = [phrase for said in LIGHT_PHRASES.values() for phrase in said]
-    for _, told in WRITTEN:
+    for _, told in written:
         for text, facts in told:
             bare = text
             stated = [fact.about for fact in facts]
@@ -186,31 +194,31 @@ def test_the_text_states_nothing_but_its_facts():
                 assert bool(named) == (Fact("there", (kind,)) in facts), (text, kind)
 
 
-def test_captions_of_pictures_name_no_motion_and_many_of_videos_do():
+def test_captions_of_pictures_name_no_motion_and_many_of_videos_do(written):
     named = {
         split: [
-            caption.names_motion for at, told in WRITTEN if at.split == split for caption in told
+            caption.names_motion for at, told in written if at.split == split for caption in told
         ]
         for split in ("train", "test")
     }
     assert not any(named["train"])
     assert 0.25 < sum(named["test"]) / len(named["test"]) < 0.45
-    words_said = {word for at, told in WRITTEN[:300] for one in told for word in words(one.text)}
+    words_said = {word for at, told in written[:300] for one in told for word in words(one.text)}
     assert not words_said & set(MOTION_WORDS.split("|"))
 
 
-def test_captions_of_pictures_are_those_of_world_3():
-    told = ["\n".join(one.text for one in written) + "\n" for _, written in WRITTEN[:300]]
+def test_captions_of_pictures_are_those_of_world_3(written):
+    told = ["\n".join(one.text for one in said) + "\n" for _, said in written[:300]]
     digest = hashlib.sha256("".join(told).encode()).hexdigest()
     assert digest == "4b08fe1d5e0a4417b9ed83f4b42663a7d140bc54fe7ab443bc41fb9fa66f2842"
 
 
-def test_most_captions_of_siblings_in_motion_name_it_and_are_false_of_the_sibling():
+def test_most_captions_of_siblings_in_motion_name_it_and_are_false_of_the_sibling(written, drawn):
     settled, values = [], set()
-    for at, told in WRITTEN:
+    for at, told in written:
         if at.sibling is None or at.act is None:
             continue
-        sibling = scene(at.split, at.sibling)
+        sibling = drawn(at.split, at.sibling)
         for caption in told:
             false = [fact for fact in caption.facts if not holds(fact, sibling)]
             settled.append(bool(false))
@@ -223,12 +231,12 @@ def test_most_captions_of_siblings_in_motion_name_it_and_are_false_of_the_siblin
     assert values == wanted | {("pace", value) for value in PACE_WORDS}
 
 
-def test_most_captions_of_siblings_settle_which_is_meant():
+def test_most_captions_of_siblings_settle_which_is_meant(written, drawn):
     settled = []
-    for at, told in WRITTEN:
+    for at, told in written:
         if at.sibling is None or at.act is not None:
             continue
-        sibling = scene(at.split, at.sibling)
+        sibling = drawn(at.split, at.sibling)
         for caption in told:
             false = [fact for fact in caption.facts if not holds(fact, sibling)]
             settled.append(bool(false))
@@ -238,10 +246,10 @@ def test_most_captions_of_siblings_settle_which_is_meant():
     assert SETTLING_FRACTION - 0.02 < sum(settled) / len(settled) < 0.98
 
 
-def test_settling_captions_of_colour_siblings_mostly_use_the_same_words_for_both():
+def test_settling_captions_of_colour_siblings_mostly_use_the_same_words_for_both(written):
     """So that who has which colour matters, not which colours there are."""
     both = total = 0
-    for at, told in WRITTEN:
+    for at, told in written:
         if at.differs == "colour":
             kinds = {at.things[slot].kind for slot in at.swapped or ()}
             for caption in told:
@@ -250,16 +258,16 @@ def test_settling_captions_of_colour_siblings_mostly_use_the_same_words_for_both
     assert both / total > 0.6
 
 
-def test_what_is_told_varies():
+def test_what_is_told_varies(written):
     """Each relation is told of some of the scenes in which it is true, and left out of others."""
-    told = [caption for _, written in WRITTEN for caption in written]
+    told = [caption for _, said in written for caption in said]
     for about in ("background", "light"):
         assert 0.1 < sum(tells(caption, about) for caption in told) / len(told) < 0.6, about
     for about in ("left", "above", "front", "bigger", "between"):
         could = [
             caption
-            for at, written in WRITTEN
-            for caption in written
+            for at, said in written
+            for caption in said
             if about in (relation for relation, _ in _related(at))
         ]
         assert len(could) >= 100, about
@@ -289,9 +297,9 @@ def test_patterns_say_their_relation(name):
         assert re.fullmatch(forward, said), said
 
 
-def test_a_thing_that_grows_is_of_no_size():
+def test_a_thing_that_grows_is_of_no_size(written):
     checked = 0
-    for at, _ in WRITTEN:
+    for at, _ in written:
         slot = at.act.slot if at.act is not None and at.act.kind == "grow" else None
         if slot is None:
             continue

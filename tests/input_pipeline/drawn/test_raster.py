@@ -141,11 +141,11 @@ def test_the_last_thing_hides_the_one_before():
 
 
 @pytest.mark.long
-def test_things_are_drawn_where_the_motion_says():
+def test_things_are_drawn_where_the_motion_says(drawn):
     """Another colour changes the pixels around the thing's centre, seen through the viewport."""
     checked = 0
     for index in range(140):
-        at = scene("test", index)
+        at = drawn("test", index)
         slot = len(at.things) - 1
         thing = at.things[slot]
         motion = play(at)

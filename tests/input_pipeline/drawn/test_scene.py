@@ -37,11 +37,11 @@ def pairs_of(at):
     return {(thing.kind, thing.colour) for thing in at.things}
 
 
-def test_the_world_is_rich_enough():
+def test_the_world_is_rich_enough(drawn):
     assert len(set(KINDS)) >= 24 and len(set(COLOURS)) == 10
     assert len(TEXTURES) == 4 and len(SIZES) == 3 and len(set(BACKGROUNDS)) >= 12
     assert set(COUNTS) == set(GROUP_OFFSETS) == set(GROUP_SCALE) == {1, 2, 3}
-    seen = [scene("train", index) for index in range(600)]
+    seen = [drawn("train", index) for index in range(600)]
     assert {at.background for at in seen} == set(BACKGROUNDS)
     assert {at.light for at in seen} == set(LIGHTS)
     assert {at.light_from for at in seen} == set(LIGHT_FROM)
@@ -67,9 +67,9 @@ def test_same_scene_in_a_fresh_process_and_in_any_order():
 
 @pytest.mark.long
 @pytest.mark.parametrize("split", SPLITS)
-def test_splits_are_compositional(split):
+def test_splits_are_compositional(split, drawn):
     for index in range(1500):
-        homes = {home(*pair) for pair in pairs_of(scene(split, index))}
+        homes = {home(*pair) for pair in pairs_of(drawn(split, index))}
         own = "train" if split == "finetune" else split
         assert homes <= {"train", own}
         assert own in homes
@@ -86,10 +86,10 @@ def test_about_an_eighth_of_the_pairs_is_held_out_for_each_evaluation_split():
 
 
 @pytest.mark.long
-def test_siblings_differ_only_in_the_swap_they_record():
+def test_siblings_differ_only_in_the_swap_they_record(drawn):
     differences = []
     for index in range(0, 800, 2):
-        first, second = scene("test", index), scene("test", index + 1)
+        first, second = drawn("test", index), drawn("test", index + 1)
         assert (first.index, second.index) == (index, index + 1)
         if first.sibling is None:
             assert second.sibling is None is second.swapped
@@ -119,8 +119,8 @@ def test_siblings_differ_only_in_the_swap_they_record():
 
 
 @pytest.mark.long
-def test_siblings_in_motion_differ_in_which_way_or_how_far_and_in_nothing_else():
-    pairs = [(scene("test", index), scene("test", index + 1)) for index in range(0, 800, 2)]
+def test_siblings_in_motion_differ_in_which_way_or_how_far_and_in_nothing_else(drawn):
+    pairs = [(drawn("test", index), drawn("test", index + 1)) for index in range(0, 800, 2)]
     moving = [pair for pair in pairs if pair[0].sibling is not None and pair[0].act is not None]
     for first, second in moving:
         act, other = first.act, second.act
@@ -138,19 +138,19 @@ def test_siblings_in_motion_differ_in_which_way_or_how_far_and_in_nothing_else()
 
 
 @pytest.mark.long
-def test_videos_without_a_sibling_show_an_act_now_and_then_and_pictures_never():
-    alone = [at for at in (scene("val", n) for n in range(600)) if at.sibling is None]
+def test_videos_without_a_sibling_show_an_act_now_and_then_and_pictures_never(drawn):
+    alone = [at for at in (drawn("val", n) for n in range(600)) if at.sibling is None]
     acting = [at for at in alone if at.act is not None]
     assert abs(len(acting) / len(alone) - ACT_FRACTION) < 0.08
     assert {at.differs for at in acting} == set(ACTS)
-    assert all(scene("train", index).act is None for index in range(600))
+    assert all(drawn("train", index).act is None for index in range(600))
 
 
 @pytest.mark.long
-def test_layouts_are_clear():
+def test_layouts_are_clear(drawn):
     hidden = 0
     for index in range(600):
-        at = scene("train", index)
+        at = drawn("train", index)
         assert len({thing.kind for thing in at.things}) == len(at.things)
         for i, thing in enumerate(at.things):
             assert thing.radius <= thing.room < 0.25

@@ -1,22 +1,29 @@
 """Motions: those that captions may name are plain to see, those of siblings the other way round."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from input_pipeline.drawn import acts
-from input_pipeline.drawn.motion import MOVING_DOMINANCE, MOVING_MARGIN, play
+from input_pipeline.drawn.motion import MOVING_DOMINANCE, MOVING_MARGIN, Motion, play
 from input_pipeline.drawn.raster import video
-from input_pipeline.drawn.scene import ACTS, scene
+from input_pipeline.drawn.scene import ACTS, Scene, scene
 from input_pipeline.drawn.shown import OF_ACT, Fact, is_plain, motions, visible
 from input_pipeline.drawn.things import Act, direction, relations
 from input_pipeline.media.timing import positions
 
-ACTING = [at for at in (scene("test", index) for index in range(500)) if at.act is not None]
-PLAYED = [(at, at.act, play(at)) for at in ACTING if at.act is not None]
+Played = list[tuple[Scene, Act, Motion]]
 LOOKED_AT = positions(4, 8)  # by a model that takes four frames
+
+
+@pytest.fixture(scope="module")
+def played(drawn: Callable[[str, int], Scene]) -> Played:
+    """Those of 500 scenes that have an act, each with its act and motion."""
+    scenes = [drawn("test", index) for index in range(500)]
+    return [(at, at.act, play(at)) for at in scenes if at.act is not None]
 
 
 def whole(at, motion) -> np.ndarray:
@@ -29,21 +36,21 @@ def whole(at, motion) -> np.ndarray:
     return np.array(found)
 
 
-def test_every_kind_of_act_is_drawn():
-    assert set(Counter(act.kind for _, act, _ in PLAYED)) == set(ACTS) == set(OF_ACT)
+def test_every_kind_of_act_is_drawn(played):
+    assert set(Counter(act.kind for _, act, _ in played)) == set(ACTS) == set(OF_ACT)
 
 
-def test_a_model_of_four_frames_sees_each_thing_whole_and_never_all_at_once():
-    for at, _, motion in PLAYED:
+def test_a_model_of_four_frames_sees_each_thing_whole_and_never_all_at_once(played):
+    for at, _, motion in played:
         assert whole(at, motion)[LOOKED_AT].any(0).all()
         low, high = motion.viewports[:, None, 1::-1], motion.viewports[:, None, :1:-1]
         held = np.all((motion.centres >= low) & (motion.centres <= high), axis=-1)
         assert not held.all(1).any()
 
 
-def test_relations_hold_in_every_frame_of_an_act():
+def test_relations_hold_in_every_frame_of_an_act(played):
     told = 0
-    for at, _, motion in PLAYED:
+    for at, _, motion in played:
         for name, a, b in relations(at):
             steps = motion.centres[:, b] - motion.centres[:, a]
             if name == "front":
@@ -55,8 +62,8 @@ def test_relations_hold_in_every_frame_of_an_act():
     assert told > 100
 
 
-def test_what_acts_is_seen_whole_in_every_frame_of_its_act_and_in_none_before():
-    for at, act, motion in PLAYED:
+def test_what_acts_is_seen_whole_in_every_frame_of_its_act_and_in_none_before(played):
+    for at, act, motion in played:
         if act.slot is None:
             continue
         assert whole(at, motion)[3:, act.slot].all()
@@ -69,8 +76,8 @@ def test_what_acts_is_seen_whole_in_every_frame_of_its_act_and_in_none_before():
                 assert gap >= sum(reach)
 
 
-def test_nothing_but_the_act_moves():
-    for at, act, motion in PLAYED:
+def test_nothing_but_the_act_moves(played):
+    for at, act, motion in played:
         still = [n for n in range(len(at.things)) if n != act.slot]
         assert (motion.centres[:, still] == motion.centres[0, still]).all()
         assert (motion.scales[:, still] == 1).all()
@@ -81,10 +88,10 @@ def test_nothing_but_the_act_moves():
     "about, least",
     [("moves", 0.1), ("scales", 1.26), ("turns", 40.0), ("zoom", 1.18), ("camera", 0.08)],
 )
-def test_named_motions_are_large_between_frames_that_a_model_of_four_sees(about, least):
+def test_named_motions_are_large_between_frames_that_a_model_of_four_sees(about, least, played):
     """Of the frame's side, of the size, in degrees: from one such frame to the next."""
     checked = 0
-    for at, act, motion in PLAYED:
+    for at, act, motion in played:
         frames = LOOKED_AT if act.before is None else LOOKED_AT[1:]
         facts = [fact for fact in motions(at) if fact.about == about]
         sides = motion.viewports[frames, 2] - motion.viewports[frames, 0]
@@ -103,11 +110,11 @@ def test_named_motions_are_large_between_frames_that_a_model_of_four_sees(about,
     assert checked >= 15
 
 
-def test_siblings_state_the_opposite():
+def test_siblings_state_the_opposite(played, drawn):
     opposite = {"left": "right", "up": "down", "in": "out", "grows": "shrinks"}
     opposite |= {"clockwise": "counterclockwise", "slow": "quick"}
     opposite |= {other: one for one, other in opposite.items()}
-    pairs = [(at, scene("test", at.sibling)) for at in ACTING if at.sibling is not None]
+    pairs = [(at, drawn("test", at.sibling)) for at, *_ in played if at.sibling is not None]
     for at, sibling in pairs:
         assert at.act is not None
         abouts = OF_ACT[at.act.kind] | {"pace"}
@@ -123,13 +130,13 @@ def test_siblings_state_the_opposite():
     assert len(pairs) > 80
 
 
-def test_siblings_show_a_model_of_four_frames_the_same_pictures_in_another_order():
+def test_siblings_show_a_model_of_four_frames_the_same_pictures_in_another_order(played, drawn):
     """So that neither the look of a frame nor the mean over them says which of the two it is."""
     checked = Counter[str | None]()
-    for at in ACTING:
+    for at, *_ in played:
         if at.sibling is None or at.differs == "pace" or checked[at.differs] == 2:
             continue
-        ours, theirs = (video(one)[LOOKED_AT] for one in (at, scene("test", at.sibling)))
+        ours, theirs = (video(one)[LOOKED_AT] for one in (at, drawn("test", at.sibling)))
         frames = [sorted(frame.tobytes() for frame in clip) for clip in (ours, theirs)]
         assert frames[0] == frames[1] and not np.array_equal(ours, theirs)
         checked[at.differs] += 1
@@ -138,7 +145,8 @@ def test_siblings_show_a_model_of_four_frames_the_same_pictures_in_another_order
 
 def acting(act: Act):
     """A scene of one small thing in the middle, another one near the corner, and the act."""
-    at = next(at for at in ACTING if len(at.things) == 2)
+    scenes = (scene("test", index) for index in range(500))
+    at = next(at for at in scenes if at.act is not None and len(at.things) == 2)
     one, other = (replace(thing, size="small", count=1, room=0.11) for thing in at.things)
     return replace(at, things=(replace(one, x=0.5, y=0.5), replace(other, x=0.85, y=0.85)), act=act)
 
@@ -234,6 +242,6 @@ def test_an_act_is_plain_by_hand(changes, plain):
     assert is_plain(acting(Act("slide", slot=0, **(settled | changes)))) == plain
 
 
-def test_round_things_are_not_turned():
-    turned = {at.things[act.slot or 0].kind for at, act, _ in PLAYED if act.kind == "turn"}
+def test_round_things_are_not_turned(played):
+    turned = {at.things[act.slot or 0].kind for at, act, _ in played if act.kind == "turn"}
     assert turned and not turned & set(acts.ROUND)
