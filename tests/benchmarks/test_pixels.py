@@ -9,6 +9,8 @@ import pytest
 
 from benchmarks import pixels
 
+# All of them wait for what the fixture measures.
+pytestmark = pytest.mark.long
 DOCS = (Path(__file__).parents[2] / "docs" / "pixels.md").read_text()
 
 
@@ -25,7 +27,6 @@ def documented(heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[first:last]]
 
 
-@pytest.mark.long
 def test_the_crops_are_those_of_the_page(figures: dict[str, list[dict[str, Any]]]) -> None:
     found = [[str(cell) for cell in row.values()] for row in figures["centre crop"]]
     wanted = documented("The centre crop")

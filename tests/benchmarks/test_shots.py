@@ -53,6 +53,7 @@ def test_a_film_changes_where_its_truth_says(kind: str) -> None:
         assert end - begin >= FPS // 2 and set(level[begin:end].tolist()) == {wanted}
 
 
+@pytest.mark.long
 def test_ours_are_measured_on_films_of_textures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
