@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from animclip_jax import files
 from animclip_jax.api import Model
@@ -26,6 +25,7 @@ from animclip_jax.video_index import shards
 from animclip_jax.video_index.catalogue import Catalogue, Quarantined, Stamp, Video
 from animclip_jax.video_index.effort import BATCH_SIZE, ON_CPU, Effort
 from animclip_jax.video_index.listing import EMPTY, Listing, is_photo, list_videos, problem_of
+from animclip_jax.video_index.progress import Progress
 from animclip_jax.words import count
 from input_pipeline.media import quarantine, workers
 from input_pipeline.media.indexing import Read, Task, read_file
@@ -237,17 +237,17 @@ class _Update:
         processes = min(self.effort.processes or workers.cores(), len(todo))
         results = workers.run(read, tasks, processes, self.effort.limits)
         try:
-            for number, result in tqdm(
-                results, "indexing", total=len(todo), unit="file", disable=None
-            ):
-                name, frames = todo[number], spool / str(number)
-                if isinstance(result, workers.Failure):
-                    self._fail(name, listing, result.reason)
-                else:
-                    self._embed(name, listing, result, frames_of(frames, settings))
-                frames.unlink(missing_ok=True)
-                self._keep(now=False)
-            self._keep(now=True)
+            with Progress(len(todo)) as progress:
+                for number, result in results:
+                    name, frames = todo[number], spool / str(number)
+                    if isinstance(result, workers.Failure):
+                        self._fail(name, listing, result.reason)
+                    else:
+                        self._embed(name, listing, result, frames_of(frames, settings))
+                    frames.unlink(missing_ok=True)
+                    self._keep(now=False)
+                    progress.add(0.0 if isinstance(result, workers.Failure) else result.seconds)
+                self._keep(now=True)
         finally:
             _clear_spool(self.directory)
 

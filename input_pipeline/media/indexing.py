@@ -51,6 +51,11 @@ class Read(NamedTuple):
     rate: str = ""
     timecode: str = ""
 
+    @property
+    def seconds(self) -> float:
+        """From its beginning to its end."""
+        return self.segments[-1].end - self.segments[0].start
+
 
 def read_file(task: Task, settings: SegmentSettings) -> Read:
     """Reads a video, or by its name a photo, which is shown for no time.
