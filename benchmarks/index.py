@@ -35,7 +35,12 @@ PEER = "peer"
 def timed(command: list[str]) -> dict[str, float]:
     """Seconds of a command by the clock, and of all cores."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    run = subprocess.run(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
+    )
+    if run.returncode:
+        last = "\n".join(run.stderr.splitlines()[-5:])
+        raise RuntimeError(f"{' '.join(command)}: exit status {run.returncode}\n{last}")
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"wall": wall, "cpu": cpu}
