@@ -10,10 +10,11 @@ if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these
 from pathlib import Path
 from typing import Any
 
+import jax
+from absl.flags import FlagValues
 from etils import epath
-from ml_collections import ConfigDict
 
-from animclip_jax import process, settings, sharding
+from animclip_jax import distributed, process, settings, sharding
 from animclip_jax.cli import flags
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.evaluation import comparison
@@ -25,52 +26,57 @@ from animclip_jax.runs import layout, run_config
 from animclip_jax.runs.mirror import Mirror, local_folder
 from animclip_jax.training.checkpoint import load_params
 
-
-def _evaluate_newest(
-    workdir: epath.Path,
-    out: Path,
-    config: ConfigDict,
-    overrides: dict[str, Any],
-    against: comparison.Evaluated | None,
-) -> dict[str, Any]:
-    """Evaluates a run's newest checkpoint; writes the results, and their page, into `out`."""
-    mesh = sharding.make_mesh(settings.mesh(config))
-    steps, params = load_params(workdir, mesh)
-    report = evaluate(
-        settings.evaluation(config),
-        mesh,
-        params,
-        out,
-        Made(steps, config.to_dict(), overrides),
-        against=against,
-    )
-    write_page(out)
-    return report
+# The exit code after SIGTERM.
+SIGTERM = 128 + 15
 
 
 @stoppable("animclip evaluate")
 def main(argv: list[str] | None = None) -> int:
     """Evaluates the newest checkpoint of a run; --config.data.eval=... takes other videos."""
     values = parse(argv)
-    workdir, config = epath.Path(values.workdir), values.config
     try:
-        process.keep_compiled_programs(config.data.cache_dir)
+        process.keep_compiled_programs(values.config.data.cache_dir)
         process.keep_freed_memory()
-        theirs = comparison.read(Path(values.against)) if values.against else None
-        folder_to_write = epath.Path(values.out or workdir)
-        with run_config.alone(local_folder(folder_to_write, config.data.cache_dir)):
-            kept = Mirror(folder_to_write, config.data.cache_dir)
-            out = kept.local
-            report = _evaluate_newest(workdir, out, config, flags.overrides(values), theirs)
-            kept.push()
-        print(table(report))
-        if theirs is not None:
-            compared = comparison.compare(comparison.read(out / layout.RESULTS), theirs)
-            print(f"\n{comparison.table(compared)}")
+        distributed.initialize(
+            values.coordinator, values.processes, values.process, until_a_step_ends=False
+        )
+        with distributed.ending_together(after_sigterm=SIGTERM):
+            if jax.process_index() == 0:
+                _evaluate_and_write(values)
+            else:
+                _evaluate_newest(values, Path(values.workdir))
+            distributed.wait("the end of an evaluation")
     except BrokenPipeError:
         raise
     except (OSError, ValueError) as error:
         print(f"animclip evaluate: {error}", file=sys.stderr)
         return 1
-    print(f"\n{kept.remote / layout.RESULTS}\n{kept.remote / layout.REPORT}")
     return 0
+
+
+def _evaluate_and_write(values: FlagValues) -> None:
+    """What the first process does: it alone has the folder, writes there, and prints."""
+    theirs = comparison.read(Path(values.against)) if values.against else None
+    cache_dir = values.config.data.cache_dir
+    folder = epath.Path(values.out or values.workdir)
+    with run_config.alone(local_folder(folder, cache_dir)):
+        kept = Mirror(folder, cache_dir)
+        report = _evaluate_newest(values, kept.local, theirs)
+        write_page(kept.local)
+        kept.push()
+    print(table(report))
+    if theirs is not None:
+        compared = comparison.compare(comparison.read(kept.local / layout.RESULTS), theirs)
+        print(f"\n{comparison.table(compared)}")
+    print(f"\n{kept.remote / layout.RESULTS}\n{kept.remote / layout.REPORT}")
+
+
+def _evaluate_newest(
+    values: FlagValues, out: Path, against: comparison.Evaluated | None = None
+) -> dict[str, Any]:
+    """Evaluates a run's newest checkpoint, with all processes; the first one writes into `out`."""
+    config = values.config
+    mesh = sharding.make_mesh(settings.mesh(config))
+    steps, params = load_params(epath.Path(values.workdir), mesh)
+    made = Made(steps, config.to_dict(), flags.overrides(values))
+    return evaluate(settings.evaluation(config), mesh, params, out, made, against=against)

@@ -219,6 +219,53 @@ def join(mesh: Mesh, parts: Any) -> Any:
     return jax.tree.map(whole, parts)
 
 
+def local(mesh: Mesh, params: dict) -> tuple[Mesh, dict]:
+    """A mesh of this process's devices alone, with whole parameters between them.
+
+    Parameters that are split over `fsdp` or `tensor` are then split over these devices by `fsdp`;
+    others are not moved. All processes call this together; with one, nothing changes.
+    """
+    processes = jax.process_count()
+    if processes == 1:
+        return mesh, params
+    devices = sorted(mesh.devices.flat, key=lambda device: (device.process_index, device.id))
+    here = len(devices) // processes
+    is_split = mesh.shape["fsdp"] * mesh.shape["tensor"] > 1
+    data, fsdp = (1, here) if is_split else (here, 1)
+    everywhere = _mesh(devices, (processes * data, fsdp, 1))
+    own = _mesh([d for d in devices if d.process_index == jax.process_index()], (data, fsdp, 1))
+    moved = jax.device_put(params, state_sharding(everywhere, params))
+
+    def of_this_process(x: jax.Array, place: NamedSharding) -> jax.Array:
+        parts = [shard.data for shard in x.addressable_shards]
+        return jax.make_array_from_single_device_arrays(x.shape, place, parts)
+
+    return own, jax.tree.map(of_this_process, moved, state_sharding(own, params))
+
+
+def _mesh(devices: Sequence[jax.Device], sizes: tuple[int, int, int]) -> Mesh:
+    return Mesh(np.reshape(np.array(devices), sizes), AXES, axis_types=(AxisType.Auto,) * len(AXES))
+
+
+def from_all_processes(rows: np.ndarray) -> np.ndarray:
+    """Arrays of one shape, [R, ...] in each of P processes, to all of them: [P x R, ...].
+
+    They pass between the first devices of the processes. All processes call this together.
+    """
+    first = {device.process_index: device for device in reversed(jax.devices())}
+    devices = np.array([first[number] for number in sorted(first)])
+    mesh = Mesh(devices, ("process",), axis_types=(AxisType.Auto,))
+    given = jax.make_array_from_process_local_data(
+        NamedSharding(mesh, PartitionSpec("process")), rows
+    )
+    return np.asarray(_to_all(replicated(mesh))(given).addressable_data(0))
+
+
+@functools.lru_cache
+def _to_all(whole: NamedSharding) -> Callable[[jax.Array], jax.Array]:
+    return jax.jit(lambda x: x, out_shardings=whole)
+
+
 def table(state: Any) -> str:
     """What is split how, and the bytes that a device holds: a line for each way of splitting.
 

@@ -12,11 +12,11 @@ from typing import Any
 from absl import flags
 from etils import epath
 
-from animclip_jax import process, settings
+from animclip_jax import distributed, process, settings
 from animclip_jax.cli import flags as command_line
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.train import TRACED, parse
-from animclip_jax.training import distributed, sweep
+from animclip_jax.training import sweep
 from animclip_jax.training.config import TrainingConfig
 from animclip_jax.training.loop import Options, train
 

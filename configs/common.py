@@ -132,7 +132,7 @@ def _lora() -> ConfigDict:
 def _evaluation() -> ConfigDict:
     """How a trained model is searched with."""
     evaluation = ConfigDict()
-    evaluation.batch_size = 32  # videos or captions at once
+    evaluation.batch_size = 32  # videos or captions at once, on each device
     evaluation.rerank_k = 20  # candidates a query that are re-ranked
     # See docs/results.md; "" is drawn or folder, by the source.
     evaluation.protocol = ""

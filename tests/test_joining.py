@@ -7,8 +7,8 @@ import threading
 import jax
 import pytest
 
+from animclip_jax import distributed
 from animclip_jax.cli import signals
-from animclip_jax.training import distributed
 
 VARIABLES = ("SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "OMPI_COMM_WORLD_SIZE")
 STEP = {"SLURM_NTASKS": "4", "SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "2"}

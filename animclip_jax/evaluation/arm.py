@@ -14,16 +14,16 @@ import numpy as np
 from jax.sharding import Mesh
 from tqdm import tqdm
 
-from animclip_jax import files, sharding
+from animclip_jax import distributed, files, sharding
 from animclip_jax.evaluation import comparison, metrics, results, siblings
 from animclip_jax.evaluation.config import EvaluationConfig
 from animclip_jax.evaluation.protocols import describe, protocol_of
 from animclip_jax.evaluation.rankings import sample_pairs, sample_queries, write_rankings
+from animclip_jax.evaluation.shares import Shares, gathered
 from animclip_jax.evaluation.two_stage import Gallery, Ranked, Search
 from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.retriever import VideoFeatures
 from animclip_jax.retrieval.encode import Encoder
-from animclip_jax.retrieval.placement import local_rows
 from animclip_jax.retrieval.rerank import Captions, encode_captions
 from animclip_jax.runs import layout
 from animclip_jax.runs.revision import git_commit
@@ -45,9 +45,18 @@ class Made(NamedTuple):
     overrides: dict[str, Any]
     seconds: float = 0.0
 
+    def said(self) -> dict[str, Any]:
+        """The fields of results.json that say it, beside the seconds."""
+        return {
+            "steps": self.steps,
+            "git_commit": git_commit(),
+            "config": self.config,
+            "config_overrides": self.overrides,
+        }
+
 
 def embed(encoder: Encoder, examples: Examples, config: EvaluationConfig) -> Gallery:
-    """Encodes each video and each caption of a source once, over all devices of all processes."""
+    """Encodes each video and each caption of a source once, each in the process that has it."""
     captions = [caption for item in examples.captions for caption in item]
     owner = np.repeat(np.arange(len(examples.ids)), [len(item) for item in examples.captions])
     video = _embed_videos(encoder, examples, config)
@@ -55,29 +64,33 @@ def embed(encoder: Encoder, examples: Examples, config: EvaluationConfig) -> Gal
 
 
 def _batch_size(encoder: Encoder, config: EvaluationConfig) -> int:
-    """The configured size, or the next multiple of the number of devices."""
-    return -(-config.batch_size // encoder.num_parts) * encoder.num_parts
+    """Over all devices: each encodes as many at once, however many there are."""
+    return config.batch_size * encoder.num_parts
 
 
 def _embed_videos(encoder: Encoder, examples: Examples, config: EvaluationConfig) -> VideoFeatures:
-    size, count = _batch_size(encoder, config), len(examples.ids)
-    rows = local_rows(encoder.split, size)
-    total = -(-count // size)
-    mine = (np.arange(total)[:, None] * size + rows).ravel()
-    batches = _frames(examples, config, len(rows), mine[mine < count])
-    side = config.model.clip.image_size
-    shape = config.model.num_frames, side, side, 3
-    features = []
-    for _ in tqdm(range(total), "videos", unit="batch", leave=False, disable=None):
-        # Another process may have a part of the last batch where this one has none.
-        batch = next(batches, None)
-        frames = np.zeros((len(rows), *shape), np.uint8) if batch is None else batch.frames
-        features.append(encoder.encode_video(frames, size))
-    return jax.tree.map(lambda *parts: np.concatenate(parts)[:count], *features)
+    size, mine = _batch_size(encoder, config), Shares(len(examples.ids)).mine
+    batches = _frames(examples, config, size, mine)
+    shown = tqdm(
+        batches,
+        "videos",
+        total=-(-len(mine) // size),
+        unit="batch",
+        leave=False,
+        disable=_is_hidden(),
+    )
+    features = [encoder.encode_video(batch.frames, size) for batch in shown]
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(mine)], *features)
+
+
+def _is_hidden() -> bool | None:
+    """Whether a process shows no bar; None leaves it to the terminal."""
+    return None if jax.process_index() == 0 else True
 
 
 def _embed_captions(encoder: Encoder, captions: list[str], config: EvaluationConfig) -> Captions:
-    tokens = open_tokenizer(*config.model.clip.reading)(captions)
+    mine = Shares(len(captions)).mine
+    tokens = open_tokenizer(*config.model.clip.reading)(captions[mine.start : mine.stop])
     return encode_captions(encoder, tokens, _batch_size(encoder, config))
 
 
@@ -123,9 +136,13 @@ def evaluate(
 ) -> dict:
     """Retrieval in both directions; writes WORKDIR/results.json, ranks.npz and rankings/.
 
+    All processes call this together: each encodes its share, and the first one writes.
+
     Args:
-      params: the model's parameters. made: where they come from.
-      against: an evaluation to compare with. If that is impossible, nothing is evaluated.
+      params: the model's parameters, on the mesh. workdir: where the first process writes; the
+        others don't use theirs. made: where the parameters come from.
+      against: an evaluation to compare with. If that is impossible, nothing is evaluated. The first
+        process alone needs it.
 
     Returns:
       the contents of results.json (docs/results.md).
@@ -140,31 +157,21 @@ def evaluate(
     setting = _setting(config, examples)
     if against is not None:
         comparison.refuse_unlike(setting, against.results, str(against.path))
-    graphdef = graph_definition(config.model)
-    encoder = Encoder(sharding.batch_sharding(mesh), graphdef, params)
-    bank = None
-    if (captions := sources.get("evaluation.query_bank")) is not None:
-        queries = [one for item in captions.captions for one in item]
-        bank = _embed_captions(encoder, queries, config).embedding
+    _require_the_same(sources)
+    mesh, params = sharding.local(mesh, params)
+    encoder = Encoder(sharding.batch_sharding(mesh), graph_definition(config.model), params)
+    bank = _embed_bank(encoder, sources, config)
     began = time.perf_counter()
     gallery = embed(encoder, examples, config)
     seconds = {"train": made.seconds, "embed": time.perf_counter() - began}
-    search = Search(
-        encoder,
-        gallery,
-        groups_once=protocol.groups_once,
-        normalization=config.normalization,
-        bank=bank,
-    )
+    once, kind = protocol.groups_once, config.normalization
+    search = Search(encoder, gallery, groups_once=once, normalization=kind, bank=bank)
     ranked, directions = search_both(search, setting["rerank_k"])
     apart = siblings.measure(search, examples.told, stage_ranks(ranked["text_to_video"]))
     tokenizer = open_tokenizer(*config.model.clip.reading)
     report = {
         **setting,
-        "steps": made.steps,
-        "git_commit": git_commit(),
-        "config": made.config,
-        "config_overrides": made.overrides,
+        **made.said(),
         **{direction: found["scores"] for direction, found in directions.items()},
         **apart.report,
         "chance": chance(gallery.owner, protocol.groups_once),
@@ -173,7 +180,37 @@ def evaluate(
     }
     if jax.process_index() == 0:
         _write(workdir, config, examples, gallery, ranked, apart, report)
+    distributed.wait("its results")
     return report
+
+
+def _require_the_same(sources: dict[str, Examples]) -> None:
+    """Finds that the sources of all processes hold the same, so that their shares fit each other.
+
+    Raises:
+      ValueError: one does not; names the setting and the process.
+    """
+    for setting, examples in sources.items():
+        here = np.frombuffer(bytes.fromhex(fingerprint(examples)), np.uint8)[None]
+        found = gathered(here, [1] * jax.process_count())
+        other = np.flatnonzero((found != found[:1]).any(axis=1))
+        if len(other):
+            raise ValueError(
+                f"{setting} {examples.name}: process {other[0]} finds other videos or captions "
+                "there than process 0: give all of them the same files; where one's cache lists "
+                "videos that it could not read (quarantine.jsonl), remove that list"
+            )
+
+
+def _embed_bank(
+    encoder: Encoder, sources: dict[str, Examples], config: EvaluationConfig
+) -> np.ndarray | None:
+    """Embeddings float32 [B, E] of QB-Norm's captions, where there are such."""
+    if (bank := sources.get("evaluation.query_bank")) is None:
+        return None
+    captions = [caption for item in bank.captions for caption in item]
+    embedding = _embed_captions(encoder, captions, config).embedding
+    return Shares(len(captions)).gathered(embedding)
 
 
 def _setting(config: EvaluationConfig, examples: Examples) -> dict[str, Any]:
@@ -204,9 +241,11 @@ def _setting(config: EvaluationConfig, examples: Examples) -> dict[str, Any]:
 def search_both(search: Search, k: int) -> tuple[dict[str, Ranked], dict[str, dict[str, Any]]]:
     """Both directions by the names of results.json: what was ranked, and its scores and seconds."""
     owner, videos = search.gallery.owner, len(search.gallery.ids)
-    pairs = (len(owner) + videos) * k
+    # As many of them here as in the other processes, or nearly so.
+    pairs = (len(owner) + videos) * k // jax.process_count()
     ranked, found = {}, {}
-    with tqdm(total=pairs, desc="re-ranking", unit="pair", leave=False, disable=None) as bar:
+    hidden = _is_hidden()
+    with tqdm(total=pairs, desc="re-ranking", unit="pair", leave=False, disable=hidden) as bar:
         for direction, cluster in (("text_to_video", owner), ("video_to_text", np.arange(videos))):
             one, sweep, seconds = search(direction == "text_to_video", k, bar.update)
             stages = {

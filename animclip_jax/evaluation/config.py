@@ -13,9 +13,9 @@ class EvaluationConfig:
 
     source: `kind:location`, the videos and captions. protocol: "" is `drawn` or `folder`, by the
     source. normalization: none, dsl or qb_norm. query_bank: the source of qb_norm's captions.
-    rerank_k: candidates that are re-ranked for a query. batch_size: videos or captions that are
-    encoded at once. cache_dir: where a source keeps what it draws or prepares. seed: of the sample
-    of queries.
+    rerank_k: candidates that are re-ranked for a query. batch_size: videos or captions that each
+    device encodes at once. cache_dir: where a source keeps what it draws or prepares. seed: of the
+    sample of queries.
 
     Raises:
       ValueError: the protocol does not search that source, or the bank does not fit the

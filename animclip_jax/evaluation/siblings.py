@@ -141,8 +141,7 @@ def by_motion(
 
 def _scores(search: Search, siblings: Siblings) -> dict[str, np.ndarray]:
     """Of the dual encoders, and re-ranked, both without a normalization: float [M, 2]."""
-    text = search.gallery.text.embedding[siblings.caption]
-    video = np.asarray(search.gallery.video.embedding)
+    text, video = search.text_embedding[siblings.caption], search.video_embedding
     both = np.stack([siblings.own, siblings.other], axis=1)
     rows = np.broadcast_to(siblings.caption[:, None], both.shape)
     coarse = np.einsum("me,mne->mn", text, video[both])

@@ -7,20 +7,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from animclip_jax.evaluation import metrics
+from animclip_jax.evaluation.pairs import SharedPairs
+from animclip_jax.evaluation.shares import Shares
 from animclip_jax.models.retriever import VideoFeatures
-from animclip_jax.retrieval.coarse import coarse_stage, top_k
+from animclip_jax.retrieval.coarse import CoarseResult, coarse_stage, top_k
 from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.retrieval.normalization import Normalization, measure, normalized_fused
-from animclip_jax.retrieval.rerank import Captions, PairScorer
+from animclip_jax.retrieval.rerank import Captions
 
 # Numbers of candidates that re-ranking is reported for.
 SWEEP = (5, 10, 20, 50)
 
 
 class Gallery(NamedTuple):
-    """Features of every video and caption of a source, and their names.
+    """Features of a source's videos and captions, those of this process, and the names of all.
 
-    owner: int [Q], a caption's video. ids: each video's. captions: each caption's text.
+    video, text: of the process's `Shares` of the N videos and Q captions. owner: int [Q], a
+    caption's video. ids: each video's. captions: each caption's text.
     """
 
     video: VideoFeatures
@@ -45,7 +48,10 @@ class Ranked(NamedTuple):
 
 
 class Search:
-    """Two-stage retrieval over one gallery."""
+    """Two-stage retrieval over one gallery, which all processes do together.
+
+    text_embedding float32 [Q, E], video_embedding float32 [N, E]: of all captions and videos.
+    """
 
     def __init__(
         self,
@@ -56,7 +62,7 @@ class Search:
         normalization: str = "none",
         bank: np.ndarray | None = None,
     ):
-        """Checks the embeddings, and puts onto the devices what fits there.
+        """Collects and checks the embeddings, and puts onto the devices what fits there.
 
         Args:
           groups_once: from video to text, wrong captions of one video count once.
@@ -66,12 +72,15 @@ class Search:
         Raises:
           ValueError: an embedding is not finite; names the item.
         """
-        text, video = gallery.text.embedding, np.asarray(gallery.video.embedding)
-        metrics.check_finite(text, gallery.captions, "caption")
-        metrics.check_finite(video, gallery.ids, "video")
+        shares = Shares(len(gallery.captions)), Shares(len(gallery.ids))
+        self._captions, self._videos = shares
+        self.text_embedding = self._captions.gathered(gallery.text.embedding)
+        self.video_embedding = self._videos.gathered(np.asarray(gallery.video.embedding))
+        metrics.check_finite(self.text_embedding, gallery.captions, "caption")
+        metrics.check_finite(self.video_embedding, gallery.ids, "video")
         self.encoder, self.gallery, self.groups_once = encoder, gallery, groups_once
         self.normalization, self.bank = normalization, bank
-        self.scorer = PairScorer(encoder, gallery.text, gallery.video)
+        self.scorer = SharedPairs(encoder, gallery.text, gallery.video, *shares)
 
     def __call__(
         self, by_text: bool, k: int, progress: Callable[[int], Any] = lambda pairs: None
@@ -88,7 +97,7 @@ class Search:
         """
         gallery = self.gallery
         text_group, video_group = gallery.owner, np.arange(len(gallery.ids))
-        queries, items = gallery.text.embedding, np.asarray(gallery.video.embedding)
+        queries, items = self.text_embedding, self.video_embedding
         query_group, item_group = text_group, video_group
         if not by_text:
             queries, items, query_group, item_group = items, queries, video_group, text_group
@@ -96,10 +105,15 @@ class Search:
         began = time.perf_counter()
         changed = self._normalization(queries, items, by_text)
         split = self.encoder.split
-        coarse = coarse_stage(
-            *(queries, items, query_group, item_group, k, split),
-            groups_once=once,
-            normalization=changed,
+        shares = self._captions if by_text else self._videos
+        some = slice(shares.mine.start, shares.mine.stop)
+        coarse: CoarseResult = shares.gathered(
+            coarse_stage(
+                *(queries[some], items, query_group[some], item_group, k, split),
+                of=len(queries),
+                groups_once=once,
+                normalization=changed,
+            )
         )
         between = time.perf_counter()
         group = item_group[coarse.candidates]

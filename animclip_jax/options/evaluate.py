@@ -19,6 +19,7 @@ def parse(argv: list[str] | None) -> flags.FlagValues:
         path("workdir", None, "the folder of the run to evaluate")
         path("out", None, "the folder for the results; without it the run's own")
         path("against", None, "the results.json of another run to compare with")
+        kinds.define_processes(values)
         flags.mark_flags_as_required(["workdir"], flag_values=values)
         if folder:
             from animclip_jax import settings  # JAX is slow to import, and --help does not need it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,15 @@ class _Place(flags.ArgumentParser):
 
     def flag_type(self) -> str:
         return "path"
+
+
+def define_processes(values: flags.FlagValues) -> None:
+    """Defines the flags by which several processes find each other."""
+    number = functools.partial(flags.DEFINE_integer, lower_bound=0, flag_values=values)
+    where = "HOST:PORT of process 0, if several processes run this command together"
+    flags.DEFINE_string("coordinator", None, where, flag_values=values)
+    number("processes", None, "how many processes run this command together")
+    number("process", None, "the number of this process, from 0")
 
 
 def define_path(values: flags.FlagValues) -> Callable[[str, str | None, str], None]:

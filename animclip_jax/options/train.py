@@ -22,15 +22,11 @@ def _define(values: flags.FlagValues) -> None:
     config_flags.DEFINE_config_file(
         "config", None, "the experiment, such as configs/quickstart.py", flag_values=values
     )
-    string = functools.partial(flags.DEFINE_string, flag_values=values)
     switch = functools.partial(flags.DEFINE_bool, flag_values=values)
-    number = functools.partial(flags.DEFINE_integer, lower_bound=0, flag_values=values)
     kinds.define_path(values)("workdir", None, "the folder of this run")
     switch("sweep", False, "train every arm of the configuration's sweep()")
     switch("dry_run", False, "with --sweep, print the runs and train nothing")
     switch("other_data", False, "resume although the training data has changed")
     switch("profile", False, f"trace {TRACED} steps into WORKDIR/profile, for TensorBoard")
-    string("coordinator", None, "HOST:PORT of process 0, if several processes train one run")
-    number("processes", None, "how many processes train this run")
-    number("process", None, "the number of this process, from 0")
+    kinds.define_processes(values)
     flags.mark_flags_as_required(["config", "workdir"], flag_values=values)

@@ -17,6 +17,9 @@ MAX_SCORES = 2**26
 MAX_QUERIES = 256
 # Items of a gallery that `top_k` reads at once.
 CHUNK = 2**17
+# Items of one product of `coarse_stage`: always as many, because XLA rounds products of other
+# shapes otherwise, and scores must not depend on the number of devices.
+PRODUCT = 256
 # Items from which on a TPU's approximate top-K is worth its misses (`top_k`).
 APPROXIMATE_ABOVE = 2**20
 APPROXIMATE_RECALL = 0.99
@@ -43,6 +46,7 @@ def coarse_stage(
     k: int,
     split: NamedSharding,
     *,
+    of: int | None = None,
     groups_once: bool = False,
     normalization: Normalization | None = None,
 ) -> CoarseResult:
@@ -56,13 +60,15 @@ def coarse_stage(
       query_group: int [Q]. gallery_group: int >= 0 [N]; equal groups belong together.
       k: candidates a query; all items where that is more.
       split: how the gallery's items lie on the devices.
+      of: how many queries there are in all, where these are some; scores depend on that alone,
+        neither on which these are nor on the number of devices.
       groups_once: wrong items of one group count once.
       normalization: changes the scores (`retrieval/normalization.py`).
     """
     count, items = len(queries), len(gallery)
     parts = num_parts(split)
-    size = -(-items // parts) * parts
-    rows = _even(count, max(1, min(MAX_QUERIES, MAX_SCORES // size)))
+    size = -(-items // (parts * PRODUCT)) * parts * PRODUCT
+    rows = _even(of or count, max(1, min(MAX_QUERIES, MAX_SCORES // items)))
     everywhere = whole(split)
     on_items = [put(padded(gallery, size), split)]
     on_items += [put(padded(gallery_group.astype(np.int32), size, _NO_ITEM), split)]
@@ -94,7 +100,7 @@ def compiled(split: NamedSharding, k: int, num_groups: int | None) -> Any:
         normalization: Normalization | None,
     ) -> tuple[jax.Array, ...]:
         real = item_group >= 0
-        scores = jnp.where(real, _scores(queries, gallery), -jnp.inf)
+        scores = jnp.where(real, _even_scores(queries, gallery), -jnp.inf)
         first = jax.lax.axis_index(axes) * len(gallery)
         if normalization is not None:
             here = jax.lax.dynamic_slice_in_dim(normalization.log_sum, first, len(gallery))
@@ -127,6 +133,13 @@ def compiled(split: NamedSharding, k: int, num_groups: int | None) -> Any:
 def _scores(queries: jax.Array, gallery: jax.Array) -> jax.Array:
     # A float32 product is otherwise rounded to bfloat16 on a TPU.
     return jnp.matmul(queries, gallery.astype(jnp.float32).T, precision=jax.lax.Precision.HIGHEST)
+
+
+def _even_scores(queries: jax.Array, gallery: jax.Array) -> jax.Array:
+    """`_scores` of a multiple of PRODUCT items, so many at a time."""
+    blocks = gallery.reshape(-1, PRODUCT, gallery.shape[1])
+    scores = jax.lax.map(lambda block: _scores(queries, block), blocks)
+    return scores.swapaxes(0, 1).reshape(len(queries), len(gallery))
 
 
 def largest(scores: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:

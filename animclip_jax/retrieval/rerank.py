@@ -21,6 +21,9 @@ MAX_DEVICE_BYTES = 2**31
 # Pairs at once are a power of two times this, so that few shapes are compiled; fewer are a multiple
 # of FEW_PAIRS, as the numbers of candidates that people ask for are.
 MIN_PAIRS, FEW_PAIRS = 64, 10
+# Pairs at once on each device where scores must not depend on who computes them: XLA rounds
+# products of other shapes otherwise. More leave more of the last ones empty.
+EVEN_PAIRS = 256
 
 
 class Captions(NamedTuple):
@@ -79,10 +82,14 @@ class PairScorer:
     """
 
     def __init__(self, encoder: Encoder, text: Captions, video: VideoFeatures):
-        """video: NumPy or memory-mapped arrays."""
+        """video: as `show` takes it."""
         self.encoder, self.text = encoder, text
         self.captions = [_Source(encoder, features) for features in text.features]
-        self.videos = _Source(encoder, video)
+        self.show(video)
+
+    def show(self, video: VideoFeatures) -> None:
+        """Scores pairs with these videos from now on, NumPy or memory-mapped arrays."""
+        self.videos = _Source(self.encoder, video)
         self.code_tokens = jax.tree.leaves(video.code)[0].shape[1]
 
     def __call__(
@@ -90,12 +97,15 @@ class PairScorer:
         text_index: np.ndarray,
         video_index: np.ndarray,
         progress: Callable[[int], Any] = lambda pairs: None,
+        of: int | None = None,
     ) -> np.ndarray:
         """Scores of pairs of captions and videos, given by their numbers.
 
         Args:
           text_index, video_index: int, the same shape.
           progress: is told how many pairs more are scored.
+          of: how many pairs there are in all, of which these are some. Scores then depend neither
+            on which are scored here nor on the number of devices.
 
         Returns:
           float32, of the shape of `text_index`.
@@ -105,11 +115,15 @@ class PairScorer:
         for number, captions in enumerate(self.captions):
             pairs = np.flatnonzero(self.text.bucket[rows] == number)
             tokens = self.text.features[number].mask.shape[1] + self.code_tokens
-            at_once = _pairs_at_once(len(pairs), tokens, self.encoder.num_parts)
+            parts = self.encoder.num_parts
+            if of is None:
+                at_once = _pairs_at_once(len(pairs), tokens, parts)
+            else:
+                at_once = parts * _pairs_at_once(min(of, EVEN_PAIRS), tokens, 1)
             running: deque[tuple[np.ndarray, jax.Array]] = deque()
             for start in range(0, len(pairs), at_once):
                 some = pairs[start : start + at_once]
-                if len(self.text.place) == 1:
+                if len(self.text.place) == 1 and of is None:
                     asked, row = self.text.features[number], None
                 else:
                     asked, row = captions.take(self.text.place[rows[some]], at_once)

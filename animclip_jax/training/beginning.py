@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-import jax
 from etils import epath
 
 from animclip_jax.evaluation.config import EvaluationConfig
@@ -44,8 +43,6 @@ def open_sources(config: TrainingConfig) -> Sources:
 
 
 def _why_not_evaluated(source: str) -> str | None:
-    if jax.process_count() > 1:
-        return "an evaluation takes one process: run animclip evaluate"
     try:
         import animclip_jax.evaluation.arm  # noqa: F401
     except ModuleNotFoundError as error:

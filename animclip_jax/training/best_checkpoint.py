@@ -3,6 +3,7 @@
 import functools
 from typing import Any
 
+import jax
 from jax.sharding import Mesh
 
 from animclip_jax import sharding
@@ -52,7 +53,8 @@ class Validation:
         """
         from animclip_jax.evaluation.arm import Made, evaluate
 
-        self.workdir.mkdir(parents=True, exist_ok=True)
+        if jax.process_index() == 0:
+            self.workdir.mkdir(parents=True, exist_ok=True)
         made = Made(step, self.settings, {})
         report = evaluate(self.config, self.mesh, state.best_params, self.workdir, made)
         score = report["text_to_video"]["reranked"][SCORE]

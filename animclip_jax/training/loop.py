@@ -12,7 +12,7 @@ import jax
 from etils import epath
 from jax.sharding import Mesh
 
-from animclip_jax import files, sharding
+from animclip_jax import distributed, files, sharding
 from animclip_jax.evaluation.table import table
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.models.video_code import stored_bytes
@@ -274,14 +274,16 @@ def finish(
             steps, params = validation.restore_best()
         made = Made(steps, config.settings, config_overrides, seconds)
         report = evaluate(config.evaluation, run.mesh, params, run.workdir, made)
-        write_page(run.workdir)
     else:
         say(f"{run.workdir}: trained, not evaluated: {run.sources.lacking}.")
     if jax.process_index() == 0:
+        if report is not None:
+            write_page(run.workdir)
         files.write_text(run.workdir / layout.FINISHED, f"{count(config.steps, 'step')}\n")
-    push(run)
-    if report is not None:
-        print(table(report))
+        run.mirror.push()
+        if report is not None:
+            print(table(report), flush=True)
+    distributed.wait("the end of a run")
     return 0
 
 

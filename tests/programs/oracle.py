@@ -1,7 +1,8 @@
-"""Embeds and searches with a model that knows every video: `oracle.py PROCESSES PROCESS PORT`.
+"""Embeds and searches with a model that knows all: `oracle.py PROCESSES PROCESS PORT VIDEOS`.
 
 An embedding is the video's own number, bit by bit. Prints, as JSON, the worst ranks, the videos
-that this process decoded, and how many lengths of captions were encoded.
+that this process decoded, how many lengths of captions were encoded, and the bytes held of
+features: of this process's own, and of the largest piece of the others'.
 """
 
 import dataclasses
@@ -17,8 +18,9 @@ import numpy as np
 from flax import nnx
 
 from animclip_jax import sharding
-from animclip_jax.evaluation import arm
+from animclip_jax.evaluation import arm, pairs
 from animclip_jax.evaluation.config import EvaluationConfig
+from animclip_jax.evaluation.shares import Shares
 from animclip_jax.evaluation.two_stage import Search
 from animclip_jax.models import towers
 from animclip_jax.models.retriever import TextFeatures, VideoFeatures
@@ -26,7 +28,7 @@ from animclip_jax.retrieval.encode import Encoder
 from input_pipeline.batches import Shown
 from tests.small_model import CONFIG, SMALL
 
-VIDEOS, LONGEST, END = 37, 40, 99
+LONGEST, END = 40, 99
 MODEL = dataclasses.replace(
     CONFIG, clip=dataclasses.replace(SMALL, context_length=LONGEST), num_frames=1
 )
@@ -91,8 +93,9 @@ class Oracle(nnx.Module):
 class Examples:
     """Videos with one, two or three captions each: their number."""
 
-    ids = [f"v{number}" for number in range(VIDEOS)]
-    captions = [[str(number)] * (1 + number % 3) for number in range(VIDEOS)]
+    def __init__(self, videos: int) -> None:
+        self.ids = [f"v{number}" for number in range(videos)]
+        self.captions = [[str(number)] * (1 + number % 3) for number in range(videos)]
 
 
 def eval_batches(
@@ -127,25 +130,44 @@ class Tokenizer:
         return tokens
 
 
-def main(processes: int, process: int, port: int) -> None:
+def held(features: Any) -> int:
+    """Bytes of arrays."""
+    return sum(x.nbytes for x in jax.tree.leaves(features))
+
+
+def main(processes: int, process: int, port: int, videos: int) -> None:
     """One of the processes."""
     if processes > 1:
         jax.distributed.initialize(f"127.0.0.1:{port}", processes, process)
-    config = EvaluationConfig(MODEL, f"drawn:val:{VIDEOS}", "", "none", "", 7, 5, "", 0)
+    config = EvaluationConfig(MODEL, f"drawn:val:{videos}", "", "none", "", 7, 5, "", 0)
     mesh = sharding.make_mesh(sharding.MeshConfig(-1, 2))
     graphdef, params = nnx.split(Oracle())
     there = jax.device_put(nnx.to_pure_dict(params), sharding.replicated(mesh))
+    mesh, there = sharding.local(mesh, there)
     oracle = Encoder(sharding.batch_sharding(mesh), graphdef, there)
-    examples: Any = Examples
+    examples: Any = Examples(videos)
     with mock.patch.multiple(arm, eval_batches=eval_batches, open_tokenizer=Tokenizer):
         gallery = arm.embed(oracle, examples, config)
     codes = np.asarray(gallery.video.code)
-    assert (gallery.video.embedding.argmax(axis=1) == np.arange(VIDEOS)).all()
-    assert (codes[:, 0, 0] == np.arange(VIDEOS)).all()
-    assert (gallery.text.embedding.argmax(axis=1) == gallery.owner).all()
+    mine, captions = Shares(videos).mine, Shares(len(gallery.owner)).mine
+    assert gallery.video.embedding.argmax(axis=1).tolist() == list(mine)
+    assert codes[:, 0, 0].tolist() == list(mine)
+    assert (gallery.text.embedding.argmax(axis=1) == gallery.owner[list(captions)]).all()
     found: dict[str, Any] = {"decoded": decoded, "devices": jax.device_count()}
     found["lengths"] = len(set(encoded))
+    found["own"] = held((gallery.video, gallery.text.features))
+    found["piece"] = 0
     search = Search(oracle, gallery)
+    show = search.scorer.scorer.show
+
+    def shown(video: VideoFeatures) -> None:
+        found["piece"] = max(found["piece"], held(video))
+        show(video)
+
+    if processes > 1:  # so small that several are needed
+        pairs.PIECE_BYTES = 8 * held(jax.tree.map(lambda x: x[:1], gallery.video))
+        found["most"] = pairs.PIECE_BYTES
+        search.scorer.scorer.show = shown  # type: ignore[method-assign]
     for direction in ("text", "video"):
         ranked, _, _ = search(direction == "text", config.rerank_k)
         stages = ranked.coarse_ranks, ranked.reranked_ranks

@@ -1,17 +1,20 @@
-"""Two real processes as one run: it trains as one does, stops as one, and fails as one."""
+"""Two real processes as one: they train and evaluate as one does, stop as one, fail as one."""
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from animclip_jax import train
-from animclip_jax.training import distributed
+from animclip_jax import distributed, evaluate, train
+from animclip_jax.evaluation import comparison, results
 from tests import processes
 from tests.a_run import SHRUNK, assert_same_losses, losses
 
@@ -20,7 +23,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def flags(tmp_path_factory) -> list[str]:
-    return [*SHRUNK, f"--config.data.cache_dir={tmp_path_factory.mktemp('cache')}"]
+    cache = f"--config.data.cache_dir={tmp_path_factory.mktemp('cache')}"
+    # Each of four devices encodes so many at once, which share two cores.
+    return [*SHRUNK, cache, "--config.evaluation.batch_size=4"]
 
 
 @pytest.fixture(scope="module")
@@ -32,22 +37,27 @@ def straight(flags, tmp_path_factory) -> Path:
 
 def start(flags: list[str], workdir: Path, fail: bool = False) -> list[subprocess.Popen]:
     """Both processes, of four devices each; with `fail`, the second's third batch is an error."""
+    train = [sys.executable, "-m", "animclip_jax.train"]
+    failing = processes.program("failing_train")
+    given = [*flags, f"--workdir={workdir}"]
+    programs = [[*train, *given], [*(failing if fail else train), *given]]
+    return together(programs, 4, FAILED=f"{workdir}.failed")
+
+
+def together(programs: list[list[str]], devices: int, **more: str) -> list[subprocess.Popen]:
+    """Command lines as processes of so many devices that find each other. more: environment."""
     coordinator = f"--coordinator=localhost:{processes.free_port()}"
-    environment = processes.environment(
-        XLA_FLAGS=f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=4",
-        FAILED=f"{workdir}.failed",
-    )
-    started = []
-    for number in range(2):
-        train = [sys.executable, "-m", "animclip_jax.train"]
-        if fail and number == 1:
-            train = processes.program("failing_train")
-        several = [coordinator, "--processes=2", f"--process={number}", f"--workdir={workdir}"]
-        command = [*train, *flags, *several]
-        started.append(
-            subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    environment = processes.environment(XLA_FLAGS=flags, **more)
+    return [
+        processes.started(
+            [*command, coordinator, f"--processes={len(programs)}", f"--process={number}"],
+            env=environment,
+            **pipes,
         )
-    return started
+        for number, command in enumerate(programs)
+    ]
 
 
 def wait(started: list[subprocess.Popen], seconds: float) -> list[tuple[int, str]]:
@@ -75,12 +85,80 @@ def test_stopped_together_and_gone_on_with_by_one(flags, straight, tmp_path):
     assert "SIGTERM: stopped after step" in ended[0][1]
     assert not (tmp_path / "endless" / "finished").exists()
     run = tmp_path / "run"
-    ended = wait(start(several, run), 300)
+    validating = ["--config.validation.source=drawn:val:6", "--config.validation.every=4"]
+    ended = wait(start([*several, *validating], run), 300)
     assert [code for code, _ in ended] == [0, 0], ended
-    assert (run / "finished").exists()
+    assert ended[0][1].count(" on drawn:val:6, the best") == 2
+    assert "on drawn:val:6" not in ended[1][1]
+    assert (run / "finished").exists() and (run / "report.html").exists()
     assert_same_losses(run, straight)
-    assert train.main([*flags, f"--workdir={run}"]) == 0
-    assert (run / "results.json").exists()
+    found = results.read(run / "results.json")
+    (run / "results.json").unlink()
+    assert train.main([*flags, *validating, f"--workdir={run}"]) == 0
+    assert_same_scores(results.read(run / "results.json"), found)
+
+
+@pytest.mark.parametrize("devices, is_bucket", [(4, False), (1, True)])
+def test_two_evaluate_as_one(flags, straight, tmp_path, devices, is_bucket):
+    """Another machine has another cache; the bucket, which a folder plays, they have in common."""
+    out, alone = tmp_path / "out", tmp_path / "alone"
+    shutil.copytree(straight, run := tmp_path / "run")
+    (run / "results.json").unlink()
+    where = [f"--workdir={run}", *([] if is_bucket else [f"--out={out}"])]
+    command = [*processes.program("evaluating"), *where]
+    there = [*command, f"--config.data.cache_dir={tmp_path / 'there'}"]
+    bucket = str(run) if is_bucket else ""
+    ended = wait(together([command, there], devices, BUCKET=bucket), 300)
+    assert [code for code, _ in ended] == [0, 0], ended
+    assert not list((tmp_path / "there").rglob("results.json"))  # the first one alone writes
+    assert evaluate.main([f"--workdir={straight}", f"--out={alone}"]) == 0
+    found = comparison.read((run if is_bucket else out) / "results.json")
+    wanted = comparison.read(alone / "results.json")
+    assert_same_scores(found.results, wanted.results)
+    for name, ranks in wanted.ranks.items():
+        np.testing.assert_array_equal(found.ranks[name], ranks, name)
+    shown = [one.path.parent / "rankings" / "rankings.json" for one in (found, wanted)]
+    assert_close(*(json.loads(path.read_text()) for path in shown))
+    assert (found.path.parent / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    "fails, said",
+    [("video", "process 1: drawn:val:12: 'v7' can't"), ("disk", "process 0: ranks.npz: can't be")],
+)
+def test_an_evaluation_that_fails_in_one_process_ends_in_both(straight, tmp_path, fails, said):
+    command = [*processes.program("evaluating"), f"--workdir={straight}", f"--out={tmp_path}"]
+    for code, heard in wait(together([command, command], 1, FAILS=fails), 240):
+        assert code == 1, heard
+        assert heard.count(said) == 1 and "Traceback" not in heard
+    assert not (tmp_path / "results.json").exists()
+
+
+def assert_same_scores(found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Of two results.json: all but seconds is the same, and scores to 1e-6."""
+    for one in (found, wanted):
+        for name in ("seconds", "config", "config_overrides"):
+            del one[name]
+        for direction in results.DIRECTIONS:
+            for size in one[direction]["k_sweep"]:
+                del size["milliseconds"]
+    assert_close(found, wanted)
+
+
+def assert_close(found: Any, wanted: Any) -> None:
+    """Of values from JSON."""
+    if isinstance(wanted, dict):
+        assert found.keys() == wanted.keys()
+        for name, value in wanted.items():
+            assert_close(found[name], value)
+    elif isinstance(wanted, list):
+        assert len(found) == len(wanted)
+        for ours, theirs in zip(found, wanted, strict=True):
+            assert_close(ours, theirs)
+    elif isinstance(wanted, float):
+        assert found == pytest.approx(wanted, rel=1e-6, abs=1e-6)
+    else:
+        assert found == wanted
 
 
 def test_a_process_that_fails_ends_the_other_with_its_reason(flags, tmp_path):

@@ -1,7 +1,8 @@
-"""Several processes as one run: how they find each other, and how they end together."""
+"""Several processes as one: how they find each other, wait for each other and end together."""
 
 import contextlib
 import importlib.util
+import itertools
 import os
 import sys
 import threading
@@ -9,7 +10,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import jax
 
@@ -22,17 +23,28 @@ SECONDS_TO_COME = 300
 # What the first process that fails leaves for the others, and how long it waits for them to read.
 REASON = "animclip/reason"
 SECONDS_TO_READ = 5
+# How long they wait for the slowest of them, which may decode, compile or write. One that has ended
+# is found much earlier, by its silence.
+SECONDS_TO_WAIT = 24 * 3600
+# Of the times that this process has waited; the same in all of them.
+_waits = itertools.count()
 
 
 class Processes(NamedTuple):
-    """How many processes are to train one run, which of them this is, and who says so."""
+    """How many processes belong together, which of them this is, and who says so."""
 
     total: int
     number: int
     said_by: str
 
 
-def initialize(coordinator: str | None, processes: int | None, process: int | None) -> None:
+def initialize(
+    coordinator: str | None,
+    processes: int | None,
+    process: int | None,
+    *,
+    until_a_step_ends: bool = True,
+) -> None:
     """Joins the processes of a TPU pod, of SLURM or Open MPI, or those that the arguments name.
 
     A process that stands alone is left alone; several are announced on stderr before they wait for
@@ -40,10 +52,13 @@ def initialize(coordinator: str | None, processes: int | None, process: int | No
 
     Args:
       coordinator: HOST:PORT of process 0. processes: how many. process: which this one is.
+      until_a_step_ends: SIGTERM ends several processes after a step that they agree on
+        (`training/interruption.py`), and does nothing by itself.
 
     Raises:
       ValueError: of the three only some are given. OSError: they can't be joined.
     """
+    jax.config.update("jax_enable_preemption_service", until_a_step_ends)
     given = [argument is not None for argument in (coordinator, processes, process)]
     if any(given) and not all(given):
         raise ValueError("--coordinator, --processes and --process: give all three, or none")
@@ -64,7 +79,7 @@ def _launched() -> Processes | None:
     if job := _several("SLURM_NTASKS", "SLURM_PROCID"):
         # The shell of an interactive job and a batch script are one process of it.
         print(
-            f"animclip: SLURM_NTASKS is {job.total}, but this command runs once: it trains alone. "
+            f"animclip: SLURM_NTASKS is {job.total}, but this command runs once: it runs alone. "
             "Use srun to start one process for each task",
             file=sys.stderr,
             flush=True,
@@ -123,18 +138,55 @@ def _join(
         raise OSError(f"{who} can't join the others: {failed[0]}") from failed[0]
 
 
+def wait(name: str) -> None:
+    """Goes on when all processes have come here, in the same order; at once where there is one.
+
+    XLA gives a collective of a CPU's processes 30 seconds until the last one joins, too few where
+    one still decodes, compiles or writes: whoever has such a one ahead waits here first.
+
+    Args:
+      name: for what, in the error.
+
+    Raises:
+      jax.errors.JaxRuntimeError: one of them has ended.
+    """
+    if jax.process_count() == 1:
+        return
+    failed: list[Exception] = []
+
+    def arrive() -> None:
+        try:
+            _client().wait_at_barrier(f"animclip/{next(_waits)}/{name}", 1000 * SECONDS_TO_WAIT)
+        except Exception as error:
+            failed.append(error)
+
+    # The service waits where no signal reaches Python.
+    waiting = threading.Thread(target=arrive, daemon=True)
+    waiting.start()
+    waiting.join()
+    if failed:
+        raise failed[0]
+
+
+def _client() -> Any:
+    # JAX has no public way to its key-value store and barriers; None where a process is alone.
+    from jax._src.distributed import global_state
+
+    return global_state.client
+
+
 @contextlib.contextmanager
-def ending_together() -> Iterator[None]:
+def ending_together(after_sigterm: int = 0) -> Iterator[None]:
     """Within it, an error of one process ends all of them, each with that error's text.
 
     The others may be waiting for the one that failed in the middle of a step, where no exception
     reaches them: they end without unwinding, with exit code 1. So does the one that failed, because
     leaving the run in order means waiting for the others.
-    """
-    # JAX has no public way to this key-value store.
-    from jax._src.distributed import global_state
 
-    client, done = global_state.client, threading.Event()
+    Args:
+      after_sigterm: the exit code of one that SIGTERM ended.
+    """
+    client, done = _client(), threading.Event()
     if client is None:
         yield
         return
@@ -156,7 +208,9 @@ def ending_together() -> Iterator[None]:
         with contextlib.suppress(jax.errors.JaxRuntimeError):
             client.key_value_set(REASON, text)
             time.sleep(SECONDS_TO_READ)
-        _end(text, 130 if isinstance(error, KeyboardInterrupt) else 1)
+        stopped = isinstance(error, KeyboardInterrupt)
+        code = after_sigterm if isinstance(error, signals.Terminated) else 130
+        _end(text, code if stopped else 1)
     finally:
         done.set()
         watcher.join()
