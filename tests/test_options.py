@@ -147,7 +147,7 @@ def test_options_of_search_stand_before_and_behind_the_sentence(flag: list[str])
     for words in (["index", *flag, "a red card"], [*flag, "index", "a red card"]):
         found = search_options.parse(words)
         assert (found.index, found.text) == (Path("index"), "a red card")
-        assert found.n == 2 or found.coarse_only or found.json
+        assert found.n == 2 or found.coarse_only or found.format == "json"
 
 
 @pytest.mark.parametrize("sentence", ["", " ", "\t\n", "\u3000"])

@@ -120,7 +120,7 @@ class Searcher:
           coarse_only: without re-ranking, which else is done where model and query allow it.
           filters: what may be found. They act before the K best are chosen.
           num_scenes: how many results are wanted, each for a scene; more than K segments are found
-            where these are of fewer scenes. 0: each segment is a result.
+            where these are of fewer scenes. By 0 each segment is a result.
         Raises:
           FileNotFoundError, ValueError: a video of it can't be read. QueryError: its parts cancel
             each other out.
