@@ -3,6 +3,7 @@
 import { clock, likeOne } from "/asked.js";
 import { open } from "/detail.js";
 import { isPlaying, play, plays, stop } from "/player.js";
+import { isScene } from "/scenes.js";
 
 const template = document.getElementById("card");
 // A pointer that only passes starts nothing.
@@ -17,7 +18,7 @@ export function card(one, by, search) {
   const put = (name, text) => { item.querySelector(name).textContent = text; };
   put(".place", one[by]);
   shownName(item, one.video);
-  put(".moment", time(one));
+  put(".moment", isScene(one) ? `${one.segments.length} moments in ${time(one)}` : time(one));
   const scores = [`coarse ${one.coarse.toFixed(3)}`];
   if (one.reranked !== null) scores.unshift(`re-ranked ${one.reranked.toFixed(2)}`);
   put(".scores", scores.join("  ·  "));
@@ -57,8 +58,11 @@ export function shownName(item, name) {
   item.querySelector(".tail").textContent = letters.slice(-TAIL).join("");
 }
 
+// When a result is: the whole scene where it stands for several moments of one.
 export function time(one) {
-  return one.photo ? "photo" : `${clock(one.start)} – ${clock(one.end)}`;
+  if (one.photo) return "photo";
+  const [start, end] = isScene(one) ? [one.scene_start, one.scene_end] : [one.start, one.end];
+  return `${clock(start)} – ${clock(end)}`;
 }
 
 function listen(button, one) {

@@ -3,12 +3,15 @@
 import {
   address, asked, clock, likeOne, written,
 } from "/asked.js";
+import { copyPlace, learnPlace, openFolder } from "/file.js";
 import { play, stop } from "/player.js";
+import { sceneOf } from "/scenes.js";
 
 const dialog = document.getElementById("detail");
 const screen = dialog.querySelector(".screen");
 const slider = document.getElementById("slider");
 const bars = dialog.querySelector(".bars");
+const scene = dialog.querySelector(".scene");
 const best = dialog.querySelector(".best");
 const told = dialog.querySelector(".told");
 const results = document.getElementById("results");
@@ -82,7 +85,9 @@ async function load(id) {
   told.textContent = "Loading ...";
   bars.replaceChildren();
   best.replaceChildren();
+  scene.hidden = true;
   showNeighbours();
+  learnPlace(id, mine.signal);
   const parameters = asked();
   // Without a query it is the moment itself that others are compared with.
   const sent = ["q", "like", "without", "unlike"].some((name) => parameters.has(name))
@@ -103,7 +108,6 @@ function show() {
   dialog.querySelector("h2").textContent = video.video;
   const pieces = video.segments;
   const [first, last] = [pieces[0].start, pieces.at(-1).end];
-  const length = Math.max(last - first, 1e-3);
   const scores = pieces.map((one) => one.coarse);
   const [low, high] = [Math.min(...scores), Math.max(...scores)];
   dialog.querySelector(".timeline").hidden = video.photo;
@@ -111,14 +115,32 @@ function show() {
   bars.replaceChildren(...pieces.map((one) => {
     const bar = document.createElement("span");
     const share = high > low ? (one.coarse - low) / (high - low) : 1;
-    bar.style.left = `${100 * (one.start - first) / length}%`;
-    bar.style.width = `${100 * (one.end - one.start) / length}%`;
+    span(bar, one);
     bar.style.height = `${15 + 85 * share}%`;
     return bar;
   }));
   const some = [...pieces].sort((a, b) => b.coarse - a.coarse).slice(0, BEST);
   best.hidden = pieces.length < 2;
   best.replaceChildren(...some.map(offer));
+  markScene();
+}
+
+// Puts an element where a part of the video is on the timeline.
+function span(element, { start, end }) {
+  const [first, last] = [video.segments[0].start, video.segments.at(-1).end];
+  const length = Math.max(last - first, 1e-3);
+  element.style.left = `${100 * (start - first) / length}%`;
+  element.style.width = `${100 * (end - start) / length}%`;
+}
+
+// Marks the scene that a result stands for, and what was found of it.
+function markScene() {
+  if (!video) return;
+  const found = sceneOf(origin);
+  scene.hidden = !found;
+  if (found) span(scene, found);
+  const ids = new Set(found?.segments.map((one) => one.id));
+  video.segments.forEach((one, at) => bars.children[at].classList.toggle("found", ids.has(one.id)));
 }
 
 function offer(one) {
@@ -157,12 +179,18 @@ function pick(one, isNew = true, seconds = one.start) {
 function tell() {
   const length = video.segments.at(-1).end - video.segments[0].start;
   told.textContent = video.photo ? "photo"
-    : `${clock(piece.start)} – ${clock(piece.end)} of ${clock(length)}  ·  similarity ${piece.coarse.toFixed(3)}`;
+    : `${clock(piece.start)} – ${clock(piece.end)} of ${clock(length)}  ·  similarity ${piece.coarse.toFixed(3)}${ofScene()}`;
   for (const button of best.querySelectorAll("button")) {
     button.setAttribute("aria-pressed", String(button.dataset.id === piece.id));
   }
   const at = video.segments.indexOf(piece);
   [...bars.children].forEach((bar, number) => bar.classList.toggle("now", number === at));
+}
+
+function ofScene() {
+  const found = sceneOf(origin);
+  if (!found) return "";
+  return `  ·  scene ${clock(found.start)} – ${clock(found.end)}, ${found.segments.length} moments found`;
 }
 
 function slide(seconds) {
@@ -185,6 +213,10 @@ function showNeighbours() {
   const [before, behind] = neighbours();
   dialog.querySelector(".previous").disabled = !before;
   dialog.querySelector(".next").disabled = !behind;
+}
+
+function copy() {
+  if (video) copyPlace({ ...video, ...piece });
 }
 
 function go(id) {
@@ -219,8 +251,18 @@ dialog.addEventListener("cancel", (event) => {
 dialog.querySelector(".close").addEventListener("click", close);
 dialog.querySelector(".previous").addEventListener("click", () => go(neighbours()[0]));
 dialog.querySelector(".next").addEventListener("click", () => go(neighbours()[1]));
+dialog.querySelector(".copy").addEventListener("click", copy);
+dialog.querySelector(".folder").addEventListener("click", () => openFolder(piece));
+document.addEventListener("results", () => {
+  if (!video) return;
+  markScene();
+  tell();
+  showNeighbours();
+});
 dialog.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "c") copy();
+  if (event.key === "f") openFolder(piece);
   if (event.key === "p") go(neighbours()[0]);
   if (event.key === "n") go(neighbours()[1]);
 });

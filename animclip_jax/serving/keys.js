@@ -29,7 +29,7 @@ function onKey(event, letters) {
   const isTyping = event.target === query;
   if (event.key === "Escape") {
     escape(isTyping);
-  } else if (event.target.closest("#filters, select")) {
+  } else if (event.target.closest("#filters, #export, select")) {
     // These have keys of their own.
   } else if (event.key === "/" && !isTyping) {
     event.preventDefault();

@@ -6,8 +6,10 @@ import {
 import { card } from "/cards.js";
 import { follow } from "/detail.js";
 import { showExamples } from "/examples.js";
+import { offerExport } from "/export.js";
 import { listenToKeys } from "/keys.js";
 import { stop } from "/player.js";
+import { keepResults } from "/scenes.js";
 import { showVideos } from "/videos.js";
 
 const form = document.getElementById("search");
@@ -88,6 +90,7 @@ function clear() {
   ranking.disabled = true;
   more.hidden = true;
   examples.hidden = true;
+  offerExport(0);
   results.replaceChildren();
 }
 
@@ -221,6 +224,8 @@ function show(isMore = false) {
     results.append(...others.map((one) => card(one, by, visit)));
   }
   tell(shownByVideo ? results.children.length : null);
+  offerExport(shown.length, by === "coarse_rank");
+  keepResults(shown);
   telling(answer.note);
   showChips(answer.like, visit);
 }
