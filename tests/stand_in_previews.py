@@ -3,7 +3,7 @@
 import os
 import time
 
-from input_pipeline.media.preview import Clip
+from input_pipeline.media.clip import Clip
 
 SIZE = 10_000
 

@@ -13,8 +13,8 @@ import pytest
 
 from animclip_jax.serving.playable import plays
 from input_pipeline.media import preview
+from input_pipeline.media.clip import Clip
 from input_pipeline.media.container import packet_timing
-from input_pipeline.media.preview import Clip
 from tests import browsing, clocks, films
 from tests.clocks import LATE, NOW
 

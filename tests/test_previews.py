@@ -11,6 +11,7 @@ from typing import Any
 
 import av
 import pytest
+from PIL import Image
 from starlette.exceptions import HTTPException
 
 from animclip_jax import api
@@ -19,7 +20,8 @@ from animclip_jax.serving.previews import Previews, name_of
 from animclip_jax.serving.shelf import Shelf
 from animclip_jax.video_index.reader import Index
 from animclip_jax.video_index.searcher import Searcher
-from input_pipeline.media.preview import Clip
+from input_pipeline.media import strip
+from input_pipeline.media.clip import Clip
 from input_pipeline.media.workers import Limits
 from tests import searchable, stand_in_previews
 from tests.asked import ask
@@ -27,6 +29,7 @@ from tests.room import room
 from tests.served import Reply, served
 
 RED, LONG = (f"/preview/{searchable.moment(name)}" for name in ("red.mp4", "long.mp4"))
+STRIP = RED.replace("preview", "strip")
 
 
 @pytest.fixture(scope="module")
@@ -299,3 +302,22 @@ def test_a_preview_belongs_to_the_video_as_it_is_now(make, film):
     os.utime(film, ns=(1, 1))
     find(made, [clip])
     assert len(calls(film)) == 4
+
+
+def test_a_strip_is_made_and_kept_as_a_preview_is(server):
+    running, folder = server
+    before = {path.name for path in folder.iterdir()}
+    replies = [running.ask(STRIP) for _ in range(2)]
+    assert {(one.status, one.headers["content-type"]) for one in replies} == {(200, "image/jpeg")}
+    (made,) = {path.name for path in folder.iterdir()} - before
+    assert made.endswith(".jpg") and (folder / made).read_bytes() == replies[0].body
+    with Image.open(io.BytesIO(replies[0].body)) as image:
+        assert image.size == (strip.FRAMES * strip.WIDTH, strip.HEIGHT)
+
+
+def test_there_is_no_strip_where_there_is_no_preview(searcher, asking, monkeypatch):
+    guarded = guard.Guard(app.make_app(searcher))
+    assert check(ask(guarded, STRIP), 404) == "this server makes no previews"
+    check(asking()(f"/strip/{searchable.moment('none.mp4')}"), 404)
+    monkeypatch.setattr(searcher.index, "photo", [True] * len(searcher.index))
+    assert "photo" in check(asking()(STRIP), 404)

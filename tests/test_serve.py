@@ -284,6 +284,7 @@ def test_the_description_is_whole(server):
         *("get /api/search", "post /api/search", "get /api/index"),
         *("get /api/status", "get /preview/{moment}", "get /api/timeline/{moment}"),
         *("get /api/folder/{moment}", "post /api/folder/{moment}", "get /api/export"),
+        *("get /strip/{moment}",),
         *("get /thumbnail/{moment}", "get /video/{moment}", "get /picture/{picture}"),
     }
     schemas = {"Answer", "Error", "Index", "Likeness", "Quarantined", "Result", "Status"}

@@ -55,7 +55,6 @@ def test_a_scene_is_shown_with_its_span(page):
     assert scene.locator(".moment").text_content() == "2 moments in 0:00.0 – 0:25.0"
     others = page.locator(".moment").all_text_contents()
     assert sum("moments" in text for text in others) == 1
-    page.keyboard.press("v")
     page.click("#view label:has-text('Videos')")
     pick = page.locator(f"li[data-id='{LONG[2]}'] .pick")
     assert pick.locator(".moment").text_content() == "0:00.0 – 0:25.0"

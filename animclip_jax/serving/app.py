@@ -24,6 +24,7 @@ from animclip_jax.video_index import moments
 from animclip_jax.video_index.searcher import Searcher
 from animclip_jax.words import holdings
 from input_pipeline.media.preview import MAX_SECONDS
+from input_pipeline.media.strip import FRAMES, HEIGHT, WIDTH
 
 HERE = Path(__file__).parent
 PAGE_FILES = {
@@ -176,6 +177,20 @@ def _add_files(app: FastAPI, service: Service, footage: Footage) -> None:
             206: {"description": "The requested bytes."},
         },
     )(footage.preview)
+    app.get(
+        "/strip/{moment}",
+        summary=f"{FRAMES} frames of a segment side by side, {WIDTH} x {HEIGHT} pixels each.",
+        description=f"Of a segment longer than {MAX_SECONDS:g} seconds they are of the beginning. "
+        "It is made and kept as a preview is.",
+        response_class=Response,
+        responses={
+            **answers.errors(
+                _404="No such segment, or no frames of it can be shown; the error says why.",
+                _507="The server has no room for it.",
+            ),
+            200: {"description": "A JPEG.", "content": {"image/jpeg": _BYTES}},
+        },
+    )(footage.strip)
     app.get(
         "/api/folder/{moment}",
         summary="Where the file of a segment lies, and whether POST opens its folder.",

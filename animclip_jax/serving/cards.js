@@ -2,12 +2,11 @@
 
 import { clock, likeOne } from "/asked.js";
 import { open } from "/detail.js";
-import { isPlaying, play, plays, stop } from "/player.js";
+import { listen } from "/hovering.js";
+import { plays } from "/player.js";
 import { isScene } from "/scenes.js";
 
 const template = document.getElementById("card");
-// A pointer that only passes starts nothing.
-const HOVER_MILLISECONDS = 150;
 // Letters of a name that are always shown.
 const TAIL = 12;
 
@@ -63,23 +62,4 @@ export function time(one) {
   if (one.photo) return "photo";
   const [start, end] = isScene(one) ? [one.scene_start, one.scene_end] : [one.start, one.end];
   return `${clock(start)} – ${clock(end)}`;
-}
-
-function listen(button, one) {
-  let timer = 0;
-  let touched = false;
-  button.addEventListener("pointerenter", (event) => {
-    touched = event.pointerType !== "mouse";
-    if (!touched) timer = setTimeout(() => play(button, one), HOVER_MILLISECONDS);
-  });
-  button.addEventListener("pointerleave", (event) => {
-    clearTimeout(timer);
-    if (event.pointerType === "mouse" && isPlaying(button)) stop();
-  });
-  button.addEventListener("click", (event) => {
-    clearTimeout(timer);
-    // A mouse that clicks hovers: what plays goes on.
-    if (isPlaying(button) && (touched || event.detail === 0)) stop();
-    else if (!isPlaying(button)) play(button, one);
-  });
 }

@@ -18,7 +18,8 @@ from animclip_jax.serving.playable import media_type
 from animclip_jax.serving.questions import Moment
 from animclip_jax.serving.service import Service, existing
 from animclip_jax.words import readable
-from input_pipeline.media.preview import Clip
+from input_pipeline.media.clip import Clip
+from input_pipeline.media.strip import Strip
 
 # A desktop is needed to see a file manager; other systems have one.
 DESKTOPS = ("DISPLAY", "WAYLAND_DISPLAY")
@@ -42,6 +43,15 @@ class Footage:
 
     async def preview(self, request: Request, moment: Moment) -> Response:
         """A segment, or its beginning, as every browser plays it."""
+        return await self._made(Clip, "video/mp4", request, moment)
+
+    async def strip(self, request: Request, moment: Moment) -> Response:
+        """Frames of a segment, or of its beginning, side by side."""
+        return await self._made(Strip, "image/jpeg", request, moment)
+
+    async def _made(
+        self, kind: type[Clip] | type[Strip], media_type: str, request: Request, moment: Moment
+    ) -> Response:
         if self.service.previews is None:
             raise HTTPException(404, "this server makes no previews")
         index = self.service.searcher.index
@@ -51,8 +61,8 @@ class Footage:
         path, state = await run_in_threadpool(_inside, index.root, index.names[segment])
         # As the API tells its times.
         start, end = (round(seconds, 3) for seconds in index.times[segment].tolist())
-        made, state = await self.service.previews.find(Clip(path, start, end), state, request)
-        return FileResponse(made, media_type="video/mp4", stat_result=state)
+        made, state = await self.service.previews.find(kind(path, start, end), state, request)
+        return FileResponse(made, media_type=media_type, stat_result=state)
 
     async def place(self, request: Request, moment: Moment) -> dict[str, Any]:
         """Where the file of a segment lies, and whether its folder can be opened."""

@@ -27,11 +27,11 @@ export function isPlaying(button) {
   return button ? playing?.button === button : playing !== null;
 }
 
-// isLarge: with sound and controls, and on beyond the segment's end.
-export function play(button, one, isLarge = false) {
+// isLarge: with sound and controls, and on beyond the segment's end. from: the second to begin at.
+export function play(button, one, isLarge = false, from = one.start) {
   stop();
   const screen = button.querySelector(".screen");
-  playing = { button, screen, isLarge, player: null, asking: new AbortController() };
+  playing = { button, screen, isLarge, from, player: null, asking: new AbortController() };
   // Some play more than was measured: what is not surely in vain is tried first.
   const inVain = !playsItself(one) && !knows(one.media_type);
   if (one.preview && inVain) playPreview(playing, one);
@@ -79,7 +79,7 @@ function show(current, one, kind, address, failed) {
       if (!player.videoWidth) fail(event);
     });
     if (isLarge) playOn(player, one.start);
-    else playFrom(player, one.start, one.end);
+    else playFrom(player, one.start, one.end, current.from);
   }
   player.src = address;
   current.player = player;
@@ -93,13 +93,15 @@ function playOn(player, start) {
   }, { once: true });
 }
 
-// Plays from start to end, again and again: until a seek does not land there, as in a file whose
+// Plays from start to end, first from another second, again and again: until a seek does not land there, as in a file whose
 // clock is another one. It would not land the next time either.
-function playFrom(player, start, end) {
+function playFrom(player, start, end, from) {
   let hasLanded = true;
+  let next = from;
   const begin = () => {
     if (!hasLanded) return;
-    player.currentTime = start;
+    player.currentTime = next;
+    next = start;
     player.play().catch(() => {}); // It was stopped meanwhile.
   };
   player.addEventListener("loadedmetadata", begin);

@@ -1,4 +1,6 @@
-"""Previews of segments that a browser can't play: made when they are asked for, each once.
+"""Previews and strips of segments: made when they are asked for, each once.
+
+A preview is what browsers play of a video that they can't play; a strip is some of its frames.
 
 Nothing that clients do grows without bound: previews are made in a few processes, with a time and a
 memory limit each, a limited number waits for these, and a folder of limited size keeps them.
@@ -17,15 +19,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from animclip_jax.serving.shelf import FullError, Shelf
-from input_pipeline.media import preview, workers
-from input_pipeline.media.preview import Clip
+from input_pipeline.media import preview, strip, workers
+from input_pipeline.media.clip import Clip
+from input_pipeline.media.strip import Strip
 from input_pipeline.media.workers import Failure, Limits
 
 LIMITS = Limits(seconds=60.0)
@@ -59,12 +62,12 @@ class _Making:
 
 
 class Previews:
-    """The previews of a server."""
+    """The previews and the strips of a server."""
 
     def __init__(
         self,
         shelf: Shelf,
-        make: Callable[[Clip], bytes] = preview.make,
+        make: Callable[[Any], bytes] = strip.make,
         limits: Limits = LIMITS,
         processes: int | None = None,
     ):
@@ -83,8 +86,8 @@ class Previews:
             caller.close()
         self.threads.shutdown(wait=False, cancel_futures=True)
 
-    async def find(self, clip: Clip, state: os.stat_result, request: Request) -> Found:
-        """The preview of a clip, and the state of that file; it is made if it is not there.
+    async def find(self, clip: Clip | Strip, state: os.stat_result, request: Request) -> Found:
+        """A preview or a strip, and the state of that file; it is made if it is not there.
 
         Args:
           state: of the video's file. request: whose client may leave, and then waits no longer.
@@ -101,7 +104,7 @@ class Previews:
             raise HTTPException(503, "the preview was removed meanwhile", BUSY)
         return found
 
-    async def _made(self, name: str, clip: Clip, request: Request) -> None:
+    async def _made(self, name: str, clip: Clip | Strip, request: Request) -> None:
         failed = self.failed.get(name)
         if failed is not None and time.monotonic() < failed.until:
             raise HTTPException(404, failed.reason)
@@ -127,7 +130,7 @@ class Previews:
             raise HTTPException(503, "nobody waits for the preview any more")
         making.task.result()
 
-    async def _make(self, name: str, clip: Clip, making: _Making) -> None:
+    async def _make(self, name: str, clip: Clip | Strip, making: _Making) -> None:
         async with self.slots:
             making.has_begun = True
             caller = self.idle.pop()
@@ -137,7 +140,7 @@ class Previews:
             finally:
                 self.idle.append(caller)
 
-    def _write(self, caller: workers.Caller, name: str, clip: Clip) -> None:
+    def _write(self, caller: workers.Caller, name: str, clip: Clip | Strip) -> None:
         try:
             made = caller(clip)
         except (RuntimeError, OSError) as error:
@@ -177,13 +180,14 @@ def kept_in(folder: Path | None, gibibytes: float) -> Iterator[Previews | None]:
         previews.close()
 
 
-def name_of(clip: Clip, state: os.stat_result) -> str:
+def name_of(clip: Clip | Strip, state: os.stat_result) -> str:
     """The name of a preview's file: another one where the video, the clip or our encoder changes.
 
     state: of the video's file.
     """
-    told = (os.fspath(clip.path), state.st_size, state.st_mtime_ns, *clip[1:], preview.VERSION)
-    return f"{hashlib.sha256(repr(told).encode()).hexdigest()}.mp4"
+    kind, version = ("jpg", strip.VERSION) if isinstance(clip, Strip) else ("mp4", preview.VERSION)
+    told = (os.fspath(clip.path), state.st_size, state.st_mtime_ns, *clip[1:], version)
+    return f"{hashlib.sha256(repr(told).encode()).hexdigest()}.{kind}"
 
 
 async def _gone(request: Request) -> None:

@@ -16,7 +16,7 @@ from animclip_jax import files
 # A file that was asked for within this time may be under way to a client: it stays.
 IN_USE_SECONDS = 60.0
 # What is written there, and what a kill leaves of it. Other files in the folder are not ours.
-_OURS = re.compile(r"[0-9a-f]{64}\.mp4|\.[0-9a-f]{64}\.mp4\.\d+")
+_OURS = re.compile(r"[0-9a-f]{64}\.(mp4|jpg)|\.[0-9a-f]{64}\.(mp4|jpg)\.\d+")
 
 
 class FullError(OSError):
@@ -30,7 +30,7 @@ class _Held(NamedTuple):
 
 
 class Shelf:
-    """Files by name, 64 hexadecimal digits and .mp4, of at most `limit` bytes together.
+    """Files by name, 64 hexadecimal digits and .mp4 or .jpg, of at most `limit` bytes together.
 
     Several processes may share a folder: each keeps to its own limit.
     """

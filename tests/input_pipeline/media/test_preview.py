@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from animclip_jax.serving.previews import LIMITS
-from input_pipeline.media import preview
+from input_pipeline.media import clip, preview
+from input_pipeline.media.clip import Clip
 from input_pipeline.media.container import MAX_PIXELS
-from input_pipeline.media.preview import Clip
 from input_pipeline.media.segments import SegmentSettings, read_segments
 from input_pipeline.media.workers import Caller
 from tests import clocks, films
@@ -230,8 +230,8 @@ def test_a_picture_under_an_hour_of_sound_is_not_read_to_its_end(tmp_path: Path)
         hear(sound, packet)
 
     with pytest.MonkeyPatch.context() as patch:
-        hear = preview._Sound.hear
-        patch.setattr(preview._Sound, "hear", hearing)
+        hear = clip.Sound.hear
+        patch.setattr(clip.Sound, "hear", hearing)
         shown = pictures(preview.make(Clip(path, 0.0, 5.0)))
     assert {one.number for one in shown} == {0} and shown[-1].time > 4.9
     assert count < 16 * 48000 / 1024
