@@ -8,7 +8,7 @@ from animclip_jax.serving import app
 from input_pipeline.media.preview import MAX_SECONDS
 from input_pipeline.media.strip import FRAMES
 from tests import browsing, searchable
-from tests.browsing import search, wait_until_it_plays
+from tests.browsing import wait_until_it_plays
 from tests.served import served
 
 pytestmark = pytest.mark.slow
@@ -40,7 +40,8 @@ def start(browser, server, request):
         page.strips = []
         page.cdp = page.context.new_cdp_session(page)
         page.on("request", lambda one: page.strips.extend([one.url] * ("/strip/" in one.url)))
-        search(page)
+        # It is the best of its scene then, and stands for it.
+        page.goto(f"{server.url}/?like={MOMENT}")
         page.locator(CARD).scroll_into_view_if_needed()
         return page
 

@@ -213,6 +213,9 @@ function showNeighbours() {
   const [before, behind] = neighbours();
   dialog.querySelector(".previous").disabled = !before;
   dialog.querySelector(".next").disabled = !behind;
+  // A button that is disabled loses the focus.
+  const now = document.activeElement;
+  if (now.disabled || !dialog.contains(now)) dialog.querySelector(".close").focus();
 }
 
 function copy() {
@@ -259,8 +262,9 @@ document.addEventListener("results", () => {
   tell();
   showNeighbours();
 });
-dialog.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+// Also where the focus is nowhere, as after a click beside the buttons.
+document.addEventListener("keydown", (event) => {
+  if (!dialog.open || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "c") copy();
   if (event.key === "f") openFolder(piece);
   if (event.key === "p") go(neighbours()[0]);
