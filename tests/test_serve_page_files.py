@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import pytest
@@ -38,7 +39,7 @@ def server(indexed, desktop):
 
 @pytest.fixture(params=browsing.SIZES)
 def page(browser, server, request):
-    options = {
+    options: dict[str, Any] = {
         "color_scheme": {"wide": "light", "narrow": "dark"}[request.param],
         "permissions": ["clipboard-read", "clipboard-write"],
     }

@@ -184,7 +184,7 @@ def test_what_lies_far_before_a_clip_is_not_decoded(tmp_path: Path) -> None:
         assert count_of_decoded(Clip(path, 900.0, 901.0)) < 60, name
 
 
-def count_of_decoded(clip: Clip) -> int:
+def count_of_decoded(wanted: Clip) -> int:
     count = 0
 
     def counting(film: Any, sound: Any, skipped: int = 0) -> Any:
@@ -194,9 +194,9 @@ def count_of_decoded(clip: Clip) -> int:
             yield frame
 
     with pytest.MonkeyPatch.context() as patch:
-        original = preview._decoded
-        patch.setattr(preview, "_decoded", counting)
-        preview.make(clip)
+        original = clip._decoded
+        patch.setattr(clip, "_decoded", counting)
+        preview.make(wanted)
     return count
 
 
