@@ -86,7 +86,7 @@ def test_stopped_together_and_gone_on_with_by_one(flags, straight, tmp_path):
     assert not (tmp_path / "endless" / "finished").exists()
     run = tmp_path / "run"
     validating = ["--config.validation.source=drawn:val:6", "--config.validation.every=4"]
-    ended = wait(start([*several, *validating], run), 300)
+    ended = wait(start([*several, *validating], run), 600)
     assert [code for code, _ in ended] == [0, 0], ended
     assert ended[0][1].count(" on drawn:val:6, the best") == 2
     assert "on drawn:val:6" not in ended[1][1]
@@ -108,7 +108,7 @@ def test_two_evaluate_as_one(flags, straight, tmp_path, devices, is_bucket):
     command = [*processes.program("evaluating"), *where]
     there = [*command, f"--config.data.cache_dir={tmp_path / 'there'}"]
     bucket = str(run) if is_bucket else ""
-    ended = wait(together([command, there], devices, BUCKET=bucket), 300)
+    ended = wait(together([command, there], devices, BUCKET=bucket), 600)
     assert [code for code, _ in ended] == [0, 0], ended
     assert not list((tmp_path / "there").rglob("results.json"))  # the first one alone writes
     assert evaluate.main([f"--workdir={straight}", f"--out={alone}"]) == 0
@@ -128,7 +128,7 @@ def test_two_evaluate_as_one(flags, straight, tmp_path, devices, is_bucket):
 )
 def test_an_evaluation_that_fails_in_one_process_ends_in_both(straight, tmp_path, fails, said):
     command = [*processes.program("evaluating"), f"--workdir={straight}", f"--out={tmp_path}"]
-    for code, heard in wait(together([command, command], 1, FAILS=fails), 240):
+    for code, heard in wait(together([command, command], 1, FAILS=fails), 600):
         assert code == 1, heard
         assert heard.count(said) == 1 and "Traceback" not in heard
     assert not (tmp_path / "results.json").exists()
