@@ -154,7 +154,7 @@ def _checked(name: str, video: Video) -> Video:
         raise ValueError(f"{name}: no place in a shard: {list(video)}")
     if not all(type(one) is int and 0 < one < video.segments for one in continues):
         raise ValueError(
-            f"{name}: continues is {list(continues)!r:.80}, of {video.segments} segments"
+            f"{name}: continues is {list(continues)!r:.80}, wanted numbers below {video.segments}"
         )
     if not re.fullmatch(r"([1-9]\d{0,9}/[1-9]\d{0,9})?", str(video.rate)):
         raise ValueError(f"{name}: rate is {video.rate!r:.80}, wanted such as '30000/1001'")
