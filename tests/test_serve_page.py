@@ -71,7 +71,7 @@ def test_both_rankings_are_shown(page):
 
 def test_a_clip_plays_from_its_moment(page, server):
     page.goto(f"{server.url}/?like={searchable.moment('long.mp4', 2)}")
-    card = page.locator(".card", has_text="long.mp4").filter(has_text="0:16.7 –")
+    card = page.locator(f"li[data-id='{searchable.moment('long.mp4', 2)}'] .card")
     card.hover()
     wait_until_it_plays(page)
     assert page.evaluate("document.querySelector('.card video').currentTime") > 16
