@@ -40,7 +40,17 @@ def test_axe_finds_nothing_serious(browser, server, size, colours):
         assert serious(page) == [], "the empty page"
         search(page)
         assert serious(page) == [], "results"
+        page.click("#export summary")
+        assert serious(page) == [], "the menu of exports"
+        page.click("#view label:has-text('Videos')")
+        page.wait_for_selector(".pick")
+        assert serious(page) == [], "by video"
+        page.click("#view label:has-text('Moments')")
         page.locator("#results li .open").first.click()
         page.wait_for_selector("#detail[open] .best", state="attached")
         page.wait_for_function("() => document.querySelector('#detail .told').textContent !== ''")
+        page.wait_for_selector("#detail .bars span", state="attached")
         assert serious(page) == [], "the detail view"
+        for path in ("/status", "/api"):
+            page.goto(f"{server.url}{path}")
+            assert serious(page) == [], path

@@ -300,6 +300,12 @@ new IntersectionObserver((seen) => {
 }, { rootMargin: "400px" }).observe(more);
 listenToKeys({ r: switchRanking, v: switchView }, visit);
 
+// What gets the focus is not scrolled under the head, which stays where it is on wide pages.
+new ResizeObserver(([{ target }]) => {
+  const isFixed = getComputedStyle(target).position === "sticky";
+  document.documentElement.style.scrollPaddingTop = isFixed ? `${target.offsetHeight + 8}px` : "";
+}).observe(document.querySelector("header"));
+
 window.addEventListener("popstate", come);
 
 come();
