@@ -31,6 +31,10 @@ def test_jax_is_not_imported_before_its_settings():
         assert getattr(jax.config, name.lower()) == os.environ[name]
 
 
+def test_bytecode_is_kept_here_and_in_processes_that_tests_start():
+    assert not sys.dont_write_bytecode and "PYTHONDONTWRITEBYTECODE" not in os.environ
+
+
 def test_what_compiles_or_starts_a_process_is_left_out_of_a_quick_run(tmp_path):
     (tmp_path / "test_made_here.py").write_text(TESTS)
     pytest = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "-rs", "--quick"]
