@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 VIDEOS, QUICK_VIDEOS = 5_000, 400
-ROUNDS = 3
+# In the first of them programs are compiled.
+ROUNDS, QUICK_ROUNDS = 3, 2
 SCORED = ("text_to_video", "video_to_text")
 STAGES = ("coarse", "reranked", "ceiling")
 
@@ -96,18 +97,18 @@ def measure(folder: Path, videos: int, rounds: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_VIDEOS} videos, one round")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_VIDEOS} videos")
+    parser.add_argument("--rounds", type=int, help="2 or more")
     parser.add_argument("--cache", type=Path, help="a folder that keeps the run and the videos")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    videos, rounds = (QUICK_VIDEOS, 1) if given.quick else (VIDEOS, given.rounds)
+    videos, rounds = (QUICK_VIDEOS, QUICK_ROUNDS) if given.quick else (VIDEOS, ROUNDS)
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.cache or Path(temporary)
         if not (folder / "run" / "finished").exists():
             train(folder)
         draw(folder, videos)
-        report = measure(folder, videos, rounds)
+        report = measure(folder, videos, given.rounds or rounds)
     for name, seconds in report.items():
         if isinstance(seconds, dict):
             print(f"{name:28} {seconds['evaluation']:8.1f} s, command {seconds['command']:8.1f} s")
