@@ -137,7 +137,7 @@ def test_an_evaluation_that_fails_in_one_process_ends_in_both(straight, tmp_path
 def assert_same_scores(found: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Of two results.json: all but seconds is the same, and scores to 1e-6."""
     for one in (found, wanted):
-        for name in ("seconds", "config", "config_overrides"):
+        for name in ("seconds", "git_commit", "config", "config_overrides"):
             del one[name]
         for direction in results.DIRECTIONS:
             for size in one[direction]["k_sweep"]:
