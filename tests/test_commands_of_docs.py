@@ -113,6 +113,9 @@ def place_for(page: str, work: Path, trained: Callable[[], Path]) -> None:
         captioned.write_photo(work / "PHOTO.jpg")
     else:
         shutil.copytree(trained() / "runs", work / "runs")
+        if page == "docs/results.md":
+            # As benchmarks.real_siblings would make of the videos of a real set.
+            captioned.write_videos(work / "pairs")
 
 
 @pytest.mark.slow
