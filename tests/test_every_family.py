@@ -97,9 +97,9 @@ def test_it_finds_videos_by_words_and_by_a_picture(run, exported, tmp_path, caps
     where = tmp_path / "index"
     assert index.main([str(run.parent / "videos"), f"--model={exported}", f"--out={where}"]) == 0
     capsys.readouterr()
-    assert search.main([str(where), "a red clip", "--json"]) == 0
+    assert search.main([str(where), "a red clip", "--json", "--no-group"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["stage"] == "reranked" and len(found["results"]) == 8
     frame = run.parent / "pictures" / "0.jpg"
-    assert search.main([str(where), f"--image={frame}", "--json"]) == 0
+    assert search.main([str(where), f"--image={frame}", "--json", "--no-group"]) == 0
     assert len(json.loads(capsys.readouterr().out)["results"]) == 8
