@@ -71,6 +71,33 @@ def make_app(
             RequestValidationError: _explain_invalid,
         },
     )
+    _add_search(app, service)
+    _add_export(app, service)
+    app.get(
+        "/api/timeline/{moment}",
+        summary="All segments of the video that a segment belongs to, each with its score.",
+        description="Filters, `by` and `n` change nothing. What is said is not looked at.",
+        response_model=answers.Timeline,
+        responses=answers.errors(_404="No such segment."),
+    )(service.timeline)
+    app.get("/api/index", summary="What is indexed.", response_model=answers.Index)(service.index)
+    app.get(
+        "/api/status",
+        summary="What is indexed, since when, and what can't be read.",
+        response_model=answers.Status,
+    )(service.status)
+    footage = Footage(service, opens_folders)
+    _add_files(app, service, footage)
+    _add_previews(app, footage)
+    _add_folder(app, footage)
+    _add_pages(app, service)
+    _answer_heads(app)
+    app.state.service = service
+    return app
+
+
+def _add_search(app: FastAPI, service: Service) -> None:
+    """The routes of searches by words and by a picture."""
     found: dict[str, Any] = {
         "response_model": answers.Answer,
         "response_description": "The results.",
@@ -91,25 +118,6 @@ def make_app(
         openapi_extra={"requestBody": _PICTURE},
         **found,
     )(service.search_picture)
-    _add_export(app, service)
-    app.get(
-        "/api/timeline/{moment}",
-        summary="All segments of the video that a segment belongs to, each with its score.",
-        description="Filters, `by` and `n` change nothing. What is said is not looked at.",
-        response_model=answers.Timeline,
-        responses=answers.errors(_404="No such segment."),
-    )(service.timeline)
-    app.get("/api/index", summary="What is indexed.", response_model=answers.Index)(service.index)
-    app.get(
-        "/api/status",
-        summary="What is indexed, since when, and what can't be read.",
-        response_model=answers.Status,
-    )(service.status)
-    _add_files(app, service, Footage(service, opens_folders))
-    _add_pages(app, service)
-    _answer_heads(app)
-    app.state.service = service
-    return app
 
 
 def _add_export(app: FastAPI, service: Service) -> None:
@@ -127,7 +135,7 @@ def _add_export(app: FastAPI, service: Service) -> None:
 
 
 def _add_files(app: FastAPI, service: Service, footage: Footage) -> None:
-    """Routes of pictures and videos, and of where these lie."""
+    """Routes of pictures and videos as they are."""
     app.get(
         "/thumbnail/{moment}",
         summary="The middle frame of a segment.",
@@ -161,6 +169,10 @@ def _add_files(app: FastAPI, service: Service, footage: Footage) -> None:
             206: {"description": "The requested bytes."},
         },
     )(footage.video)
+
+
+def _add_previews(app: FastAPI, footage: Footage) -> None:
+    """Routes of what is made of videos for browsers."""
     app.get(
         "/preview/{moment}",
         summary="A segment as a small MP4 (H.264, AAC) that every browser plays.",
@@ -191,6 +203,10 @@ def _add_files(app: FastAPI, service: Service, footage: Footage) -> None:
             200: {"description": "A JPEG.", "content": {"image/jpeg": _BYTES}},
         },
     )(footage.strip)
+
+
+def _add_folder(app: FastAPI, footage: Footage) -> None:
+    """Routes of where videos lie."""
     app.get(
         "/api/folder/{moment}",
         summary="Where the file of a segment lies, and whether POST opens its folder.",
