@@ -86,3 +86,12 @@ def browser():
         browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def server(indexed):
+    """A running `animclip serve` of the small index, which makes no previews."""
+    from tests.served import served
+
+    with served(indexed, "--previews=none") as running:
+        yield running

@@ -7,15 +7,8 @@ from PIL import Image
 
 from tests import browsing, searchable
 from tests.browsing import search, wait_until_it_plays
-from tests.served import served
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def server(indexed):
-    with served(indexed, "--previews=none") as running:
-        yield running
 
 
 @pytest.fixture(params=browsing.SIZES)

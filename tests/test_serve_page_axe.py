@@ -4,19 +4,12 @@ import pytest
 
 from tests import browsing
 from tests.browsing import search
-from tests.served import served
 
 sync_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 pytestmark = pytest.mark.slow
 
 SERIOUS = ("serious", "critical")
-
-
-@pytest.fixture(scope="module")
-def server(indexed):
-    with served(indexed, "--previews=none") as running:
-        yield running
 
 
 def serious(page):

@@ -6,18 +6,11 @@ import pytest
 
 from tests import browsing, searchable
 from tests.browsing import search, wait_until_it_plays
-from tests.served import served
 
 pytestmark = pytest.mark.slow
 
 PLAYER = "#detail video"
 NOW = f"document.querySelector('{PLAYER}').currentTime"
-
-
-@pytest.fixture(scope="module")
-def server(indexed):
-    with served(indexed, "--previews=none") as running:
-        yield running
 
 
 @pytest.fixture(params=browsing.SIZES)

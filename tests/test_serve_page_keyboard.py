@@ -4,7 +4,6 @@ import pytest
 
 from tests import browsing
 from tests.browsing import search, wait_until_it_plays
-from tests.served import served
 
 pytestmark = pytest.mark.slow
 
@@ -24,12 +23,6 @@ FOCUSED = """() => {
     isOnTop: Boolean(top) && isPart(top),
   };
 }"""
-
-
-@pytest.fixture(scope="module")
-def server(indexed):
-    with served(indexed, "--previews=none") as running:
-        yield running
 
 
 @pytest.fixture(params=browsing.SIZES)

@@ -4,18 +4,11 @@ import pytest
 
 from tests import browsing, searchable
 from tests.browsing import search
-from tests.served import served
 
 pytestmark = pytest.mark.slow
 
 LONG = [searchable.moment("long.mp4", number) for number in range(3)]
 FOUND = "[...document.querySelectorAll('#detail .bars span')].map(one => one.matches('.found'))"
-
-
-@pytest.fixture(scope="module")
-def server(indexed):
-    with served(indexed, "--previews=none") as running:
-        yield running
 
 
 @pytest.fixture(params=browsing.SIZES)

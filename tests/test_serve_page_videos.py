@@ -4,19 +4,12 @@ import pytest
 
 from tests import browsing, searchable
 from tests.browsing import search
-from tests.served import served
 
 pytestmark = pytest.mark.slow
 
 PICKS = "document.querySelectorAll('.pick').length"
 FOCUSED = "document.activeElement.closest('#results [data-id]')?.dataset.id"
 LONG = [searchable.moment("long.mp4", number) for number in range(3)]
-
-
-@pytest.fixture(scope="module")
-def server(indexed):
-    with served(indexed, "--previews=none") as running:
-        yield running
 
 
 @pytest.fixture(params=browsing.SIZES)
