@@ -103,7 +103,7 @@ setup(
             # Read what exports for editors hold.
             "OpenTimelineIO==0.18.1",
             "otio-cmx3600-adapter==1.0.0",
-            "pytest>=8.3",
+            "pytest>=9",
             "pytest-xdist>=3.6",
             "ruff>=0.8",
             # Tests build the wheel without fetching anything.

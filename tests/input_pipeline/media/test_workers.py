@@ -112,7 +112,7 @@ def test_a_caller_that_is_closed_lets_nobody_wait_for_an_endless_file() -> None:
     caller = workers.Caller(act_in, LIMITS)
     with ThreadPoolExecutor(1) as thread:
         answer = thread.submit(caller, "endless")
-        while caller.worker is None or caller.worker.number is None:
+        while not answer.done() and (caller.worker is None or caller.worker.number is None):
             time.sleep(0.01)
         caller.close()
         assert answer.result(60) == Failure("the decoder crashed (exit code -15)")
