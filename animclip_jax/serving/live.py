@@ -6,8 +6,6 @@ import sys
 import threading
 
 from animclip_jax.serving.service import Service
-from animclip_jax.video_index import catalogue as catalogues
-from animclip_jax.video_index.reader import Index
 from animclip_jax.video_index.searcher import Searcher
 from animclip_jax.words import holdings
 
@@ -36,13 +34,12 @@ class Live(threading.Thread):
     def look(self) -> None:
         """Takes up the index if its catalogue is another one than at the last look."""
         before = self.service.searcher
-        directory = before.index.directory
-        state = catalogues.state(directory)
+        state = before.index.newest_state()
         if state is None or state == self.seen:
             return
         self.seen = state
         try:
-            searcher = Searcher(before.model, Index(directory), self.num_candidates)
+            searcher = Searcher(before.model, before.index.reopened(), self.num_candidates)
             # Programs for another number of segments are compiled before anyone waits for them.
             searcher.warm_up()
         except (OSError, ValueError) as error:

@@ -231,7 +231,7 @@ class Service:
         if ID.fullmatch(id):
             segment = index.segment(id)
             place = {"video": readable(index.names[segment]), "start": index.times[segment, 0]}
-            return index.embedding[segment], place
+            return index.embeddings(np.array([segment]))[0], place
         kept = self.pictures.find(id)
         if kept is None:
             raise QueryError(FORGOTTEN)

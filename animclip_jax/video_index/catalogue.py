@@ -124,6 +124,17 @@ def read(directory: Path) -> Catalogue:
             raise ValueError(
                 f"format {found[0]!r} version {found[1]!r}, wanted {FORMAT!r} {VERSION}"
             )
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{path}: not the catalogue of an index: {error}; {advice}") from error
+    return parsed(document, path, advice)
+
+
+def parsed(document: dict[str, Any], where: object, advice: str) -> Catalogue:
+    """The catalogue that a document without format and version holds, as `asdict` wrote it.
+
+    Raises ValueError, which names `where` and gives the advice, where it is damaged.
+    """
+    try:
         settings = SegmentSettings(**document.pop("settings"))
         videos = {
             name: _checked(name, Video(*fields)) for name, fields in document.pop("videos").items()
@@ -139,7 +150,7 @@ def read(directory: Path) -> Catalogue:
             raise ValueError(f"code_dtype is {document['code_dtype']!r:.80}, wanted {CODE_DTYPES}")
         return Catalogue(**document, settings=settings, videos=videos, quarantined=quarantined)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: not the catalogue of an index: {error}; {advice}") from error
+        raise ValueError(f"{where}: not the catalogue of an index: {error}; {advice}") from error
 
 
 def _checked(name: str, video: Video) -> Video:

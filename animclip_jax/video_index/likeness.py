@@ -57,7 +57,7 @@ def part(what: str | Path | At | np.ndarray | Moment, weight: float, index: Inde
         what, factor = written(what)
         weight *= factor
     if isinstance(what, At):
-        return Part(index.embedding[index.at(*what)], weight)
+        return Part(_embedding(index, index.at(*what)), weight)
     if isinstance(what, Path):
         is_picture = what.suffix.lower() in picture.SUFFIXES
         return Part(picture.read(what, picture.QUERY) if is_picture else what, weight)
@@ -65,4 +65,8 @@ def part(what: str | Path | At | np.ndarray | Moment, weight: float, index: Inde
         if what.ndim != 3 or what.shape[2] != 3 or what.dtype != np.uint8:
             raise ValueError(f"a picture {what.dtype} {what.shape}: wanted uint8 [H, W, 3]")
         return Part(what, weight)
-    return Part(index.embedding[index.segment(what.id)], weight)
+    return Part(_embedding(index, index.segment(what.id)), weight)
+
+
+def _embedding(index: Index, segment: int) -> np.ndarray:
+    return index.embeddings(np.array([segment]))[0]

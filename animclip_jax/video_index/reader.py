@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import jax
 import numpy as np
+from jax.sharding import NamedSharding
 
 from animclip_jax.models.retriever import VideoFeatures
 from animclip_jax.models.video_code import PackedCode
@@ -22,6 +23,7 @@ from animclip_jax.video_index.catalogue import Catalogue
 from animclip_jax.video_index.query import QueryError
 from animclip_jax.video_index.ranking import Hit, Moment, Span
 from animclip_jax.video_index.spoken import Spoken
+from animclip_jax.video_index.stage_one import Flat, StageOne
 from animclip_jax.words import clock, readable
 from input_pipeline.media.segment_settings import SCENES_SINCE
 
@@ -53,6 +55,27 @@ class Index:
                     raise
         self.root = Path(self.catalogue.root)
 
+    @property
+    def place(self) -> object:
+        """Where it was opened, for people."""
+        return self.directory
+
+    def newest_state(self) -> tuple[int, int, int] | None:
+        """What `state` of one that is opened now would be; None where none can be."""
+        return catalogues.state(self.directory)
+
+    def reopened(self) -> Index:
+        """The index as it is now. Raises as the class does."""
+        return type(self)(self.directory)
+
+    def stage_one(self, split: NamedSharding) -> StageOne:
+        """What finds the best by embeddings. split: how a gallery lies on the devices."""
+        return Flat(self.embedding, split)
+
+    def embeddings(self, segments: np.ndarray) -> np.ndarray:
+        """Embeddings of segments int [S], S 1 or more: float32 [S, E]."""
+        return np.asarray(self.embedding[segments])
+
     def _open(self, directory: Path, catalogue: Catalogue) -> None:
         if not catalogue.videos:
             raise ValueError(f"{directory}: no video in this index")
@@ -60,6 +83,11 @@ class Index:
         self.parts = shards.read_all(directory, catalogue)
         for name, part in self.parts.items():
             shards.require_finite(directory, name, part._replace(code=None))
+        self._number(catalogue)
+        self.embedding, self.times = self._gathered("embedding"), self._gathered("times")
+
+    def _number(self, catalogue: Catalogue) -> None:
+        """Numbers the segments of all videos."""
         # In the order of the files, so that one shard is read as it lies there.
         videos = sorted(catalogue.videos.items(), key=lambda one: (one[1].shard, one[1].first))
         self.videos = [name for name, _ in videos]
@@ -74,7 +102,6 @@ class Index:
         self.scene = scenes.numbered([(video.segments, video.continues) for _, video in videos])
         # Of each video the rows from its first.
         self.row = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(sum(counts))
-        self.embedding, self.times = self._gathered("embedding"), self._gathered("times")
 
     def _gathered(self, name: str) -> np.ndarray:
         """An array of the shards by segment: the file itself, mapped, where it has this order."""
@@ -236,7 +263,7 @@ class Index:
             codes.append(part.code)
         back = np.argsort(np.concatenate(order))
         code: PackedCode = jax.tree.map(lambda *some: np.concatenate(some)[back], *codes)
-        return VideoFeatures(self.embedding[segments], code)
+        return VideoFeatures(self.embeddings(segments), code)
 
 
 def _key(name: str) -> str:

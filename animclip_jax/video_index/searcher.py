@@ -12,7 +12,7 @@ import numpy as np
 
 from animclip_jax.api import Model
 from animclip_jax.models.reranker import CAPTION_BUCKETS
-from animclip_jax.retrieval import coarse, rerank
+from animclip_jax.retrieval import rerank
 from animclip_jax.video_index import likeness, scenes, spoken
 from animclip_jax.video_index import query as queries
 from animclip_jax.video_index.filters import VIDEO, Filters
@@ -54,7 +54,7 @@ class Searcher:
         self.model, self.index = model, index
         self.num_candidates = min(num_candidates, len(index))
         self.tokenizer = model.tokenizer
-        self.gallery = coarse.hold(index.embedding, model.encoder.split)
+        self.stage_one = index.stage_one(model.encoder.split)
         self.allowed = functools.lru_cache(FILTERS_KEPT)(lambda filters: filters.allowed(index))
 
     @property
@@ -134,7 +134,7 @@ class Searcher:
         allowed = None if filters == ANYTHING else self.allowed(filters)
         among = self.index.scene, num_scenes, count, DEPTH, allowed
         if by != SAID:
-            nearest = functools.partial(self._nearest, total)
+            nearest = functools.partial(self.stage_one.nearest, total)
             best = scenes.spread(nearest, *among)
             segments = np.array([segment for segment, _ in best], int)
             scores = np.array([score for _, score in best], np.float32)
@@ -160,7 +160,7 @@ class Searcher:
         Raises QueryError as `answer`.
         """
         total = query.total([self.encoded(part.what).embedding for part in query.parts])
-        return np.asarray(self.index.embedding[segments.start : segments.stop] @ total)
+        return np.asarray(self.index.embeddings(np.array(segments)) @ total)
 
     def warm_up(self) -> None:
         """Compiles what queries will need, for captions of every length."""
@@ -194,23 +194,16 @@ class Searcher:
         batch = np.repeat(frames[None], encoder.num_parts, axis=0)
         return Encoded(np.asarray(encoder.encode_video(batch, encoder.num_parts).embedding[0]))
 
-    def _nearest(
-        self, total: np.ndarray, count: int, allowed: np.ndarray | None
-    ) -> list[tuple[int, float]]:
-        where = self.gallery, count, self.model.encoder.split
-        segments, scores = coarse.top_k(total[None], *where, allowed=allowed)
-        found = scores[0] > -np.inf
-        return list(zip(segments[0][found].tolist(), scores[0][found].tolist(), strict=True))
-
     def _said(
         self, query: Query, total: np.ndarray, count: int, allowed: np.ndarray | None
     ) -> list[tuple[int, Hit]]:
         """The best by words; total: the query's embedding, for their cosine similarity."""
         if (expression := spoken.expression(query)) is None:
             return []
-        found = self.index.said(expression, count, allowed)
+        if not (found := self.index.said(expression, count, allowed)):
+            return []
         segments = np.array([segment for segment, _ in found], int)
-        scores = (self.index.embedding[segments] @ total).tolist()
+        scores = (self.index.embeddings(segments) @ total).tolist()
         return [
             (segment, Hit(segment, score, None, None, 0, excerpt))
             for (segment, excerpt), score in zip(found, scores, strict=True)
