@@ -12,6 +12,10 @@ HAS_CPU_WHEEL = (
 NO_CPU_WHEEL = (
     "sys_platform != 'win32' and (sys_platform != 'linux' or platform_machine != 'x86_64')"
 )
+# Vector databases that an index can be published to, and the columns they and Parquet take.
+PARQUET = ["pyarrow>=21"]
+LANCEDB = ["lancedb>=0.40,<0.41", *PARQUET]
+QDRANT = ["httpx>=0.27,<1", "qdrant-client>=1.16,<2"]
 APP = ["click>=8.1", "fastapi>=0.165,<1", "starlette>=1.6,<2", "uvicorn>=0.30"]
 
 setup(
@@ -95,8 +99,13 @@ setup(
             "scikit-image",
         ],
         "app": APP,
+        "lancedb": LANCEDB,
+        "qdrant": QDRANT,
+        "parquet": PARQUET,
         "dev": [
             *APP,
+            *LANCEDB,
+            *QDRANT,
             # Draws what benchmarks.evidence found; the tests look at the picture.
             "matplotlib>=3.10",
             "mypy>=1.13",

@@ -24,6 +24,7 @@ from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.index import parse
 from animclip_jax.video_index.effort import Effort
 from animclip_jax.video_index.listing import list_videos
+from animclip_jax.video_index.publish import publish, require_usable
 from animclip_jax.video_index.update import Summary, update
 from animclip_jax.video_index.watching import watch
 from animclip_jax.words import count, holdings, on_a_terminal
@@ -47,21 +48,20 @@ def main(argv: list[str] | None = None) -> int:
         model = api.load(path)
         size, resize, interpolation, antialias = model.config.clip.fitted
         settings = SegmentSettings(
-            model.config.num_frames,
-            size,
-            options.window,
-            options.shots,
-            resize,
-            interpolation,
-            antialias,
+            *(model.config.num_frames, size, options.window, options.shots),
+            *(resize, interpolation, antialias),
         )
         limits = Limits(options.time_limit, options.memory_limit)
         effort = Effort(options.batch_size, options.processes, limits, options.retry)
         where = options.out, options.videos, model, path
+        if options.to:
+            require_usable(options.to, model.fingerprint)
 
         def run() -> None:
             done = update(*where, settings, effort, options.forget, options.photos)
             print(report(options.out, done), flush=True)
+            if options.to:
+                print(f"{options.to}: {publish(options.out, options.to)}", flush=True)
 
         if options.watch is None:
             run()

@@ -21,7 +21,7 @@ from tests.repository import ROOT
 PAGES = ["README.md", *sorted(str(one.relative_to(ROOT)) for one in ROOT.glob("docs/**/*.md"))]
 RUN = [
     *("README.md", "docs/animation.md", "docs/export.md", "docs/motion.md", "docs/results.md"),
-    "docs/search.md",
+    *("docs/engines.md", "docs/search.md"),
 ]
 # Of pages whose other commands are run. That their options exist is tests/test_documents.py's.
 NOT_RUN = {

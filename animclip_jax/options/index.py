@@ -34,6 +34,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=kinds.path, required=True, help="the folder of the index")
     parser.add_argument(
+        "--to",
+        type=kinds.target,
+        help="also publish the index: lancedb:FOLDER (or a bucket) and qdrant:URL can be searched "
+        "there, parquet:DIR is for other programs",
+    )
+    parser.add_argument(
         "-w", "--window", type=float, default=10.0, help="the longest segment, in seconds"
     )
     parser.add_argument(  # fmt: skip

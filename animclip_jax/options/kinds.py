@@ -10,6 +10,9 @@ from pathlib import Path
 
 from absl import flags
 
+from animclip_jax.engines import place
+from animclip_jax.engines.place import Place
+
 
 def path(text: str) -> Path:
     """The path of a file or a folder; "~" is the home folder, also where the shell left it.
@@ -32,6 +35,22 @@ def file(text: str) -> Path:
 def home(text: str) -> str:
     """As `path`, for what may also be a name on the Hub or in a bucket, which stays as it is."""
     return os.path.expanduser(text)
+
+
+def index(text: str) -> Path | Place:
+    """The folder of an index, or where one is published."""
+    try:
+        return place.given(text) or path(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def target(text: str) -> Place:
+    """Where an index is to be published."""
+    try:
+        return place.target(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def whole(text: str) -> int:

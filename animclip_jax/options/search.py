@@ -38,7 +38,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parts: what the sentence and --without say, as parts of a query. only: what may be found.
     """
     parser = Parser(prog="animclip search", description=DESCRIPTION)
-    parser.add_argument("index", type=kinds.path, help="the folder that animclip index wrote")
+    parser.add_argument(
+        "index",
+        type=kinds.index,
+        help="the folder that animclip index wrote, or what its --to names: lancedb:FOLDER, "
+        "qdrant:URL",
+    )
     parser.add_argument("text", nargs="?", help="the sentence to search for")
     for name, told in PARTS.items():
         parser.add_argument(f"--{name}", action="append", default=[], help=told)

@@ -26,7 +26,12 @@ DESCRIPTION = (
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command's options."""
     parser = Parser(prog="animclip serve", description=DESCRIPTION)
-    parser.add_argument("index", type=kinds.path, help="the folder that animclip index wrote")
+    parser.add_argument(
+        "index",
+        type=kinds.index,
+        help="the folder that animclip index wrote, or what its --to names: lancedb:FOLDER, "
+        "qdrant:URL",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument(
         "--port", type=int, default=8000, help="the port to listen on; 0 takes a free one"

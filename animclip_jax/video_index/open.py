@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from animclip_jax import api
+from animclip_jax.engines.place import Place, given
 from animclip_jax.video_index import catalogue
+from animclip_jax.video_index.published import PublishedIndex
 from animclip_jax.video_index.ranking import Answer, Hit
 from animclip_jax.video_index.reader import Index
 from animclip_jax.video_index.searcher import Searcher
@@ -20,26 +22,32 @@ NO_SCENES = (
 
 
 def open_index(
-    index: str | Path, model: str | Path | None = None, num_candidates: int = 50
+    index: str | Path | Place, model: str | Path | None = None, num_candidates: int = 50
 ) -> Searcher:
     """Opens an index, for `search("a dog", n=10)`.
 
     Args:
-      index: the folder of `animclip index`.
+      index: the folder of `animclip index`, or where it published one, as in "lancedb:FOLDER".
       model: a folder or a name on the Hugging Face Hub; None takes it from where it was when the
         index was made.
       num_candidates: how many segments the re-ranker sees for each query.
     Raises:
       FileNotFoundError, ValueError: one of them can't be read, or they don't belong together.
     """
-    index = Path(index)
-    where = Path(catalogue.read(index).model_path) if model is None else api.find(model)
+    place = given(index) if isinstance(index, str) else index
+    published = PublishedIndex(place) if isinstance(place, Place) else None
+    if model is not None:
+        where = api.find(model)
+    elif published:
+        where = Path(published.catalogue.model_path)
+    else:
+        where = Path(catalogue.read(Path(str(index))).model_path)
     if not where.is_dir():
         raise FileNotFoundError(
             f"{where}: no such folder, the model that {index} was made with; --model says where it "
             "is now"
         )
-    return Searcher(api.load(where), Index(index), num_candidates)
+    return Searcher(api.load(where), published or Index(Path(str(index))), num_candidates)
 
 
 def note(searcher: Searcher) -> str | None:

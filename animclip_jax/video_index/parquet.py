@@ -1,0 +1,86 @@
+"""Publishes an index as files of Parquet, for other programs; docs/engines.md lists the columns."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from animclip_jax import files
+from animclip_jax.engines.engine import EngineError
+from animclip_jax.engines.place import Place
+from animclip_jax.video_index import catalogue as catalogues
+from animclip_jax.video_index.outgoing import Counts, Local, refuse_other
+
+# Readers of a folder of Parquet leave out names that begin so.
+ABOUT = "_about.json"
+FORMAT, VERSION = "animclip-parquet", 1
+ADVICE = "remove the folder, or choose another one"
+
+
+def publish(local: Local, place: Place) -> Counts:
+    """Writes all segments anew where anything changed; what was there stays until then.
+
+    Raises EngineError where the folder holds something else. files.DiskError.
+    """
+    folder = Path(place.where)
+    there = _there(folder, local, place)
+    same = [name for name, digest in local.digests.items() if there.get(name) == digest]
+    removed = len(there.keys() - local.digests.keys())
+    segments = sum(video.segments for video in local.catalogue.videos.values())
+    if removed or len(same) < len(local.digests):
+        beside = folder.with_name(f".{folder.name}.next")
+        shutil.rmtree(beside, ignore_errors=True)
+        with files.new_folder(beside) as made:
+            _write(made, local, place)
+        with files.writing(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            beside.rename(folder)
+    return Counts(len(local.digests) - len(same), removed, len(same), segments)
+
+
+def _there(folder: Path, local: Local, place: Place) -> dict[str, str]:
+    """Digests of the videos that are published in a folder."""
+    path = folder / ABOUT
+    if not path.is_file():
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise EngineError(f"{place}: holds something else; choose another folder")
+        return {}
+    try:
+        about = files.read_object(path, ADVICE)
+        found = about.get("format"), about.get("version")
+        if found != (FORMAT, VERSION):
+            raise ValueError(f"{path}: found {found[0]} {found[1]}, wanted {FORMAT} {VERSION}")
+        catalogue = catalogues.parsed(about["catalogue"], path, ADVICE)
+        digests = dict(about["videos"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise EngineError(f"{place}: {error}; {ADVICE}") from error
+    refuse_other(catalogue, local.catalogue, place)
+    return digests
+
+
+def _write(folder: Path, local: Local, place: Place) -> None:
+    """One file for each batch of segments, and what they are."""
+    try:
+        import pyarrow.parquet as pq
+
+        from animclip_jax.engines import columns
+    except ImportError as error:
+        raise EngineError(
+            f"{place}: {error}; pip install -e '.[parquet]' in the checkout installs it"
+        ) from error
+    about = {
+        "format": FORMAT,
+        "version": VERSION,
+        "code_shape": local.code,
+        "catalogue": asdict(replace(local.catalogue, videos={}, quarantined={})),
+        "videos": local.digests,
+    }
+    first = 0
+    with files.writing(folder):
+        for number, (_, segments) in enumerate(local.batches(list(local.digests), first)):
+            rows = columns.table(first, segments)
+            pq.write_table(rows, folder / f"segments-{number:05}.parquet", compression="zstd")
+            first += len(rows)
+    files.write_json(folder / ABOUT, json.loads(json.dumps(about)))

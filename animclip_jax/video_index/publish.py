@@ -1,0 +1,104 @@
+"""Publishes the index of a folder on an engine: adds what is new there, removes what is gone.
+
+The folder of the index stays what counts. A publication that was cut short is completed by the
+next, which finds segments that no document names and documents whose segments are not there.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from animclip_jax.engines.engine import Engine, EngineError, connect
+from animclip_jax.engines.place import PARQUET, Place
+from animclip_jax.video_index import catalogue as catalogues
+from animclip_jax.video_index import parquet, publication
+from animclip_jax.video_index.outgoing import OTHER_PLACE, Counts, Local, refuse_other
+from animclip_jax.video_index.publication import About, Published
+
+
+def publish(directory: Path, place: Place) -> Counts:
+    """Brings what is published at a place up to date with the index `directory`.
+
+    A video that changed is removed and added.
+
+    Raises:
+      EngineError: the place can't be used, or holds an index of another model, folder or settings.
+      BlockingIOError: the index is being written. As `reader.Index` where it can't be read.
+    """
+    with catalogues.locked(directory):
+        local = Local(directory)
+        if place.engine == PARQUET:
+            return parquet.publish(local, place)
+        return _publish(local, connect(place))
+
+
+def require_usable(place: Place, model: str) -> None:
+    """Raises EngineError where an index of the model of that fingerprint can't be published.
+
+    For whoever has hours of work before it.
+    """
+    if place.engine != PARQUET:
+        about = publication.about_of(connect(place))
+        if about is not None and about.catalogue.model != model:
+            raise EngineError(
+                f"{place}: an index with another model: {about.catalogue.model}, not {model}; "
+                f"{OTHER_PLACE}"
+            )
+
+
+def _publish(local: Local, engine: Engine) -> Counts:
+    about, there = publication.read(engine) or (None, {})
+    if about is None:
+        if engine.count():
+            raise EngineError(
+                f"{engine.place}: holds segments that no catalogue names; {publication.ADVICE}"
+            )
+        about = About(local.catalogue, local.code)
+        engine.put({publication.ABOUT: about.written()})
+    refuse_other(about.catalogue, local.catalogue, engine.place)
+    about.next = max([about.next, *(one.keys[1] for one in there.values())])
+    repaired = _repair(engine, there)
+    gone = [one for name, one in there.items() if local.digests.get(name) != one.digest]
+    engine.drop([one.number for one in gone])
+    engine.remove([one.keys for one in gone])
+    kept = there.keys() - {one.name for one in gone}
+    new = [name for name in local.digests if name not in kept]
+    for videos, segments in local.batches(new, about.next):
+        engine.add(about.next, segments)
+        engine.put({one.number: one.written() for one in videos})
+        about.next += len(segments.times)
+    told = replace(about.catalogue, videos={}), replace(local.catalogue, videos={})
+    if repaired or gone or new or told[0] != told[1] or not about.state:
+        engine.finish()
+        about.catalogue, about.state = local.catalogue, time.time_ns()
+        engine.put({publication.ABOUT: about.written()})
+    segments_there = sum(video.segments for video in local.catalogue.videos.values())
+    removed = len(there.keys() - local.digests.keys())
+    return Counts(len(new), removed, len(kept), segments_there)
+
+
+def _repair(engine: Engine, there: dict[str, Published]) -> bool:
+    """Whether a publication was cut short: then removes what is half there.
+
+    `there` loses videos whose segments are not all in the engine.
+    """
+    if engine.count() == sum(one.video.segments for one in there.values()):
+        return False
+    keys = engine.keys()
+    for one in list(there.values()):
+        first, end = one.keys
+        if np.searchsorted(keys, end) - np.searchsorted(keys, first) != one.video.segments:
+            engine.drop([one.number])
+            del there[one.name]
+    ranges = sorted(one.keys for one in there.values())
+    firsts = np.array([first for first, _ in ranges], np.int64)
+    ends = np.array([0, *(end for _, end in ranges)], np.int64)
+    stray = keys[keys >= ends[np.searchsorted(firsts, keys, "right")]]
+    breaks = np.flatnonzero(np.diff(stray) != 1) + 1
+    runs = [run for run in np.split(stray, breaks) if len(run)]
+    engine.remove([(int(run[0]), int(run[-1]) + 1) for run in runs])
+    return True

@@ -1,0 +1,60 @@
+"""An index as files of Parquet: documented columns, whole or as before."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from animclip_jax.engines.engine import EngineError
+from animclip_jax.engines.place import Place
+from animclip_jax.video_index import catalogue as catalogues
+from animclip_jax.video_index import outgoing
+from animclip_jax.video_index.publish import publish
+from animclip_jax.video_index.reader import Index
+from tests import searchable
+from tests.published import change
+
+
+@pytest.fixture
+def home(indexed, tmp_path):
+    return searchable.copied(indexed, tmp_path / "home")
+
+
+def test_columns_are_those_of_the_index_and_changes_carry_over(home, tmp_path, monkeypatch):
+    monkeypatch.setattr(outgoing, "BATCH", 3)
+    to = Place("parquet", str(tmp_path / "out"))
+    before = change(home, red=None)
+    assert publish(home, to)[:3] == (4, 0, 0)
+    change(home, red=before["red.mp4"], shots=None)
+    assert publish(home, to)[:3] == (1, 1, 3)
+    files = sorted((tmp_path / "out").glob("*.parquet"))
+    states = [path.stat().st_ino for path in files]
+    assert publish(home, to)[:3] == (0, 0, 4)
+    assert [path.stat().st_ino for path in files] == states and len(files) > 1
+    table, index = pq.read_table(tmp_path / "out"), Index(home)
+    assert table["key"].to_pylist() == list(range(len(index)))
+    assert table["video"].to_pylist() == index.names
+    np.testing.assert_array_equal(np.stack([table["start"], table["end"]], axis=1), index.times)
+    np.testing.assert_array_equal(np.stack(table["embedding"].to_pylist()), index.embedding)
+    assert table["thumbnail"][2].as_py() == index.thumbnail(2)
+    about = json.loads((tmp_path / "out" / "_about.json").read_text())
+    code: Any = index.features(np.arange(1)).code
+    assert list(code.values.shape[1:]) == about["code_shape"]
+    assert table["code"][0].as_py() == code.values[0].tobytes() + code.scales[0].tobytes()
+
+
+def test_another_index_and_another_folder_stay_as_they_are(home, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    with pytest.raises(EngineError, match="holds something else; choose another folder"):
+        publish(home, Place("parquet", str(tmp_path / "mine")))
+    to = Place("parquet", str(tmp_path / "out"))
+    publish(home, to)
+    catalogue = catalogues.read(home)
+    catalogue.model = "0" * 64
+    catalogues.write(home, catalogue)
+    with pytest.raises(EngineError, match="an index with another model"):
+        publish(home, to)
+    assert (tmp_path / "mine" / "notes.txt").read_text() == "mine"
