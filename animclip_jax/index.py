@@ -16,24 +16,18 @@ if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these
 
 import functools
 import time
-from pathlib import Path
 
 from animclip_jax import api, process
-from animclip_jax.api import DRAWN_ONLY
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.index import parse
 from animclip_jax.video_index.effort import Effort
 from animclip_jax.video_index.listing import list_videos
 from animclip_jax.video_index.publish import publish, require_usable
-from animclip_jax.video_index.update import Summary, update
+from animclip_jax.video_index.summary import limits_of, report
+from animclip_jax.video_index.update import update
 from animclip_jax.video_index.watching import watch
-from animclip_jax.words import count, holdings, on_a_terminal
-from input_pipeline.media import quarantine
 from input_pipeline.media.segments import SegmentSettings
 from input_pipeline.media.workers import Limits
-
-# Names in a line of the report.
-SHOWN = 5
 
 
 @stoppable("animclip index")
@@ -81,39 +75,3 @@ def main(argv: list[str] | None = None) -> int:
 
 def complain(error: Exception) -> None:
     print(f"animclip index: {error}", file=sys.stderr, flush=True)
-
-
-def limits_of(model: api.Model, name: str) -> list[str]:
-    """What searches with a model can't do, for people."""
-    coarse = f"{name} has no re-ranker: searches of this index are coarse only"
-    return [coarse] * (not model.reranks) + [DRAWN_ONLY] * model.drawn_only
-
-
-def report(out: Path, done: Summary) -> str:
-    """What an update did, for people."""
-    lines = [
-        f"{out}: {holdings(done.videos, done.photos, done.segments)}; this time "
-        f"{done.indexed} indexed, {done.unchanged} unchanged, {done.removed} removed"
-    ]
-    if done.divided:
-        lines.append(
-            f"{count(done.divided, 'video')} divided anew: shots are found more exactly now, and "
-            "moments are grouped by scene"
-        )
-    if done.quarantined:
-        listed = out / quarantine.NAME
-        lines.append(f"{len(done.quarantined)} can't be read, listed in {listed} with the reason")
-    if done.listing.others:
-        lines.append(f"not videos by their names: {count(done.listing.others, 'file')}")
-    reasons: dict[str, list[str]] = {}
-    for name, reason in sorted(done.listing.left.items()):
-        reasons.setdefault(reason, []).append(on_a_terminal(name))
-    for reason, names in reasons.items():
-        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        lines.append(f"left alone: {', '.join(names[:SHOWN])}{more}: {reason}")
-    if done.kept:
-        lines.append(
-            f"{count(done.kept, 'video')} not found now, kept in the index; --forget removes "
-            "missing videos"
-        )
-    return "\n".join(lines)

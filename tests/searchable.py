@@ -13,7 +13,9 @@ from flax import nnx, traverse_util
 from animclip_jax import api
 from animclip_jax.models.retriever import Retriever
 from animclip_jax.video_index import catalogue as catalogues
-from animclip_jax.video_index.update import Effort, Summary, update
+from animclip_jax.video_index.effort import Effort
+from animclip_jax.video_index.summary import Summary
+from animclip_jax.video_index.update import update
 from animclip_jax.weights import folder, manifest
 from input_pipeline.media.segments import SegmentSettings
 from input_pipeline.media.video import write_video
@@ -69,6 +71,12 @@ def copied(index: Path, home: Path) -> Path:
     catalogue.root = str((home / "videos").resolve())
     catalogues.write(home / "index", catalogue)
     return home / "index"
+
+
+def bytes_of(index: Path) -> dict[str, bytes]:
+    """All files of an index, by their paths below it."""
+    paths = (path for path in index.rglob("*") if path.is_file() and path.name != "lock")
+    return {path.relative_to(index).as_posix(): path.read_bytes() for path in paths}
 
 
 def moment(name: str, number: int = 0) -> str:

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from animclip_jax import files, index, search
+from animclip_jax import files, search
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.process import has_tpu
+from animclip_jax.video_index import summary
 from animclip_jax.video_index.listing import Listing
 from animclip_jax.video_index.ranking import Hit
 from animclip_jax.words import count, holdings, on_a_terminal
@@ -101,7 +102,7 @@ def test_names_of_files_can_not_steer_the_terminal_from_any_list(tmp_path, capsy
     searched: Any = SimpleNamespace(names=[name], times=[(0.0, 1.0)], photo=[False])
     found = search.table([hit], searched)
     left = Listing(left={name: "a link to itself"})
-    done = index.report(tmp_path, index.Summary(0, 0, 0, 0, 0, {}, 1, 0, 1, left))
+    done = summary.report(tmp_path, summary.Summary(0, 0, 0, 0, 0, {}, 1, 0, 1, left))
     quarantine.report("set", {name: "cut"}, 9, tmp_path, "")
     told = capsys.readouterr().err
     with pytest.raises(ValueError, match="can't be used") as raised:

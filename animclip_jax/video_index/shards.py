@@ -219,10 +219,10 @@ def _mapped(path: Path) -> np.ndarray:
         raise damaged(path, error) from error
 
 
-def next_name(directory: Path) -> str:
-    """Names rise, so that shards sort by age."""
+def next_name(directory: Path, skipped: int = 0) -> str:
+    """Names rise, so that shards sort by age. skipped: how many names stay free before it."""
     there = sorted(path.name for path in (directory / SHARDS).glob("*"))
-    return f"{int(there[-1]) + 1 if there else 0:08d}"
+    return f"{int(there[-1]) + 1 + skipped if there else skipped:08d}"
 
 
 def remove_unused(directory: Path, catalogue: Catalogue | None) -> None:

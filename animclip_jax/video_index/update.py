@@ -5,57 +5,38 @@ What is embedded is kept every half minute, so that a kill loses no more than th
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import TypeVar
 
-import jax
 import numpy as np
 
 from animclip_jax import files
 from animclip_jax.api import Model
-from animclip_jax.models.retriever import VideoFeatures
-from animclip_jax.retrieval import placement
 from animclip_jax.video_index import catalogue as catalogues
-from animclip_jax.video_index import shards
+from animclip_jax.video_index import embedding, shards
 from animclip_jax.video_index.catalogue import Catalogue, Quarantined, Stamp, Video
-from animclip_jax.video_index.effort import BATCH_SIZE, ON_CPU, Effort
+from animclip_jax.video_index.effort import Effort
+from animclip_jax.video_index.embedding import Embedded, Job
 from animclip_jax.video_index.listing import EMPTY, Listing, is_photo, list_videos, problem_of
 from animclip_jax.video_index.progress import Progress
+from animclip_jax.video_index.summary import Summary
 from animclip_jax.words import count
 from input_pipeline.media import quarantine, workers
-from input_pipeline.media.indexing import Read, Task, read_file
+from input_pipeline.media.indexing import Source
 from input_pipeline.media.segment_settings import DIVISION
-from input_pipeline.media.segments import SegmentSettings, frames_of
+from input_pipeline.media.segments import SegmentSettings
 
-# Kept together, whichever comes first.
-FLUSH_SECONDS, FLUSH_SEGMENTS = 30.0, 4096
+# Kept together at most.
+FLUSH_SEGMENTS = 4096
 # Shards beyond which, and share of their rows beyond which, an index is written anew as one shard.
 MAX_SHARDS, MAX_DEAD = 16, 0.25
-_SPOOL = "frames."
 
-
-class Summary(NamedTuple):
-    """What an update did, in files, and what the index holds now.
-
-    divided: how many of those that were read had been divided in an older way. kept: how many of
-    its files can't be seen now, and may be there.
-    """
-
-    indexed: int
-    divided: int
-    unchanged: int
-    removed: int
-    kept: int
-    quarantined: dict[str, str]
-    videos: int
-    photos: int
-    segments: int
-    listing: Listing
+T = TypeVar("T")
 
 
 def update(
@@ -135,11 +116,9 @@ def _found(directory: Path, wanted: Catalogue) -> Catalogue | None:
 
 @dataclass
 class _Pending:
-    """Videos that are read and not kept yet; the frames of `encoded` segments are not needed."""
+    """Files that are embedded and not kept yet, by their numbers in the list of what to do."""
 
-    videos: list[tuple[str, Listing, Read]] = field(default_factory=list)
-    frames: list[np.ndarray] = field(default_factory=list)
-    features: list[VideoFeatures] = field(default_factory=list)
+    done: dict[int, Embedded] = field(default_factory=dict)
     segments: int = 0
     since: float = field(default_factory=time.monotonic)
 
@@ -152,11 +131,10 @@ class _Update:
     ):
         self.directory, self.root, self.model = directory, root, model
         self.catalogue, self.effort = catalogue, effort
-        parts, is_cpu = model.encoder.num_parts, placement.platform(model.encoder.split) == "cpu"
-        at_once = effort.batch_size or (ON_CPU if is_cpu else BATCH_SIZE)
-        self.batch_size = -(-at_once // parts) * parts
         self.pending = _Pending()
         self.failed: list[str] = []
+        # Shards of this update.
+        self.written: list[str] = []
 
     def drop_photos(self) -> int:
         """Forgets all photos, also those that can't be read; how many were indexed."""
@@ -221,35 +199,30 @@ class _Update:
         return again or there != listing.subtitles.get(name, ())
 
     def index(self, todo: list[str], listing: Listing) -> None:
-        """Reads and embeds videos, and keeps what is done at times."""
+        """Reads and embeds videos, keeps what is done at times, and puts all in order."""
         if not todo:
             return
-        # Decoders of a run that was killed may still be at work: its folder is another one.
-        spool = self.directory / f"{_SPOOL}{os.getpid()}"
-        with files.writing(spool):
-            spool.mkdir()
-        tasks = (
-            Task(self.root / name, spool / str(number), self._subtitles(name, listing))
-            for number, name in enumerate(todo)
-        )
-        settings = self.catalogue.settings
-        read = functools.partial(read_file, settings=settings)
-        processes = min(self.effort.processes or workers.cores(), len(todo))
-        results = workers.run(read, tasks, processes, self.effort.limits)
+        sources = [Source(self.root / name, self._subtitles(name, listing)) for name in todo]
+        settings, effort = self.catalogue.settings, self.effort
+        model_path = Path(self.catalogue.model_path)
+        job = Job(sources, self.model, model_path, settings, effort, self.directory)
+        wanted = shards.next_name(self.directory)
         try:
             with Progress(len(todo)) as progress:
-                for number, result in results:
-                    name, frames = todo[number], spool / str(number)
+                for number, result in embedding.embed(job):
+                    seconds = 0.0
                     if isinstance(result, workers.Failure):
-                        self._fail(name, listing, result.reason)
+                        self._fail(todo[number], listing, result.reason)
                     else:
-                        self._embed(name, listing, result, frames_of(frames, settings))
-                    frames.unlink(missing_ok=True)
-                    self._keep(now=False)
-                    progress.add(0.0 if isinstance(result, workers.Failure) else result.seconds)
-                self._keep(now=True)
+                        self.pending.done[number] = result
+                        self.pending.segments += len(result.read.segments)
+                        seconds = result.read.seconds
+                    self._keep_at_times(todo, listing)
+                    progress.add(seconds)
+                self._keep(todo, listing, wanted if not self.written else None)
         finally:
             _clear_spool(self.directory)
+        self._put_in_order(listing, wanted)
 
     def _fail(self, name: str, listing: Listing, reason: str) -> None:
         """Quarantines a file for what is in it; one that can't be read now is left for later."""
@@ -265,39 +238,27 @@ class _Update:
     def _subtitles(self, name: str, listing: Listing) -> tuple[Path, ...]:
         return tuple(self.root / below for below, _ in listing.subtitles.get(name, ()))
 
-    def _embed(self, name: str, listing: Listing, read: Read, frames: np.ndarray) -> None:
+    def _keep_at_times(self, todo: list[str], listing: Listing) -> None:
         pending = self.pending
-        pending.videos.append((name, listing, read))
-        pending.segments += len(read.segments)
-        for start in range(0, len(frames), self.batch_size):
-            pending.frames += list(frames[start : start + self.batch_size])
-            if len(pending.frames) >= self.batch_size:
-                self._encode()
-        # A memory-mapped file that is removed lives on; what is left of it is few frames.
-        pending.frames = [np.array(one) for one in pending.frames]
+        since = time.monotonic() - pending.since
+        if since > embedding.FLUSH_SECONDS or pending.segments > FLUSH_SEGMENTS:
+            self._keep(todo, listing, None)
 
-    def _encode(self) -> None:
-        some = self.pending.frames[: self.batch_size]
-        del self.pending.frames[: self.batch_size]
-        batch = np.zeros((self.batch_size, *some[0].shape), np.uint8)
-        batch[: len(some)] = some
-        features = self.model.encoder.encode_video(batch, self.batch_size)
-        self.pending.features.append(jax.tree.map(lambda x: np.asarray(x)[: len(some)], features))
+    def _keep(self, todo: list[str], listing: Listing, shard: str | None) -> None:
+        """Writes what is pending as a shard, and the catalogue with it.
 
-    def _keep(self, now: bool) -> None:
-        """Writes what is pending as a shard, and the catalogue with it, when it is time to."""
-        pending = self.pending
-        due = time.monotonic() - pending.since > FLUSH_SECONDS or pending.segments > FLUSH_SEGMENTS
-        if not (now or due):
-            return
-        while pending.frames:
-            self._encode()
-        if pending.videos:
-            shard = shards.next_name(self.directory)
-            rows = _rows(pending, self.catalogue.reranks)
-            shards.write(self.directory, shard, pending.segments, [rows])
+        shard: its name; without one, one that leaves room for all of this update's in order.
+        """
+        done = sorted(self.pending.done.items())
+        if done:
+            shard = shard or shards.next_name(self.directory, 0 if self.written else 1)
+            some = [one for _, one in done]
+            rows = _rows(some, self.catalogue.reranks)
+            shards.write(self.directory, shard, self.pending.segments, [rows])
+            self.written.append(shard)
             first = 0
-            for name, listing, read in pending.videos:
+            for number, (read, _) in done:
+                name = todo[number]
                 stamp, beside = listing.videos[name], listing.subtitles.get(name, ())
                 about = read.codec, is_photo(name), read.width, read.height, read.taken, beside
                 self.catalogue.videos[name] = Video(
@@ -311,6 +272,17 @@ class _Update:
                 first += len(read.segments)
         self.save()
         self.pending = _Pending()
+
+    def _put_in_order(self, listing: Listing, shard: str) -> None:
+        """Writes this update's shards anew as one: the order of its work leaves no trace."""
+        catalogue = self.catalogue
+        catalogue.videos = _in_order(catalogue.videos, listing)
+        catalogue.quarantined = _in_order(catalogue.quarantined, listing)
+        if len(self.written) > 1:
+            videos = catalogue.videos.items()
+            self._rewrite([name for name, one in videos if one.shard in self.written], shard)
+        else:
+            self.save()
 
     def _judge(self, beside: tuple[tuple[str, Stamp], ...], bad: dict[str, str]) -> None:
         """Quarantines files of subtitles that can't be used; the video stays."""
@@ -327,19 +299,24 @@ class _Update:
         rows = sum(len(one.embedding) for one in read.values())
         living = sum(video.segments for video in self.catalogue.videos.values())
         if len(names) > MAX_SHARDS or rows - living > MAX_DEAD * rows:
-            merged = shards.next_name(self.directory)
-            before = dict(self.catalogue.videos)
-            parts = (
-                read[video.shard].take(np.arange(video.first, video.first + video.segments))
-                for video in before.values()
-            )
-            shards.write(self.directory, merged, living, parts)
-            first = 0
-            for name, video in before.items():
-                self.catalogue.videos[name] = video._replace(shard=merged, first=first)
-                first += video.segments
-            self.save()
+            self._rewrite(list(self.catalogue.videos), shards.next_name(self.directory))
         shards.remove_unused(self.directory, self.catalogue)
+
+    def _rewrite(self, names: list[str], shard: str) -> None:
+        """Writes the rows of videos as one shard, in that order."""
+        read = shards.read_all(self.directory, self.catalogue)
+        before = {name: self.catalogue.videos[name] for name in names}
+        parts = (
+            read[video.shard].take(np.arange(video.first, video.first + video.segments))
+            for video in before.values()
+        )
+        segments = sum(video.segments for video in before.values())
+        shards.write(self.directory, shard, segments, parts)
+        first = 0
+        for name, video in before.items():
+            self.catalogue.videos[name] = video._replace(shard=shard, first=first)
+            first += video.segments
+        self.save()
 
     def save(self) -> None:
         """Writes the catalogue, and quarantine.jsonl for people."""
@@ -348,9 +325,15 @@ class _Update:
         files.write_lines(self.directory / quarantine.NAME, quarantine.lines(bad))
 
 
-def _rows(pending: _Pending, reranks: bool) -> shards.Rows:
-    features = jax.tree.map(lambda *parts: np.concatenate(parts), *pending.features)
-    segments = [one for _, _, read in pending.videos for one in read.segments]
+def _in_order(found: dict[str, T], listing: Listing) -> dict[str, T]:
+    """By name: first what is listed, as it is; behind it what is kept unseen."""
+    names = dict.fromkeys([*listing.videos, *sorted(found)])
+    return {name: found[name] for name in names if name in found}
+
+
+def _rows(some: Sequence[Embedded], reranks: bool) -> shards.Rows:
+    features = embedding.joined([one.features for one in some])
+    segments = [segment for one in some for segment in one.read.segments]
     times = np.array([(one.start, one.end) for one in segments])
     thumbnails, said = [one.thumbnail for one in segments], [one.said for one in segments]
     code = features.code if reranks else None
@@ -358,5 +341,5 @@ def _rows(pending: _Pending, reranks: bool) -> shards.Rows:
 
 
 def _clear_spool(directory: Path) -> None:
-    for path in directory.glob(f"{_SPOOL}*"):
+    for path in directory.glob(f"{embedding.SPOOL}*"):
         shutil.rmtree(path, ignore_errors=True)

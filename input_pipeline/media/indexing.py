@@ -21,6 +21,13 @@ from input_pipeline.media.timing import RATES
 _TIMECODE = re.compile(r"\d\d:\d\d:\d\d[:;.]\d\d")
 
 
+class Source(NamedTuple):
+    """A video or a photo, and the files of what is said in it."""
+
+    path: Path
+    subtitles: tuple[Path, ...] = ()
+
+
 class Task(NamedTuple):
     """What to read, and the file to write its frames to, as `read_segments` does.
 

@@ -16,7 +16,7 @@ import pytest
 
 from animclip_jax.models.video_code import PackedCode
 from animclip_jax.video_index import catalogue as catalogues
-from animclip_jax.video_index import shards, update
+from animclip_jax.video_index import embedding, shards, update
 from animclip_jax.video_index.effort import ON_CPU
 from animclip_jax.video_index.reader import Index
 from input_pipeline.media import picture, video, workers
@@ -183,6 +183,23 @@ def test_a_broken_file_is_quarantined_with_its_reason(own, again):
     assert "broken.mp4" not in Index(own).names
 
 
+def test_the_order_of_the_work_leaves_no_trace(
+    indexed, search_model, search_model_path, monkeypatch, tmp_path
+):
+    real = workers.run
+
+    def backwards(*given):
+        yield from reversed(list(real(*given)))
+
+    monkeypatch.setattr(update.workers, "run", backwards)
+    monkeypatch.setattr(embedding, "FLUSH_SECONDS", 0.0)
+    written, write = [], shards.write
+    monkeypatch.setattr(shards, "write", lambda *given: (written.append(given[1]), write(*given)))
+    searchable.index(indexed.parent / "videos", tmp_path, search_model, search_model_path)
+    assert len(written) > 2, "kept several times"
+    assert searchable.bytes_of(tmp_path) == searchable.bytes_of(indexed)
+
+
 def test_hidden_files_are_left_alone(own, again):
     (own.parent / "videos" / ".hidden.mp4").write_bytes(b"")
     done, read = again()
@@ -234,8 +251,8 @@ def test_on_a_cpu_few_segments_are_encoded_at_once(own, again, search_model, mon
 def test_kills_at_any_moment_leave_an_undisturbed_index(indexed, search_model_path, tmp_path):
     videos, out = indexed.parent / "videos", tmp_path / "index"
     program = (
-        "import sys; from animclip_jax.video_index import update\n"
-        "update.FLUSH_SECONDS = 0.0\n"
+        "import sys; from animclip_jax.video_index import embedding\n"
+        "embedding.FLUSH_SECONDS = 0.0\n"
         "from animclip_jax import index; sys.exit(index.main(sys.argv[1:]))"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -270,10 +287,10 @@ def test_kills_at_any_moment_leave_an_undisturbed_index(indexed, search_model_pa
     subprocess.run(command(out), env=environment, check=True)
     wanted, found = contents(indexed), contents(out)
     assert found.keys() == wanted.keys()
-    for key, (end, embedding, _, _, thumbnail) in wanted.items():
+    for key, (end, vector, _, _, thumbnail) in wanted.items():
         assert (found[key][0], found[key][4]) == (end, thumbnail)
         theirs = np.frombuffer(found[key][1], np.float32)
-        np.testing.assert_allclose(theirs, np.frombuffer(embedding, np.float32), atol=1e-5)
+        np.testing.assert_allclose(theirs, np.frombuffer(vector, np.float32), atol=1e-5)
     used = catalogues.read(out).shards
     assert sorted(path.name for path in (out / shards.SHARDS).iterdir()) == used
     assert not list(out.glob("frames*")), "no frames of a run that was killed"
