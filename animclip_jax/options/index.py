@@ -62,6 +62,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--processes", type=kinds.whole, help="processes that decode; without it one for each core"
     )
+    parser.add_argument("--engine", help=kinds.ENGINE)
+    parser.add_argument("--part", type=kinds.part, metavar="I/N", help=kinds.PART)
+    parser.add_argument("--merge", type=kinds.whole, metavar="N", help=kinds.MERGE)
     parser.add_argument(
         "--time-limit",
         type=float,
@@ -93,4 +96,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if options.watch is not None and not 0.1 <= options.watch <= 86400:
         parser.error(f"--watch={options.watch:g}: wanted 0.1 to 86400 seconds")
+    if (options.part is not None) + (options.merge is not None) + (options.watch is not None) > 1:
+        parser.error("--part, --merge and --watch: wanted one of them at most")
+    if options.part is not None and options.to is not None:
+        parser.error("--part and --to: an index is published when its parts are merged")
     return options

@@ -12,6 +12,19 @@ from absl import flags
 
 from animclip_jax.engines import place
 from animclip_jax.engines.place import Place
+from input_pipeline.media.parts import Part, parse
+
+# What --engine is, of commands that read many files.
+ENGINE = (
+    "where files are read: ray starts a Ray cluster on this machine, ray:HOST:PORT uses one that "
+    "this machine belongs to; without it, processes of this machine"
+)
+
+PART = (
+    "do part I of N, in a folder beside --out, as on each machine of a SLURM array; then --merge=N "
+    "makes one of all"
+)
+MERGE = "make one of the N parts of --part=1/N to --part=N/N, which are then removed"
 
 
 def path(text: str) -> Path:
@@ -53,6 +66,14 @@ def target(text: str) -> Place:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def part(text: str) -> Part:
+    """A part of a job, such as 3/8."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def whole(text: str) -> int:
     """A whole number, 1 or more."""
     try:
@@ -72,6 +93,21 @@ class _Place(flags.ArgumentParser):
 
     def flag_type(self) -> str:
         return "path"
+
+
+class _Part(flags.ArgumentParser):
+    """A part of a job for absl's flags."""
+
+    def parse(self, argument: str) -> Part:
+        return parse(argument)
+
+    def flag_type(self) -> str:
+        return "I/N"
+
+
+def define_part(values: flags.FlagValues) -> None:
+    """Defines the flag --part."""
+    flags.DEFINE(_Part(), "part", None, PART, values, flags.ArgumentSerializer())
 
 
 def define_processes(values: flags.FlagValues) -> None:

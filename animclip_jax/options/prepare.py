@@ -49,6 +49,9 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_float(
         "memory_limit", limits.gibibytes, "GiB of memory allowed for a file", 0, flag_values=values
     )
+    flags.DEFINE_string("engine", None, kinds.ENGINE, flag_values=values)
+    kinds.define_part(values)
+    flags.DEFINE_integer("merge", None, kinds.MERGE, 1, flag_values=values)
     flags.DEFINE_integer(
         "bake",
         None,

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from animclip_jax import files
 from animclip_jax.models.reranker import CODE_DTYPES
+from input_pipeline.media import quarantine
 from input_pipeline.media.segment_settings import SegmentSettings
 
 CATALOGUE, LOCK = "catalogue.json", "lock"
@@ -182,6 +183,24 @@ def write(directory: Path, catalogue: Catalogue) -> None:
     """Takes the place of the catalogue before, in one step."""
     document = {"format": FORMAT, "version": VERSION} | asdict(catalogue)
     files.write_json(directory / CATALOGUE, document)
+
+
+def save(directory: Path, catalogue: Catalogue) -> None:
+    """Writes the catalogue, and quarantine.jsonl for people."""
+    write(directory, catalogue)
+    bad = ((name, one.reason) for name, one in catalogue.quarantined.items())
+    files.write_lines(directory / quarantine.NAME, quarantine.lines(bad))
+
+
+def require_same(directory: Path, found: Catalogue, wanted: Catalogue) -> None:
+    """Raises ValueError where an index is of another model, folder or settings."""
+    for name in ("model", "root", "settings"):
+        there, here = getattr(found, name), getattr(wanted, name)
+        if there != here:
+            raise ValueError(
+                f"{directory}: an index with another {name}: {there}, not {here}; index into "
+                "another folder, or remove this one"
+            )
 
 
 @contextlib.contextmanager

@@ -69,9 +69,9 @@ def embed(job: Job) -> Iterator[tuple[int, Embedded | workers.Failure]]:
         spool.mkdir()
     tasks = (Task(one.path, spool / str(n), one.subtitles) for n, one in enumerate(job.sources))
     read = functools.partial(read_file, settings=job.settings)
-    processes = min(effort.processes or workers.cores(), len(job.sources))
+    processes = min(effort.processes or effort.engine.at_once(), len(job.sources))
     batches = _Batches(job.model, batch_size(effort, job.model))
-    for number, result in workers.run(read, tasks, processes, effort.limits):
+    for number, result in effort.engine.run(read, tasks, processes, effort.limits):
         if isinstance(result, workers.Failure):
             yield number, result
         else:

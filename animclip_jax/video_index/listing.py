@@ -11,9 +11,12 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from animclip_jax.video_index.catalogue import Stamp
 from input_pipeline.media import picture, subtitles, video
+
+T = TypeVar("T")
 
 LINKED_FOLDER = "a link to a folder; links to folders are not followed"
 EMPTY = "an empty folder, which held videos: is a disk not mounted?"
@@ -33,6 +36,11 @@ class Listing:
     others: int = 0
     left: dict[str, str] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
+
+    def in_order(self, found: dict[str, T]) -> dict[str, T]:
+        """What is known by name: first of files that are listed, as they are, then of others."""
+        names = dict.fromkeys([*self.videos, *sorted(found)])
+        return {name: found[name] for name in names if name in found}
 
     def hides(self, name: str) -> bool:
         """Whether a video may be there without being seen."""

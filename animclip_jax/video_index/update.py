@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
-from animclip_jax import files
 from animclip_jax.api import Model
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import embedding, shards
@@ -23,11 +22,14 @@ from animclip_jax.video_index.catalogue import Catalogue, Quarantined, Stamp, Vi
 from animclip_jax.video_index.effort import Effort
 from animclip_jax.video_index.embedding import Embedded, Job
 from animclip_jax.video_index.listing import EMPTY, Listing, is_photo, list_videos, problem_of
+from animclip_jax.video_index.merging import begin, finish, merge
 from animclip_jax.video_index.progress import Progress
 from animclip_jax.video_index.summary import Summary
 from animclip_jax.words import count
-from input_pipeline.media import quarantine, workers
+from input_pipeline.media import workers
 from input_pipeline.media.indexing import Source
+from input_pipeline.media.on_ray import Cluster
+from input_pipeline.media.parts import Part
 from input_pipeline.media.segment_settings import DIVISION
 from input_pipeline.media.segments import SegmentSettings
 
@@ -35,8 +37,6 @@ from input_pipeline.media.segments import SegmentSettings
 FLUSH_SEGMENTS = 4096
 # Shards beyond which, and share of their rows beyond which, an index is written anew as one shard.
 MAX_SHARDS, MAX_DEAD = 16, 0.25
-
-T = TypeVar("T")
 
 
 def update(
@@ -48,34 +48,38 @@ def update(
     effort: Effort = Effort(),  # noqa: B008 (frozen)
     forget: bool = False,
     photos: bool = True,
+    share: Part | int | None = None,
 ) -> Summary:
     """Makes the index `directory` of the videos below `root`, or brings it up to date.
 
     Args:
       forget: forgets every video that is not seen, however many, and whatever may hide it.
       photos: whether photos are indexed, too; False removes those that are.
+      share: a part of the files, for which `directory` then stands beside itself; or how many
+        parts to merge first.
 
     Raises:
       NotADirectoryError: root is no folder. BlockingIOError: another process writes the index.
       ValueError: it was made with another model, other settings or of another folder, or most of
         its videos are not there now. RuntimeError: a process for decoding can't start.
-      files.DiskError: the disk of the index is full; the next call goes on.
+      files.DiskError: the disk of the index is full; the next call goes on. Merging raises as
+        `merging.merge`.
     """
     if not root.is_dir():
         raise NotADirectoryError(f"{root}: no folder of videos")
+    part = share if isinstance(share, Part) else None
+    if part is not None:
+        directory = part.place(directory)
     with catalogues.locked(directory):
-        wanted = Catalogue(
-            os.fspath(root.resolve()),
-            model.fingerprint,
-            os.fspath(model_path.resolve()),
-            model.reranks,
-            model.config.reranker.code_dtype,
-            settings,
-        )
-        found = _found(directory, wanted)
+        wanted = _wanted(root, model, model_path, settings)
+        listing = list_videos(root, directory, photos)
+        found = merge(directory, wanted, listing, share) if isinstance(share, int) else None
+        found = found or _found(directory, wanted)
         shards.remove_unused(directory, found)
         _clear_spool(directory)
-        listing = list_videos(root, directory, photos)
+        if part is not None:
+            begin(directory)
+            listing.videos = {n: one for n, one in listing.videos.items() if part.holds(n)}
         run = _Update(directory, root, model, found or wanted, effort)
         dropped = 0 if photos else run.drop_photos()
         kept, removed = run.forget(listing, everything=forget)
@@ -87,6 +91,8 @@ def update(
             run.save()
         run.index(todo, listing)
         run.compact()
+        if part is not None:
+            finish(directory, part)
         return Summary(
             len(todo) - len(run.failed),
             divided,
@@ -100,17 +106,23 @@ def update(
         )
 
 
+def _wanted(root: Path, model: Model, model_path: Path, settings: SegmentSettings) -> Catalogue:
+    """A catalogue of nothing."""
+    return Catalogue(
+        os.fspath(root.resolve()),
+        model.fingerprint,
+        os.fspath(model_path.resolve()),
+        model.reranks,
+        model.config.reranker.code_dtype,
+        settings,
+    )
+
+
 def _found(directory: Path, wanted: Catalogue) -> Catalogue | None:
     if not (directory / catalogues.CATALOGUE).exists():
         return None
     found = catalogues.read(directory)
-    for name in ("model", "root", "settings"):
-        there, here = getattr(found, name), getattr(wanted, name)
-        if there != here:
-            raise ValueError(
-                f"{directory}: an index with another {name}: {there}, not {here}; index into "
-                "another folder, or remove this one"
-            )
+    catalogues.require_same(directory, found, wanted)
     return found
 
 
@@ -209,7 +221,7 @@ class _Update:
         wanted = shards.next_name(self.directory)
         try:
             with Progress(len(todo)) as progress:
-                for number, result in embedding.embed(job):
+                for number, result in self._embedder()(job):
                     seconds = 0.0
                     if isinstance(result, workers.Failure):
                         self._fail(todo[number], listing, result.reason)
@@ -223,6 +235,13 @@ class _Update:
         finally:
             _clear_spool(self.directory)
         self._put_in_order(listing, wanted)
+
+    def _embedder(self) -> Callable[[Job], Iterator[tuple[int, Embedded | workers.Failure]]]:
+        if isinstance(self.effort.engine, Cluster):
+            from animclip_jax.video_index.embedding_on_ray import embed
+
+            return embed
+        return embedding.embed
 
     def _fail(self, name: str, listing: Listing, reason: str) -> None:
         """Quarantines a file for what is in it; one that can't be read now is left for later."""
@@ -276,8 +295,8 @@ class _Update:
     def _put_in_order(self, listing: Listing, shard: str) -> None:
         """Writes this update's shards anew as one: the order of its work leaves no trace."""
         catalogue = self.catalogue
-        catalogue.videos = _in_order(catalogue.videos, listing)
-        catalogue.quarantined = _in_order(catalogue.quarantined, listing)
+        catalogue.videos = listing.in_order(catalogue.videos)
+        catalogue.quarantined = listing.in_order(catalogue.quarantined)
         if len(self.written) > 1:
             videos = catalogue.videos.items()
             self._rewrite([name for name, one in videos if one.shard in self.written], shard)
@@ -319,20 +338,11 @@ class _Update:
         self.save()
 
     def save(self) -> None:
-        """Writes the catalogue, and quarantine.jsonl for people."""
-        catalogues.write(self.directory, self.catalogue)
-        bad = ((name, one.reason) for name, one in self.catalogue.quarantined.items())
-        files.write_lines(self.directory / quarantine.NAME, quarantine.lines(bad))
-
-
-def _in_order(found: dict[str, T], listing: Listing) -> dict[str, T]:
-    """By name: first what is listed, as it is; behind it what is kept unseen."""
-    names = dict.fromkeys([*listing.videos, *sorted(found)])
-    return {name: found[name] for name in names if name in found}
+        catalogues.save(self.directory, self.catalogue)
 
 
 def _rows(some: Sequence[Embedded], reranks: bool) -> shards.Rows:
-    features = embedding.joined([one.features for one in some])
+    features: Any = embedding.joined([one.features for one in some])
     segments = [segment for one in some for segment in one.read.segments]
     times = np.array([(one.start, one.end) for one in segments])
     thumbnails, said = [one.thumbnail for one in segments], [one.said for one in segments]

@@ -7,12 +7,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from tqdm import tqdm
 
 from animclip_jax import files
 from input_pipeline.media import quarantine, workers
+from input_pipeline.media.engines import Engine
 from input_pipeline.store import records
 from input_pipeline.store.partial import Encoded, Partial
 
@@ -32,6 +33,13 @@ class Original(NamedTuple):
 
     argument: Any
     stamp: Any
+
+
+class Readable(Protocol):
+    """Encoded items."""
+
+    def read(self, id: str) -> Encoded:
+        """One of them."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +71,14 @@ class Work:
 class Effort:
     """How it is done: none of these changes what is written.
 
-    processes: None takes all cores. max_bad: share of the source that may be bad.
+    processes: None takes all cores. max_bad: share of the source that may be bad. engine: what
+    runs them.
     """
 
     processes: int | None = None
     limits: workers.Limits = workers.Limits()
     max_bad: float = quarantine.MAX_SHARE
+    engine: Engine = workers
 
 
 def prepare_store(work: Work, directory: Path, effort: Effort) -> dict[str, Any]:
@@ -82,7 +92,7 @@ def prepare_store(work: Work, directory: Path, effort: Effort) -> dict[str, Any]
       FileExistsError: the store is there, and of other items or settings.
       ValueError: too many items are bad, or what is there was begun with other settings.
     """
-    details = {**work.settings, "digest": _digest(work)}
+    details = {**work.settings, "digest": digest(work)}
     unfinished = directory.with_name(f"{directory.name}.partial")
     if directory.exists() and not unfinished.exists():
         return _same(directory, details)
@@ -90,14 +100,14 @@ def prepare_store(work: Work, directory: Path, effort: Effort) -> dict[str, Any]
         if directory.exists():  # Made by another process meanwhile, or by one killed at its end.
             summary = _same(directory, details)
         else:
-            bad = _encode_all(work, partial, effort)
-            _write_store(work, bad, partial, directory, details)
+            bad = encode_all(work, partial, effort)
+            write_store(work, bad, partial, directory, details)
             summary = records.read_summary(directory)
         partial.remove()
     return summary
 
 
-def _encode_all(work: Work, partial: Partial, effort: Effort) -> dict[str, str]:
+def encode_all(work: Work, partial: Partial, effort: Effort) -> dict[str, str]:
     """Encodes what is not there yet; what failed in another run may fit today's limits.
 
     Returns why the others can't be used.
@@ -112,8 +122,8 @@ def _encode_all(work: Work, partial: Partial, effort: Effort) -> dict[str, str]:
             argument, stamps[number] = work.read(number)
             yield argument
 
-    processes = min(effort.processes or workers.cores(), len(todo))
-    results = workers.run(work.encode, originals(), processes, effort.limits)
+    processes = min(effort.processes or effort.engine.at_once(), len(todo))
+    results = effort.engine.run(work.encode, originals(), processes, effort.limits)
     total, done = len(work.items), len(work.items) - len(todo)
     with tqdm(
         total=total, desc=f"preparing {work.source}", initial=done, unit=work.unit, disable=None
@@ -137,13 +147,14 @@ def _is_done(work: Work, number: int, partial: Partial) -> bool:
     return id in partial and partial.stamp(id) == work.read(number).stamp
 
 
-def _write_store(
-    work: Work, bad: dict[str, str], partial: Partial, directory: Path, details: dict[str, Any]
+def write_store(
+    work: Work, bad: dict[str, str], encoded: Readable, directory: Path, details: dict[str, Any]
 ) -> None:
+    """Writes all items that are not bad, in their order. details: of the summary; added to."""
     with records.StoreWriter(directory, work.source, details) as writer:
         for item in work.items:
             if item.id not in bad:
-                frames, width, height = partial.read(item.id)
+                frames, width, height = encoded.read(item.id)
                 writer.add(item.id, frames, item.captions, width, height, dict(item.fields))
         for name, items in work.splits.items():
             lines = ({"id": id, "captions": captions} for id, captions in items.items())
@@ -181,7 +192,8 @@ def _same(directory: Path, details: dict[str, Any]) -> dict[str, Any]:
     return summary
 
 
-def _digest(work: Work) -> str:
+def digest(work: Work) -> str:
+    """Names what is prepared, and how."""
     items = [[item.id, item.captions, dict(item.fields)] for item in work.items]
     splits = {name: dict(items) for name, items in work.splits.items()}
     content = [work.source, dict(work.settings), items, dict(work.missing), splits]

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,6 +62,11 @@ class Partial:
 
     def __contains__(self, id: str) -> bool:
         return id in self._lines
+
+    @property
+    def ids(self) -> Iterable[str]:
+        """Of all items that are there."""
+        return self._lines.keys()
 
     def stamp(self, id: str) -> Any:
         """From which state of its original an item that is there was made."""

@@ -49,6 +49,11 @@ def prepare_pictures(
 
     Raises ValueError where `examples` are videos.
     """
+    return making.prepare_store(work_of(examples, settings), directory, effort)
+
+
+def work_of(examples: Examples, settings: PictureSettings) -> making.Work:
+    """What it takes to prepare pictures. Raises ValueError where `examples` are videos."""
     if examples.is_video:
         raise ValueError(f"{examples.name}: videos, wanted pictures")
     boxes = box.table([None] * len(examples.ids)) if examples.boxes is None else examples.boxes
@@ -57,7 +62,7 @@ def prepare_pictures(
         for ends in boxes.tolist()
     ]
     items = map(making.Item, examples.ids, examples.captions, fields)
-    work = making.Work(
+    return making.Work(
         examples.name,
         "picture",
         [*items],
@@ -66,7 +71,6 @@ def prepare_pictures(
         {"pictures": asdict(settings)},
         examples.missing,
     )
-    return making.prepare_store(work, directory, effort)
 
 
 def encode_picture(encoded: bytes | Failure, settings: PictureSettings) -> Encoded:

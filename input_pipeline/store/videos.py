@@ -68,13 +68,18 @@ def prepare_videos(
     effort: making.Effort = making.Effort(),  # noqa: B008 (frozen)
 ) -> dict[str, Any]:
     """Writes the store `directory` of all videos that can be decoded, see `prepare_store`."""
+    return making.prepare_store(work_of(collection, settings), directory, effort)
+
+
+def work_of(collection: Collection, settings: FrameSettings) -> making.Work:
+    """What it takes to prepare videos."""
     videos = collection.videos
 
     def read(number: int) -> making.Original:
         path = videos[number].path
         return making.Original(path, _stamp(path))
 
-    work = making.Work(
+    return making.Work(
         collection.source,
         "video",
         [making.Item(video.id, video.captions, video.fields) for video in videos],
@@ -84,7 +89,6 @@ def prepare_videos(
         collection.missing,
         collection.splits,
     )
-    return making.prepare_store(work, directory, effort)
 
 
 def encode_video(path: Path, settings: FrameSettings) -> Encoded:

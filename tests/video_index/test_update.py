@@ -194,7 +194,12 @@ def test_the_order_of_the_work_leaves_no_trace(
     monkeypatch.setattr(update.workers, "run", backwards)
     monkeypatch.setattr(embedding, "FLUSH_SECONDS", 0.0)
     written, write = [], shards.write
-    monkeypatch.setattr(shards, "write", lambda *given: (written.append(given[1]), write(*given)))
+
+    def watched(*given):
+        written.append(given[1])
+        write(*given)
+
+    monkeypatch.setattr(shards, "write", watched)
     searchable.index(indexed.parent / "videos", tmp_path, search_model, search_model_path)
     assert len(written) > 2, "kept several times"
     assert searchable.bytes_of(tmp_path) == searchable.bytes_of(indexed)

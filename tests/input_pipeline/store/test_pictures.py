@@ -172,7 +172,7 @@ def test_a_picture_that_changed_since_a_stop_is_shrunk_again(
     source = folder_of(tmp_path, [encoded(20 * n) for n in range(4)])
     examples = open_source(source, str(tmp_path / "cache"))
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(making, "_write_store", Mock(side_effect=KeyboardInterrupt))
+        patch.setattr(making, "write_store", Mock(side_effect=KeyboardInterrupt))
         prepare_pictures(examples, tmp_path / "store")
     (tmp_path / "1.jpg").write_bytes(encoded(200))
     prepare_pictures(examples, tmp_path / "store")

@@ -1,0 +1,69 @@
+"""An index that is made in parts is the one that is made at once."""
+
+import dataclasses
+import json
+import shutil
+
+import pytest
+
+from animclip_jax.video_index import merging, update
+from input_pipeline.media.parts import Part
+from tests import searchable
+from tests.in_process import InProcess
+
+EFFORT = dataclasses.replace(searchable.EFFORT, engine=InProcess())
+
+
+@pytest.fixture
+def make(indexed, search_model, search_model_path, tmp_path):
+    """Makes a part of an index, or an index of so many parts."""
+
+    def make(share, **changed):
+        given = {"model": search_model, "settings": searchable.settings_of(search_model)} | changed
+        where = tmp_path / "index", indexed.parent / "videos", given["model"], search_model_path
+        return update.update(*where, given["settings"], EFFORT, share=share)
+
+    return make
+
+
+@pytest.fixture
+def out(make, tmp_path):
+    """Where an index of three parts will be; the parts are there."""
+    for number in (2, 3, 1):
+        make(Part(number, 3))
+    return tmp_path / "index"
+
+
+def test_parts_make_the_same_index(out, make, indexed):
+    done = make(3)
+    assert searchable.bytes_of(out) == searchable.bytes_of(indexed)
+    assert (done.indexed, done.unchanged, done.videos) == (0, 5, 5)
+    assert [path.name for path in out.parent.glob("index*")] == ["index"]
+    with pytest.raises(FileExistsError, match="already there; without --merge"):
+        make(3)
+
+
+def test_what_does_not_fit_is_told(out, make, search_model):
+    def refused(told, share=3, **changed):
+        with pytest.raises((ValueError, FileNotFoundError), match=told):
+            make(share, **changed)
+        assert not (out / "catalogue.json").exists() and Part(1, 3).place(out).exists()
+
+    refused("part-1-of-3: not one of 2 parts", share=2)
+    other = dataclasses.replace(search_model, fingerprint="f" * 64)
+    refused("part-1-of-3: an index with another model", model=other)
+    settings = dataclasses.replace(searchable.settings_of(search_model), window=7.0)
+    refused("part-1-of-3: an index with another settings", settings=settings)
+    second = Part(2, 3).place(out)
+    (second / merging.DONE).unlink()
+    refused("part-2-of-3: missing or not finished")
+    holder = next(
+        Part(number, 3).place(out)
+        for number in (1, 3)
+        if json.loads((Part(number, 3).place(out) / "catalogue.json").read_text())["videos"]
+    )
+    shutil.rmtree(second)
+    shutil.copytree(holder, second)
+    refused("part-2-of-3: holds .*, which belongs to another part")
+    shutil.rmtree(second)
+    refused("part-2-of-3: missing or not finished")
