@@ -111,7 +111,7 @@ def place_for(page: str, work: Path, trained: Callable[[], Path]) -> None:
         captioned.write_pictures(work / "PICTURES")
         captioned.write_videos(work / "OTHER")
         captioned.write_photo(work / "PHOTO.jpg")
-    else:
+    elif page != "docs/engines.md":
         shutil.copytree(trained() / "runs", work / "runs")
         if page == "docs/results.md":
             # As benchmarks.real_siblings would make of the videos of a real set.

@@ -67,6 +67,10 @@ def _publish(local: Local, engine: Engine) -> Counts:
     engine.remove([one.keys for one in gone])
     kept = there.keys() - {one.name for one in gone}
     new = [name for name in local.digests if name not in kept]
+    if about.code != local.code and new:
+        # An index without videos was published before, which has no codes that have a shape.
+        about.code = local.code
+        engine.put({publication.ABOUT: about.written()})
     for videos, segments in local.batches(new, about.next):
         engine.add(about.next, segments)
         engine.put({one.number: one.written() for one in videos})

@@ -56,10 +56,6 @@ class PublishedIndex(Index):
         self._number(self.catalogue)
         self.times = np.concatenate([self.documents[name].times for name in self.videos])
 
-    @property
-    def place(self) -> object:
-        return self.engine.place
-
     def newest_state(self) -> tuple[int, int, int] | None:
         try:
             about = publication.about_of(self.engine)
@@ -97,7 +93,8 @@ class PublishedIndex(Index):
 
     def _finite(self, array: np.ndarray) -> np.ndarray:
         if not np.isfinite(array).all():
-            raise EngineError(f"{self.place}: numbers that are not finite; {publication.ADVICE}")
+            place = self.engine.place
+            raise EngineError(f"{place}: numbers that are not finite; {publication.ADVICE}")
         return array
 
     def thumbnail(self, segment: int) -> bytes:

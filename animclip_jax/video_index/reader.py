@@ -55,11 +55,6 @@ class Index:
                     raise
         self.root = Path(self.catalogue.root)
 
-    @property
-    def place(self) -> object:
-        """Where it was opened, for people."""
-        return self.directory
-
     def newest_state(self) -> tuple[int, int, int] | None:
         """What `state` of one that is opened now would be; None where none can be."""
         return catalogues.state(self.directory)

@@ -1,6 +1,7 @@
 """Names of places, and those where nothing can be read or published."""
 
 import json
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -55,6 +56,15 @@ def test_where_nothing_is_one_line_says_so(tmp_path, capsys):
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith(f"animclip search: {text}: ") and told in line
     assert not list(tmp_path.iterdir()), "a search makes no folder"
+
+
+@pytest.mark.parametrize("engine, library", [("lancedb", "lancedb"), ("qdrant", "qdrant_client")])
+def test_a_library_that_is_missing_is_named_with_what_installs_it(engine, library, monkeypatch):
+    ours = f"animclip_jax.engines.{'lance' if engine == 'lancedb' else engine}"
+    monkeypatch.delitem(sys.modules, ours, raising=False)
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(EngineError, match=rf"{library}.*pip install -e '\.\[{engine}\]' in the"):
+        connect(Place(engine, "http://127.0.0.1:9"))
 
 
 def test_a_folder_of_something_else_stays_as_it_is(tmp_path):

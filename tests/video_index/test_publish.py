@@ -1,5 +1,6 @@
 """What is published on an engine is found as in the folder, kept up to date, and completed."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -91,6 +92,19 @@ def test_changes_carry_over_and_nothing_is_written_twice(home, to):
     assert sorted(names) == sorted(catalogues.read(home).videos)
     assert len(tables(to)[0]) == len(Index(home))
     assert min(set(tables(to)[0]) - set(first[0])) >= first[2], "keys are not used again"
+
+
+def test_an_index_without_videos_is_published_and_filled_later(home, to):
+    catalogue = catalogues.read(home)
+    catalogues.write(home, dataclasses.replace(catalogue, videos={}))
+    assert publish(home, to) == (0, 0, 0, 0)
+    with pytest.raises(EngineError, match="no video in this index"):
+        PublishedIndex(to)
+    catalogues.write(home, catalogue)
+    assert publish(home, to).added == 5
+    here: Any = Index(home).features(np.arange(8)).code
+    there: Any = PublishedIndex(to).features(np.arange(8)).code
+    assert there.values.shape == here.values.shape
 
 
 @pytest.mark.parametrize("step", ["add", "put", "drop", "remove", "finish"])
