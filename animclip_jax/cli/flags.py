@@ -7,6 +7,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -49,7 +50,13 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     if not arguments or arguments[0] in _HELP:
         verbs = "\n".join(f"  {verb:<10} {line}" for verb, line in VERBS.items())
-        print(f"usage: animclip VERB ...\n\n{verbs}\n\n`animclip VERB --help` lists its options.")
+        print(
+            f"usage: animclip VERB ...\n\n{verbs}\n\n`animclip VERB --help` lists its options, "
+            "`animclip --version` says which version this is."
+        )
+        return 0
+    if arguments == ["--version"]:
+        print(f"animclip {metadata.version('animclip-jax')}")
         return 0
     verb = arguments[0]
     if verb not in VERBS:
@@ -63,7 +70,20 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:  # TensorFlow wants a folder for temporary files as it is imported
         print(f"animclip {verb}: {error}", file=sys.stderr)
         return 1
-    return run(arguments[1:])
+    except ModuleNotFoundError as error:
+        return _lacking(verb, error)
+    try:
+        return run(arguments[1:])
+    except ModuleNotFoundError as error:
+        return _lacking(verb, error)
+
+
+def _lacking(verb: str, error: ModuleNotFoundError) -> int:
+    """Says that TensorFlow is missing, which the base installation does without."""
+    if error.name != "tensorflow":
+        raise error
+    print(f"animclip {verb}: {error}", file=sys.stderr)
+    return 1
 
 
 def load(verb: str) -> Main:
