@@ -39,10 +39,10 @@ def main(argv: list[str] | None = None) -> int:
         require_new(options.out)
         path = Path(options.source)
         origin: dict[str, str] = {}
+        found_there = None
         if not path.exists() and hub.is_repository(options.source):
-            params, config, origin = published.read(
-                options.source, options.revision, options.activation
-            )
+            found_there = published.read(options.source, options.revision, options.activation)
+            params, config, origin, _ = found_there
         elif options.revision:
             raise ValueError(f"--revision={options.revision}: {path} is not on the Hub")
         else:
@@ -53,7 +53,10 @@ def main(argv: list[str] | None = None) -> int:
         found = config.image_size
         if options.image_size:
             params, config = positions.resize(params, config, options.image_size)
-        if options.to == folder.FORMAT:
+        is_changed = options.tokenizer or options.image_size
+        if options.to == folder.FORMAT and found_there is not None and not is_changed:
+            found_there.save(options.out)
+        elif options.to == folder.FORMAT:
             folder.save(options.out, params, config, origin)
         else:
             WRITERS[options.to](options.out, params, config)

@@ -1,11 +1,13 @@
 """What stands in for the Hugging Face Hub: a server of one repository on loopback."""
 
+import base64
 import hashlib
 import http.server
 import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,10 +15,14 @@ COMMIT, OTHER = "a" * 40, "b" * 40
 
 
 class Hub:
-    """files: by name; newest: the commit of main; gets: the names that were sent."""
+    """files: by name; newest: the commit of main; gets: the names that were sent.
 
-    def __init__(self, files: dict[str, bytes]) -> None:
+    With `empty` there is no repository until one is made; `token` is the one that may do so.
+    """
+
+    def __init__(self, files: dict[str, bytes], empty: bool = False, token: str = "") -> None:
         self.files, self.gets, self.newest = files, list[str](), COMMIT
+        self.empty, self.token, self.made = empty, token, list[dict]()
         stand_in = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -26,8 +32,28 @@ class Hub:
             def do_GET(self) -> None:
                 self.answer(True)
 
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                known = self.headers["Authorization"] == f"Bearer {stand_in.token}"
+                self.send(200 if known else 401, stand_in.posted(self.path, body) if known else {})
+
+            def send(self, code: int, found: dict) -> None:
+                data = json.dumps(found).encode()
+                self.send_response(code)
+                if code == 404:
+                    self.send_header("X-Error-Code", "RepoNotFound")
+                self.send_header("Content-Length", str(len(data)))
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(data)
+
             def answer(self, whole: bool) -> None:
                 parts = self.path.strip("/").split("/")
+                if parts[1:] == ["whoami-v2"]:
+                    known = self.headers["Authorization"] == f"Bearer {stand_in.token}"
+                    return self.send(200 if known else 401, {"name": "some", "type": "user"})
+                if parts[0] == "api" and stand_in.empty:
+                    return self.send(404, {"error": "Repository not found"})
                 commit = next((part for part in parts if part in (COMMIT, OTHER)), stand_in.newest)
                 if parts[0] == "api":
                     siblings = [{"rfilename": name} for name in stand_in.files]
@@ -51,17 +77,39 @@ class Hub:
         self.address = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
+    def posted(self, path: str, body: bytes) -> dict:
+        """What the Hub answers to one that makes a repository and commits files to it."""
+        what = path.rstrip("/").split("/")
+        if path == "/api/repos/create":
+            self.empty = False
+            self.made.append(json.loads(body))
+            return {"url": f"{self.address}/some/clip"}
+        if "preupload" in what:
+            names = [one["path"] for one in json.loads(body)["files"]]
+            sent = {"uploadMode": "regular", "shouldIgnore": False}
+            return {"files": [{"path": name, **sent} for name in names]}
+        if "commit" in what:
+            lines = [json.loads(line)["value"] for line in body.splitlines()]
+            for one in (line for line in lines if "content" in line):
+                self.files[one["path"]] = base64.b64decode(one["content"])
+            address = f"{self.address}/some/clip/commit/{COMMIT}"
+            return {"success": True, "commitUrl": address, "commitOid": COMMIT}
+        return {"warnings": [], "errors": []}  # of the YAML above the card
+
     def close(self) -> None:
         self.server.shutdown()
         self.server.server_close()
 
 
 def opened(
-    files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **given: Any
 ) -> Iterator[Hub]:
-    """A Hub that the Hub's client asks, with its cache in a folder of the test; for a fixture."""
+    """A Hub that the Hub's client asks, with its cache in a folder of the test; for a fixture.
+
+    given: as `Hub`.
+    """
     constants = pytest.importorskip("huggingface_hub.constants")
-    found = Hub(files)
+    found = Hub(files, **given)
     monkeypatch.setattr(constants, "ENDPOINT", found.address)
     template = found.address + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)

@@ -13,6 +13,7 @@ import uvicorn
 from animclip_jax import serve, train
 from animclip_jax.cli import flags
 from animclip_jax.cli.flags import VERBS
+from animclip_jax.exporting import push
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.weights import folder, hub
 from tests import captioned, searchable
@@ -85,6 +86,8 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert isinstance(config, ClipConfig)
     folder.write_hugging_face(tmp_path / "hub", params, config)
     monkeypatch.setattr(hub, "download", lambda *_: hub.Download(tmp_path / "hub", "0" * 40))
+    monkeypatch.setattr(push, "require_free", lambda repository: None)
+    monkeypatch.setattr(push, "push", lambda directory, repository, private: repository)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: None)
     monkeypatch.setattr(serve.webbrowser, "open", lambda address: True)

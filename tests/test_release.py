@@ -1,5 +1,6 @@
 """The wheel and the archive of the sources, installed into an empty environment; the Dockerfile."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -80,7 +81,9 @@ class Environment:
         """The packages that a dry run would install."""
         # Without byte-code, which is made of what is imported alone.
         pip = [str(self.bin / "python"), *PIP, "install", "--no-compile", "-c", str(CONSTRAINTS)]
-        done = subprocess.run([*pip, *what], capture_output=True, text=True)
+        # Nor with a checkout on the path, which would pass for an installation.
+        ours = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+        done = subprocess.run([*pip, *what], env=ours, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout.rpartition("ould install ")[2]
 

@@ -12,6 +12,7 @@ from animclip_jax.api import make_encoder
 from animclip_jax.exporting.functions import VIDEO, Loaded, Named, named_text, named_video
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.models.video_code import INT8_MAX, PackedCode, pack, unpack
+from animclip_jax.weights import manifest
 from input_pipeline.drawn import raster
 from input_pipeline.drawn.captions import captions
 from input_pipeline.drawn.scene import scene
@@ -20,7 +21,7 @@ from input_pipeline.media.timing import positions
 from input_pipeline.tokenizers.opening import open_tokenizer
 
 # Inputs and outputs in an export, for its readers to hold themselves against.
-FILE = "example.safetensors"
+FILE = manifest.EXAMPLE
 ITEMS = 2
 # What the largest difference may be, over the largest value of the array.
 TOLERANCE = {"float32": 1e-5, "bfloat16": 2.0**-7}

@@ -28,6 +28,7 @@ def write(directory: Path, source: Source) -> None:
     processor.require_expressible(source.config)
     folder.write_hugging_face(directory, source.params, source.config)
     processor.write(directory, source.config)
+    processor.write_for_sentences(directory, source.config)
 
 
 def save(directory: Path, params: Mapping[str, Array], config: ClipConfig) -> None:
@@ -40,6 +41,7 @@ def save(directory: Path, params: Mapping[str, Array], config: ClipConfig) -> No
     with files.new_folder(directory) as temporary:
         folder.write_hugging_face(temporary, params, config)
         processor.write(temporary, config)
+        processor.write_for_sentences(temporary, config)
 
 
 def load(directory: Path) -> functions.Loaded:

@@ -45,16 +45,12 @@ def require_expressible(config: ClipConfig) -> None:
 
 
 def write(directory: Path, config: ClipConfig) -> None:
-    """Writes the files of the tokenizer, of pictures, and of sentence-transformers."""
+    """Writes the files of the tokenizer and of pictures; raises as `require_expressible`."""
     require_expressible(config)
     kind, length = config.towers.tokenizer, config.context_length
     if kind in _SIGLIP:
         files.write_bytes(directory / _SIGLIP[kind], Path(config.tokenizer).read_bytes())
         tokenizer: dict[str, Any] = _siglip_tokenizer(kind)
-        # The last position is pooled, so that padding is part of every caption.
-        padded = {"padding": "max_length", "truncation": True, "max_length": length}
-        settings = {"max_seq_length": length, "processing_kwargs": {"text": padded}}
-        files.write_json(directory / SENTENCE_SETTINGS, settings, indent=2)
     else:
         merges = "\n".join([_MERGES_VERSION, *clip_vocabulary.merges()])
         files.write_json(directory / VOCABULARY, clip_vocabulary.token_ids())
@@ -69,6 +65,16 @@ def write(directory: Path, config: ClipConfig) -> None:
         }
     files.write_json(directory / TOKENIZER, tokenizer | {"model_max_length": length}, indent=2)
     files.write_json(directory / weights_source.PIXELS, _pictures(config), indent=2)
+
+
+def write_for_sentences(directory: Path, config: ClipConfig) -> None:
+    """Writes what sentence-transformers reads beside the files of `write`."""
+    if config.towers.tokenizer in _SIGLIP:
+        length = config.context_length
+        # The last position is pooled, so that padding is part of every caption.
+        padded = {"padding": "max_length", "truncation": True, "max_length": length}
+        settings = {"max_seq_length": length, "processing_kwargs": {"text": padded}}
+        files.write_json(directory / SENTENCE_SETTINGS, settings, indent=2)
     modules = [
         {
             "idx": number,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import jax
 import numpy as np
 from flax import traverse_util
 
-from animclip_jax import api, settings, sharding
+from animclip_jax import api, files, settings, sharding
 from animclip_jax.models import towers
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.retriever import RetrieverConfig
@@ -45,11 +46,15 @@ def read(directory: Path) -> Source:
         origin = {}
         if (directory / manifest.MANIFEST).is_file():
             origin = manifest.read(directory, folder.KIND).get("origin", {})
+        elif bases := _bases(directory):
+            origin = {"base_weights": bases}
         return Source(params, config, api.whole_config(config).num_frames, origin)
     config = settings.retriever(settings.of_run(directory))
     mesh = sharding.make_mesh(sharding.MeshConfig(data=1, fsdp=1), jax.local_devices()[:1])
     steps, tree = load_params(directory, mesh)
     origin = {"steps": steps, "trained_on": _trained_on(directory)}
+    if bases := _bases(directory):
+        origin["base_weights"] = bases
     params = traverse_util.flatten_dict(jax.device_get(tree), sep="/")
     return Source(params, config, config.num_frames, origin)
 
@@ -57,20 +62,39 @@ def read(directory: Path) -> Source:
 def _trained_on(directory: Path) -> list[str]:
     """The sources that a run has seen, and those before it, which it began with."""
     found: set[str] = set()
+    for here in _lineage(directory):
+        is_run = not (here / folder.TENSORS).is_file() and (here / layout.CONFIG).is_file()
+        found |= {run_config.read(here)["data"]["train"]} if is_run else set(_seen_by(here))
+    return sorted(found)
+
+
+def _bases(directory: Path) -> list[str]:
+    """The published weights that it all began with, as OWNER/NAME@COMMIT."""
+    found: set[str] = set()
+    for here in _lineage(directory):
+        if (here / manifest.MANIFEST).is_file():
+            origin = manifest.read(here, folder.KIND).get("origin", {})
+            found |= set(origin.get("base_weights", []))
+        elif (here / folder.TENSORS).is_file():
+            origin = files.read_object(here / folder.CONFIG).get("origin", {})
+            if origin:
+                found.add(f"{origin['repository']}@{origin['commit']}")
+    return sorted(found)
+
+
+def _lineage(directory: Path) -> Iterator[Path]:
+    """The folder, and those of the runs and the models that it began with."""
     visited: set[Path] = set()
     ahead = [directory]
     while ahead:
         if (here := ahead.pop()) in visited:
             continue
         visited.add(here)
-        if (here / folder.TENSORS).is_file() or not (here / layout.CONFIG).is_file():
-            found |= set(_seen_by(here))
-            continue
-        config = run_config.read(here)
-        found.add(config["data"]["train"])
-        begun = config["init_from"], config.get("init_towers_from")
-        ahead += [Path(one).expanduser() for one in begun if one]
-    return sorted(found)
+        yield here
+        if not (here / folder.TENSORS).is_file() and (here / layout.CONFIG).is_file():
+            config = run_config.read(here)
+            begun = config["init_from"], config.get("init_towers_from")
+            ahead += [Path(one).expanduser() for one in begun if one]
 
 
 def _seen_by(directory: Path) -> list[str]:

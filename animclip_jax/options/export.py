@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 from animclip_jax.cli.parser import Parser
 from animclip_jax.options import kinds
@@ -13,6 +14,7 @@ FORMATS = {
     "hf": "the dual encoders, for transformers' CLIPModel",
     "stablehlo": "programs for JAX alone, on CPUs, GPUs and TPUs",
     "savedmodel": "signatures for TensorFlow",
+    "hub": "our own folder with a model card, for the Hugging Face Hub",
 }
 DESCRIPTION = """Write a trained model in a format that other software reads.
 The folder appears only after its content was read back and gave the model's results."""
@@ -45,7 +47,24 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         type=kinds.whole,
         help="fix the batch size of a savedmodel; without it any size is accepted",
     )
+    parser.add_argument(
+        "--push",
+        metavar="OWNER/NAME",
+        help="make this repository on the Hugging Face Hub and upload a hub export to it",
+    )
+    parser.add_argument("--private", action="store_true", help="only you can see what --push makes")
+    parser.add_argument(
+        "--license",
+        help="of a hub export, as the Hub names it, such as apache-2.0; without it that of the "
+        "weights the training began with, where it is known",
+    )
     options = parser.parse_args(argv)
+    if options.format != "hub" and (options.push or options.license):
+        parser.error("--push and --license are for --format=hub")
+    if options.private and not options.push:
+        parser.error("--private is for --push")
+    if options.license and not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", options.license):
+        parser.error(f"--license={options.license}: wanted the Hub's name, such as apache-2.0")
     if options.batch_size is not None and options.format != "savedmodel":
         parser.error("--batch-size is for --format=savedmodel; leave it out")
     return options

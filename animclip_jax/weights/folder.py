@@ -142,6 +142,13 @@ def dual_encoders(
     return {name.removeprefix(_INSIDE): value for name, value in inside.items()}, config.clip
 
 
+def is_ours(directory: Path) -> bool:
+    """Whether a folder is one of `animclip export`: of our format, with a manifest."""
+    if not all((directory / name).is_file() for name in (CONFIG, manifest.MANIFEST)):
+        return False
+    return files.read_object(directory / CONFIG).get("format") == FORMAT
+
+
 def read_config(directory: Path) -> ClipConfig | RetrieverConfig:
     """What the config.json of our folder says; raises as `load`."""
     path = directory / CONFIG

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from animclip_jax.weights import folder, source, vocabulary
+from animclip_jax.weights import folder, manifest, source, vocabulary
 
 # Commits that hold model.safetensors. The one of base-patch32 is the Hub's own conversion, in a
 # pull request that was never merged: on its main branch there is a pickle alone.
@@ -16,7 +16,11 @@ REVISIONS = {
     "openai/clip-vit-large-patch14": "32bd64288804d66eefd0ccbe215aa642df71cc41",
 }
 # What is read beside the tensors, where a repository has it.
-_BESIDE = (source.PIXELS, source.TOKENIZER, *vocabulary.PUBLISHED)
+_BESIDE = (
+    *(source.PIXELS, source.TOKENIZER, *vocabulary.PUBLISHED),
+    # Of animclip export --format=hub: both are there, or it is no such folder.
+    *(manifest.MANIFEST, manifest.EXAMPLE),
+)
 _SHARD = r"-\d{5}-of-\d{5}"
 # What describes a model, and the tensors beside it, as a pattern each; the best first.
 _SAFE = (

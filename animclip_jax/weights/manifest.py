@@ -15,6 +15,8 @@ from animclip_jax import files
 from animclip_jax.runs.revision import git_commit
 
 MANIFEST = "manifest.json"
+# Inputs of the model and what it makes of them.
+EXAMPLE = "example.safetensors"
 VERSION = 1
 AGAIN = "copy or export the model again"
 # Whose versions decide what an export computes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 from animclip_jax import files
 from animclip_jax.models.clip import ClipConfig
-from animclip_jax.weights import folder, hub, source
+from animclip_jax.weights import folder, hub, manifest, source
 from animclip_jax.weights.deferred import Array
 
 KEPT = "~/.cache/animclip/weights"
@@ -19,18 +20,38 @@ _DIGITS = 12
 
 
 class Published(NamedTuple):
-    """What `folder.save` takes: parameters by path, the architecture, where they are from."""
+    """What `folder.save` takes: parameters by path, the architecture, where they are from.
+
+    export: the folder, where it is one of `animclip export`, which holds more than these.
+    """
 
     params: Mapping[str, Array]
     config: ClipConfig
     origin: dict[str, str]
+    export: Path | None = None
+
+    def save(self, directory: Path) -> None:
+        """Writes our folder, whole or not at all; an export with all that its manifest lists.
+
+        Raises:
+          FileExistsError: the folder is there already.
+        """
+        if self.export is None:
+            folder.save(directory, self.params, self.config, self.origin)
+            return
+        listed = manifest.read(self.export, folder.KIND)["files"]
+        with files.new_folder(directory) as temporary:
+            for name in (*listed, manifest.MANIFEST):
+                shutil.copyfile(self.export / name, temporary / name)
 
 
 def read(name: str, revision: str | None = None, activation: str | None = None) -> Published:
     """A model of the Hub. Takes and raises what `hub.download` and `source.deferred` do."""
     found = hub.download(name, revision)
     params, config = source.deferred(found.path, activation)
-    return Published(params, config, {"repository": name, "commit": found.commit})
+    is_export = found.path.is_dir() and folder.is_ours(found.path)
+    origin = {"repository": name, "commit": found.commit}
+    return Published(params, config, origin, found.path if is_export else None)
 
 
 def find(model: str | Path, check: Callable[[ClipConfig], object]) -> Path:
@@ -60,7 +81,7 @@ def find(model: str | Path, check: Callable[[ClipConfig], object]) -> Path:
         check(found.config)
         kept = directory / f"{name}-{found.origin['commit'][:_DIGITS]}"
         print(f"{model}: downloaded and converted once, into {kept}", file=sys.stderr)
-        folder.save(kept, *found)
+        found.save(kept)
     return kept
 
 
