@@ -7,8 +7,8 @@ Random vectors are the hardest case: no group of them lies together, so an index
 part of its partitions alone misses most of the best. Each engine runs in a process of its own,
 which has no model: a query is a vector. Flat is what a folder's index does: all embeddings in
 memory, compared by JAX. LanceDB is published to and searched as `animclip index --to=lancedb:` and
-`animclip search` do it, with the defaults. Recall is against the exact best of float32. Codes are
-random bytes of a pool, not compressible ones of zeros. Memory is private: without mapped files.
+`animclip search` do it, with the defaults, names and times of all segments in memory. Recall is
+against the exact best of float32. Memory is private: without what is mapped from files.
 """
 
 from __future__ import annotations
@@ -28,15 +28,21 @@ from typing import Any
 import numpy as np
 
 from animclip_jax import files
-from animclip_jax.engines.engine import CODE, EMBEDDING, Segments
+from animclip_jax.engines.engine import Segments
 from animclip_jax.engines.place import LANCEDB, Place
 from animclip_jax.sharding import MeshConfig, batch_sharding, make_mesh
+from animclip_jax.video_index.catalogue import Catalogue, Stamp, Video
 from animclip_jax.video_index.outgoing import BATCH
+from animclip_jax.video_index.publication import ABOUT, About, Published
 from animclip_jax.video_index.stage_one import Flat
+from input_pipeline.media.segment_settings import SegmentSettings
 
 WIDTH, K = 512, 50
-# Values int8 and scales float16 of 12 frames of 5 tokens.
-CODE_BYTES = 12 * 5 * (256 + 2)
+# Of 12 frames: values int8, and a scale float16 of each token.
+TOKENS, CODE_WIDTH = 12 * 5, 256
+CODE_BYTES = TOKENS * (CODE_WIDTH + 2)
+SEGMENTS_A_VIDEO = 10
+CATALOGUE = Catalogue("/videos", "0" * 64, "/model", True, "int8", SegmentSettings(12, 224))
 FLAT, BUILD, SEARCH = "flat", "build", "search"
 
 
@@ -83,20 +89,24 @@ def flat(place: Place, segments: int, queries: np.ndarray) -> dict[str, Any]:
 
 
 def build(place: Place, segments: int, queries: np.ndarray) -> dict[str, Any]:
-    """Adds segments and builds the indexes: seconds of each, and bytes on the disk."""
+    """Publishes segments and builds the indexes: seconds of each, and bytes on the disk."""
     from animclip_jax.engines.lance import Lance
 
-    engine, first = Lance(place), 0
+    engine, about = Lance(place), About(CATALOGUE, (TOKENS, CODE_WIDTH))
     pool = np.random.default_rng(0).bytes(64 * CODE_BYTES)
     began = time.perf_counter()
     for embedding in gallery(segments):
-        count = len(embedding)
+        count, first = len(embedding), about.next
         starts = np.random.default_rng(first).integers(0, 63 * CODE_BYTES, count).tolist()
-        codes = [pool[start : start + CODE_BYTES] for start in starts]
-        names, times = ["a.mp4"] * count, np.tile([0.0, 10.0], (count, 1))
+        scales = np.full(TOKENS, 1 / 64, np.float16).tobytes()
+        codes = [pool[start : start + TOKENS * CODE_WIDTH] + scales for start in starts]
+        videos = list(_videos(first, count))
+        names = [one.name for one in videos for _ in one.times]
+        times = np.concatenate([one.times for one in videos])
         engine.add(first, Segments(names, times, embedding, codes, [b"x"] * count, [""] * count))
-        first += count
-    engine.put({0: "{}"})
+        engine.put({one.number: one.written() for one in videos})
+        about.next += count
+    engine.put({ABOUT: about.written()})
     added = time.perf_counter()
     engine.finish()
     ended = time.perf_counter()
@@ -105,18 +115,31 @@ def build(place: Place, segments: int, queries: np.ndarray) -> dict[str, Any]:
     return spent | {"private MiB": private_mebibytes()}
 
 
-def search(place: Place, segments: int, queries: np.ndarray) -> dict[str, Any]:
-    """Stage one, and then what stage two reads."""
-    from animclip_jax.engines.lance import Lance
+def _videos(first: int, count: int) -> Iterator[Published]:
+    """Entries of videos for segments whose keys begin with `first`."""
+    for start in range(first, first + count, SEGMENTS_A_VIDEO):
+        here = min(SEGMENTS_A_VIDEO, first + count - start)
+        starts = 10.0 * np.arange(here)
+        video = Video(Stamp(start, start), "00000000", start, here, "h264")
+        yield Published(f"{start:08}.mp4", video, "", np.stack([starts, starts + 10], 1), False)
 
-    engine = Lance(place)
-    found = asked(lambda one: engine.search(one, K)[0].tolist(), queries)
+
+def search(place: Place, segments: int, queries: np.ndarray) -> dict[str, Any]:
+    """Opens the publication; stage one, and then what stage two reads."""
+    from animclip_jax.video_index.published import OnEngine, PublishedIndex
+
+    began = time.perf_counter()
+    index = PublishedIndex(place)
+    opened = time.perf_counter() - began
+    stage = OnEngine(index)
+    found = asked(lambda one: [key for key, _ in stage.nearest(one, K, None)], queries)
     spent = []
-    for keys in found["found"]:
+    for numbers in found["found"]:
         began = time.perf_counter()
-        engine.read(np.array(keys), [EMBEDDING, CODE])
+        index.features(np.array(numbers))
         spent.append(1000 * (time.perf_counter() - began))
     return found | {
+        "open s": opened,
         "p50 ms, codes": statistics.median(spent),
         "private MiB": private_mebibytes(),
     }

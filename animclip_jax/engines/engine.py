@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from animclip_jax.engines.place import LANCEDB, PARQUET, Place
+from animclip_jax.words import count
 
 # Columns of a segment that can be read by themselves.
 EMBEDDING, CODE, THUMBNAIL, SAID = "embedding", "code", "thumbnail", "said"
@@ -121,7 +122,7 @@ def _advice(place: Place) -> str:
 def lacks(place: Place, keys: np.ndarray, found: int) -> EngineError:
     """What to raise where segments that documents name are not there."""
     return EngineError(
-        f"{place}: {found} of {len(keys)} segments are there: it was changed, or published in "
+        f"{place}: has {found} of {count(len(keys), 'segment')}: it was changed, or published in "
         "part; the same animclip index --to completes it"
     )
 
@@ -129,8 +130,7 @@ def lacks(place: Place, keys: np.ndarray, found: int) -> EngineError:
 def connect(place: Place) -> Engine:
     """Opens the engine of a place, which may hold nothing yet.
 
-    Raises EngineError where it can't be reached or used; ImportError, with the command that
-    installs it, where its library is missing.
+    Raises EngineError where it can't be reached or used, or its library is not installed.
     """
     if place.engine == PARQUET:
         raise EngineError(f"{place}: is for other programs; search lancedb:, qdrant: or a folder")

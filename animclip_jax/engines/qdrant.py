@@ -26,7 +26,7 @@ from animclip_jax.engines.engine import (
     told,
 )
 from animclip_jax.engines.place import Place
-from animclip_jax.words import readable
+from animclip_jax.words import count, readable
 
 # The collections are NAME and NAME-catalogue; NAME is the path of the URL, if it has one.
 NAME, CATALOGUE = "animclip", "-catalogue"
@@ -144,8 +144,8 @@ class Qdrant:
             models.Distance.COSINE,
         ):
             raise EngineError(
-                f"{self.place}: collection {self.name} has other vectors than {width} numbers "
-                "compared by cosine; name another collection behind the URL's /"
+                f"{self.place}: collection {self.name} has other vectors than "
+                f"{count(width, 'number')} compared by cosine; name another one behind the URL's /"
             )
 
     def _send(self, collection: str, points: list[models.PointStruct]) -> None:

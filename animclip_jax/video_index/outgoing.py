@@ -32,8 +32,8 @@ class Counts(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"{count(self.segments, 'segment')} published; this time {self.added} videos and "
-            f"photos added, {self.removed} removed, {self.unchanged} unchanged"
+            f"{count(self.segments, 'segment')} published; this time {self.added} added, "
+            f"{self.removed} removed, {self.unchanged} unchanged"
         )
 
 

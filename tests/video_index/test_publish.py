@@ -136,7 +136,7 @@ def test_segments_that_somebody_removed_are_named_and_published_again(home, to):
     engine = connect(to)
     engine.remove([(2, 3)])
     opened = PublishedIndex(to)
-    with pytest.raises(EngineError, match=r"7 of 8 segments are there: .* animclip index --to"):
+    with pytest.raises(EngineError, match=r"has 7 of 8 segments: .* animclip index --to"):
         opened.features(np.arange(8))
     assert publish(home, to).added == 1
     assert len(tables(to)[0]) == 8 == len(PublishedIndex(to))
@@ -215,7 +215,7 @@ def test_the_commands_publish_and_search(home, tmp_path, search_model_path, caps
     to = f"lancedb:{tmp_path / 'table'}"
     given = [str(home.parent / "videos"), f"--model={search_model_path}", f"--out={home}"]
     assert index.main([*given, f"--to={to}"]) == 0
-    assert f"{to}: 8 segments published; this time 5 videos" in capsys.readouterr().out
+    assert f"{to}: 8 segments published; this time 5 added" in capsys.readouterr().out
     assert search.main([to, SENTENCE, "--json"]) == 0
     there = json.loads(capsys.readouterr().out)["results"]
     assert search.main([str(home), SENTENCE, "--json"]) == 0
