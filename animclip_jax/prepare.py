@@ -78,27 +78,27 @@ def _prepare(values: flags.FlagValues, sources: list[str], out: Path) -> str:
     (source,) = sources
     if values.part is not None and values.merge is not None:
         raise ValueError("--part and --merge: wanted one of them at most")
+    what = "pictures" if holds_pictures(source) else "videos"
+    _check_flags(values, what)
     limits = Limits(values.time_limit, values.memory_limit)
     with engines.opened(values.engine) as engine:
         effort = making.Effort(values.processes, limits, values.max_bad, engine)
-        return _prepare_all(values, source, out, effort)
+        return _prepare_all(values, source, what, out, effort)
 
 
-def _prepare_all(values: flags.FlagValues, source: str, out: Path, effort: making.Effort) -> str:
+def _prepare_all(
+    values: flags.FlagValues, source: str, what: str, out: Path, effort: making.Effort
+) -> str:
     sizes = {"quality": values.quality}
     if values.short_side is not None:
         sizes["short_side"] = values.short_side
-    if holds_pictures(source):
+    if what == "pictures":
         from input_pipeline.sources.opening import open_source
         from input_pipeline.store import pictures
 
-        what = "pictures"
-        _check_flags(values, what)
         examples = open_source(source, values.cache_dir)
         work = pictures.work_of(examples, pictures.PictureSettings(**sizes))
     else:
-        what = "videos"
-        _check_flags(values, what)
         kept = videos.FrameSettings(values.num_frames, **sizes)
         work = videos.work_of(read_source(source, values.split), kept)
     if values.part is not None:

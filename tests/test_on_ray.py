@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,7 +18,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from animclip_jax import index, prepare
-from input_pipeline.media import engines
+from input_pipeline.media import engines, on_ray
+from input_pipeline.media.indexing import Source
 from input_pipeline.media.video import write_video
 from tests import searchable
 from tests.processes import free_port, program, started, without
@@ -134,7 +136,8 @@ def test_a_driver_that_is_killed_goes_on_where_it_was(cluster, commands, here, t
     before = lines_of(out)
     assert 2 <= before < FILES and not out.exists()
     process = start(cluster, commands["prepare"], "prepare", out)
-    wait_until(lambda: out.exists() or lines_of(out) > before, process)
+    wait_until(lambda: workers_of(cluster, "ray::_call"), process)
+    os.kill(workers_of(cluster, "ray::_call")[0], signal.SIGKILL)
     ended(process)
     assert searchable.bytes_of(out) == searchable.bytes_of(here / "prepare")
 
@@ -173,6 +176,25 @@ def test_an_address_where_nobody_answers_is_told_at_once(tmp_path, films, capsys
     told = capsys.readouterr().err
     assert f"animclip prepare: --engine=ray:{address}: nobody answers there" in told
     assert told.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+def test_what_answers_without_being_a_cluster_is_told(monkeypatch):
+    pytest.importorskip("ray")
+    monkeypatch.setattr(on_ray, "PATIENCE", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(ValueError, match="what answers there is no Ray cluster"):
+            engines.opened(f"ray:{address}").__enter__()
+
+
+def test_a_node_that_does_not_see_a_file_is_told_and_not_the_file(tmp_path):
+    path = tmp_path / "a.mp4"
+    with pytest.raises(FileNotFoundError, match=r"a\.mp4: no such file"):
+        next(on_ray.read_in_parts((None, None, 4, None), Source(path)))
+    assert on_ray.unseen(path).reason == "no such file", "it is gone here, too"
+    path.touch()
+    with pytest.raises(ValueError, match=r"a\.mp4: a node of the cluster does not see it"):
+        on_ray.unseen(path)
 
 
 def test_without_ray_its_package_is_named(tmp_path):

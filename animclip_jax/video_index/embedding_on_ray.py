@@ -8,6 +8,7 @@ actor or a node that dies had in its hands begins again elsewhere.
 from __future__ import annotations
 
 import functools
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -58,8 +59,8 @@ def embed(job: Job) -> Iterator[tuple[int, Embedded | Failure]]:
     """As `embedding.embed`; files and the model must be where all nodes see them.
 
     Raises:
-      FileNotFoundError, ValueError: a node finds no model, or another one. RuntimeError: actors
-        die again and again.
+      ValueError: a node finds no model or another one, or not a file that is here. RuntimeError:
+        actors die again and again.
     """
     return _Embedding(job).run()
 
@@ -109,7 +110,7 @@ class _Embedding:
         self.starting: dict[Any, Any] = {}
         self.encoding: dict[Any, tuple[Any, list[_Part]]] = {}
         self.encoders: list[Any] = []
-        self.deaths = 0
+        self.deaths, self.told = 0, False
 
     def run(self) -> Iterator[tuple[int, Embedded | Failure]]:
         for place in self.places:
@@ -121,13 +122,24 @@ class _Embedding:
             room = len(self.waiting) < WAITING * len(self.places)
             readers = {one.task: one for one in self.reading} if room else {}
             known = [*self.starting, *self.encoding, *readers]
-            (ready, *_), _ = self.ray.wait(known, num_returns=1, fetch_local=False)
+            ready = self._next(known)
             if ready in self.starting:
                 self._started(ready)
             elif ready in self.encoding:
                 yield from self._encoded(ready)
             else:
                 yield from self._was_read(readers[ready])
+
+    def _next(self, known: list[Any]) -> Any:
+        """What is ready first; says once what is waited for, where no actor has a place."""
+        patience = None if self.encoders or self.told else on_ray.PATIENCE
+        ready, _ = self.ray.wait(known, timeout=patience, fetch_local=False)
+        if not ready:
+            self.told = True
+            what = "GPU" if self.places[0] is None else "node"
+            print(f"waiting for a free {what} of the cluster, to encode", file=sys.stderr)
+            ready, _ = self.ray.wait(known, fetch_local=False)
+        return ready[0]
 
     def _start(self, place: str | None) -> None:
         """Starts an actor: on a GPU, or on a node, or where there is room if that is gone."""
@@ -148,6 +160,11 @@ class _Embedding:
         except on_ray.died() as error:
             self._replace(error)
             return
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"a node of the cluster can't load the model: {error}; wanted a folder that all "
+                "nodes see under the same path"
+            ) from error
         if found != self.job.model.fingerprint:
             raise ValueError(
                 f"{self.job.model_path}: a node of the cluster has another model there; wanted a "
@@ -184,6 +201,8 @@ class _Embedding:
         except lost:
             yield from self._begin_again(file)
             return
+        except FileNotFoundError:
+            found = on_ray.unseen(self.job.sources[file.number].path)
         if isinstance(found, Failure):
             self._forget(file)
             yield file.number, found

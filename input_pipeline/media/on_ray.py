@@ -31,7 +31,7 @@ DIED = f"the worker that read it died, {RETRIES + 1} times"
 # Files for each core: while one is read, the next is on its way.
 AHEAD = 2
 # Seconds that a cluster may take to answer.
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 # The process that this worker keeps, and what of.
 _kept: dict[bytes, Caller] = {}
@@ -63,18 +63,21 @@ class Cluster:
         call = ray.remote(_call).options(num_cpus=1, max_retries=RETRIES)
         given = ray.put((function, limits))
         todo = iter(enumerate(arguments))
-        running: dict[Any, int] = {}
+        running: dict[Any, tuple[int, Any]] = {}
         while True:
             for number, argument in itertools.islice(todo, processes - len(running)):
-                running[call.remote(given, argument)] = number
+                running[call.remote(given, argument)] = number, argument
             if not running:
                 return
             (ready, *_), _ = ray.wait(list(running), num_returns=1)
-            number = running.pop(ready)
+            number, argument = running.pop(ready)
             try:
-                yield number, result(ready)
+                found = result(ready)
             except died():
-                yield number, Failure(DIED)
+                found = Failure(DIED)
+            except FileNotFoundError:
+                found = unseen(argument)
+            yield number, found
 
 
 @contextlib.contextmanager
@@ -131,6 +134,19 @@ def died() -> tuple[type[Exception], ...]:
     )
 
 
+def unseen(path: Path) -> Failure:
+    """What to say of a file that a node does not find, if this machine does not, either.
+
+    Raises ValueError where it is here: no file is to blame.
+    """
+    if path.exists():
+        raise ValueError(
+            f"{path}: a node of the cluster does not see it; wanted a folder that all nodes see "
+            "under the same path"
+        )
+    return Failure("no such file")
+
+
 def read_in_parts(given: tuple, source: Source) -> Iterator[Any]:
     """A task that streams what `read_file` returns of a file, then its frames in parts, in order.
 
@@ -138,8 +154,10 @@ def read_in_parts(given: tuple, source: Source) -> Iterator[Any]:
       given: read_file with its settings, these settings, segments of a part, limits.
 
     Of a file that can't be read it gives the Failure alone; a part is uint8 [N, T, H, W, 3].
+    Raises FileNotFoundError where the file is not there.
     """
     read, settings, size, limits = given
+    _require_file(source.path)
     with tempfile.TemporaryDirectory(prefix="animclip-") as folder:
         spool = Path(folder) / "frames"
         found = _caller(read, limits)(Task(source.path, spool, source.subtitles))
@@ -152,7 +170,14 @@ def read_in_parts(given: tuple, source: Source) -> Iterator[Any]:
 
 
 def _call(given: tuple[Callable[[Any], Any], Limits], argument: Any) -> Any:
+    if isinstance(argument, Path):
+        _require_file(argument)
     return _caller(*given)(argument)
+
+
+def _require_file(path: Path) -> None:
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file")
 
 
 def _caller(function: Callable[[Any], Any], limits: Limits) -> Caller:
