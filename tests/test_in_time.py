@@ -1,0 +1,27 @@
+"""What a run with a limit leaves out, of a file of tests that is made here."""
+
+import sys
+
+import pytest
+
+from tests import processes
+from tests.repository import ROOT
+
+
+@pytest.fixture
+def command(tmp_path) -> list[str]:
+    (tmp_path / "test_made_here.py").write_text("def test_one(): pass\ndef test_two(): pass\n")
+    given = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml")]
+    return [*given, f"--rootdir={tmp_path}", str(tmp_path)]
+
+
+def test_what_has_not_begun_in_time_is_skipped_and_named(command):
+    done = processes.run([*command, "--minutes=0"], JAX_PLATFORMS="cpu")
+    assert done.returncode == 0 and "2 skipped" in done.stdout, done.stdout + done.stderr
+    assert "=== NOT TESTED: not begun after 0 minutes\n" in done.stdout
+    assert "    test_made_here.py::test_one\n    test_made_here.py::test_two\n" in done.stdout
+
+
+def test_what_begins_in_time_is_run(command):
+    done = processes.run([*command, "--minutes=5"], JAX_PLATFORMS="cpu")
+    assert "2 passed" in done.stdout and "NOT TESTED" not in done.stdout
