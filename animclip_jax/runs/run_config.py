@@ -23,6 +23,7 @@ NEUTRAL = (
     "model.tokenizer",
     "checkpoint",
     "log_every",
+    "log",
     "data.cache_dir",
 )
 # What may stand elsewhere than before, where it holds the same.

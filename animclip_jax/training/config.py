@@ -8,6 +8,7 @@ import optax
 from animclip_jax.evaluation.config import EvaluationConfig
 from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.retriever import RetrieverConfig
+from animclip_jax.runs import tracker
 from animclip_jax.sharding import MeshConfig
 from animclip_jax.training import ema
 from animclip_jax.training.lora import LoraConfig
@@ -23,11 +24,13 @@ class TrainingConfig:
     source: `kind:location`, pictures or videos to train on. init_from: a run or weights to begin
     with, or ""; init_towers_from: those whose towers alone are taken, or "". save_every, keep:
     steps between checkpoints, and how many of them stay. log_every, validate_every: steps; 0
-    validates never. validation: what the best step is chosen by. settings: the whole configuration
-    by name, as JSON has it: what a run's folder is known by.
+    validates never. log_to: the tracker that gets the logged numbers too, or "". validation: what
+    the best step is chosen by. settings: the whole configuration by name, as JSON has it: what a
+    run's folder is known by.
 
     Raises:
-      ValueError: the batch does not fit the losses, or validation looks at the videos of the test.
+      ValueError: the batch does not fit the losses, validation looks at the videos of the test, or
+        the tracker is not installed.
     """
 
     model: RetrieverConfig
@@ -44,12 +47,14 @@ class TrainingConfig:
     save_every: int
     keep: int
     log_every: int
+    log_to: str
     evaluation: EvaluationConfig
     validation: EvaluationConfig | None
     validate_every: int
     settings: dict[str, Any] = dataclasses.field(repr=False)
 
     def __post_init__(self) -> None:
+        tracker.require(self.log_to)
         self.loss.check_batch(self.batches.batch_size)
         if self.validation is not None and self.validation.source == self.evaluation.source:
             raise ValueError(

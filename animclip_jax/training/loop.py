@@ -21,6 +21,7 @@ from animclip_jax.runs import layout, run_config
 from animclip_jax.runs.log import RunLog
 from animclip_jax.runs.mirror import Mirror, local_folder
 from animclip_jax.runs.revision import git_commit
+from animclip_jax.runs.tracker import Tracker
 from animclip_jax.training import beginning, data, flops, init_from, mfu, step
 from animclip_jax.training.best_checkpoint import Validation
 from animclip_jax.training.checkpoint import Checkpoints
@@ -185,7 +186,7 @@ def run_steps(
     batches = data.open_batches(config, run.examples, first, part)
     is_first = jax.process_index() == 0
     with (
-        RunLog(run.workdir, config.steps, first) if is_first else contextlib.nullcontext() as log,
+        open_log(run, first) if is_first else contextlib.nullcontext() as log,
         contextlib.ExitStack() as trace,
     ):
         watch = make_watch(run, first, log)
@@ -219,6 +220,14 @@ def run_steps(
         watch.look()
     checkpoints.save(int(state.step), state)
     return state
+
+
+def open_log(run: Run, first: int) -> RunLog:
+    """The log of a run that goes on after `first`, for its first process."""
+    config, tracker = run.config, None
+    if config.log_to:
+        tracker = Tracker(config.log_to, run.workdir, config.settings)
+    return RunLog(run.workdir, config.steps, first, tracker=tracker)
 
 
 def make_watch(run: Run, first: int, log: RunLog | None) -> Watch:
