@@ -102,7 +102,8 @@ def connected(address: str) -> Iterator[Cluster]:
         options["include_dashboard"] = False
     try:
         ray.init(address or "local", **options)
-    except Exception as error:  # Of many kinds, by version.
+    # Of many kinds; SystemExit is what it ends with after minutes without an answer.
+    except (Exception, SystemExit) as error:
         name = f"ray:{address}" if address else "ray"
         raise ValueError(f"--engine={name}: {_first_line(error)}") from error
     try:
