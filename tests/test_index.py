@@ -1,5 +1,6 @@
 """`animclip index` as a person runs it."""
 
+import contextlib
 import subprocess
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 from animclip_jax import index, search
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.weights import folder, hub
+from input_pipeline.media import engines
 from tests import processes, searchable
+from tests.in_process import InProcess
 
 
 def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -85,6 +88,36 @@ def test_without_a_network_a_published_model_is_refused_in_words(tmp_path):
     assert "Without a network" in made.stderr and "animclip convert" in made.stderr
     assert not (tmp_path / "index").exists()
     assert not list(tmp_path.glob(".cache/animclip/weights/[!.]*"))
+
+
+def test_parts_are_merged(search_model_path, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(engines, "opened", lambda name: contextlib.nullcontext(InProcess()))
+    videos, out = searchable.write_videos(tmp_path / "videos"), tmp_path / "index"
+    words = [str(videos), f"--model={search_model_path}", f"--out={out}"]
+    for number in (1, 2):
+        assert index.main([*words, f"--part={number}/2"]) == 0
+        assert f"{out}.part-{number}-of-2: " in capsys.readouterr().out
+    assert index.main([*words, "--merge=2"]) == 0
+    told = f"{out}: 5 videos in 8 segments; this time 0 indexed, 5 unchanged, 0 removed"
+    assert told in capsys.readouterr().out
+    assert index.main([*words, "--merge=2"]) == 1
+    told = capsys.readouterr().err
+    assert "already there; without --merge" in told and told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "wrong, told",
+    [
+        (["--part=0/2"], "found '0/2', wanted I/N"),
+        (["--part=1/2", "--merge=2"], "--part, --merge and --watch: wanted one of them"),
+        (["--part=1/2", "--watch"], "--part, --merge and --watch: wanted one of them"),
+        (["--part=1/2", "--to=parquet:x"], "an index is published when its parts are merged"),
+    ],
+)
+def test_options_that_exclude_each_other_are_told(tmp_path, capsys, wrong, told):
+    with pytest.raises(SystemExit):
+        index.main([str(tmp_path), "--model=m", "--out=o", *wrong])
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

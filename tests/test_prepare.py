@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from unittest.mock import Mock
@@ -10,9 +11,11 @@ import numpy as np
 import pytest
 
 from animclip_jax import prepare
+from input_pipeline.media import engines
 from input_pipeline.media.video import write_video
 from input_pipeline.sources.opening import open_source
 from input_pipeline.store import making
+from tests.in_process import InProcess
 from tests.input_pipeline.shard_files import encoded, write_tar
 
 
@@ -69,6 +72,26 @@ def test_a_video_set_becomes_sources(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "1 of 5 videos can't be used, wanted 10% at most" in capsys.readouterr().err
 
 
+def test_parts_become_a_source(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "opened", lambda name: contextlib.nullcontext(InProcess()))
+    videos = folder(tmp_path / "in", "a.mp4", "bb.mp4", bad=("bad.mp4",))
+    out = tmp_path / "out"
+    arguments = [f"folder:{videos}", f"--out={out}", "--num-frames=2", "--short-side=16"]
+    for number in (1, 2):
+        assert prepare.main([*arguments, f"--part={number}/2"]) == 0
+        assert f"{out}.part-{number}-of-2: " in capsys.readouterr().out
+    assert prepare.main([*arguments, "--merge=3"]) == 1
+    told = capsys.readouterr().err
+    assert f"{out}.part-1-of-2: not one of 3 parts" in told and told.count("\n") == 1
+    assert prepare.main([*arguments, "--merge=2"]) == 0
+    told = capsys.readouterr().out
+    assert f"{out}: 2 videos of folder:{videos}" in told and "1 can't be used" in told
+    assert open_source(f"folder:{out}", str(tmp_path)).ids == ["a.mp4", "bb.mp4"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+
+
 def test_what_is_wrong_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,6 +114,9 @@ def test_what_is_wrong_is_said(
         (f"folder:{videos}", ["--config=configs/quickstart.py"], "--config: not for videos"),
         ("webdataset:/gone/*.tar", [], "/gone/*.tar: no such file"),
         (f"folder:{videos}", ["--num-frames", "5000"], "num_frames: found 5000"),
+        (f"folder:{videos}", ["--engine=spark"], "--engine=spark: wanted ray or ray:HOST:PORT"),
+        (f"folder:{videos}", ["--part=1/2", "--merge=2"], "--part and --merge: wanted one"),
+        (f"folder:{videos}", ["--merge=2"], "out.part-1-of-2: missing or not finished"),
     ]
     out = ["--out", str(tmp_path / "out")]
     for source, more, message in cases:
@@ -98,7 +124,13 @@ def test_what_is_wrong_is_said(
         assert message in capsys.readouterr().err
     assert prepare.main(out) == 1
     assert "found no source, wanted one" in capsys.readouterr().err
-    numbers = {"short-side": "0", "num-frames": "0", "processes": "0", "max-bad": "2"}
+    numbers = {
+        "short-side": "0",
+        "num-frames": "0",
+        "processes": "0",
+        "max-bad": "2",
+        "part": "3/2",
+    }
     for name, number in numbers.items():
         with pytest.raises(SystemExit) as stop:
             prepare.main([f"folder:{videos}", *out, f"--{name}={number}"])
