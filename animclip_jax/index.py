@@ -53,6 +53,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _index(options: argparse.Namespace, engine: engines.Engine) -> None:
+    if options.engine is not None:
+        process.leave_devices_alone()  # A process of the cluster encodes with them.
     path = api.find(options.model)
     model = api.load(path)
     size, resize, interpolation, antialias = model.config.clip.fitted

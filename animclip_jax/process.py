@@ -87,11 +87,18 @@ def keep_programs_of_queries() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
+def leave_devices_alone() -> None:
+    """Leaves the devices here to other processes, which JAX would not share them with."""
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")
+
+
 def compile_alone() -> None:
     """Leaves the devices here alone, which may be at work: programs are compiled for others."""
     import jax
 
-    jax.config.update("jax_platforms", "cpu")
+    leave_devices_alone()
     # A program that a cache keeps can't be read without its chips.
     jax.config.update("jax_enable_compilation_cache", False)
 

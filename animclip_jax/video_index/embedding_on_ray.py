@@ -59,8 +59,8 @@ def embed(job: Job) -> Iterator[tuple[int, Embedded | Failure]]:
     """As `embedding.embed`; files and the model must be where all nodes see them.
 
     Raises:
-      ValueError: a node finds no model or another one, or not a file that is here. RuntimeError:
-        actors die again and again.
+      ValueError: a node finds no model or another one, or not a file that is here; or there is
+        none. RuntimeError: actors die again and again.
     """
     return _Embedding(job).run()
 
@@ -94,6 +94,8 @@ class _Embedding:
         gpus = int(ray.cluster_resources().get("GPU", 0))
         # One a GPU; where there is none, one a node, which shares its cores with the readers.
         self.places = [None] * gpus or [one["NodeID"] for one in nodes]
+        if not self.places:
+            raise ValueError("no node of the cluster has a core or a GPU")
         self.size = job.effort.batch_size or (BATCH_SIZE if gpus else ON_CPU)
         self.at_once = job.effort.processes or job.effort.engine.at_once()
         read = functools.partial(read_file, settings=job.settings)

@@ -84,7 +84,8 @@ class Cluster:
 def connected(address: str) -> Iterator[Cluster]:
     """A cluster, for the time of the block: that at HOST:PORT; of "" one on this machine.
 
-    Raises ValueError where Ray is not installed, or no cluster answers there.
+    Raises:
+      ValueError: Ray is not installed, or no cluster answers there. RuntimeError: it fails later.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Workers without a GPU don't see any.
@@ -102,12 +103,13 @@ def connected(address: str) -> Iterator[Cluster]:
         options["include_dashboard"] = False
     try:
         ray.init(address or "local", **options)
-    # Of many kinds; SystemExit is what it ends with after minutes without an answer.
-    except (Exception, SystemExit) as error:
+    except Exception as error:  # Of many kinds, by version.
         name = f"ray:{address}" if address else "ray"
         raise ValueError(f"--engine={name}: {_first_line(error)}") from error
     try:
         yield Cluster()
+    except ray.exceptions.RayError as error:
+        raise RuntimeError(f"Ray: {_first_line(error)}") from error
     finally:
         ray.shutdown()
 
