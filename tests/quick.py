@@ -10,7 +10,7 @@ import multiprocessing.process
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -20,6 +20,8 @@ SKIPPED = "quick/skipped"
 # What JAX reports when a program is traced, whether for compiling it or for its shapes alone.
 TRACED = "/jax/core/compile/jaxpr_trace_duration"
 testing = False
+# Why the test that runs is skipped, once it is known.
+reason: str | None = None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -90,12 +92,22 @@ def path_of(test: str) -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol() -> Iterator[None]:
-    global testing
-    testing = True
+    global testing, reason
+    testing, reason = True, None
     try:
         return (yield)
     finally:
         testing = False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, Any]:
+    """A test that met its skip in another thread, or caught it, failed by that alone."""
+    report = yield
+    if reason is not None and report.failed:
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), 0, f"Skipped: {reason}")
+    return report
 
 
 def skip_at_tracing(event: str, duration_secs: float, **metadata: str | int) -> None:
@@ -104,8 +116,10 @@ def skip_at_tracing(event: str, duration_secs: float, **metadata: str | int) -> 
 
 
 def skip(why: str) -> None:
+    global reason
     if testing:
-        pytest.skip(f"not quick: {why}")
+        reason = f"not quick: {why}"
+        pytest.skip(reason)
 
 
 def skip_before(owner: Any, name: str, why: str) -> None:
