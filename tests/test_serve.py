@@ -1,6 +1,8 @@
 """`animclip serve` over the network: its answers, and what it does with hostile requests."""
 
+import base64
 import concurrent.futures
+import hashlib
 import html
 import io
 import re
@@ -15,7 +17,7 @@ from PIL import Image
 
 from animclip_jax import serve
 from animclip_jax.options import search as search_options
-from animclip_jax.serving import answers, app, guard
+from animclip_jax.serving import answers, app, guard, inline
 from animclip_jax.video_index import catalogue as catalogues
 from tests import searchable
 from tests.served import Served, served
@@ -110,7 +112,25 @@ def test_the_pages_and_the_thumbnails(server):
         assert reply.status == 200 and reply.headers["content-type"].startswith(kind), path
     answers.Index.model_validate(server.ask("/api/index").json)
     page = server.ask("/").body.decode()
-    assert not re.search(r"<script(?! src=)|<style|style=|\son\w+=|https?:", page), "nothing inline"
+    assert not re.search(r"style=|\son\w+=|https?:", page)
+
+
+def test_the_page_is_painted_without_a_second_request(server):
+    page = server.ask("/").body.decode()
+    policy = guard.HEADERS["content-security-policy"]
+    for name, tag in (("page.css", "style"), ("theme.js", "script")):
+        texts = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        assert texts == [(inline.HERE / name).read_text()]
+        digest = base64.b64encode(hashlib.sha256(texts[0].encode()).digest()).decode()
+        assert f"{tag}-src 'self' 'sha256-{digest}';" in policy
+        assert f"/{name}" not in page.replace(texts[0], "")
+
+
+def test_every_module_of_the_page_is_asked_for_at_once(server):
+    page = server.ask("/").body.decode()
+    announced = re.findall(r'<link rel="modulepreload" href="/(.+)">', page)
+    plain = {"page.js", "theme.js"}
+    assert set(announced) == {path.name for path in inline.HERE.glob("*.js")} - plain
 
 
 def test_every_answer_carries_the_headers(server):

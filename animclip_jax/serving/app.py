@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Match
 
-from animclip_jax.serving import answers
+from animclip_jax.serving import answers, inline
 from animclip_jax.serving.footage import Footage
 from animclip_jax.serving.guard import refused
 from animclip_jax.serving.previews import Previews
@@ -279,7 +279,7 @@ async def _explain_invalid(request: Request, error: RequestValidationError) -> R
 
 
 def _page(request: Request) -> Response:
-    return FileResponse(HERE / "page.html", media_type="text/html")
+    return HTMLResponse(inline.page())
 
 
 def _page_file(name: str, request: Request) -> Response:

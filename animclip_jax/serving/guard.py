@@ -14,11 +14,14 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from animclip_jax.serving.inline import allowed
+
 COOKIE = "animclip_token"
-# Nothing from elsewhere, no script in the page itself, no frame around it.
+# Nothing from elsewhere, in the page itself two files of ours alone, no frame around it.
 HEADERS = {
     "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self';"
+        f"default-src 'none'; script-src 'self' {allowed('theme.js')};"
+        f" style-src 'self' {allowed('page.css')}; img-src 'self'; media-src 'self';"
         " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
