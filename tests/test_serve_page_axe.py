@@ -1,4 +1,4 @@
-"""axe finds nothing serious on the page of `animclip serve`, in any of its states."""
+"""axe finds nothing serious on any state of the page of `animclip serve`; nothing is cut off."""
 
 import pytest
 
@@ -10,11 +10,20 @@ sync_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
 pytestmark = pytest.mark.slow
 
 SERIOUS = ("serious", "critical")
+# What is seen, and not hidden on purpose, but reaches over a side of the window.
+CUT_OFF = """() => [...document.querySelectorAll("body *")]
+  .filter((one) => one.checkVisibility() && getComputedStyle(one).clipPath === "none")
+  .filter((one) => {
+    const { left, right, width } = one.getBoundingClientRect();
+    return width && (left < -1 || right > innerWidth + 1);
+  })
+  .map((one) => one.outerHTML.slice(0, 80))"""
 
 
 def serious(page):
     # What fades in is looked at when it is there.
     page.wait_for_timeout(300)
+    assert page.evaluate(CUT_OFF) == []
     found = sync_playwright.Axe().run(page).response["violations"]
     return [
         (one["id"], [node["html"] for node in one["nodes"]])
