@@ -64,7 +64,7 @@ setup(
     install_requires=[
         "absl-py>=2.1",
         "av>=18,<20",
-        "etils[epath]>=1.12",
+        "etils[epath]>=1.14",
         "fastapi>=0.165,<1",
         "filelock>=4,<5",
         # jax.export reads and writes programs with it, and JAX does not declare it.
@@ -79,7 +79,7 @@ setup(
         "numpy>=2,<3",
         "optax>=0.2.8,<0.3",
         "orbax-checkpoint>=0.12,<1",
-        "pillow>=11",
+        "pillow>=11.1",
         "safetensors>=0.5,<1",
         "scipy>=1.15",
         "sentencepiece>=0.2.1,<0.3",
