@@ -171,13 +171,9 @@ def read_json(path: Path | epath.Path, advice: str = "", finite: bool = True) ->
 def read_object(
     path: Path | epath.Path, advice: str = "", fields: Fields = NONE, finite: bool = True
 ) -> dict[str, Any]:
-    """An object of a JSON file.
+    """An object of a JSON file that has `fields`, by name, of those types; the rest as `read_json`.
 
-    Args:
-      advice, finite: as `read_json`. fields: what it must have, by name, and of which type.
-
-    Raises:
-      FileNotFoundError, ValueError: as `read_json`; ValueError too where it is no such object.
+    Raises as `read_json`, and ValueError where it is no such object.
     """
     return _object(read_json(path, advice, finite), str(path), advice, fields)
 
@@ -186,14 +182,19 @@ def read_lines(
     path: Path | epath.Path, advice: str = "", fields: Fields = NONE
 ) -> list[dict[str, Any]]:
     """Objects of a file of JSON lines. Raises as `read_object`, with the number of the line."""
+    return [*each_line(path, advice, fields)]
+
+
+def each_line(
+    path: Path | epath.Path, advice: str = "", fields: Fields = NONE
+) -> Iterator[dict[str, Any]]:
+    """Yields what `read_lines` returns, a line at a time, for files that memory does not hold."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    found = []
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             where = f"{path} line {number}"
-            found.append(_object(_parse(line, where, advice), where, advice, fields))
-    return found
+            yield _object(_parse(line, where, advice), where, advice, fields)
 
 
 def as_text(data: bytes, where: object, errors: str = "strict") -> str:

@@ -17,6 +17,8 @@ import numpy as np
 
 from animclip_jax import words
 from animclip_jax.animation.batch import Batch, Filmed, Footage
+from input_pipeline.columns import ops
+from input_pipeline.columns.texts import Captions
 from input_pipeline.director import noise, stream_key, told, two_scenes
 from input_pipeline.examples import BatchConfig, Examples
 from input_pipeline.filming import canvas, orientation, packed_plan
@@ -25,7 +27,7 @@ from input_pipeline.filming.decoding import decode_region
 from input_pipeline.media import picture
 from input_pipeline.media.picture import fit
 from input_pipeline.media.timing import positions
-from input_pipeline.sources.stand_ins import StandIns
+from input_pipeline.sources.stand_ins import StandIns, Table
 from input_pipeline.tensorflow_on_cpu import tf
 from input_pipeline.tokenizers.opening import open_tokenizer
 
@@ -173,7 +175,7 @@ def _sound_batches(part: _Part, step: int) -> Iterator[dict]:
             step += 1
 
 
-def _dataset(part: _Part, table: np.ndarray, start_step: int) -> tf.data.Dataset:
+def _dataset(part: _Part, table: Table, start_step: int) -> tf.data.Dataset:
     dataset = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
     # Everything but the pictures is made for a whole batch at once: the many small ops cost as much
     # for one clip.
@@ -191,29 +193,30 @@ def _dataset(part: _Part, table: np.ndarray, start_step: int) -> tf.data.Dataset
     return dataset.prefetch(BATCHES_AHEAD).with_options(options)
 
 
-def _plan(part: _Part, table: np.ndarray) -> Callable[[tf.Tensor], Clip]:
+def _plan(part: _Part, table: Table) -> Callable[[tf.Tensor], Clip]:
     """A function from a step (int64 scalar) to this process's clips, planned, without pictures."""
     examples, animation = part.examples, part.config.animation
-    captions = tf.constant([caption for some in examples.captions for caption in some])
-    ends = tf.constant(np.cumsum([0, *map(len, examples.captions)]), tf.int64)
-    sizes, turns = tf.constant(examples.sizes), tf.constant(examples.orientations)
+    captions = Captions.of(examples.captions)
+    text, ends = ops.texts(captions.texts), ops.rows(captions.ends)
+    size, turn = ops.rows(examples.sizes), ops.rows(examples.orientations)
+    box = None if examples.boxes is None else ops.rows(examples.boxes)
     plan = canvas.plan_batch(animation, part.config.canvas_size)
 
     def caption_of(index: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
-        first, end = tf.gather(ends, index), tf.gather(ends, index + 1)
-        return tf.gather(captions, first + drawn % (end - first))
+        first, end = ends(index), ends(index + 1)
+        return text(first + drawn % (end - first))
 
     def planned(step: tf.Tensor) -> Clip:
         rows = tf.range(part.rows.start, part.rows.stop, dtype=tf.int64)
         position = step * part.config.batch_size + rows
         draws = noise(part.config.seed, position[0], len(part.rows))
         telling = told.draw(part.config.seed, position[0], len(part.rows))
-        index = tf.gather(tf.constant(table), _order(part, position))
+        index = _standing_in(table, _order(part, position))
         spoken, both = caption_of(index, _draw(part, "caption", step))[:, None], index[:, None]
         if animation.is_on("scenes"):
             num_others = max(len(examples.ids) - 1, 1)
             away = 1 + _draw(part, "second scene", step) % num_others
-            then = tf.gather(tf.constant(table), _order(part, position, away))
+            then = _standing_in(table, _order(part, position, away))
             then_caption = caption_of(then, _draw(part, "second caption", step))
             two = two_scenes(draws, animation)
             spoken = tf.concat([spoken, then_caption[:, None]], axis=1)
@@ -224,16 +227,24 @@ def _plan(part: _Part, table: np.ndarray) -> Callable[[tf.Tensor], Clip]:
             "told": telling,
             "sibling_of": _sibling_of(part, telling),
             "frame": _draw(part, "frame", step),
-            "size": tf.gather(sizes, both),
-            "turn": tf.cast(tf.gather(turns, both), tf.int32),
+            "size": size(both),
+            "turn": tf.cast(turn(both), tf.int32),
             "noise": draws,
         }
-        if animation.thing_frames and examples.boxes is not None:
-            ends = tf.cast(tf.tile(clips["size"][:, 0], [1, 2]), tf.float32)
-            clips["box"] = tf.gather(tf.constant(examples.boxes), index) * ends
+        if animation.thing_frames and box is not None:
+            clips["box"] = box(index) * tf.cast(tf.tile(clips["size"][:, 0], [1, 2]), tf.float32)
         return plan(clips)
 
     return planned
+
+
+def _standing_in(table: Table, index: tf.Tensor) -> tf.Tensor:
+    """The examples that are taken in the place of others: int64 [B]."""
+    # Behind the last stands none, so that there is always a next one to compare with.
+    broken = tf.constant([*table.broken.tolist(), np.iinfo(np.int64).max], tf.int64)
+    instead = tf.constant([*table.instead.tolist(), 0], tf.int64)
+    place = tf.searchsorted(broken, index)
+    return tf.where(tf.gather(broken, place) == index, tf.gather(instead, place), index)
 
 
 def _sibling_of(part: _Part, telling: tf.Tensor) -> tf.Tensor:
@@ -279,7 +290,7 @@ def _read(part: _Part) -> Callable[[Clip, int, tf.Tensor], tf.Tensor]:
     can't be decoded.
     """
     fetch, num_frames = part.examples.fetch, part.config.animation.num_frames
-    any_turned = bool((part.examples.orientations != 1).any())
+    any_turned = bool(part.examples.orientations.max() > 1)
 
     def read(clip: Clip, number: int, region: tf.Tensor) -> tf.Tensor:
         stored = fetch(clip["index"][number])
@@ -311,7 +322,7 @@ def _film(part: _Part) -> Callable[[Clip], Clip]:
     return canvas.film_clip(part.config.animation, part.config.canvas_size, _read(part))
 
 
-def _bad_clips(part: _Part, table: np.ndarray, step: int) -> dict[int, str]:
+def _bad_clips(part: _Part, table: Table, step: int) -> dict[int, str]:
     """The examples of a batch that can't be decoded, and why."""
     film, read = _film(part), _read(part)
     pixels = "frames" if part.config.has_frames else "canvas"

@@ -38,6 +38,7 @@ class Examples:
     """An opened source of N examples.
 
     name: the source as it was written. ids: N names, each once. captions: one or more for each.
+    Both may be made of columns, a text at a time, when they are asked for (`columns/texts.py`).
     fetch: from an index (int64 scalar) to its encoded frames, tf.string [F], in TensorFlow ops
     alone, so that it runs inside Dataset.map; F is 1 where is_video is False.
     sizes: int32 [N, 2], (height, width) in pixels, as shown. orientations: uint8 [N], how that is
@@ -45,11 +46,12 @@ class Examples:
     missing: what belongs to the source and can't be used, with the reason. told: of each caption,
     as `captions` has them; empty where the source knows nothing of its captions. boxes: float32
     [N, 4], around what the captions speak of, see `media/box.py`; None where none is known.
+    digest: of the ids and captions in their order, `columns.digest`; "" where it is not known yet.
     """
 
     name: str
-    ids: list[str]
-    captions: list[list[str]]
+    ids: Sequence[str]
+    captions: Sequence[Sequence[str]]
     fetch: Callable[[tf.Tensor], tf.Tensor]
     is_video: bool
     sizes: np.ndarray
@@ -58,6 +60,7 @@ class Examples:
     missing: Mapping[str, str] = field(default_factory=dict)
     told: Sequence[Sequence[Told]] = ()
     boxes: np.ndarray | None = None
+    digest: str = ""
 
     @property
     def coverage(self) -> dict[str, int]:

@@ -60,7 +60,8 @@ def embed(encoder: Encoder, examples: Examples, config: EvaluationConfig) -> Gal
     captions = [caption for item in examples.captions for caption in item]
     owner = np.repeat(np.arange(len(examples.ids)), [len(item) for item in examples.captions])
     video = _embed_videos(encoder, examples, config)
-    return Gallery(video, _embed_captions(encoder, captions, config), owner, examples.ids, captions)
+    text = _embed_captions(encoder, captions, config)
+    return Gallery(video, text, owner, [*examples.ids], captions)
 
 
 def _batch_size(encoder: Encoder, config: EvaluationConfig) -> int:
@@ -287,7 +288,7 @@ def fingerprint(examples: Examples) -> str:
     """A digest of the videos and captions that are searched, in order."""
     captions = [caption for item in examples.captions for caption in item]
     owner = [index for index, item in enumerate(examples.captions) for _ in item]
-    listed = json.dumps([examples.ids, captions, owner])
+    listed = json.dumps([list(examples.ids), captions, owner])
     return hashlib.sha256(listed.encode()).hexdigest()
 
 

@@ -1,5 +1,6 @@
 """A fair sample of queries, with what was found before and after re-ranking, to look at."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ def group_queries(coarse: np.ndarray, reranked: np.ndarray) -> dict[str, np.ndar
 
 
 def sample_queries(
-    ranked: "Ranked", ids: list[str], captions: list[list[str]], seed: int
+    ranked: "Ranked", ids: Sequence[str], captions: Sequence[Sequence[str]], seed: int
 ) -> tuple[dict, set[int]]:
     """Draws the same number of captions from each group of `group_queries`, by the seed alone.
 
@@ -71,7 +72,7 @@ def sample_queries(
 
 
 def sample_pairs(
-    apart: "Measured", ids: list[str], captions: list[str], seed: int
+    apart: "Measured", ids: Sequence[str], captions: Sequence[str], seed: int
 ) -> tuple[list[dict], set[int]]:
     """Draws pairs of siblings that both have a caption which is false of the other one.
 

@@ -1,7 +1,6 @@
 """What a run is trained on: its source, its batches, and pictures of the first of them."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from animclip_jax.animation.contact_sheet import write_samples
 from animclip_jax.animation.render import clips
 from animclip_jax.training.config import TrainingConfig
 from input_pipeline import baked
+from input_pipeline.columns import columns
 from input_pipeline.examples import Examples
 
 NUM_SAMPLES = 6
@@ -37,10 +37,7 @@ def fingerprint(config: TrainingConfig, examples: Examples | None) -> str:
 
 def digest(examples: Examples) -> str:
     """Of a source's ids and captions, in their order."""
-    found = hashlib.sha256()
-    for name, captions in zip(examples.ids, examples.captions, strict=True):
-        found.update(json.dumps([name, captions]).encode())
-    return found.hexdigest()
+    return examples.digest or columns.digest(examples.ids, examples.captions)
 
 
 def open_batches(

@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import numpy as np
 from etils import epath
 
-from input_pipeline.examples import TOLD, Examples, Told
+from input_pipeline.columns import columns, ops
+from input_pipeline.columns.columns import Row
+from input_pipeline.examples import Examples
 from input_pipeline.media import box, quarantine
 from input_pipeline.sources import folder, prepared, shards, tfds, tfrecord, webdataset
 from input_pipeline.store import records
@@ -56,109 +57,85 @@ def open_source(source: str, cache_dir: str) -> Examples:
 
 
 def _open_folder(source: str, location: str, cache_dir: str) -> Examples:
-    if (found := prepared.open_prepared(location)) is not None:
+    if (found := prepared.open_prepared(location, cache_dir)) is not None:
         return _open_store(source, *found, cache_dir)
     listing = folder.read_listing(location)
     if listing.is_video:
-        directory = folder.prepared_videos(listing, cache_dir)
-        index, missing = folder.usable(listing, records.read_index(directory), cache_dir)
-        return _open_store(source, epath.Path(directory), index, missing, cache_dir)
+        place = epath.Path(folder.prepared_videos(listing, cache_dir))
+        lines, missing = folder.usable(listing, records.read_index(place), cache_dir)
+        # Its captions are those of captions.jsonl, which is read each time.
+        made = prepared.columns_of(place, lines, None, cache_dir)
+        return _open_store(source, place, made, missing, cache_dir)
     pictures, missing = folder.checked_pictures(listing, cache_dir)
-    paths = tf.constant([str(listing.directory / picture.item.file) for picture in pictures])
+    made = columns.held(lambda _: map(_row, pictures))
+    name, directory = ops.texts(made.ids), str(listing.directory)
 
     def fetch(index: tf.Tensor) -> tf.Tensor:
-        return tf.io.read_file(paths[index])[None]
+        file = name(tf.reshape(index, [1]))[0]
+        return tf.io.read_file(tf.strings.join([directory, file], "/"))[None]
 
-    return Examples(
-        source,
-        [picture.item.file for picture in pictures],
-        [picture.item.captions for picture in pictures],
-        fetch,
-        is_video=False,
-        sizes=np.array([picture.header[:2] for picture in pictures], np.int32),
-        orientations=np.array([picture.header.orientation for picture in pictures], np.uint8),
-        quarantine=listing.cache(cache_dir) / quarantine.NAME,
-        missing=missing,
-        told=[picture.item.told for picture in pictures],
-        boxes=box.table(picture.item.fields.get(box.NAME) for picture in pictures),
+    listed = listing.cache(cache_dir) / quarantine.NAME
+    return _examples(source, made, fetch, listed, missing)
+
+
+def _row(picture: folder.Picture) -> Row:
+    item, header = picture
+    ends = item.fields.get(box.NAME, ())
+    told = item.told if item.siblings else ()
+    return Row(
+        item.file, item.captions, header[:2], orientation=header.orientation, box=ends, told=told
     )
 
 
 def _open_tfrecord(source: str, files: list[str], cache_dir: str) -> Examples:
     index = shards.indexed(source, files, tfrecord.read, cache_dir)
-    return _open_shards(source, index, tfrecord.fetch(files, index.entries))
+    made = index.columns
+    return _examples(source, made, tfrecord.fetch(files, made), index.quarantine, made.missing)
 
 
 def _open_webdataset(source: str, files: list[str], cache_dir: str) -> Examples:
     index = shards.indexed(source, files, webdataset.read, cache_dir)
-    return _open_shards(source, index, webdataset.fetch(files, index.entries))
-
-
-def _open_shards(
-    source: str, index: shards.Index, fetch: Callable[[tf.Tensor], tf.Tensor]
-) -> Examples:
-    entries = index.entries
-    return Examples(
-        source,
-        [entry.id for entry in entries],
-        [entry.captions for entry in entries],
-        fetch,
-        is_video=False,
-        sizes=np.array([(entry.height, entry.width) for entry in entries], np.int32),
-        orientations=np.array([entry.orientation for entry in entries], np.uint8),
-        quarantine=index.quarantine,
-        missing=index.missing,
-        boxes=box.table(entry.box for entry in entries),
-    )
+    made = index.columns
+    return _examples(source, made, webdataset.fetch(files, made), index.quarantine, made.missing)
 
 
 def _open_store(
     source: str,
     directory: epath.Path,
-    index: list[dict],
+    made: columns.Columns,
     missing: Mapping[str, str],
     cache_dir: str,
 ) -> Examples:
-    offsets = tf.constant([line["offset"] for line in index], tf.int64)
-    fetch_record = records.fetch_record(directory)
+    offset, fetch_record = ops.rows(made.offsets), records.fetch_record(directory)
 
     def fetch(index: tf.Tensor) -> tf.Tensor:
-        return fetch_record(offsets[index])
+        return fetch_record(offset(index))
 
+    listed = Path(cache_dir) / f"store-{records.digest(directory)}" / quarantine.NAME
+    return _examples(source, made, fetch, listed, missing)
+
+
+def _examples(
+    source: str,
+    made: columns.Columns,
+    fetch: Callable[[tf.Tensor], tf.Tensor],
+    listed: Path,
+    missing: Mapping[str, str],
+) -> Examples:
     return Examples(
         source,
-        [line["id"] for line in index],
-        [line["captions"] for line in index],
+        made.ids,
+        made.captions,
         fetch,
-        is_video=any(line["num_frames"] > 1 for line in index),
-        sizes=np.array([(line["height"], line["width"]) for line in index], np.int32),
-        orientations=np.ones(len(index), np.uint8),  # A store's pictures stand upright.
-        quarantine=Path(cache_dir) / f"store-{records.digest(directory)}" / quarantine.NAME,
+        is_video=made.is_video,
+        sizes=made.sizes,
+        orientations=made.orientations,
+        quarantine=listed,
         missing=missing,
-        told=_told(index),
-        boxes=box.table(_box(directory, line) for line in index),
+        told=made.told,
+        boxes=made.boxes,
+        digest=made.digest,
     )
-
-
-def _told(index: list[dict]) -> list[list[Told]]:
-    """What the lines of a store's index say of their captions, if any does."""
-    found = [line.get("fields", {}).get(TOLD, []) for line in index]
-    if not any(found):
-        return []
-    return [
-        [Told(*one) for one in some] if some else [Told()] * len(line["captions"])
-        for line, some in zip(index, found, strict=True)
-    ]
-
-
-def _box(directory: epath.Path, line: dict) -> list[float] | None:
-    """Raises ValueError where a line of a store's index has something else as a box."""
-    found = line.get("fields", {}).get(box.NAME)
-    try:
-        return None if found is None else box.checked(found)
-    except ValueError as error:
-        where = f"{directory / records.INDEX}: {line['id']!r}"
-        raise ValueError(f"{where}: {error}; {records.AGAIN}") from None
 
 
 def _open_drawn(source: str, location: str, cache_dir: str) -> Examples:
@@ -168,4 +145,5 @@ def _open_drawn(source: str, location: str, cache_dir: str) -> Examples:
     if colon and not (count.isdecimal() and int(count) > 0):
         raise ValueError(f"source {source!r}: count {count!r}, wanted a whole number above 0")
     directory = epath.Path(cache.prepared(split, int(count) if colon else None, cache_dir))
-    return _open_store(source, directory, records.read_index(directory), {}, cache_dir)
+    made = prepared.columns_of(directory, records.each_item(directory), [None, ""], cache_dir)
+    return _open_store(source, directory, made, {}, cache_dir)

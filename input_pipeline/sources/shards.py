@@ -1,6 +1,6 @@
 """Captioned pictures in the files of a pattern: found once, where each stands, then read at random.
 
-What the files hold is in an index of a line a picture, kept in the cache until a file changes.
+What the files hold is kept in columns, in the cache, until a file changes (`columns/columns.py`).
 """
 
 from __future__ import annotations
@@ -11,48 +11,29 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import NamedTuple
 
 from tqdm import tqdm
 
-from animclip_jax.files import as_line, read_lines, replacing
 from animclip_jax.words import count
-from input_pipeline.media import box, picture, quarantine
+from input_pipeline.columns.columns import Columns, Row, kept
+from input_pipeline.media import picture, quarantine
 from input_pipeline.tensorflow_on_cpu import tf
 
-VERSION = 3
-INDEX = "index.jsonl"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A picture: its name, captions, header and box, and the `length` bytes at `offset` of a file.
-
-    id: its key in its file; with the file's name before it where another file has that key too.
-    file: the number of its file among the pattern's. box: see `media/box.py`; [] where not known.
-    """
-
-    id: str
-    captions: list[str]
-    file: int
-    offset: int
-    length: int
-    height: int
-    width: int
-    orientation: int
-    box: list[float] = field(default_factory=list)
+VERSION = 4
+COLUMNS = "columns"
 
 
 class Index(NamedTuple):
     """The pictures of a pattern's files, in order.
 
-    missing: what can't be used, with the reason. quarantine: the file that lists it.
+    columns: an id is a picture's key in its file, with the file's name before it where another file
+    has that key too; `files` are numbers among the pattern's. quarantine: the file that lists what
+    can't be used.
     """
 
-    entries: list[Entry]
-    missing: dict[str, str]
+    columns: Columns
     quarantine: Path
 
 
@@ -88,6 +69,11 @@ def expand(pattern: str) -> list[str]:
     return sorted(set(found))
 
 
+def place(source: str, files: list[str], cache_dir: str) -> Path:
+    """The folder in cache_dir of the files' index: another one whenever a file changes."""
+    return Path(cache_dir) / f"{source.partition(':')[0]}-{_digest(files)}"
+
+
 def indexed(
     source: str,
     files: list[str],
@@ -101,73 +87,48 @@ def indexed(
     download counts its keys from zero. Prints how many pictures are quarantined; raises ValueError
     where that is over half.
     """
-    directory = Path(cache_dir) / f"{source.partition(':')[0]}-{_digest(files)}"
-    if not (directory / INDEX).is_file():
-        _write_index(files, read, directory)
-    entries = _read_index(directory, len(files))
+    directory = place(source, files, cache_dir)
+    columns = kept(directory / COLUMNS, lambda missing: _rows(files, read, directory, missing))
     listed = directory / quarantine.NAME
-    there = {entry.id for entry in entries}
-    # Without those that only a run found out to be broken: others stand in for them.
-    missing = {id: why for id, why in quarantine.read(listed).items() if id not in there}
+    # The list itself also has those that only a run found out to be broken: others stand in.
+    missing, total = columns.missing, len(columns.ids)
     advice = f"to index the files again, remove {directory}"
-    quarantine.report(source, missing, len(entries) + len(missing), listed, advice)
-    if not entries:
+    quarantine.report(source, missing, total + len(missing), listed, advice)
+    if not total:
         raise ValueError(f"{source}: no pictures with captions in {count(len(files), 'file')}")
-    return Index(entries, missing, listed)
+    return Index(columns, listed)
 
 
-def _read_index(directory: Path, num_files: int) -> list[Entry]:
-    """Raises ValueError for a line that is damaged: what it says of a picture can't be so."""
-    advice = f"remove {directory}, and the files are indexed again"
-    kinds = {"str": str, "int": int, "list[str]": list, "list[float]": list}
-    wanted = {part.name: kinds[str(part.type)] for part in fields(Entry)}
-    lines = read_lines(directory / INDEX, advice, wanted)
-    entries = [Entry(**{name: line[name] for name in wanted}) for line in lines]
-    for number, entry in enumerate(entries, 1):
-        within = {
-            "captions": bool(entry.captions) and all(isinstance(c, str) for c in entry.captions),
-            "file": 0 <= entry.file < num_files,
-            "offset": 0 <= entry.offset < 2**63,
-            **{name: 0 < getattr(entry, name) < 2**31 for name in ("length", "height", "width")},
-            "orientation": 1 <= entry.orientation <= 8,
-            "box": entry.box == [] or box.is_one(entry.box),
-        }
-        for name, is_right in within.items():
-            if not is_right:
-                raise ValueError(
-                    f"{directory / INDEX} line {number}: {name} can't be "
-                    f"{getattr(entry, name)!r:.80}; {advice}"
-                )
-    return entries
-
-
-def _write_index(
-    files: list[str], read: Callable[[str], Iterator[Found | tuple[str, str]]], directory: Path
-) -> None:
+def _rows(
+    files: list[str],
+    read: Callable[[str], Iterator[Found | tuple[str, str]]],
+    directory: Path,
+    missing: dict[str, str],
+) -> Iterator[Row]:
+    """The pictures of the files; what can't be used goes to the quarantine, and to `missing`."""
     bad: list[tuple[str, str]] = []
     names: set[str] = set()
-    directory.mkdir(parents=True, exist_ok=True)
-    with replacing(directory / INDEX) as temporary, temporary.open("wb") as index:
-        for number, file in enumerate(tqdm(files, "indexing", unit="file", disable=None)):
-            used: dict[str, str] = {}
-            for found in read(file):
-                key = found[0]
-                name = key if key not in names else f"{file} {key}"
-                try:
-                    if key in used:
-                        name = f"{used[key]} again"
-                        raise ValueError("its file has this name already: the first one counts")
-                    entry = _entry(found, name, number)
-                except ValueError as error:
-                    bad.append((name, f"{file}: {error}"))
-                else:
-                    index.write(as_line(asdict(entry)))
-                    used[key] = name
-                names.add(name)
-        quarantine.add(directory / quarantine.NAME, bad)
+    for number, file in enumerate(tqdm(files, "indexing", unit="file", disable=None)):
+        used: dict[str, str] = {}
+        for found in read(file):
+            key = found[0]
+            name = key if key not in names else f"{file} {key}"
+            try:
+                if key in used:
+                    name = f"{used[key]} again"
+                    raise ValueError("its file has this name already: the first one counts")
+                row = _row(found, name, number)
+            except ValueError as error:
+                bad.append((name, f"{file}: {error}"))
+            else:
+                yield row
+                used[key] = name
+            names.add(name)
+    quarantine.add(directory / quarantine.NAME, bad)
+    missing.update(bad)
 
 
-def _entry(found: Found | tuple[str, str], name: str, file: int) -> Entry:
+def _row(found: Found | tuple[str, str], name: str, file: int) -> Row:
     """Raises ValueError saying why what was found can't be used."""
     if not isinstance(found, Found):
         raise ValueError(found[1])
@@ -177,8 +138,8 @@ def _entry(found: Found | tuple[str, str], name: str, file: int) -> Entry:
     # Half of a surrogate pair is no text: a UnicodeEncodeError, which is a ValueError.
     "".join([name, *captions]).encode()
     header = picture.read_header(io.BytesIO(found.encoded))
-    place = dict(file=file, offset=found.offset, length=found.length)
-    return Entry(name, captions, **place, **header._asdict(), box=found.box)
+    place = (file, found.offset, found.length)
+    return Row(name, captions, header[:2], header.orientation, *place, box=found.box)
 
 
 def _digest(files: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,15 +12,23 @@ from input_pipeline.examples import Examples
 from input_pipeline.media import quarantine
 
 
+class Table(NamedTuple):
+    """The examples that can't be decoded, int64 [K] in order, and those that are taken instead."""
+
+    broken: np.ndarray
+    instead: np.ndarray
+
+
 class StandIns:
-    """For each example the one that is taken in its place: itself, as long as it can be decoded.
+    """Which example is taken in an example's place: itself, as long as it can be decoded.
 
     Else the next one that can, group_size further on. That depends on which examples are broken
     and on nothing else, so the batches are the same whenever it is found out, and by whom.
+    `table` has the others.
     """
 
     def __init__(self, examples: Examples, group_size: int) -> None:
-        self.table = np.arange(len(examples.ids), dtype=np.int64)
+        self.table = Table(np.empty(0, np.int64), np.empty(0, np.int64))
         self._examples = examples
         self._group_size = group_size
         self._bad: dict[int, str] = {}
@@ -45,11 +54,12 @@ class StandIns:
             raise ValueError(f"over half of the source, {total}: {message}")
         listed = f", see {examples.quarantine}" if examples.quarantine else ""
         print(f"{message}; others stand in{listed}", file=sys.stderr)
-        for index in self._bad:
-            self.table[index] = self._next(index)
+        broken = sorted(self._bad)
+        instead = [self._next(index) for index in broken]
+        self.table = Table(np.array(broken, np.int64), np.array(instead, np.int64))
 
     def _next(self, index: int) -> int:
-        total = len(self.table)
+        total = len(self._examples.ids)
         # Past the last of the group's kind, any will do.
         for step in (self._group_size, 1):
             for further in range(step, total * step, step):

@@ -6,8 +6,10 @@ import struct
 from collections.abc import Callable, Iterator
 
 from animclip_jax.words import count
+from input_pipeline.columns import ops
+from input_pipeline.columns.columns import Columns
 from input_pipeline.media import box, picture
-from input_pipeline.sources.shards import Entry, Found
+from input_pipeline.sources.shards import Found
 from input_pipeline.tensorflow_on_cpu import tf
 
 # Where a picture may be, and its text, under img2dataset's names and TFDS's.
@@ -42,21 +44,20 @@ def read(file: str) -> Iterator[Found | tuple[str, str]]:
             number += 1
 
 
-def fetch(files: list[str], entries: list[Entry]) -> Callable[[tf.Tensor], tf.Tensor]:
+def fetch(files: list[str], columns: Columns) -> Callable[[tf.Tensor], tf.Tensor]:
     """A function from an index (int64 scalar) to the encoded picture, tf.string [1], in TF ops.
 
     Damaged bytes raise tf.errors.DataLossError when it runs.
     """
     paths = tf.constant(files)
-    numbers = tf.constant([entry.file for entry in entries], tf.int32)
-    offsets = tf.constant([entry.offset for entry in entries], tf.int64)
+    numbers, offsets = ops.rows(columns.files), ops.rows(columns.offsets)
 
     def fetch(index: tf.Tensor) -> tf.Tensor:
         records = tf.raw_ops.TFRecordDatasetV2(
-            filenames=[paths[numbers[index]]],
+            filenames=[paths[numbers(index)]],
             compression_type="",
             buffer_size=_READ_BYTES,
-            byte_offsets=[offsets[index]],
+            byte_offsets=[offsets(index)],
         )
         # Without this the op would go on to the next record.
         first = tf.raw_ops.TakeDataset(

@@ -15,9 +15,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from animclip_jax.words import count
+from input_pipeline.columns import ops
+from input_pipeline.columns.columns import Columns
 from input_pipeline.media import box, picture
-from input_pipeline.sources.shards import Entry, Found
+from input_pipeline.sources.shards import Found
 from input_pipeline.tensorflow_on_cpu import tf
 
 PICTURES = ("jpg", "jpeg", "png", "webp", "gif")
@@ -44,15 +48,14 @@ def read(file: str) -> Iterator[Found | tuple[str, str]]:
             yield f"{file} from some point on", f"can't be read as a tar: {error}"
 
 
-def fetch(files: list[str], entries: list[Entry]) -> Callable[[tf.Tensor], tf.Tensor]:
+def fetch(files: list[str], columns: Columns) -> Callable[[tf.Tensor], tf.Tensor]:
     """A function from an index (int64 scalar) to the encoded picture, tf.string [1], in TF ops."""
-    numbers = tf.constant([entry.file for entry in entries], tf.int32)
-    offsets = tf.constant([entry.offset for entry in entries], tf.int64)
-    lengths = tf.constant([entry.length for entry in entries], tf.int64)
+    numbers, offsets, lengths = map(ops.rows, (columns.files, columns.offsets, columns.lengths))
     read_bytes = _mapped(files) if all(Path(file).is_file() for file in files) else _streamed(files)
 
     def fetch(index: tf.Tensor) -> tf.Tensor:
-        return read_bytes(numbers[index], offsets[index], lengths[index])[None]
+        length = tf.cast(lengths(index), tf.int64)
+        return read_bytes(numbers(index), offsets(index), length)[None]
 
     return fetch
 
@@ -150,9 +153,7 @@ def _mapped(files: list[str]) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.
         element_shape=tf.constant([-1], tf.int64), max_num_elements=-1, element_dtype=tf.uint8
     )
     for file in files:
-        mapped = tf.raw_ops.ImmutableConst(
-            dtype=tf.uint8, shape=[Path(file).stat().st_size], memory_region_name=file
-        )
+        mapped = ops.tensor(np.memmap(file, np.uint8, "r"))
         tars = tf.raw_ops.TensorListPushBack(input_handle=tars, tensor=mapped)
 
     def read(number: tf.Tensor, offset: tf.Tensor, length: tf.Tensor) -> tf.Tensor:

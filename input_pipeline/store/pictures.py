@@ -61,11 +61,12 @@ def work_of(examples: Examples, settings: PictureSettings) -> making.Work:
         {} if math.isnan(ends[0]) else {box.NAME: [round(end, 6) for end in ends]}
         for ends in boxes.tolist()
     ]
-    items = map(making.Item, examples.ids, examples.captions, fields)
+    known = zip(examples.ids, examples.captions, fields, strict=True)
+    items = [making.Item(id, [*captions], about) for id, captions, about in known]
     return making.Work(
         examples.name,
         "picture",
-        [*items],
+        items,
         functools.partial(_read, examples),
         functools.partial(encode_picture, settings=settings),
         {"pictures": asdict(settings)},

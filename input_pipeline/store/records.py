@@ -13,7 +13,7 @@ import functools
 import hashlib
 import os
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -155,8 +155,15 @@ def digest(directory: str | os.PathLike[str]) -> str:
 def read_index(directory: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """The items of a store in order: id, captions, offset, num_frames, width, height, and fields.
 
-    Raises FileNotFoundError where a part of the store is missing, and ValueError where the parts
-    don't belong together or another version wrote them.
+    Raises as `each_item`.
+    """
+    return [*each_item(directory)]
+
+
+def check(directory: str | os.PathLike[str]) -> dict[str, Any]:
+    """The summary of a store all of whose parts are there.
+
+    Raises FileNotFoundError where a part is missing, and ValueError where another version wrote it.
     """
     place = epath.Path(directory)
     for name in (SUMMARY, INDEX, RECORDS):
@@ -171,16 +178,30 @@ def read_index(directory: str | os.PathLike[str]) -> list[dict[str, Any]]:
             f"{place / SUMMARY}: version {summary.get('version')!r}, wanted {VERSION}; "
             "remove the directory and prepare it again"
         )
-    items = read_lines(place / INDEX, _ITEM)
-    if len(items) != summary["num_items"]:
+    return summary
+
+
+def each_item(directory: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
+    """Yields what `read_index` returns, an item at a time, for stores that memory does not hold.
+
+    Raises as `check`, and ValueError where a line or a length can't be so. What belongs to the
+    whole is known at the end alone: the items are good once all of them have been read.
+    """
+    summary = check(directory)
+    place = epath.Path(directory)
+    item: dict[str, Any] | None = None
+    number, least = 0, 0
+    for number, item in enumerate(files.each_line(place / INDEX, AGAIN, _ITEM), 1):
+        _check_item(place / INDEX, number, item, least)
+        least = item["offset"] + _RECORD_OVERHEAD + 1
+        yield item
+    if number != summary["num_items"]:
         raise ValueError(
-            f"{place / INDEX}: {count(len(items), 'item')}, but {SUMMARY} says "
+            f"{place / INDEX}: {count(number, 'item')}, but {SUMMARY} says "
             f"{summary['num_items']}; "
             "remove the directory and prepare it again"
         )
-    _check_items(place / INDEX, items)
-    _check_length(place / RECORDS, items)
-    return items
+    _check_length(place / RECORDS, item)
 
 
 def fetch_record(directory: str | os.PathLike[str]) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -213,37 +234,31 @@ def fetch_record(directory: str | os.PathLike[str]) -> Callable[[tf.Tensor], tf.
     return fetch
 
 
-def _check_items(path: epath.Path, items: list[dict[str, Any]]) -> None:
+def _check_item(path: epath.Path, number: int, item: dict[str, Any], least: int) -> None:
     """Records follow each other from the file's start; sizes are sizes, captions texts."""
-    least = 0
-    for number, item in enumerate(items, 1):
-        starts = (0, 0) if number == 1 else (least, 2**63 - 1)
-        for name, (first, last) in {
-            "offset": starts,
-            **dict.fromkeys(_EXTENTS, (1, 2**31)),
-        }.items():
-            if not first <= item[name] <= last:
-                raise ValueError(
-                    f"{path} line {number}: found {item[name]!r:.80} as {name!r}, wanted "
-                    f"{first} or more; {AGAIN}"
-                )
-        if not all(isinstance(caption, str) for caption in item["captions"]):
+    starts = (0, 0) if number == 1 else (least, 2**63 - 1)
+    for name, (first, last) in {"offset": starts, **dict.fromkeys(_EXTENTS, (1, 2**31))}.items():
+        if not first <= item[name] <= last:
             raise ValueError(
-                f"{path} line {number}: found {item['captions']!r:.80} as 'captions', wanted "
-                f"texts; {AGAIN}"
+                f"{path} line {number}: found {item[name]!r:.80} as {name!r}, wanted "
+                f"{first} or more; {AGAIN}"
             )
-        least = item["offset"] + _RECORD_OVERHEAD + 1
+    if not all(isinstance(caption, str) for caption in item["captions"]):
+        raise ValueError(
+            f"{path} line {number}: found {item['captions']!r:.80} as 'captions', wanted "
+            f"texts; {AGAIN}"
+        )
 
 
-def _check_length(path: epath.Path, items: list[dict[str, Any]]) -> None:
+def _check_length(path: epath.Path, last: dict[str, Any] | None) -> None:
     """The file must end where its last record ends: a copy cut short is found before training."""
     wanted = 0
-    if items and items[-1]["offset"] >= 0:
+    if last is not None:
         with path.open("rb") as records:
-            records.seek(items[-1]["offset"])
+            records.seek(last["offset"])
             head = records.read(8)
         length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
-        wanted = items[-1]["offset"] + length + _RECORD_OVERHEAD
+        wanted = last["offset"] + length + _RECORD_OVERHEAD
     found = path.stat().length
     if found != wanted:
         raise ValueError(

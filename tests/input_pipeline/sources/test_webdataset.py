@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import resource
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
+from input_pipeline.columns import columns
+from input_pipeline.columns.columns import Row
 from input_pipeline.media import picture
 from input_pipeline.sources import shards, webdataset
 from tests.input_pipeline.shard_files import encoded
@@ -192,18 +195,22 @@ def test_what_is_no_tar_is_named(tmp_path: Path) -> None:
     assert where.startswith(str(tmp_path / "a.tar")) and "can't be read as a tar" in reason
 
 
+def _given(rows: list[Row], _: dict[str, str]) -> list[Row]:
+    return rows
+
+
 def test_real_tars_of_pictures(samples: Path) -> None:
     files = sorted(map(str, samples.glob("clip_retrieval_*.tar")))
     assert len(files) == 4
     for file in files:
         found = list(webdataset.read(file))
         assert found and all(isinstance(item, shards.Found) for item in found)
-        entries = [
-            shards.Entry(item.id, ["x"], 0, item.offset, item.length, 1, 1, 1)
+        rows = [
+            Row(item.id, ["x"], (1, 1), offset=item.offset, length=item.length)
             for item in found
             if isinstance(item, shards.Found)
         ]
-        fetch = webdataset.fetch([file], entries)
+        fetch = webdataset.fetch([file], columns.held(functools.partial(_given, rows)))
         with tarfile.open(file) as tar:
             for n, member in enumerate(tar.getmembers()):
                 held = tar.extractfile(member)
