@@ -76,7 +76,7 @@ setup(
         "Jinja2>=3.1.6,<4",
         "jsonschema>=4.23,<5",
         "ml_collections>=1.1,<2",
-        "numpy>=2,<3",
+        "numpy>=2.2,<3",
         "optax>=0.2.8,<0.3",
         "orbax-checkpoint>=0.12,<1",
         "pillow>=11.1",
