@@ -116,8 +116,8 @@ def _what(source: Source, facts: Facts) -> Iterator[str]:
         f"[Animating Images to Transfer CLIP for Video-Text Retrieval]({PAPER}). "
         f"It has {millions:.1f} million parameters, and reads "
         f"{count(source.num_frames, 'frame')} of a video, {clip.image_size} x {clip.image_size} "
-        f"pixels each, in patches of {clip.patch_size}, and captions of {clip.context_length} "
-        "tokens."
+        f"pixels each, in patches of {clip.patch_size}, and captions of "
+        f"{count(clip.context_length, 'token')}."
     )
     yield ""
 
@@ -177,10 +177,11 @@ def _results(results: dict[str, Any] | None) -> Iterator[str]:
     yield (
         f"On `{without_folders(results['dataset'])}`: {count(results['num_queries'], 'caption')} "
         f"and {count(results['num_videos'], 'video')}. Protocol `{protocol['name']}`, split "
-        f"`{protocol['split']}`, {protocol['num_frames']} frames of a video, video to text counts "
-        f"{protocol['video_to_text']}. Found {coverage['found']:,} of {coverage['wanted']:,} "
-        f"videos. Seed {results['seed']}. Percent, and ranks (MdR, MnR: the median and the mean "
-        "rank, 1 is best); in brackets 95% intervals, by resampling videos."
+        f"`{protocol['split']}`, {count(protocol['num_frames'], 'frame')} of a video, video to "
+        f"text counts {protocol['video_to_text']}. Found {coverage['found']:,} of "
+        f"{count(coverage['wanted'], 'video')}. Seed {results['seed']}. Percent, "
+        "and ranks (MdR, MnR: the median and the mean rank, 1 is best); "
+        "in brackets 95% intervals, by resampling videos."
     )
     yield ""
     for said in caveats(results):
@@ -190,7 +191,7 @@ def _results(results: dict[str, Any] | None) -> Iterator[str]:
         yield f"| {title} | {' | '.join(MEASURES)} |"
         yield f"| --- |{' --- |' * len(MEASURES)}"
         for stage, name in STAGES.items():
-            name += f" ({results['rerank_k']} candidates)" if stage == "reranked" else ""
+            name += f" ({count(results['rerank_k'], 'candidate')})" if stage == "reranked" else ""
             yield f"| {name} | {' | '.join(_cells(results[direction][stage]))} |"
         chance = results["chance"][direction]
         cells = (number(chance[name]) if name in RECALLS else "" for name in MEASURES)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 
+from animclip_jax.words import count
 from input_pipeline.examples import Told
 
 T = TypeVar("T")
@@ -29,10 +30,10 @@ class _Rows(Sequence[T]):
     def __getitem__(self, index: int | slice) -> T | list[T]:
         if isinstance(index, slice):
             return [self._at(number) for number in range(*index.indices(len(self)))]
-        number, total = operator.index(index), len(self)
-        if not -total <= number < total:
-            raise IndexError(f"index {number} of {total} rows")
-        return self._at(number % total)
+        number, rows = operator.index(index), len(self)
+        if not -rows <= number < rows:
+            raise IndexError(f"index {number} of {count(rows, 'row')}")
+        return self._at(number % rows)
 
     def __eq__(self, other: Any) -> bool:
         if not isinstance(other, Sequence) or isinstance(other, str):

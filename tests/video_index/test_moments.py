@@ -235,8 +235,10 @@ def test_the_command_prints_each_format(print_as, home):
     for clip, one in zip(timeline.find_clips(), results, strict=True):
         assert clip.metadata["animclip"]["id"] == one["id"]
         begin = 36000 * 30 - 1080 if one["video"] == "camera.mov" else 0
-        time = clip.source_range.start_time
+        time, length = clip.source_range.start_time, clip.source_range.duration
         assert time.value == begin + round(one["start"] * time.rate)
+        seconds = one["end"] - one["start"] or timelines.STILL_SECONDS
+        assert length.value == round(seconds * length.rate) > 1
     text = print_as("--format=edl")
     assert len(read(text, 25)) == 4 and "* FROM CLIP NAME: =25.mp4" in text
 
