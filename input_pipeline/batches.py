@@ -39,6 +39,9 @@ PLANNED_AT_ONCE = 2
 BATCHES_AHEAD = 2
 # What a file that is broken or gone raises; anything else ends the run.
 BROKEN = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError)
+# Runs a function of TensorFlow ops as it is. By default tf.data has AutoGraph rewrite its source, and
+# that of all it calls, for conditions on tensors: we have none outside tf.cond, and it takes seconds.
+traced = tf.autograph.experimental.do_not_convert
 # Random whole numbers below this, modulo a small count, are even enough.
 _MANY = 1 << 48
 # Places within a part of a video.
@@ -129,7 +132,8 @@ def eval_batches(
     shape = (num_frames, image_size, image_size, 3)
     fitting = image_size, resize, interpolation, antialias
     order = np.arange(len(examples.ids)) if items is None else np.asarray(items, np.int64)
-    dataset = tf.data.Dataset.from_tensor_slices(order).map(examples.fetch).prefetch(batch_size)
+    dataset = tf.data.Dataset.from_tensor_slices(order).map(traced(examples.fetch))
+    dataset = dataset.prefetch(batch_size)
 
     def frames_of(item: tuple[int, np.ndarray]) -> np.ndarray:
         index, encoded = item
@@ -179,8 +183,8 @@ def _dataset(part: _Part, table: Table, start_step: int) -> tf.data.Dataset:
     dataset = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
     # Everything but the pictures is made for a whole batch at once: the many small ops cost as much
     # for one clip.
-    dataset = dataset.map(_plan(part, table), num_parallel_calls=PLANNED_AT_ONCE).unbatch()
-    dataset = dataset.map(_film(part), num_parallel_calls=FILMED_AT_ONCE)
+    dataset = dataset.map(traced(_plan(part, table)), num_parallel_calls=PLANNED_AT_ONCE).unbatch()
+    dataset = dataset.map(traced(_film(part)), num_parallel_calls=FILMED_AT_ONCE)
     options = tf.data.Options()
     options.deterministic = True
     # There is nothing to tune, and the thread that does it can keep an iterator from closing for as
@@ -332,7 +336,7 @@ def _bad_clips(part: _Part, table: Table, step: int) -> dict[int, str]:
         # One pixel is touched, or TensorFlow prunes the decoding as unused.
         return number, film(clip)[pixels][0, 0, 0]
 
-    sound = planned.enumerate().map(made, num_parallel_calls=FILMED_AT_ONCE).ignore_errors()
+    sound = planned.enumerate().map(traced(made), num_parallel_calls=FILMED_AT_ONCE).ignore_errors()
     good = {int(number) for number, _ in sound.as_numpy_iterator()}
     bad: dict[int, str] = {}
     for row, clip in enumerate(planned):
