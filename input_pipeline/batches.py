@@ -39,8 +39,8 @@ PLANNED_AT_ONCE = 2
 BATCHES_AHEAD = 2
 # What a file that is broken or gone raises; anything else ends the run.
 BROKEN = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError)
-# Runs a function of TensorFlow ops as it is. By default tf.data has AutoGraph rewrite its source, and
-# that of all it calls, for conditions on tensors: we have none outside tf.cond, and it takes seconds.
+# Runs a function of TensorFlow ops as it is. By default tf.data has AutoGraph rewrite the source of
+# all that it calls, for conditions on tensors: we write those as tf.cond, and it takes seconds.
 traced = tf.autograph.experimental.do_not_convert
 # Random whole numbers below this, modulo a small count, are even enough.
 _MANY = 1 << 48
