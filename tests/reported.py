@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from animclip_jax.animation.contact_sheet import strip, write_samples
+from animclip_jax.animation.contact_sheet import strip
 from animclip_jax.evaluation import results
 from animclip_jax.reporting import words as report_words
+from animclip_jax.runs.samples import write_samples
 from tests import a_run
 
 HOSTILE = """</h4><script>alert("1")</script> & 'x' "><img src=x onerror=alert(2)>"""

@@ -1,9 +1,10 @@
 """Which room may import which, read from every import statement; what no file may hold."""
 
 import ast
+import graphlib
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -117,6 +118,36 @@ def violations(root: Path) -> list[str]:
             for rule in RULES
         )
     ]
+
+
+def room(name: str) -> str:
+    """The package or the top-level file that a module is in; all of input_pipeline is one."""
+    return ".".join(name.split(".")[: 2 if name.startswith("animclip_jax.") else 1])
+
+
+def circle(root: Path, place: Callable[[str], str]) -> list[str]:
+    """Places of modules, such as their rooms, that import each other in a circle; [] if none do."""
+    found = modules(root)
+    arrows: dict[str, set[str]] = {}
+    for name, path in found.items():
+        others = set(map(place, imports(name, path, set(found)))) - {place(name)}
+        arrows.setdefault(place(name), set()).update(others)
+    try:
+        graphlib.TopologicalSorter(arrows).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return []
+
+
+@pytest.mark.parametrize("place", [str, room])
+def test_no_import_goes_in_a_circle(place: Callable[[str], str], tmp_path: Path) -> None:
+    assert circle(ROOT, place) == []
+    texts = {"a/one": "import animclip_jax.b.two", "b/two": "def f():\n    from ..a import one"}
+    for name, text in texts.items():
+        path = tmp_path / "animclip_jax" / f"{name}.py"
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    assert len(circle(tmp_path, place)) == 3
 
 
 def test_no_room_imports_what_it_must_not() -> None:

@@ -18,7 +18,7 @@ from animclip_jax.evaluation import comparison, rankings
 from animclip_jax.models.clip import Clip
 from animclip_jax.models.video_code import PackedCode
 from animclip_jax.runs import log as run_log
-from animclip_jax.runs import run_config
+from animclip_jax.runs import run_config, samples
 from animclip_jax.training.checkpoint import Checkpoints
 from animclip_jax.training.step import TrainState
 from animclip_jax.video_index import catalogue as catalogues
@@ -57,7 +57,7 @@ def write_rankings(out: Path) -> None:
 
 
 def write_samples(out: Path) -> None:
-    contact_sheet.write_samples(out, [NOISE[0]] * 2, np.stack([NOISE] * 2), ["a", "b"])
+    samples.write_samples(out, [NOISE[0]] * 2, np.stack([NOISE] * 2), ["a", "b"])
 
 
 def write_shard(out: Path) -> None:

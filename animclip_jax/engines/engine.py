@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from animclip_jax.engines.place import LANCEDB, PARQUET, Place
+from animclip_jax.engines.place import LANCEDB, Place
 from animclip_jax.words import count
 
 # Columns of a segment that can be read by themselves.
@@ -125,24 +125,3 @@ def lacks(place: Place, keys: np.ndarray, found: int) -> EngineError:
         f"{place}: has {found} of {count(len(keys), 'segment')}: it was changed, or published in "
         "part; the same animclip index --to completes it"
     )
-
-
-def connect(place: Place) -> Engine:
-    """Opens the engine of a place, which may hold nothing yet.
-
-    Raises EngineError where it can't be reached or used, or its library is not installed.
-    """
-    if place.engine == PARQUET:
-        raise EngineError(f"{place}: is for other programs; search lancedb:, qdrant: or a folder")
-    try:
-        if place.engine == LANCEDB:
-            from animclip_jax.engines.lance import Lance
-
-            return Lance(place)
-        from animclip_jax.engines.qdrant import Qdrant
-
-        return Qdrant(place)
-    except ImportError as error:
-        raise EngineError(
-            f"{place}: {error}; pip install -e '.[{place.engine}]' in the checkout installs it"
-        ) from error

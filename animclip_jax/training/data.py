@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from animclip_jax.animation.batch import Batch, Footage, example_of
-from animclip_jax.animation.contact_sheet import write_samples
 from animclip_jax.animation.render import clips
+from animclip_jax.runs.samples import write_samples
 from animclip_jax.training.config import TrainingConfig
 from input_pipeline import baked
 from input_pipeline.columns import columns

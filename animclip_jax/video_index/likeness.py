@@ -13,7 +13,7 @@ from input_pipeline.media import picture
 
 if TYPE_CHECKING:
     from animclip_jax.video_index.ranking import Moment
-    from animclip_jax.video_index.searcher import Index
+    from animclip_jax.video_index.reader import Index
 
 _AT = re.compile(r"(.+)@(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)", re.DOTALL)
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from animclip_jax.engines.engine import Engine, EngineError, connect
+from animclip_jax.engines.engine import Engine, EngineError
+from animclip_jax.engines.opening import connect
 from animclip_jax.engines.place import PARQUET, Place
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import parquet, publication

@@ -16,8 +16,8 @@ from animclip_jax.engines.engine import (
     SAID,
     THUMBNAIL,
     EngineError,
-    connect,
 )
+from animclip_jax.engines.opening import connect
 from animclip_jax.engines.place import Place
 from animclip_jax.models.retriever import VideoFeatures
 from animclip_jax.models.video_code import PackedCode

@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 
-from animclip_jax.animation.contact_sheet import GAP, strip, write_samples
+from animclip_jax.animation.contact_sheet import GAP, strip
+from animclip_jax.runs.samples import write_samples
 
 
 def test_a_strip_holds_the_frames_in_order():

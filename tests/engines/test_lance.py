@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from animclip_jax.engines import lance
-from animclip_jax.engines.engine import EMBEDDING, EngineError, Segments, connect
+from animclip_jax.engines.engine import EMBEDDING, EngineError, Segments
+from animclip_jax.engines.opening import connect
 from animclip_jax.engines.place import Place
 
 

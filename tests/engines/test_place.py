@@ -9,7 +9,8 @@ import pytest
 
 from animclip_jax import index, search
 from animclip_jax.engines import place
-from animclip_jax.engines.engine import EngineError, connect
+from animclip_jax.engines.engine import EngineError
+from animclip_jax.engines.opening import connect
 from animclip_jax.engines.place import Place
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from animclip_jax import index, search
-from animclip_jax.engines.engine import EngineError, connect
+from animclip_jax.engines.engine import EngineError
+from animclip_jax.engines.opening import connect
 from animclip_jax.serving import app, guard
 from animclip_jax.serving.live import Live
 from animclip_jax.video_index import catalogue as catalogues
