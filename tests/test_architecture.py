@@ -121,8 +121,8 @@ def violations(root: Path) -> list[str]:
 
 
 def room(name: str) -> str:
-    """The package or the top-level file that a module is in; all of input_pipeline is one."""
-    return ".".join(name.split(".")[: 2 if name.startswith("animclip_jax.") else 1])
+    """The package or the top-level file that a module is in."""
+    return ".".join(name.split(".")[:2])
 
 
 def circle(root: Path, place: Callable[[str], str]) -> list[str]:

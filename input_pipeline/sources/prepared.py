@@ -20,6 +20,7 @@ from input_pipeline.media import box, quarantine
 from input_pipeline.sources.folder import matches, split_location
 from input_pipeline.store import records
 from input_pipeline.store.making import SPLITS
+from input_pipeline.store.told import coverage
 
 # Stores of as many items are kept as columns in the cache; a smaller index is read each time.
 MANY = 50_000
@@ -96,11 +97,6 @@ def columns_of(
     key = json.dumps([columns.VERSION, choice, *map(_stamp, parts)])
     name = f"columns-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     return columns.kept(Path(cache_dir) / f"store-{records.digest(directory)}" / name, rows)
-
-
-def coverage(wanted: int, found: int) -> str:
-    """How many items there are of how many: "1,380 of 1,500 (92.0%)"."""
-    return f"{found:,} of {wanted:,} ({found / max(wanted, 1):.1%})"
 
 
 def _lines(

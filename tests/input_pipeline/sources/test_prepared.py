@@ -11,8 +11,9 @@ import pytest
 
 from input_pipeline.sources import prepared
 from input_pipeline.sources.opening import open_source
-from input_pipeline.sources.prepared import coverage, open_prepared
+from input_pipeline.sources.prepared import open_prepared
 from input_pipeline.store import records
+from input_pipeline.store.told import coverage
 
 SPLITS = {
     "hgr-test": [{"id": "c", "captions": ["as a test"]}, {"id": "gone", "captions": ["x"]}],
