@@ -112,7 +112,7 @@ def test_from_nothing_to_finished(cloud):
         installed = (cloud.run_folder / worker).read_text()
         assert re.fullmatch(
             rf"{cloud.folder}/{worker}/animclip-jax"
-            r" -m pip install .*constraints/py312.txt -e .\[tpu\]\n",
+            r" -m pip install .*constraints/py312.txt -e .\[train,tpu\]\n",
             installed,
         )
         # What git ignores stays at home.
