@@ -113,6 +113,15 @@ def workers_of(cluster: Cluster, name: str) -> list[int]:
     return found
 
 
+def is_one_killed(cluster: Cluster, name: str) -> bool:
+    """Whether there was such a worker, and it was still there to be killed."""
+    for worker in workers_of(cluster, name):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
+            return True
+    return False
+
+
 def lines_of(out: Path) -> int:
     log = out.with_name(f"{out.name}.partial") / "log.jsonl"
     return log.read_bytes().count(b"\n") if log.is_file() else 0
@@ -131,8 +140,7 @@ def test_a_cluster_prepares_as_one_machine_although_the_driver_is_killed(
     before = lines_of(out)
     assert 1 <= before < FILES and not out.exists()
     process = start(cluster, commands["prepare"], "prepare", out)
-    wait_until(lambda: workers_of(cluster, "ray::_call"), process)
-    os.kill(workers_of(cluster, "ray::_call")[0], signal.SIGKILL)
+    wait_until(lambda: is_one_killed(cluster, "ray::_call"), process)
     ended(process)
     assert searchable.bytes_of(out) == searchable.bytes_of(here / "prepare")
 
@@ -145,8 +153,7 @@ def test_a_cluster_indexes_as_one_machine_although_workers_and_a_node_are_killed
     out = tmp_path / "index"
     process = start(cluster, commands["index"], "index", out)
     for name in ("ray::read_in_parts", "ray::_Encoder"):
-        wait_until(lambda name=name: workers_of(cluster, name), process)
-        os.kill(workers_of(cluster, name)[0], signal.SIGKILL)
+        wait_until(lambda name=name: is_one_killed(cluster, name), process)
     os.kill(cluster.raylets[-1], signal.SIGKILL)
     ended(process)
     assert searchable.bytes_of(out) == searchable.bytes_of(here / "index")
