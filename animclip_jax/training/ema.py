@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from flax import traverse_util
 
 
@@ -32,7 +31,10 @@ def update(average: dict, params: dict, step: jax.Array, decay: float) -> dict:
         before this one. decay: what is kept of the average in a step, late in a run.
     """
     kept = jnp.minimum(decay, (1 + step) / (10 + step))
-    averaged: dict = optax.incremental_update(chosen(params, average), average, 1 - kept)
+    # In this form a parameter that does not change is its own average, exactly.
+    averaged: dict = jax.tree.map(
+        lambda new, old: old + (1 - kept) * (new - old), chosen(params, average), average
+    )
     return averaged
 
 
