@@ -13,7 +13,6 @@ LOOK_SECONDS = 10.0
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command's options."""
-    defaults = Effort()
     parser = Parser(
         prog="animclip index",
         description="Make a folder of videos searchable, or bring its index up to date. "
@@ -59,6 +58,31 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         type=kinds.whole,
         help=f"segments per batch (default {BATCH_SIZE}, on a CPU {ON_CPU})",
     )
+    _add_reading(parser)
+    parser.add_argument(
+        "--retry", action="store_true", help="try again to read files that could not be read before"
+    )
+    parser.add_argument(
+        "--forget",
+        action="store_true",
+        help="remove every video that is no longer there, even if that is most of them or all",
+    )
+    parser.add_argument(
+        "--watch",
+        type=float,
+        nargs="?",
+        const=LOOK_SECONDS,
+        help="keep running, look at the folder every so many seconds "
+        f"({LOOK_SECONDS:g}), and bring the index up to date when it has changed",
+    )
+    options = parser.parse_args(argv)
+    _check(parser, options)
+    return options
+
+
+def _add_reading(parser: Parser) -> None:
+    """Options that say where files are read, and how long and large each may be."""
+    defaults = Effort()
     parser.add_argument(
         "--processes", type=kinds.whole, help="processes that decode; without it one for each core"
     )
@@ -77,27 +101,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         default=defaults.limits.gibibytes,
         help="GiB of memory allowed for a file",
     )
-    parser.add_argument(
-        "--retry", action="store_true", help="try again to read files that could not be read before"
-    )
-    parser.add_argument(
-        "--forget",
-        action="store_true",
-        help="remove every video that is no longer there, even if that is most of them or all",
-    )
-    parser.add_argument(
-        "--watch",
-        type=float,
-        nargs="?",
-        const=LOOK_SECONDS,
-        help="keep running, look at the folder every so many seconds "
-        f"({LOOK_SECONDS:g}), and bring the index up to date when it has changed",
-    )
-    options = parser.parse_args(argv)
+
+
+def _check(parser: Parser, options: argparse.Namespace) -> None:
+    """Ends the command where options exclude each other, or a number is out of its range."""
     if options.watch is not None and not 0.1 <= options.watch <= 86400:
         parser.error(f"--watch={options.watch:g}: wanted 0.1 to 86400 seconds")
     if (options.part is not None) + (options.merge is not None) + (options.watch is not None) > 1:
         parser.error("--part, --merge and --watch: wanted one of them at most")
     if options.part is not None and options.to is not None:
         parser.error("--part and --to: an index is published when its parts are merged")
-    return options

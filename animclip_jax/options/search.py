@@ -81,6 +81,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--model", type=kinds.home, help="the folder of the index's model, if it has moved"
     )
     options = parser.parse_intermixed_args(argv)
+    _read_query(parser, options)
+    return options
+
+
+def _read_query(parser: Parser, options: argparse.Namespace) -> None:
+    """Adds parts and filters to the options; ends the command where they can't be searched."""
     try:
         options.parts = [] if options.text is None else [*query.parsed(options.text)]
         options.parts += map(query.without, options.without)
@@ -95,4 +101,3 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         parser.error(
             f"-n {options.n}: wanted 1 to {options.rerank_k}; --rerank-k raises this limit"
         )
-    return options

@@ -83,9 +83,17 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if options.token is None:
         options.token = os.environ.get(TOKEN)
+    _check(parser, options)
+    options.open_folder = options.open_folder and is_loopback(options.host)
+    if options.previews == Path("none"):
+        options.previews = None
+    return options
+
+
+def _check(parser: Parser, options: argparse.Namespace) -> None:
+    """Ends the command where an option is out of its range, or strangers would be let in."""
     if not is_loopback(options.host) and not options.token:
         parser.error(f"--host={options.host}: other machines reach that address; give --token")
-    options.open_folder = options.open_folder and is_loopback(options.host)
     if options.token and (len(options.token) < MIN_TOKEN or not options.token.isalnum()):
         parser.error(f"--token: wanted {MIN_TOKEN} letters and digits or more")
     for name in ("rerank_k", "max_waiting", "max_connections", "max_per_client"):
@@ -95,8 +103,5 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         parser.error(f"--request-timeout={options.request_timeout:g}: wanted more than 0 seconds")
     if not MIN_GIBIBYTES <= options.previews_limit < math.inf:
         parser.error(f"--previews-limit={options.previews_limit:g}: wanted {MIN_GIBIBYTES} or more")
-    if options.previews == Path("none"):
-        options.previews = None
     if not 0 <= options.port < 65536:
         parser.error(f"--port={options.port}: wanted 0 to 65535")
-    return options
