@@ -54,10 +54,7 @@ def get_config(preset: str = "tiny") -> ConfigDict:
 
     config.lora = _lora()
 
-    config.mesh = ConfigDict()
-    config.mesh.data = -1  # whatever devices the other axes leave
-    config.mesh.fsdp = 1  # splits the batch, and parameters and optimizer by size
-    config.mesh.tensor = 1  # splits attention heads and MLP widths
+    config.mesh = _mesh()
 
     config.checkpoint = ConfigDict()
     config.checkpoint.every = 500  # steps
@@ -71,6 +68,15 @@ def get_config(preset: str = "tiny") -> ConfigDict:
 
     config.evaluation = _evaluation()
     return config
+
+
+def _mesh() -> ConfigDict:
+    """How devices share a step."""
+    mesh = ConfigDict()
+    mesh.data = -1  # whatever devices the other axes leave
+    mesh.fsdp = 1  # splits the batch, and parameters and optimizer by size
+    mesh.tensor = 1  # splits attention heads and MLP widths
+    return mesh
 
 
 def _data(image_size: int) -> ConfigDict:

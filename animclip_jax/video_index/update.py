@@ -93,17 +93,7 @@ def update(
         run.compact()
         if part is not None:
             finish(directory, part)
-        return Summary(
-            len(todo) - len(run.failed),
-            divided,
-            len(listing.videos) - len(todo),
-            removed,
-            kept,
-            {name: one.reason for name, one in run.catalogue.quarantined.items()},
-            *run.catalogue.counts,
-            sum(video.segments for video in run.catalogue.videos.values()),
-            listing,
-        )
+        return run.summary(todo, divided, removed, kept, listing)
 
 
 def _wanted(root: Path, model: Model, model_path: Path, settings: SegmentSettings) -> Catalogue:
@@ -147,6 +137,22 @@ class _Update:
         self.failed: list[str] = []
         # Shards of this update.
         self.written: list[str] = []
+
+    def summary(
+        self, todo: list[str], divided: int, removed: int, kept: int, listing: Listing
+    ) -> Summary:
+        """What this update did, and what the index holds now."""
+        return Summary(
+            len(todo) - len(self.failed),
+            divided,
+            len(listing.videos) - len(todo),
+            removed,
+            kept,
+            {name: one.reason for name, one in self.catalogue.quarantined.items()},
+            *self.catalogue.counts,
+            sum(video.segments for video in self.catalogue.videos.values()),
+            listing,
+        )
 
     def drop_photos(self) -> int:
         """Forgets all photos, also those that can't be read; how many were indexed."""
