@@ -1,6 +1,7 @@
 """Files and folders appear whole or not at all, whoever dies; errors name the file."""
 
 import errno
+import io
 import json
 import os
 import pickle
@@ -130,7 +131,22 @@ def test_what_is_written_is_read_back(tmp_path):
         files.write_json(tmp_path / "object", {"a": float("nan")})
 
 
-def test_a_lock_is_for_one_process_and_others_say_so_or_wait(tmp_path, capsys):
+@pytest.fixture
+def told(monkeypatch):
+    """Set once somebody is told on stderr that a lock is taken."""
+    event = threading.Event()
+
+    class Stderr(io.StringIO):
+        def write(self, text: str) -> int:
+            if "somebody has it" in text:
+                event.set()
+            return len(text)
+
+    monkeypatch.setattr(sys, "stderr", Stderr())
+    return event
+
+
+def test_a_lock_is_for_one_process_and_others_say_so_or_wait(tmp_path, told):
     path, order = tmp_path / "new" / "lock", []
 
     def wait() -> None:
@@ -143,14 +159,13 @@ def test_a_lock_is_for_one_process_and_others_say_so_or_wait(tmp_path, capsys):
             raise AssertionError
         thread = threading.Thread(target=wait)
         thread.start()
-        while "somebody has it" not in capsys.readouterr().err:
-            pass
+        assert told.wait(timeout=60)
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
 
 
-def test_who_waits_for_a_lock_whose_folder_is_removed_makes_it_anew(tmp_path, capsys):
+def test_who_waits_for_a_lock_whose_folder_is_removed_makes_it_anew(tmp_path, told):
     path, made = tmp_path / "new" / "lock", []
 
     def wait() -> None:
@@ -160,8 +175,7 @@ def test_who_waits_for_a_lock_whose_folder_is_removed_makes_it_anew(tmp_path, ca
     with files.locked(path, "mine"):
         thread = threading.Thread(target=wait)
         thread.start()
-        while "somebody has it" not in capsys.readouterr().err:
-            pass
+        assert told.wait(timeout=60)
         # Renamed first: who waits makes the lock anew the moment that its file is gone.
         path.parent.rename(tmp_path / "removed")
         shutil.rmtree(tmp_path / "removed")
