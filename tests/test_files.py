@@ -1,5 +1,6 @@
 """Files and folders appear whole or not at all, whoever dies; errors name the file."""
 
+import contextlib
 import errno
 import io
 import json
@@ -131,51 +132,49 @@ def test_what_is_written_is_read_back(tmp_path):
         files.write_json(tmp_path / "object", {"a": float("nan")})
 
 
-@pytest.fixture
-def told(monkeypatch):
-    """Set once somebody is told on stderr that a lock is taken."""
-    event = threading.Event()
+class Heard(io.StringIO):
+    """A stderr that sets an event once somebody is told that a lock is taken."""
 
-    class Stderr(io.StringIO):
-        def write(self, text: str) -> int:
-            if "somebody has it" in text:
-                event.set()
-            return len(text)
+    def __init__(self) -> None:
+        super().__init__()
+        self.event = threading.Event()
 
-    monkeypatch.setattr(sys, "stderr", Stderr())
-    return event
+    def write(self, text: str) -> int:
+        if "somebody has it" in text:
+            self.event.set()
+        return len(text)
 
 
-def test_a_lock_is_for_one_process_and_others_say_so_or_wait(tmp_path, told):
-    path, order = tmp_path / "new" / "lock", []
+def test_a_lock_is_for_one_process_and_others_say_so_or_wait(tmp_path):
+    path, order, heard = tmp_path / "new" / "lock", [], Heard()
 
     def wait() -> None:
         with files.locked(path, "somebody has it", wait=True):
             order.append("second")
 
-    with files.locked(path, "mine"):
+    with contextlib.redirect_stderr(heard), files.locked(path, "mine"):
         taken = pytest.raises(BlockingIOError, match="somebody has it")
         with taken, files.locked(path, "somebody has it"):
             raise AssertionError
         thread = threading.Thread(target=wait)
         thread.start()
-        assert told.wait(timeout=60)
+        assert heard.event.wait(timeout=60)
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
 
 
-def test_who_waits_for_a_lock_whose_folder_is_removed_makes_it_anew(tmp_path, told):
-    path, made = tmp_path / "new" / "lock", []
+def test_who_waits_for_a_lock_whose_folder_is_removed_makes_it_anew(tmp_path):
+    path, made, heard = tmp_path / "new" / "lock", [], Heard()
 
     def wait() -> None:
         with files.locked(path, "somebody has it", wait=True):
             made.append(path.exists())
 
-    with files.locked(path, "mine"):
+    with contextlib.redirect_stderr(heard), files.locked(path, "mine"):
         thread = threading.Thread(target=wait)
         thread.start()
-        assert told.wait(timeout=60)
+        assert heard.event.wait(timeout=60)
         # Renamed first: who waits makes the lock anew the moment that its file is gone.
         path.parent.rename(tmp_path / "removed")
         shutil.rmtree(tmp_path / "removed")
