@@ -3,7 +3,8 @@
     animclip train --config=configs/folders.py --workdir=runs/mine \\
         --config.data.train=folder:PICTURES --config.data.eval=folder:VIDEOS
 
-A folder holds captions.jsonl, an object a line: {"image" or "video": path, "captions": [...]}.
+A folder holds captions.jsonl, an object a line: {"image" or "video": path, "captions": [...]}, or
+captions in another format (docs/data.md).
 """
 
 from ml_collections import ConfigDict

@@ -1,4 +1,4 @@
-"""A folder of pictures or videos with captions.jsonl beside them; bad files are quarantined."""
+"""A folder of pictures or videos with their captions beside them; bad files are quarantined."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from etils import epath
 from tqdm import tqdm
@@ -18,19 +18,17 @@ from tqdm import tqdm
 from animclip_jax import files
 from input_pipeline.examples import TOLD, Told
 from input_pipeline.media import box, picture, quarantine
-from input_pipeline.media.once import each_once
+from input_pipeline.sources.captions_files import choosing
+from input_pipeline.sources.captions_files.rows import ALL_CAPTIONS, named, nearest
 from input_pipeline.store import making, videos
 
-CAPTIONS = "captions.jsonl"
 CHECKED = "checked.jsonl"
-# What a line calls its captions: a list of texts, or a text.
-_CAPTIONS = ("captions", "caption")
 _HEADER = dict.fromkeys(picture.Header._fields, int)
 
 
 @dataclass(frozen=True)
 class Item:
-    """What captions.jsonl has of a file, in one line or several: its path, its captions, the rest.
+    """What the captions file has of a file, in one row or several: path, captions, the rest.
 
     fields: the other values that a filter can choose by, and a picture's "box" (`media/box.py`), as
     far as the file's lines agree on them.
@@ -55,22 +53,27 @@ class Item:
 
 @dataclass(frozen=True)
 class Listing:
-    """What captions.jsonl says.
+    """What the captions file says.
 
-    items: all files, with the captions of all their lines; selected: those of which the filter
-    keeps a line, with the captions of the lines it keeps; bad: (line or file, reason) of what can't
-    be used.
+    path: the captions file, in the folder `directory`; items: all files, with the captions of all
+    their rows; selected: those of which the filter keeps a row, with the captions of the rows it
+    keeps; bad: (row or file, reason) of what can't be used.
     """
 
-    directory: Path
+    path: Path
     is_video: bool
     items: list[Item]
     selected: list[Item]
     bad: list[tuple[str, str]]
     digest: str
 
+    @property
+    def directory(self) -> Path:
+        """The folder."""
+        return self.path.parent
+
     def cache(self, cache_dir: str | os.PathLike[str]) -> Path:
-        """The folder's own place in cache_dir, another one whenever captions.jsonl changes."""
+        """The folder's own place in cache_dir, another one whenever its captions file changes."""
         return Path(cache_dir) / f"folder-{self.directory.name}-{self.digest}"
 
 
@@ -82,46 +85,42 @@ class Picture(NamedTuple):
 
 
 def read_listing(location: str) -> Listing:
-    """Reads and checks the captions of `DIR` or `DIR@FIELD=VALUE`; opens no picture or video.
+    """Reads and checks the captions of `DIR`, `DIR/FILE` or either with `@FIELD=VALUE`.
 
-    The lines of one file are put together, so that a file may have a line for each caption. A line
-    that is no JSON object or names no file, a file outside DIR, or no caption, is left out and
-    noted in `bad`. A line's "sibling" is the path of another file that its captions are false of.
+    FILE is the captions file, where `choosing.find` can't tell; no picture or video is opened. The
+    rows of one file are put together, so that a file may have a row for each caption. A row that
+    can't be read or names no file, a file outside DIR, or no caption, is left out and noted in
+    `bad`. A row's "sibling" is the path of another file that its captions are false of.
 
-    Raises FileNotFoundError without DIR or its captions.jsonl, and ValueError where pictures and
-    videos are mixed, a line has no FIELD, a sibling has no line, or nothing is left.
+    Raises FileNotFoundError without DIR or a captions file, and ValueError where the captions file
+    is of no format, or there are several; pictures and videos are mixed, a row has no FIELD, a
+    sibling has no row, or nothing is left.
     """
     place, field, value = split_location(location)
     if "://" in os.fspath(place):
         raise FileNotFoundError(f"{place}: no prepared store; a folder must be on a disk")
-    directory = Path(place)
-    path = directory / CAPTIONS
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}: no such file; a folder needs one, with a JSON object on each line: "
-            '{"image" or "video": path inside the folder, "captions": [text, ...]}, or a line for '
-            'each "caption"'
-        )
-    content = path.read_bytes()
+    path = choosing.find(Path(place))
     items: dict[str, Item] = {}
     selected: dict[str, Item] = {}
     bad: list[tuple[str, str]] = []
     kinds: set[str] = set()
-    for number, line in enumerate(files.as_text(content, path, "surrogateescape").split("\n"), 1):
-        if not line.strip():
-            continue
-        where = f"{path} line {number}"
-        try:
-            kind, item, values = _read_line(line, directory)
-        except ValueError as error:
-            bad.append((f"{CAPTIONS} line {number}", str(error)))
-            continue
-        kinds.add(kind)
-        if len(kinds) > 1:
-            raise ValueError(f"{where}: pictures and videos in one folder, wanted one kind")
-        _put_together(items, item)
-        if field is None or matches(values, field, value, where):
-            _put_together(selected, item)
+    with path.open("rb") as file:
+        for row in choosing.read(file, path):
+            try:
+                if row.problem:
+                    raise ValueError(row.problem)
+                kind, item = _read_row(row.values, path.parent)
+            except ValueError as error:
+                bad.append((row.where, str(error)))
+                continue
+            kinds.add(kind)
+            where = f"{path.parent / row.where}"
+            if len(kinds) > 1:
+                raise ValueError(f"{where}: pictures and videos in one folder, wanted one kind")
+            _put_together(items, item)
+            if field is None or matches(row.values, field, value, where):
+                _put_together(selected, item)
+        digest = _digest(path, file, kinds == {"video"})
     if not selected:
         kept = "" if field is None else f" with {field} = {value}"
         first = f"; {bad[0][0]}: {bad[0][1]}" if bad else ""
@@ -129,9 +128,7 @@ def read_listing(location: str) -> Listing:
     for some in (items, selected):
         for name, item in some.items():
             some[name] = dataclasses.replace(item, siblings=_found_siblings(path, item, items))
-    is_video = kinds == {"video"}
-    digest = _digest(directory, content, is_video)
-    return Listing(directory, is_video, [*items.values()], [*selected.values()], bad, digest)
+    return Listing(path, kinds == {"video"}, [*items.values()], [*selected.values()], bad, digest)
 
 
 def _found_siblings(path: Path, item: Item, items: dict[str, Item]) -> dict[str, Told]:
@@ -178,7 +175,7 @@ def prepared_videos(listing: Listing, cache_dir: str | os.PathLike[str]) -> Path
 def video_collection(listing: Listing) -> videos.Collection:
     """All the videos of a folder, as what is to be prepared."""
     return videos.Collection(
-        f"folder:{listing.directory}",
+        f"folder:{listing.directory if listing.path.name == choosing.OWN else listing.path}",
         [
             videos.Video(item.file, listing.directory / item.file, item.captions, item.all_fields)
             for item in listing.items
@@ -254,7 +251,7 @@ def check_pictures(listing: Listing, cache: Path) -> None:
 
 
 def split_location(location: str) -> tuple[epath.Path, str | None, str]:
-    """DIR or DIR@FIELD=VALUE -> DIR, which must be there, FIELD or None, VALUE."""
+    """PLACE or PLACE@FIELD=VALUE -> PLACE, a folder or a file in it, FIELD or None, VALUE."""
     directory, at, condition = location.rpartition("@")
     field: str | None = None
     value = ""
@@ -262,7 +259,7 @@ def split_location(location: str) -> tuple[epath.Path, str | None, str]:
         field, _, value = condition.partition("=")
         if not field:
             raise ValueError(f"folder:{location}: no field before =, wanted DIR@FIELD=VALUE")
-    elif Path(location).is_dir() or not at:
+    elif Path(location).exists() or not at:
         directory = location
     else:
         raise ValueError(f"folder:{location}: {condition!r} after @, wanted FIELD=VALUE")
@@ -270,39 +267,21 @@ def split_location(location: str) -> tuple[epath.Path, str | None, str]:
     path = epath.Path(directory).expanduser()
     if "://" not in directory:
         path = epath.Path(os.path.abspath(path))
-    if not path.is_dir():
+    if not path.exists():
         raise FileNotFoundError(f"{path}: no such directory, from the source folder:{location}")
     return path, field, value
 
 
-def _read_line(line: str, directory: Path) -> tuple[str, Item, dict[str, Any]]:
-    """-> ("image" or "video", the item, all of the line's values)."""
-    try:
-        line.encode()
-        values = json.loads(line, object_pairs_hook=each_once)
-    except UnicodeEncodeError:  # what stands for a byte that is no UTF-8
-        shown = line[:80].encode(errors="replace").decode()
-        raise ValueError(f"not UTF-8: {shown!r}; save the file as UTF-8") from None
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"not JSON ({error}): {line[:80]!r}") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"found {line[:80]!r}, wanted a JSON object")
-    kinds = [kind for kind in ("image", "video") if isinstance(values.get(kind), str)]
-    if len(kinds) != 1:
-        raise ValueError('wanted one of "image" and "video", the path of a file')
-    file = values[kinds[0]]
+def _read_row(values: dict[str, Any], directory: Path) -> tuple[str, Item]:
+    """-> ("image" or "video", the item)."""
+    kind, file, captions, fields = named(values)
     # Unlike Path.resolve, realpath bears links that lead to themselves.
     place = Path(os.path.realpath(directory / file)) if "\0" not in file else Path("/")
     if not place.is_relative_to(os.path.realpath(directory)):
         raise ValueError(f"{file!r} is outside {directory}, wanted a file inside it")
-    captions = [
-        text
-        for name in _CAPTIONS
-        if name in values
-        for text in (values[name] if isinstance(values[name], list) else [values[name]])
-    ]
     if not captions:
-        raise ValueError(f'{file!r} has no "captions", wanted a list of 1 or more texts')
+        hint = nearest(fields, ALL_CAPTIONS) if captions is None else ""
+        raise ValueError(f'{file!r} has no "captions", wanted a list of 1 or more texts{hint}')
     if not all(isinstance(caption, str) for caption in captions):
         raise ValueError(f"captions {captions!r:.80}, wanted a list of texts")
     # JSON can hold half of a surrogate pair, which is no text: a UnicodeEncodeError, a ValueError.
@@ -312,14 +291,14 @@ def _read_line(line: str, directory: Path) -> tuple[str, Item, dict[str, Any]]:
         raise ValueError(f"all captions of {file!r} are empty, wanted 1 or more with text")
     plain: dict[str, Any] = {
         name: value
-        for name, value in values.items()
-        if name not in (kinds[0], *_CAPTIONS) and isinstance(value, str | int | float | bool | None)
+        for name, value in fields.items()
+        if isinstance(value, str | int | float | bool | None)
     }
-    if kinds[0] == "image" and values.get(box.NAME) is not None:
+    if kind == "image" and values.get(box.NAME) is not None:
         plain[box.NAME] = box.checked(values[box.NAME])
     told = _read_sibling(file, values)
     siblings = dict.fromkeys(captions, told) if told else {}
-    return kinds[0], Item(file, captions, plain, siblings), values
+    return kind, Item(file, captions, plain, siblings)
 
 
 def _read_sibling(file: str, values: dict[str, Any]) -> Told | None:
@@ -352,11 +331,15 @@ def matches(values: dict[str, Any], field: str, value: str, where: str) -> bool:
     return isinstance(found, bool) == isinstance(wanted, bool) and found == wanted
 
 
-def _digest(directory: Path, content: bytes, is_video: bool) -> str:
-    settings: list[Any] = [os.fspath(directory), is_video]
+def _digest(path: Path, file: BinaryIO, is_video: bool) -> str:
+    settings: list[Any] = [os.fspath(path.parent), is_video]
     if is_video:
         settings += dataclasses.astuple(videos.FrameSettings())
-    return hashlib.sha256(json.dumps(settings).encode() + b"\n" + content).hexdigest()[:16]
+    if path.name != choosing.OWN:
+        settings.append(path.name)
+    started = hashlib.sha256(json.dumps(settings).encode() + b"\n")
+    file.seek(0)
+    return hashlib.file_digest(file, lambda: started).hexdigest()[:16]
 
 
 def _missing(listing: Listing, good: Container[str], path: Path) -> dict[str, str]:

@@ -17,8 +17,9 @@ from input_pipeline.store import records
 from input_pipeline.tensorflow_on_cpu import tf
 
 KINDS = (
-    "folder:DIR, folder:DIR@FIELD=VALUE, tfrecord:PATTERN, webdataset:PATTERN, tfds:NAME, "
-    "tfds:NAME:SPLIT, drawn:SPLIT, drawn:SPLIT:COUNT; baked:DIR is for training only"
+    "folder:DIR, folder:DIR/CAPTIONS, folder:DIR@FIELD=VALUE, tfrecord:PATTERN, "
+    "webdataset:PATTERN, tfds:NAME, tfds:NAME:SPLIT, drawn:SPLIT, drawn:SPLIT:COUNT; baked:DIR is "
+    "for training only"
 )
 
 
@@ -27,9 +28,10 @@ def open_source(source: str, cache_dir: str) -> Examples:
 
     - `folder:DIR[@FIELD=VALUE]`: DIR/captions.jsonl, a JSON object a line: "image" or "video" (a
       path inside DIR), "captions", and a picture's "box"; @FIELD=VALUE keeps the lines whose FIELD
-      is VALUE. Pictures are read as they are; videos are decoded once, into cache_dir. DIR may also
-      be a store that `animclip prepare` wrote, here or at gs://; of a video set, @split=NAME says
-      which split.
+      is VALUE. DIR may have captions in another format (docs/data.md), and DIR/FILE names the file
+      that has them. Pictures are read as they are; videos are decoded once, into cache_dir. DIR may
+      also be a store that `animclip prepare` wrote, here or at gs://; of a video set, @split=NAME
+      says which split.
     - `tfrecord:PATTERN`, `webdataset:PATTERN`: files as img2dataset writes them, named by `*`, `?`
       and braces; an index of them is made once, in cache_dir.
     - `tfds:NAME[:SPLIT]`: a prepared TensorFlow Datasets set of captioned pictures.
