@@ -3,7 +3,7 @@
     python -m benchmarks.real_siblings VIDEOS OUT
     animclip evaluate --workdir=runs/mine --config.data.eval=folder:OUT --out=runs/mine-siblings
 
-VIDEOS is a folder with captions.jsonl. Captions that name a direction, a change or an order in the
+VIDEOS is a folder of captioned videos. Captions that name a direction, a change or an order in the
 words of CHANGES are taken, if they are short. Both videos of a pair are written anew from the same
 frames, so that nothing else differs. The evaluation's `siblings` say how often a caption scores its
 own video above the other one: half of the time by chance. Its ranks mean little, since the other
@@ -25,6 +25,7 @@ from animclip_jax.words import count
 from input_pipeline.media.container import packet_timing
 from input_pipeline.media.video import SHORT_SIDE, read_frames, write_video
 from input_pipeline.sources import folder
+from input_pipeline.sources.captions_files import choosing
 
 FRAMES = 32  # of a video, evenly spaced
 MOST_WORDS = 40  # longer captions tell of many things, most of which stay true
@@ -120,7 +121,7 @@ def write(directory: Path, captions: dict[str, dict[str, list[str]]], out: Path)
                 lines += _lines(f"{number:04}.mp4", sibling, change, said)
         if not lines:
             raise ValueError(f"{directory}: none of {count(len(bad), 'video')} can be used: {bad}")
-        files.write_lines(pairs / folder.CAPTIONS, lines)
+        files.write_lines(pairs / choosing.OWN, lines)
     return bad
 
 
@@ -132,7 +133,7 @@ def _lines(video: str, sibling: str, change: str, captions: list[str]) -> Iterat
 def main(argv: list[str] | None = None) -> int:
     """Prints how many captions were found; 1 after saying on stderr what is wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("videos", type=Path, help="a folder with captions.jsonl")
+    parser.add_argument("videos", type=Path, help="a folder of captioned videos")
     parser.add_argument("out", type=Path, help="the folder to write")
     options = parser.parse_args(argv)
     try:

@@ -23,6 +23,7 @@ from animclip_jax.video_index.ranking import Hit
 from animclip_jax.words import count, holdings, on_a_terminal
 from input_pipeline.media import quarantine
 from input_pipeline.sources import folder
+from input_pipeline.sources.captions_files import choosing
 from tests.repository import ROOT
 
 
@@ -138,14 +139,14 @@ LINE = '{"image": "a.jpg", "captions": ["a caf\u00e9"]}\n'
 
 
 def test_captions_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
-    (tmp_path / folder.CAPTIONS).write_text(LINE, encoding="utf-8-sig")
+    (tmp_path / choosing.OWN).write_text(LINE, encoding="utf-8-sig")
     listing = folder.read_listing(str(tmp_path))
     assert [item.captions for item in listing.items] == [["a caf\u00e9"]] and not listing.bad
 
 
 @pytest.mark.parametrize("mark", [codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
 def test_a_file_in_utf_16_is_called_so(tmp_path: Path, mark: bytes) -> None:
-    path = tmp_path / folder.CAPTIONS
+    path = tmp_path / choosing.OWN
     coding = "utf-16-le" if mark == codecs.BOM_UTF16_LE else "utf-16-be"
     path.write_bytes(mark + LINE.encode(coding))
     wanted = rf"^{re.escape(str(path))}.*: is UTF-16, wanted UTF-8: save it again as UTF-8$"

@@ -9,8 +9,9 @@ import os
 from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from etils import epath
 from tqdm import tqdm
@@ -331,7 +332,7 @@ def matches(values: dict[str, Any], field: str, value: str, where: str) -> bool:
     return isinstance(found, bool) == isinstance(wanted, bool) and found == wanted
 
 
-def _digest(path: Path, file: BinaryIO, is_video: bool) -> str:
+def _digest(path: Path, file: BufferedReader, is_video: bool) -> str:
     settings: list[Any] = [os.fspath(path.parent), is_video]
     if is_video:
         settings += dataclasses.astuple(videos.FrameSettings())
