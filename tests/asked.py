@@ -1,11 +1,19 @@
 """An app that is asked in this process, without a network."""
 
 import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tests.served import Reply
 
 HOST = (b"host", b"localhost")
+
+
+def completed(work: Coroutine[Any, Any, Any]) -> Any:
+    """What it gives, in a thread of its own: a browser's driver keeps this one's event loop."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def ask(app: Any, path: str, method: str = "GET", messages: list[dict] | None = None) -> Reply:
@@ -27,6 +35,6 @@ def ask(app: Any, path: str, method: str = "GET", messages: list[dict] | None = 
     headers = [HOST, (b"content-type", b"image/png")]
     scope = {"type": "http", "method": method, "path": path, "query_string": query.encode()}
     scope |= {"headers": headers, "root_path": "", "http_version": "1.1", "scheme": "http"}
-    asyncio.run(app(scope, receive, send))
+    completed(app(scope, receive, send))
     told = {name.decode(): text.decode() for name, text in sent[0]["headers"]}
     return Reply(sent[0]["status"], told, b"".join(one.get("body", b"") for one in sent[1:]))

@@ -24,7 +24,7 @@ from input_pipeline.media import strip
 from input_pipeline.media.clip import Clip
 from input_pipeline.media.workers import Limits
 from tests import searchable, stand_in_previews
-from tests.asked import ask
+from tests.asked import ask, completed
 from tests.room import room
 from tests.served import Reply, served
 
@@ -194,7 +194,7 @@ def find(made: Previews, clips, client=Client):
         asked = (made.find(clip, clip.path.stat(), client()) for clip in clips)
         return await asyncio.gather(*asked, return_exceptions=True)
 
-    return asyncio.run(ask_all())
+    return completed(ask_all())
 
 
 @pytest.fixture
@@ -238,7 +238,7 @@ def test_nothing_is_made_for_clients_that_left_before_it_began(make, film):
         asked = [made.find(clip, clip.path.stat(), Client(next(stay))) for clip in clips]
         return await asyncio.gather(*asked[:-1], return_exceptions=True), await asked[-1]
 
-    left, (path, _) = asyncio.run(ask_all())
+    left, (path, _) = completed(ask_all())
     assert all(isinstance(one, HTTPException) and one.status_code == 503 for one in left)
     assert path.exists() and not made.making
     assert len(calls(film)) <= 3, "those that had begun, and the last"

@@ -12,14 +12,17 @@ export function offerExport(count, isCoarse) {
   menu.hidden = !count;
   menu.open = false;
   shown = [["n", count], ...(isCoarse ? [["coarse_only", "true"]] : [])];
+  point();
 }
 
-menu.addEventListener("toggle", () => {
+function point() {
   for (const link of menu.querySelectorAll("a")) {
     const sent = new URLSearchParams([["format", link.dataset.format], ...asked(), ...shown]);
     link.href = `/api/export?${written(sent)}`;
   }
-});
+}
+
+menu.addEventListener("toggle", point);
 menu.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || !menu.open) return;
   event.stopPropagation();
