@@ -1,11 +1,12 @@
 """`pytest --quick`: the tests that need no compilation and no process; the others are skipped.
 
 There is no list of them: a test is skipped at the moment that it traces a program for XLA, starts
-a process, or builds a pipeline of tf.data, which traces a graph. What was skipped is remembered and
-the next time left out before anything is done for it, until its file changes. What takes seconds
-without any of that is marked `long`.
+a process, or builds a pipeline of tf.data, which traces a graph. A module that it imports may do
+so. What was skipped is remembered and the next time left out before anything is done for it, until
+its file changes. What takes seconds without any of that is marked `long`.
 """
 
+import inspect
 import multiprocessing.process
 import os
 import subprocess
@@ -117,9 +118,19 @@ def skip_at_tracing(event: str, duration_secs: float, **metadata: str | int) -> 
 
 def skip(why: str) -> None:
     global reason
-    if testing:
+    if testing and not importing():
         reason = f"not quick: {why}"
         pytest.skip(reason)
+
+
+def importing() -> bool:
+    """Whether a module is being imported: a skip there would leave half of it to later tests."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def skip_before(owner: Any, name: str, why: str) -> None:
