@@ -162,7 +162,9 @@ def test_the_status_says_what_is_indexed_and_what_is_not(home, search_model, sea
     page = running.ask("/status")
     text = page.body.decode()
     assert page.status == 200 and page.headers["content-type"].startswith("text/html")
-    assert "5 videos in 8 segments" in text and "red.srt" in text
+    assert "red.srt" in text
+    minutes = f"{60 * told['hours']:.1f} minutes of video"
+    assert f"5 videos in 8 segments, {minutes}" in text and not minutes.startswith("0.0")
     assert "&lt;b&gt;broken.mp4" in text and "<b>" not in text
     assert not re.search(r"<script|<style|style=|https?:", text)
 
