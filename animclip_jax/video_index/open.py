@@ -8,7 +8,6 @@ from typing import Any
 
 from animclip_jax import api
 from animclip_jax.engines.place import Place, given
-from animclip_jax.video_index import catalogue
 from animclip_jax.video_index.published import PublishedIndex
 from animclip_jax.video_index.ranking import Answer, Hit
 from animclip_jax.video_index.reader import Index
@@ -35,19 +34,14 @@ def open_index(
       FileNotFoundError, ValueError: one of them can't be read, or they don't belong together.
     """
     place = given(index) if isinstance(index, str) else index
-    published = PublishedIndex(place) if isinstance(place, Place) else None
-    if model is not None:
-        where = api.find(model)
-    elif published:
-        where = Path(published.catalogue.model_path)
-    else:
-        where = Path(catalogue.read(Path(str(index))).model_path)
+    opened = PublishedIndex(place) if isinstance(place, Place) else Index(Path(str(index)))
+    where = Path(opened.catalogue.model_path) if model is None else api.find(model)
     if not where.is_dir():
         raise FileNotFoundError(
             f"{where}: no such folder, the model that {index} was made with; --model says where it "
             "is now"
         )
-    return Searcher(api.load(where), published or Index(Path(str(index))), num_candidates)
+    return Searcher(api.load(where), opened, num_candidates)
 
 
 def note(searcher: Searcher) -> str | None:
