@@ -88,8 +88,7 @@ def encode(
     """frames [B, T, S, S, 3] and tokens [B, L] -> logits [B, B] of captions and clips."""
     model = nnx.merge(graphdef, params)
     take_layers_a_round(model, layers_a_round)
-    image = unit(model.vision(frames.reshape(-1, *frames.shape[2:]))[0])
-    video = unit(image.reshape(*frames.shape[:2], -1).mean(axis=1))
+    video = unit(unit(model.vision.of_videos(frames)[0]).mean(axis=1))
     text = unit(model.text(tokens)[0])
     return model.logit_scale * jnp.matmul(text, video.T, precision=jax.lax.Precision.HIGHEST)
 

@@ -8,24 +8,45 @@ import jax.numpy as jnp
 from animclip_jax.models.attention_kernels import MASKED
 
 Array = jax.Array
+# Logits of a head and sequence that `capped` computes at once.
+AT_ONCE = 1 << 20
 
 
-def shares(query: Array, key: Array, seen: Array | None) -> Array:
+def shares(query: Array, key: Array, seen: Array | None, cap: float = 0.0) -> Array:
     """How much of each key every query looks at: float32 [..., N, M]; see `mixed`."""
     logits = jnp.matmul(query, key.mT, preferred_element_type=jnp.float32)
     logits *= query.shape[-1] ** -0.5
+    if cap:
+        logits = cap * jnp.tanh(logits / cap)
     if seen is not None:
         logits = jnp.where(seen, logits, MASKED)
     return jax.nn.softmax(logits, axis=-1)
 
 
-def mixed(query: Array, key: Array, value: Array, seen: Array | None) -> Array:
+def mixed(query: Array, key: Array, value: Array, seen: Array | None, cap: float = 0.0) -> Array:
     """What each query finds, [..., N, D].
 
     Args:
       query [..., N, D], key and value [..., M, D]; seen: bool, broadcast to [..., N, M], or None.
+      cap: what logits stay below, as VideoPrism's do; 0: no cap.
     """
-    return jnp.matmul(shares(query, key, seen).astype(value.dtype), value)
+    return jnp.matmul(shares(query, key, seen, cap).astype(value.dtype), value)
+
+
+def capped(query: Array, key: Array, value: Array, seen: Array | None, cap: float) -> Array:
+    """`mixed` of a cap; of a long sequence in groups of queries, so that memory holds few logits.
+
+    The backward pass computes those of each group again. All tokens of a video of VideoPrism have
+    16 million logits a head.
+    """
+    *batch, queries, width = query.shape
+    groups = queries * key.shape[-2] // AT_ONCE
+    if groups < 2 or queries % groups or seen is not None:
+        return mixed(query, key, value, seen, cap)
+    parts = jnp.moveaxis(query.reshape(*batch, groups, queries // groups, width), -3, 0)
+    group = jax.checkpoint(lambda part: mixed(part, key, value, None, cap))
+    found = jnp.moveaxis(jax.lax.map(group, parts), 0, -3)
+    return found.reshape(*batch, queries, value.shape[-1])
 
 
 @jax.custom_vjp

@@ -1,111 +1,26 @@
 """CLIP's dual encoders: frames and captions -> embeddings, and the tokens behind them.
 
 Numerics are those of the family that the weights are from (towers.py): OpenAI's CLIP, PE-Core,
-SigLIP. In bfloat16 the parameters, the softmax, the LayerNorms and the embeddings stay float32.
+SigLIP; VideoPrism's towers are in videoprism.py. In bfloat16 the parameters, the softmax, the
+LayerNorms and the embeddings stay float32.
 """
 
-import dataclasses
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from animclip_jax.models import rotary, towers
+from animclip_jax.models import rotary, towers, videoprism
+from animclip_jax.models.clip_config import ClipConfig
 from animclip_jax.models.pooling import MapPool
-from animclip_jax.models.towers import CLIP, Towers
-from animclip_jax.models.transformer import (
-    ACTIVATIONS,
-    REMAT_POLICIES,
-    Transformer,
-    TransformerConfig,
-    layer_norm,
-    require_sizes,
-)
+from animclip_jax.models.towers import end_of
+from animclip_jax.models.transformer import Transformer, layer_norm
 from animclip_jax.words import count
 
 # How far below zero the logits of the sigmoid loss start: nearly all pairs are wrong (SigLIP).
 INITIAL_LOGIT_BIAS = -10.0
-
-
-@dataclasses.dataclass(frozen=True)
-class ClipConfig:
-    """The architecture of both towers, and how it is computed.
-
-    `towers`: the family. `activation` of the MLPs: quick_gelu (OpenAI's models), gelu (most of
-    open_clip's, and PE-Core) or gelu_tanh (SigLIP). `dtype` is what products are computed in,
-    parameters are float32. `remat`: which intermediate results the backward pass computes again to
-    save memory: none, block (of each layer all except its input) or dots (all except its matrix
-    products); the values are the same. `attention`: how training computes it: xla (its logits pass
-    through memory), kernel (they do not: on TPUs by a kernel of ours where it serves, on GPUs by
-    cuDNN) or auto (the kernel on TPUs, xla elsewhere). `tokenizer`: the file of the vocabulary,
-    wherever it is now; CLIP's needs none.
-    """
-
-    image_size: int
-    patch_size: int
-    vision: TransformerConfig
-    text: TransformerConfig
-    context_length: int = 77
-    vocab_size: int = 49408
-    embed_dim: int = 512
-    activation: str = "quick_gelu"
-    dtype: str = "float32"
-    remat: str = "none"
-    attention: str = "auto"
-    towers: Towers = CLIP
-    tokenizer: str = dataclasses.field(default="", compare=False)
-
-    def __post_init__(self) -> None:
-        require_sizes(self, "image_size", "patch_size", "context_length", "vocab_size", "embed_dim")
-        for name, possible in (
-            ("activation", tuple(ACTIVATIONS)),
-            ("dtype", ("float32", "bfloat16")),
-            ("remat", tuple(REMAT_POLICIES)),
-            ("attention", ("auto", "xla", "kernel")),
-        ):
-            given = getattr(self, name)
-            if given not in possible:
-                raise ValueError(f"{name} {given!r}: wanted one of {', '.join(possible)}")
-        if self.image_size % self.patch_size:
-            raise ValueError(
-                f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}"
-            )
-        if self.towers.vision.projection == towers.NONE and self.embed_dim != self.vision.width:
-            raise ValueError(
-                f"embed_dim {self.embed_dim}: wanted the vision tower's width, "
-                f"{self.vision.width}, since it has no projection"
-            )
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> "ClipConfig":
-        """From the fields of `dataclasses.asdict`, with or without those that have defaults.
-
-        Raises:
-          TypeError, KeyError, ValueError: they are not the fields of an architecture.
-        """
-        fields = dict(fields)
-        for tower in ("vision", "text"):
-            fields[tower] = TransformerConfig(**fields[tower])
-        return cls(**fields | {"towers": Towers.from_dict(fields.get("towers", {}))})
-
-    @property
-    def fitted(self) -> tuple[int, str, str, bool]:
-        """The arguments of `input_pipeline.media.picture.fit` behind the picture."""
-        pixels = self.towers.pixels
-        return self.image_size, pixels.resize, pixels.interpolation, pixels.antialias
-
-    @property
-    def reading(self) -> tuple[str, int, int, str]:
-        """The arguments of `input_pipeline.tokenizers.opening.open_tokenizer`."""
-        return self.towers.tokenizer, self.context_length, self.vocab_size, self.tokenizer
-
-    @property
-    def grid(self) -> int:
-        """Patches along one side of a frame."""
-        return self.image_size // self.patch_size
 
 
 class VisionTower(nnx.Module):
@@ -206,20 +121,19 @@ class VisionTower(nnx.Module):
         embedding = pooled if self.projection is None else self.projection(pooled)
         return embedding.astype(jnp.float32), tokens
 
+    def of_videos(self, frames: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Encodes each frame of videos by itself.
 
-def end_of(tokens: Any, end: int) -> Any:
-    """The place of the token that ends each caption; the last place if there is none.
+        Args:
+          frames: float [B, T, H, W, 3] in [0, 1].
 
-    Args:
-      tokens: int32 [B, L], of JAX or NumPy. end: its id, or towers.GREATEST.
-
-    Returns:
-      int [B], of the same library.
-    """
-    if end == towers.GREATEST:
-        return tokens.argmax(axis=-1)
-    is_end = tokens == end
-    return is_end.argmax(axis=-1) + (tokens.shape[1] - 1) * ~is_end.any(axis=-1)
+        Returns:
+          embeddings float32 [B, T, E] (not normalised), whose mean stands for the video; tokens
+          [B, T, 1 + N, D] as of a call.
+        """
+        B, T = frames.shape[:2]
+        embedding, tokens = self(frames.reshape(B * T, *frames.shape[2:]))
+        return embedding.reshape(B, T, -1), tokens.reshape(B, T, *tokens.shape[1:])
 
 
 class TextTower(nnx.Module):
@@ -292,8 +206,10 @@ class Clip(nnx.Module):
     """Both towers, the learned temperature, and in some families the bias of the logits."""
 
     def __init__(self, config: ClipConfig, *, rngs: nnx.Rngs):
-        self.vision = VisionTower(config, rngs=rngs)
-        self.text = TextTower(config, rngs=rngs)
+        takes_videos = config.towers.video.frames > 0
+        vision: Any = videoprism.VideoTower if takes_videos else VisionTower
+        text: Any = videoprism.TextTower if takes_videos else TextTower
+        self.vision, self.text = vision(config, rngs=rngs), text(config, rngs=rngs)
         self.log_logit_scale = nnx.Param(jnp.log(jnp.float32(1 / 0.07)))
         self.max_logit_scale = config.towers.max_logit_scale
         self.logit_bias = (

@@ -6,7 +6,8 @@ from typing import Any
 
 from flax import nnx, traverse_util
 
-from animclip_jax.models.clip import Clip, ClipConfig
+from animclip_jax.models.clip import Clip
+from animclip_jax.models.clip_config import ClipConfig
 from animclip_jax.models.retriever import Retriever, RetrieverConfig
 
 Shapes = Mapping[str, tuple[int, ...]]  # by the array's name

@@ -1,13 +1,13 @@
-"""Architectures as data. The ViT sizes are OpenAI CLIP's, pe_core's Meta's, siglip's Google's.
+"""Architectures as data: OpenAI's CLIP (vit), Meta's PE-Core, Google's SigLIP and VideoPrism.
 
-The others are ours: `tiny` is for two CPU cores, `small` for training from scratch on one GPU.
+Two are ours: `tiny` is for two CPU cores, `small` for training from scratch on one GPU.
 """
 
 import dataclasses
 
-from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.clip_config import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
-from animclip_jax.models.towers import PE_CORE, SIGLIP, Towers
+from animclip_jax.models.towers import PE_CORE, SIGLIP, VIDEOPRISM, Towers
 from animclip_jax.models.transformer import TransformerConfig
 
 _TEXT_512 = TransformerConfig(width=512, layers=12, heads=8, mlp_width=2048)
@@ -81,6 +81,22 @@ def _siglip(
     )
 
 
+def _videoprism(vision: TransformerConfig, frames: int) -> ClipConfig:
+    return ClipConfig(
+        288,
+        18,
+        vision,
+        dataclasses.replace(vision, layers=12),
+        context_length=65,  # 64 words and the end
+        vocab_size=32_000,
+        embed_dim=vision.width,
+        activation="gelu",
+        towers=dataclasses.replace(
+            VIDEOPRISM, video=dataclasses.replace(VIDEOPRISM.video, frames=frames)
+        ),
+    )
+
+
 PRESETS: dict[str, ClipConfig] = {
     # Folds rare ids together (see `ClipTokenizer`): a sixth of the embedding's cost.
     "tiny": ClipConfig(
@@ -117,6 +133,8 @@ PRESETS: dict[str, ClipConfig] = {
         for name, (patch_size, vision, text, sides) in _SIGLIP.items()
         for side in sides
     },
+    "videoprism_b": _videoprism(_VIT_B, 16),
+    "videoprism_l": _videoprism(_VIT_L, 8),
 }
 
 # The re-ranker that goes with each: at 12 frames of ViT-B/32 15.1 KiB of code a video as int8, and

@@ -14,7 +14,7 @@ import numpy as np
 from flax import nnx
 
 from animclip_jax.models.attention_kernels import Sizes
-from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.clip_config import ClipConfig
 from animclip_jax.models.transformer import Attention, Mlp, Stack, layer_norm
 from animclip_jax.words import count
 

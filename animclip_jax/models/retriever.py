@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from animclip_jax.models.clip import Clip, ClipConfig
+from animclip_jax.models.clip import Clip
+from animclip_jax.models.clip_config import ClipConfig
 from animclip_jax.models.reranker import Reranker, RerankerConfig
 from animclip_jax.models.tight import TightTransformer
 from animclip_jax.models.transformer import Transformer, TransformerConfig, layer_norm
@@ -34,6 +35,13 @@ class RetrieverConfig:
     reranker: RerankerConfig
     num_frames: int
     temporal: TemporalConfig = TemporalConfig()
+
+    def __post_init__(self) -> None:
+        if self.temporal.layers and self.clip.towers.video.frames:
+            raise ValueError(
+                f"temporal.layers {self.temporal.layers}: wanted 0, for these towers take whole "
+                "videos and give no embeddings of frames"
+            )
 
 
 class TextFeatures(NamedTuple):
@@ -113,15 +121,13 @@ class Retriever(nnx.Module):
         """frames float [B, T, H, W, 3] in [0, 1].
 
         The embedding is the mean over frames, to each of which the temporal transformer, where
-        there is one, has added what it makes of all.
+        there is one, has added what it makes of all. VideoPrism's tower gives one for the video.
         """
-        B, T = frames.shape[:2]
-        embedding, tokens = self.clip.vision(frames.reshape(B * T, *frames.shape[2:]))
-        frame_embedding = unit(embedding).reshape(B, T, -1)
+        embeddings, tokens = self.clip.vision.of_videos(frames)
+        embeddings = unit(embeddings)
         if self.temporal is not None:
-            frame_embedding = frame_embedding + self.temporal(frame_embedding)
-        code = self.coder(tokens.reshape(B, T, *tokens.shape[1:]))
-        return VideoFeatures(unit(frame_embedding.mean(axis=1)), code)
+            embeddings = embeddings + self.temporal(embeddings)
+        return VideoFeatures(unit(embeddings.mean(axis=1)), self.coder(tokens))
 
     def stored(self, video: VideoFeatures) -> VideoFeatures:
         """Features as an index holds them: the code in `code_dtype`."""

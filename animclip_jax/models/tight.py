@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.clip_config import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig, end_token
 from animclip_jax.models.transformer import (
     ACTIVATIONS,

@@ -1,7 +1,8 @@
-"""What sets families of dual encoders apart beside their sizes: CLIP, PE-Core, SigLIP, SigLIP 2.
+"""What sets families of dual encoders apart beside their sizes.
 
 All of it is data that travels with the weights. Sources: github.com/openai/CLIP; PE-Core,
-github.com/facebookresearch/perception_models; SigLIP, github.com/google-research/big_vision.
+github.com/facebookresearch/perception_models; SigLIP, github.com/google-research/big_vision;
+VideoPrism, github.com/google-deepmind/videoprism.
 """
 
 import dataclasses
@@ -52,7 +53,7 @@ class TextTowerConfig:
     """How a caption is read.
 
     `end`: the id of the token that ends a caption; GREATEST: the greatest id in it. `pool`: end, or
-    last (of the padded caption: where padding is read as text).
+    last (of the padded caption: where padding is read as text). `projection`: none is VideoPrism's.
     """
 
     causal: bool = True
@@ -61,7 +62,7 @@ class TextTowerConfig:
     projection: str = MATRIX
 
     def __post_init__(self) -> None:
-        _require(self, pool=(END, LAST), projection=(MATRIX, DENSE))
+        _require(self, pool=(END, LAST), projection=(MATRIX, DENSE, NONE))
 
     @property
     def cuts_padding(self) -> bool:
@@ -70,6 +71,21 @@ class TextTowerConfig:
         Not where a token sees those after it, or the last place is pooled.
         """
         return self.causal and self.pool == END
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoTowerConfig:
+    """What VideoPrism adds to a ViT; without `frames` a vision tower takes frames one by one.
+
+    `frames` of a video that positions in time are learned for; `temporal_layers` along time, at
+    each patch; `auxiliary_layers` over all tokens of a video. `logit_cap`: what attention's logits
+    stay below, in both towers.
+    """
+
+    frames: int = 0
+    temporal_layers: int = 0
+    auxiliary_layers: int = 0
+    logit_cap: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +114,12 @@ class Pixels:
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
 
+_VIDEOPRISM_VISION = VisionTowerConfig(
+    class_token=False, patch_bias=True, norm_pre=False, pool=MAP, projection=NONE
+)
+_VIDEOPRISM_TEXT = TextTowerConfig(end=1, projection=NONE)
+
+
 @dataclasses.dataclass(frozen=True)
 class Towers:
     """Both towers of a family and what they read.
@@ -108,18 +130,49 @@ class Towers:
 
     vision: VisionTowerConfig = VisionTowerConfig()
     text: TextTowerConfig = TextTowerConfig()
+    video: VideoTowerConfig = VideoTowerConfig()
     pixels: Pixels = Pixels()
     tokenizer: str = "clip"
     norm_epsilon: float = 1e-5
     max_logit_scale: float = 100.0
     logit_bias: bool = False
 
+    def __post_init__(self) -> None:
+        own = self.vision, self.text
+        if self.video.frames and own != (_VIDEOPRISM_VISION, _VIDEOPRISM_TEXT):
+            raise ValueError(
+                f"video.frames {self.video.frames} with {self.vision}, {self.text}: wanted "
+                f"VideoPrism's, {_VIDEOPRISM_VISION}, {_VIDEOPRISM_TEXT}, or video.frames 0"
+            )
+        if not self.video.frames and self.text.projection == NONE:
+            raise ValueError("text.projection 'none': wanted matrix or dense")
+
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Towers":
         """From the fields of `dataclasses.asdict`; what is missing is as CLIP has it."""
-        kinds = {"vision": VisionTowerConfig, "text": TextTowerConfig, "pixels": Pixels}
+        kinds = {
+            "vision": VisionTowerConfig,
+            "text": TextTowerConfig,
+            "video": VideoTowerConfig,
+            "pixels": Pixels,
+        }
         parts = {name: kind(**fields.get(name, {})) for name, kind in kinds.items()}
         return cls(**{**fields, **parts})
+
+
+def end_of(tokens: Any, end: int) -> Any:
+    """The place of the token that ends each caption; the last place if there is none.
+
+    Args:
+      tokens: int32 [B, L], of JAX or NumPy. end: its id, or GREATEST.
+
+    Returns:
+      int [B], of the same library.
+    """
+    if end == GREATEST:
+        return tokens.argmax(axis=-1)
+    is_end = tokens == end
+    return is_end.argmax(axis=-1) + (tokens.shape[1] - 1) * ~is_end.any(axis=-1)
 
 
 _HALF = (0.5, 0.5, 0.5)
@@ -142,4 +195,14 @@ SIGLIP = Towers(
     norm_epsilon=1e-6,
     max_logit_scale=0.0,
     logit_bias=True,
+)
+
+# Of 16 frames, as its B is; its L is of 8.
+VIDEOPRISM = Towers(
+    vision=_VIDEOPRISM_VISION,
+    text=_VIDEOPRISM_TEXT,
+    video=VideoTowerConfig(frames=16, temporal_layers=4, auxiliary_layers=2, logit_cap=50.0),
+    pixels=Pixels((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), SQUASH),
+    tokenizer="cc_en",
+    norm_epsilon=1e-6,
 )

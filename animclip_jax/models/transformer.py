@@ -1,6 +1,7 @@
 """The pre-LN transformer of CLIP, its layers scanned so that depth costs no compile time."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ import jax.extend
 import jax.numpy as jnp
 from flax import nnx
 
-from animclip_jax.models.attention import attend, mixed
+from animclip_jax.models.attention import attend, capped, mixed
 from animclip_jax.models.attention_kernels import Kernel, Sizes
 from animclip_jax.models.rotary import rotate
 
@@ -64,6 +65,7 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "quick_gelu": quick_gelu,
     "gelu": gelu,
     "gelu_tanh": gelu_tanh,
+    "relu": jax.nn.relu,
 }
 
 # What the backward pass finds stored of each layer, and what it computes again. "none": all is
@@ -98,7 +100,10 @@ class Attention(nnx.Module):
         dtype: jnp.dtype,
         rngs: nnx.Rngs,
         memory_width: int | None = None,
+        logit_cap: float = 0.0,
     ):
+        # See `attention.capped`; XLA alone computes it.
+        self.logit_cap = logit_cap
         # What else may compute attention than XLA; set by a trainer whose devices have it.
         self.kernel: Kernel | None = None
         self.by_cudnn = False
@@ -149,18 +154,21 @@ class Attention(nnx.Module):
             query, key = rotate(query, angles), rotate(key, angles)
         if mask is not None:
             mask = mask[..., None, None, :]
-        if self.by_cudnn:
+        if self.by_cudnn and not self.logit_cap:
             found = jax.nn.dot_product_attention(
                 query, key, value, mask=mask, is_causal=is_causal, implementation="cudnn"
             )
         else:
-            found = attend(query, key, value, mask, is_causal, self.mix)
+            mix = functools.partial(capped, cap=self.logit_cap) if self.logit_cap else self.mix
+            found = attend(query, key, value, mask, is_causal, mix)
         return self.out(found)
 
     def sizes(self, batch: int, queries: int, keys: int, is_causal: bool = False) -> Sizes | None:
         """For a call by the kernel, where there is one that serves; None where XLA does."""
+        if self.kernel is None or self.logit_cap:
+            return None
         sizes = Sizes(queries, keys, self.heads, self.head_width, is_causal)
-        return sizes if self.kernel is not None and self.kernel.serves(batch, sizes) else None
+        return sizes if self.kernel.serves(batch, sizes) else None
 
     def _of_rows(
         self, x: jax.Array, memory: jax.Array | None, mask: jax.Array | None, sizes: Sizes
@@ -231,12 +239,18 @@ class Block(nnx.Module):
         dtype: jnp.dtype,
         rngs: nnx.Rngs,
         epsilon: float = LAYER_NORM_EPSILON,
+        logit_cap: float = 0.0,
     ):
         # OpenAI's initialisation: residual branches shrink with depth.
         out_std = config.width**-0.5 * (2 * config.layers) ** -0.5
         self.norm_1 = layer_norm(config.width, rngs, epsilon)
         self.attention = Attention(
-            config.width, config.heads, out_std=out_std, dtype=dtype, rngs=rngs
+            config.width,
+            config.heads,
+            out_std=out_std,
+            dtype=dtype,
+            rngs=rngs,
+            logit_cap=logit_cap,
         )
         self.norm_2 = layer_norm(config.width, rngs, epsilon)
         self.mlp = Mlp(
@@ -335,6 +349,7 @@ class Transformer(nnx.Module):
         activation: str = "quick_gelu",
         remat: str = "none",
         epsilon: float = LAYER_NORM_EPSILON,
+        logit_cap: float = 0.0,
     ):
         def block(rngs: nnx.Rngs) -> Block:
             return Block(
@@ -344,6 +359,7 @@ class Transformer(nnx.Module):
                 dtype=dtype,
                 rngs=rngs,
                 epsilon=epsilon,
+                logit_cap=logit_cap,
             )
 
         self.is_causal = is_causal

@@ -11,7 +11,7 @@ import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 
-from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.clip_config import ClipConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.transformer import layer_norm
 

@@ -9,8 +9,8 @@ import numpy as np
 from flax import nnx
 from jax.sharding import NamedSharding
 
-from animclip_jax.models.clip import end_of
 from animclip_jax.models.retriever import TextFeatures, VideoFeatures
+from animclip_jax.models.towers import end_of
 from animclip_jax.models.transformer import SCANNED
 from animclip_jax.retrieval import placement
 

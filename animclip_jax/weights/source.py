@@ -22,6 +22,7 @@ from animclip_jax.weights import (
     safetensors_file,
     timm_names,
     torch_archive,
+    videoprism,
     vocabulary,
 )
 from animclip_jax.weights.deferred import Array
@@ -70,7 +71,7 @@ def _read(path: Path, activation: str | None) -> tuple[Mapping[str, Array], Clip
         raise FileNotFoundError(f"{path}: no such file or folder")
     if path.suffix == ".npz":
         _refuse_activation(activation, path)
-        return big_vision.read(path)
+        return (videoprism if videoprism.is_in(path) else big_vision).read(path)
     tensors, is_script = _read_file(path)
     # OpenAI published TorchScript archives, and trained all its models with quick_gelu.
     known = "quick_gelu" if is_script else None

@@ -121,6 +121,8 @@ def test_presets_have_the_published_number_of_parameters(name):
     published |= {"siglip_l16_256": 652.15, "siglip2_l16_256": 881.53}
     published |= {"siglip_so400m14_224": 877.36, "siglip_so400m14_378": 877.96}
     published |= {"siglip2_so400m14_378": 1136.01, "siglip2_so400m16_256": 1135.67}
+    # As VideoPrism's own modules have them, and the temperature.
+    published |= {"videoprism_b": 247.62, "videoprism_l": 579.88}
     published |= {"siglip2_gopt16_256": 1871.39, "siglip2_gopt16_384": 1871.89}
     shapes = nnx.state(nnx.eval_shape(lambda: Clip(PRESETS[name], rngs=nnx.Rngs(0))))
     count = sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(shapes)) / 1e6

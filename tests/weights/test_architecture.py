@@ -92,7 +92,9 @@ def openai_shapes(config) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize("name", [name for name in PRESETS if name not in ("tiny", "small")])
+@pytest.mark.parametrize(
+    "name", [name for name in PRESETS if name.startswith(("vit_", "pe_core_", "siglip"))]
+)
 def test_published_models_are_known_by_their_tensors(name):
     tensors = openai_shapes(PRESETS[name])
     family, activation = architecture.family_of(tensors)
