@@ -1,8 +1,9 @@
-"""Captions -> tokens of SigLIP and SigLIP 2 on the host, by a vocabulary that comes with weights.
+"""Captions -> tokens of SigLIP, SigLIP 2 and VideoPrism, by a vocabulary that comes with weights.
 
 The file is sentencepiece's (.model) or that of the package tokenizers (.json). What is read of a
 caption is as in transformers' SiglipTokenizer and Siglip2Tokenizer, but for "_", which is a space
-as in big_vision and open_clip, and for the names of special tokens, which are text like any other.
+as in big_vision and open_clip, and for the names of special tokens, which are text like any other;
+of VideoPrism as in its own tokenize_texts.
 """
 
 from __future__ import annotations
@@ -17,11 +18,16 @@ from etils import epath
 
 END = 1
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
+_SPACED = str.maketrans(dict.fromkeys(string.punctuation, " "))
 Encode = Callable[[list[str]], list[list[int]]]
 
 
 def _without_punctuation(caption: str) -> str:
     return " ".join(caption.replace("_", " ").lower().translate(_PUNCTUATION).split())
+
+
+def _with_a_period(caption: str) -> str:
+    return " ".join(caption.translate(_SPACED).lower().split()) + "."
 
 
 def _lower(caption: str) -> str:
@@ -45,9 +51,11 @@ class Family:
 
 # T5's; 100 pieces at the end of its files are for other uses.
 _T5 = Family(("<pad>", "</s>", "<unk>"), END, _without_punctuation, unused=(0, 100))
+# VideoPrism's captions have no end of their own: its place is that of the tower's class token.
 FAMILIES = {
     "c4_en": _T5,
     "mc4": _T5,
+    "cc_en": dataclasses.replace(_T5, padding=0, plain=_with_a_period),
     "gemma": Family(("<pad>", "<eos>", "<bos>", "<unk>"), 0, _lower),
 }
 
@@ -55,8 +63,8 @@ FAMILIES = {
 class SiglipTokenizer:
     """Reads captions by a vocabulary of one of FAMILIES.
 
-    Towers pool the last position, padding is text to them. Every caption has one END before its
-    padding, so that its first one says where it ends.
+    SigLIP's towers pool the last position, padding is text to them. Every caption has one END
+    before its padding, so that its first one says where it ends.
     """
 
     def __init__(self, kind: str, context_length: int, vocab_size: int, file: epath.Path) -> None:
@@ -88,7 +96,7 @@ class SiglipTokenizer:
     def __call__(self, captions: Sequence[str]) -> np.ndarray:
         """Tokens int32 [B, context_length]: words, END, padding; too long ones keep the END.
 
-        An empty caption is the END alone.
+        An empty caption is the END alone, or a period and the END.
         """
         tokens = np.full((len(captions), self.context_length), self.family.padding, np.int32)
         # Half a surrogate pair, which JSON may hold, is no text.

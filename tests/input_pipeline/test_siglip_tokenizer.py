@@ -62,6 +62,20 @@ def test_padding_is_the_end_in_siglip_and_zero_in_siglip_2(t5):
     assert words > 0 and not second[0, words + 1 :].any()
 
 
+def test_videoprism_reads_words_without_punctuation_and_a_period(t5):
+    import sentencepiece
+
+    tokenizer = open_tokenizer("cc_en", 65, T5_SIZE, str(t5))
+    model = sentencepiece.SentencePieceProcessor(model_file=str(t5))
+    captions = ["  A dog,plays_Guitar!\n", "", "dog " * 100]
+    plain = ["a dog plays guitar.", ".", "dog " * 99 + "dog."]
+    assert [tokenizer.plain(one) for one in captions] == plain
+    found = tokenizer(captions)
+    for row, text in zip(found, plain, strict=True):
+        words = model.encode(text)[:64]
+        assert row.tolist() == [*words, 1] + [0] * (64 - len(words))
+
+
 def test_the_first_end_is_where_a_caption_ends(t5):
     for tokenizer in (c4_en(t5), gemma(), gemma(GEMMA_JSON)):
         captions = vocabularies.odd_captions(2000)
