@@ -33,7 +33,7 @@ from input_pipeline.tokenizers.opening import Tokenizer, open_tokenizer
 Video = str | Path | np.ndarray
 
 DRAWN_ONLY = "this model was trained on drawn scenes alone: what it finds in other videos is noise"
-# Of a video, for weights that were made for pictures.
+# Of a video, for weights that were made for pictures; VideoPrism's say how many they take.
 CONVERTED_FRAMES = 12
 TEXTS_AT_ONCE, VIDEOS_AT_ONCE = 64, 8
 # What stands where converted weights have no re-ranker: nearly nothing, and all of it zero.
@@ -217,22 +217,23 @@ def animate(
 
 
 def whole_config(
-    config: ClipConfig | RetrieverConfig, num_frames: int = CONVERTED_FRAMES
+    config: ClipConfig | RetrieverConfig, num_frames: int | None = None
 ) -> RetrieverConfig:
     """A model that `Encoder` takes: for dual encoders alone one whose re-ranker scores zero.
 
     Args:
-      num_frames: of a video, for dual encoders alone.
+      num_frames: of a video, for dual encoders alone; None: as many as the towers were made for.
     """
     if isinstance(config, RetrieverConfig):
         return config
-    return RetrieverConfig(config, _NO_RERANKER, num_frames)
+    frames = num_frames or config.towers.video.frames or CONVERTED_FRAMES
+    return RetrieverConfig(config, _NO_RERANKER, frames)
 
 
 def whole_params(
     params: Mapping[str, Any],
     config: ClipConfig | RetrieverConfig,
-    num_frames: int = CONVERTED_FRAMES,
+    num_frames: int | None = None,
 ) -> dict[str, Any]:
     """The parameters of `whole_config`'s model, by slash-joined path as those given."""
     if isinstance(config, RetrieverConfig):

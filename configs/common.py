@@ -35,7 +35,8 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     config.data = _data(PRESETS[preset].image_size)
     config.model = ConfigDict(dataclasses.asdict(PRESETS[preset]))
 
-    config.animation = _animation()
+    # VideoPrism's positions in time are learned for so many.
+    config.animation = _animation(PRESETS[preset].towers.video.frames or 12)
     config.animation.image_size = config.model.get_ref("image_size")
 
     config.reranker = ConfigDict(dataclasses.asdict(RERANKERS[preset]))
@@ -95,11 +96,11 @@ def _data(image_size: int) -> ConfigDict:
     return data
 
 
-def _animation() -> ConfigDict:
+def _animation(num_frames: int) -> ConfigDict:
     """How pictures are filmed, but for the size of the frames."""
     animation = ConfigDict()
     animation.preset = "full"  # repeat, still, zoom, camera, shots, full or things
-    animation.num_frames = 12
+    animation.num_frames = num_frames
     animation.render = "device"  # or host: clips leave tf.data as frames
     # Each component: how probable it is in a clip, and the ranges its amounts are drawn from; see
     # animclip_jax/animation/components.py for the units. And what captions say of the motion:

@@ -9,8 +9,9 @@ import pytest
 
 from animclip_jax import api, evaluate, export, index, search, train
 from animclip_jax.evaluation import results
+from animclip_jax.models.towers import CLIP
 from animclip_jax.runs import layout
-from tests import captioned
+from tests import captioned, vocabularies
 from tests.a_run import assert_same_losses, losses
 from tests.programs import small_family
 
@@ -38,12 +39,16 @@ def run(family, tmp_path_factory) -> Path:
 
 def command(workdir: Path, family: str) -> list[str]:
     home = workdir.parent
+    settings = []
+    if family == "videoprism":
+        settings = [f"--config.model.tokenizer={vocabularies.t5(home)}"]
     return [
         f"--config={small_family.__file__}:{family}",
         f"--workdir={workdir}",
         f"--config.data.train=folder:{home / 'pictures'}",
         f"--config.data.eval=folder:{home / 'videos'}",
         f"--config.data.cache_dir={home / 'cache'}",
+        *settings,
     ]
 
 
@@ -78,7 +83,7 @@ def test_it_is_exported_with_all_that_reads_its_captions_and_pictures(family, ex
     config = small_family.FAMILIES[family]
     model = api.load(exported)
     assert model.config.clip.towers == config.towers and model.reranks
-    assert bool(model.config.clip.tokenizer) == bool(config.tokenizer)
+    assert bool(model.config.clip.tokenizer) == (config.towers.tokenizer != CLIP.tokenizer)
     captions = model.encode_text(["a red clip", "a long clip"])
     assert captions.shape == (2, config.embed_dim)
     assert np.abs(captions[0] - captions[1]).max() > 1e-3

@@ -30,6 +30,8 @@ def require_expressible(config: ClipConfig) -> None:
             "would get other embeddings there than here"
         )
     kind, file = config.towers.tokenizer, Path(config.tokenizer)
+    if kind not in (towers.CLIP.tokenizer, *_SIGLIP):
+        raise ValueError(f"tokens of {kind}: transformers has no tokenizer that makes them")
     if kind == towers.CLIP.tokenizer and config.vocab_size != CLIP_VOCAB_SIZE:
         raise ValueError(
             f"vocab_size is {config.vocab_size}: Hugging Face's CLIP tokenizer gives ids of all "

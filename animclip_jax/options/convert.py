@@ -15,13 +15,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command's options."""
     parser = Parser(
         prog="animclip convert",
-        description="Convert published weights of CLIP, PE-Core or SigLIP to our layout, or back.",
+        description="Convert published weights of CLIP, PE-Core, SigLIP or VideoPrism to our "
+        "layout, or back.",
     )
     parser.add_argument(
         "source",
         type=kinds.home,
         help="a folder (Hugging Face's CLIPModel, open_clip's or ours), a file (OpenAI's .pt, "
-        "open_clip's .safetensors, big_vision's .npz), or OWNER/NAME on the Hugging Face Hub",
+        "open_clip's .safetensors, big_vision's or VideoPrism's .npz), or OWNER/NAME on the "
+        "Hugging Face Hub",
     )
     parser.add_argument(
         "--out", required=True, type=kinds.path, help="the folder to write; it must not exist"
@@ -40,8 +42,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--tokenizer",
         type=kinds.path,
-        help="SigLIP's vocabulary, where it is not beside the weights: spiece.model, "
-        "tokenizer.model or tokenizer.json",
+        help="SigLIP's or VideoPrism's vocabulary, where it is not beside the weights: a .model of "
+        "sentencepiece or tokenizer.json",
     )
     parser.add_argument(
         "--revision", help="the commit on the Hub; needed if the weights are not safetensors"

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from animclip_jax.models.transformer import SCANNED
+from animclip_jax.models.videoprism import STACKS
 
 ALGORITHMS = ("adamw", "muon")
 # Muon's updates are given the root mean square that AdamW's have, so that its rate is like AdamW's.
@@ -90,17 +91,12 @@ def is_frozen(config: OptimizerConfig, params: dict) -> dict:
 
 def rate_factors(config: OptimizerConfig, params: dict) -> dict:
     """What multiplies each parameter's learning rate: float32, broadcast along scanned layers."""
-    depth = {
-        tower: max(
-            [
-                leaf.shape[0]
-                for path, leaf in jax.tree_util.tree_leaves_with_path(params)
-                if SCANNED in _name(path).split("/") and _name(path).startswith(f"clip/{tower}/")
-            ],
-            default=0,
-        )
-        for tower in ("vision", "text")
-    }
+    # The layers of each tower, stack by stack.
+    depth: dict[str, dict[str, int]] = {"vision": {}, "text": {}}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        names = _name(path).split("/")
+        if SCANNED in names and names[0] == "clip" and names[1] in depth:
+            depth[names[1]][names[2]] = leaf.shape[0]
 
     def factor(path: tuple, leaf: jax.Array) -> jax.Array:
         names = _name(path).split("/")
@@ -108,13 +104,16 @@ def rate_factors(config: OptimizerConfig, params: dict) -> dict:
             return jnp.float32(config.adapter_rate)
         if names[0] != "clip" or names[1] not in depth:
             return jnp.float32(1.0)
-        layers = depth[names[1]]
+        stacks = depth[names[1]]
         rate = config.vision_rate if names[1] == "vision" else config.text_rate
         if SCANNED in names:
-            below = jnp.arange(layers, dtype=jnp.float32).reshape(-1, *[1] * (leaf.ndim - 1))
-            return rate * config.layer_decay ** (layers - 1 - below)
+            layers = jnp.arange(leaf.shape[0], 0, -1, dtype=jnp.float32) - 1
+            behind = STACKS[STACKS.index(names[2]) + 1 :]
+            layers += sum(stacks.get(stack, 0) for stack in behind)
+            return rate * config.layer_decay ** layers.reshape(-1, *[1] * (leaf.ndim - 1))
         is_first = "embedding" in names[2] or names[2] == "norm_pre"
-        return jnp.float32(rate * (config.layer_decay**layers if is_first else 1.0))
+        below = sum(stacks.values())
+        return jnp.float32(rate * (config.layer_decay**below if is_first else 1.0))
 
     return jax.tree_util.tree_map_with_path(factor, params)
 

@@ -117,6 +117,11 @@ def save(directory: Path, params: Mapping[str, Array], config: ClipConfig) -> No
 
 def require_siglip(config: ClipConfig) -> None:
     """Raises ValueError, with all reasons, for towers that big_vision's SigLIP does not compute."""
+    if config.towers.video.frames:
+        raise ValueError(
+            "big_vision's SigLIP takes pictures, and VideoPrism's towers whole videos: convert to "
+            "animclip"
+        )
     wanted = dataclasses.replace(
         SIGLIP, tokenizer=config.towers.tokenizer, pixels=config.towers.pixels
     )

@@ -245,6 +245,11 @@ def model_type(config: ClipConfig) -> str:
         )
         if same == family:
             return kind
+    if config.towers.video.frames:
+        raise ValueError(
+            "Hugging Face's CLIPModel and SiglipModel take pictures, and VideoPrism's towers whole "
+            "videos: use animclip convert --to=animclip, or animclip export with another --format"
+        )
     raise ValueError(
         "neither Hugging Face's CLIPModel nor its SiglipModel computes these towers "
         f"({config.towers.vision}, {config.towers.text})"

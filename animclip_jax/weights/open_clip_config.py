@@ -251,6 +251,9 @@ def _text_section(config: ClipConfig) -> dict[str, Any]:
 def _unbuilt(config: ClipConfig) -> Iterator[str]:
     """What open_clip has no setting for."""
     found, usual, activations = config.towers, towers.CLIP, {"quick_gelu", "gelu"}
+    if found.video.frames:
+        yield "VideoPrism's towers take whole videos, and those of open_clip pictures"
+        return
     if found.vision.pool == towers.MAP:
         is_siglip = found.text.pool == towers.LAST
         usual = towers.SIGLIP if is_siglip else towers.PE_CORE

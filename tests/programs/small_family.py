@@ -8,6 +8,7 @@ from animclip_jax.models.towers import CLIP, PE_CORE, SIGLIP
 from configs import folders
 from tests import vocabularies
 from tests.small_model import RERANKER, SMALL
+from tests.weights import videoprism
 
 SIGLIP_2 = dataclasses.replace(SIGLIP, tokenizer="gemma")
 FAMILIES = {
@@ -21,6 +22,8 @@ FAMILIES = {
         towers=SIGLIP_2,
         tokenizer=str(vocabularies.GEMMA),
     ),
+    # Its vocabulary is to be given.
+    "videoprism": videoprism.SMALL,
 }
 
 

@@ -70,6 +70,21 @@ def test_towers_and_layers_learn_at_their_own_rates():
     np.testing.assert_allclose(factors["head"]["kernel"], 1.0)
 
 
+def test_layers_of_later_stacks_follow_those_of_the_first():
+    """VideoPrism's video tower has three stacks."""
+    stacks = {"transformer": 3, "temporal": 2, "auxiliary": 1}
+    vision = {
+        name: {"blocks": {"layers": {"kernel": jnp.ones((layers, 2))}}}
+        for name, layers in stacks.items()
+    }
+    vision |= {"time_embedding": jnp.ones((2, 2))}
+    factors = optimizer.rate_factors(changed(layer_decay=0.5), {"clip": {"vision": vision}})
+    found = factors["clip"]["vision"]
+    rates = [found[name]["blocks"]["layers"]["kernel"].ravel() for name in stacks]
+    np.testing.assert_allclose(np.concatenate(rates), 0.5 ** np.arange(5, -1, -1))
+    np.testing.assert_allclose(found["time_embedding"], 0.5**6)
+
+
 def step_of(config: optimizer.OptimizerConfig) -> tuple[dict, tuple]:
     """The second step's updates, for gradients of one; the first one's learning rate is zero."""
     params = tower()
