@@ -61,7 +61,7 @@ def test_layouts_of_towers_for_pictures_are_no_place_for_it(home, tmp_path, caps
 
 def test_an_export_for_transformers_says_why_there_is_none(home, tmp_path, capsys):
     out = tmp_path / "hf"
-    assert export.main([str(home / "weights"), f"--out={out}", "--format=hugging_face"]) == 1
+    assert export.main([str(home / "weights"), f"--out={out}", "--format=hf"]) == 1
     assert "whole videos" in capsys.readouterr().err
     assert not out.exists()
 

@@ -11,7 +11,7 @@ from animclip_jax import api, files
 from animclip_jax.exporting import functions, processor
 from animclip_jax.exporting.source import Source
 from animclip_jax.models.clip import ClipConfig
-from animclip_jax.weights import folder, manifest
+from animclip_jax.weights import folder, hugging_face_config, manifest
 from animclip_jax.weights import source as weights_source
 from animclip_jax.weights.deferred import Array
 
@@ -25,6 +25,7 @@ def write(directory: Path, source: Source) -> None:
       ValueError: transformers can't compute the model, its tokens or its pictures.
     """
     assert isinstance(source.config, ClipConfig)
+    hugging_face_config.model_type(source.config)
     processor.require_expressible(source.config)
     folder.write_hugging_face(directory, source.params, source.config)
     processor.write(directory, source.config)
@@ -37,6 +38,7 @@ def save(directory: Path, params: Mapping[str, Array], config: ClipConfig) -> No
     Args:
       params: of `Clip`, by slash-joined path.
     """
+    hugging_face_config.model_type(config)
     processor.require_expressible(config)
     with files.new_folder(directory) as temporary:
         folder.write_hugging_face(temporary, params, config)

@@ -73,11 +73,11 @@ def test_towers_and_layers_learn_at_their_own_rates():
 def test_layers_of_later_stacks_follow_those_of_the_first():
     """VideoPrism's video tower has three stacks."""
     stacks = {"transformer": 3, "temporal": 2, "auxiliary": 1}
-    vision = {
+    vision: dict = {
         name: {"blocks": {"layers": {"kernel": jnp.ones((layers, 2))}}}
         for name, layers in stacks.items()
     }
-    vision |= {"time_embedding": jnp.ones((2, 2))}
+    vision["time_embedding"] = jnp.ones((2, 2))
     factors = optimizer.rate_factors(changed(layer_decay=0.5), {"clip": {"vision": vision}})
     found = factors["clip"]["vision"]
     rates = [found[name]["blocks"]["layers"]["kernel"].ravel() for name in stacks]
