@@ -105,8 +105,7 @@ def train_batches(
             if config.has_frames:
                 yield Footage(made["frames"], tokens, index)
             else:
-                plan, _ = packed_plan.unpack(tf.constant(made["plan"]), config.animation)
-                plan = tf.nest.map_structure(lambda one: one.numpy(), plan)
+                plan = packed_plan.as_arrays(made["plan"], config.animation)
                 yield Filmed(made["canvas"], plan, tokens, index)
 
     return run()

@@ -34,13 +34,11 @@ def plan_batch(animation: AnimationConfig, canvas_size: int) -> Callable[[Clip],
         plan, picture, moves = direct(clips["noise"], clips["size"], animation, clips.get("box"))
         two, row = tf.reduce_any(picture == 1, axis=1), clips["told"]
         spoken = captions.of_clips(clips["captions"], two, row, moves, animation.told)
-        clips, plan, picture = siblings.paired(
-            {name: clips[name] for name in ("index", "frame", "size", "turn")},
-            plan,
-            picture,
-            spoken,
-            clips["sibling_of"],
-        )
+        kept = {name: clips[name] for name in ("index", "frame", "size", "turn")}
+        if animation.told.siblings:
+            clips, plan, picture = siblings.paired(kept, plan, picture, spoken, clips["sibling_of"])
+        else:
+            clips = kept | {"caption": spoken.forwards, "backwards": tf.zeros_like(two)}
         if animation.is_on("scenes"):
             return clips | {"plan": packed_plan.pack(plan, picture)}
         region = smallest_region(plan, clips["size"][:, 0])

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan, part_shapes
 from input_pipeline.tensorflow_on_cpu import tf
@@ -36,3 +38,16 @@ def unpack(packed: tf.Tensor, animation: AnimationConfig) -> tuple[ShotPlan, tf.
     parts = [tf.reshape(part, [*lead, *shape]) for part, shape in zip(parts, shapes, strict=True)]
     plan = ShotPlan(*parts)
     return plan._replace(at=tf.cast(plan.at, tf.int32)), tf.cast(picture, tf.int32)
+
+
+def as_arrays(packed: np.ndarray, animation: AnimationConfig) -> ShotPlan:
+    """float32 [..., N] -> the plan, outside of tf.data, where ops of TensorFlow would cost more."""
+    shapes = part_shapes(animation.num_frames, animation.most_overlap, animation.thing_frames)
+    *parts, _ = np.split(packed, np.cumsum([*map(math.prod, shapes)]), axis=-1)
+    plan = ShotPlan(
+        *(
+            part.reshape(*packed.shape[:-1], *shape)
+            for part, shape in zip(parts, shapes, strict=True)
+        )
+    )
+    return plan._replace(at=plan.at.astype(np.int32))

@@ -24,10 +24,10 @@ def test_a_plan_comes_out_as_it_went_in(preset: str) -> None:
     one = packed_plan.pack(*tf.nest.map_structure(lambda part: part[0], (plan, picture)))
     assert packed.dtype == tf.float32 and len(packed.shape) == 2
     np.testing.assert_array_equal(one, packed[0])
-    for found, wanted in zip(
-        tf.nest.flatten(packed_plan.unpack(packed, config)),
-        tf.nest.flatten((plan, picture)),
-        strict=True,
-    ):
-        assert found.dtype == wanted.dtype
-        np.testing.assert_array_equal(found, wanted)
+    arrays = packed_plan.as_arrays(packed.numpy(), config)
+    for unpacked in (packed_plan.unpack(packed, config), (arrays, picture)):
+        for found, wanted in zip(
+            tf.nest.flatten(unpacked), tf.nest.flatten((plan, picture)), strict=True
+        ):
+            assert found.dtype == wanted.dtype
+            np.testing.assert_array_equal(found, wanted)
