@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from animclip_jax.words import count
 from input_pipeline.media import box
 from input_pipeline.sources.captions_files.rows import (
     ALL_CAPTIONS,
@@ -62,7 +63,8 @@ def read(file: BinaryIO, path: Path) -> Iterator[Row]:
 
 
 def _where(path: Path, first: int, last: int) -> str:
-    return f"{path.name} line {first}" if last <= first else f"{path.name} lines {first} to {last}"
+    where = f"{path.name} line {first}"
+    return where if last <= first else f"{where} to line {last}"
 
 
 def _header(cells: Sequence[str], where: str, delimiter: str) -> list[str]:
@@ -87,8 +89,8 @@ def _values(columns: Sequence[str], cells: Sequence[str]) -> dict[str, Any]:
     check_utf8("".join(cells))
     if len(cells) != len(columns):
         raise ValueError(
-            f"found {len(cells)} cells in {', '.join(cells)!r:.120}, wanted {len(columns)} "
-            f"({', '.join(columns):.80}): a cell with a separator in it needs quotes"
+            f"found {count(len(cells), 'cell')} in {', '.join(cells)!r:.120}, wanted "
+            f"{len(columns)} ({', '.join(columns):.80}): a cell with a separator in it needs quotes"
         )
     values: dict[str, Any] = {}
     for name, cell in zip(columns, cells, strict=True):

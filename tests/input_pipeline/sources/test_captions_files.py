@@ -175,7 +175,7 @@ def test_a_header_that_is_wrong_is_an_error(tmp_path: Path, text: str, message: 
     ("line", "reason"),
     [
         ("c.jpg,a dog, running", "line 4: found 3 cells in .*, wanted 2 .*needs quotes"),
-        ("c.jpg", "line 4: found 1 cells in 'c.jpg', wanted 2"),
+        ("c.jpg", "line 4: found 1 cell in 'c.jpg', wanted 2"),
         ("c.jpg, ", "line 4: all captions of 'c.jpg' are empty"),
         (",a dog", 'line 4: wanted one of "image" and "video"'),
         ('c.jpg,"a "big" dog"', "line 4: ',' expected after '\"': wanted each quote"),
@@ -193,7 +193,7 @@ def test_a_wrong_line_of_a_table_is_named(tmp_path: Path, line: str, reason: str
 
 def test_a_quote_that_stays_open_costs_its_lines(tmp_path: Path) -> None:
     write(tmp_path, "captions.csv", 'image,caption\na,one\nb,"two\nc,three\n')
-    assert bad(tmp_path).startswith("captions.csv lines 3 to 4: unexpected end of data")
+    assert bad(tmp_path).startswith("captions.csv line 3 to line 4: unexpected end of data")
 
 
 def test_a_cell_may_hold_a_list_or_nothing(tmp_path: Path) -> None:
