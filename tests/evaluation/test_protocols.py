@@ -2,6 +2,7 @@
 
 import pytest
 
+from animclip_jax.evaluation.comparison import refuse_unlike
 from animclip_jax.evaluation.protocols import PROTOCOLS, describe, protocol_of
 
 NINE = "folder:/store@split=1k-A-9k-test"
@@ -26,6 +27,27 @@ def test_a_published_protocol():
     assert described(source="folder:/other@split=1k-A-7k-test") == found
     val = described(source="folder:/s@split=1k-A-9k-val", num_videos=490, missing=7)
     assert val["protocol"]["split"] == "val" and val["coverage"] == {"wanted": 497, "found": 490}
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("mteb-msrvtt-879", 879), ("mteb-msvd-660", 660), ("mteb-vatex-1k", 1000)]
+)
+@pytest.mark.parametrize("source", ["folder:/mteb", "folder:/mteb@split=test"])
+def test_mtebs_tests_have_protocols_of_their_own(name, size, source):
+    sizes = {"num_videos": size, "num_captions": size}
+    found = described(name, source, **sizes)
+    assert found["protocol"]["name"] == name
+    assert found["coverage"] == {"wanted": size, "found": size}
+    part = described(name, source, **sizes | {"num_videos": size - 9, "num_captions": size - 9})
+    assert part["coverage"] == {"wanted": size, "found": size - 9}
+    with pytest.raises(ValueError, match=f"{name}: found 5,000 captions of {size:,} videos"):
+        described(name, source, **sizes | {"num_captions": 5000})
+    with pytest.raises(ValueError, match=f"{name}: found 2,990 videos in .*, wanted {size}"):
+        described(name, source, num_videos=2990, num_captions=2990)
+    common = {"normalization": "none", "queries": "the same"}
+    theirs = described("folder", source, **sizes)["protocol"]
+    with pytest.raises(ValueError, match=f"protocol's name is 'folder', here it is '{name}'"):
+        refuse_unlike({"protocol": found["protocol"]} | common, {"protocol": theirs} | common, "x")
 
 
 def test_without_a_name_the_source_decides():
@@ -79,4 +101,4 @@ def test_the_published_sizes_are_those_of_the_stores():
         "vatex-hgr": (1500, 15_000),
         "vatex-1k5": (1500, 15_000),
     }
-    assert {name: one.test for name, one in PROTOCOLS.items() if one.test} == wanted
+    assert {name: one.test for name, one in PROTOCOLS.items() if one.splits} == wanted
