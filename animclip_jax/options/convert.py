@@ -8,7 +8,7 @@ from animclip_jax.cli.parser import Parser
 from animclip_jax.options import kinds
 
 LAYOUTS = ("animclip", "big_vision", "hugging_face", "open_clip")
-ACTIVATIONS = ("quick_gelu", "gelu", "gelu_tanh")
+ACTIVATIONS = ("quick_gelu", "gelu", "gelu_tanh", "relu")
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
