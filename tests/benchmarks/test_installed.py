@@ -30,11 +30,11 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_required_counts_once_and_without_byte_code(packages: None) -> None:
-    assert installed.closure("app") == ({"app": 1.0, "lib-a": 2.0}, set())
+    assert installed.closure(["app"]) == ({"app": 1.0, "lib-a": 2.0}, set())
 
 
 def test_an_extra_and_the_extras_it_asks_for_count_too(packages: None) -> None:
-    sizes, missing = installed.closure("app", ["more"])
+    sizes, missing = installed.closure(["app"], ["more"])
     assert sizes == {"app": 1.0, "lib-a": 2.0, "big": 40.0} and missing == {"gone"}
 
 
@@ -47,3 +47,10 @@ def test_over_the_limit_is_an_error(
     assert installed.main(["--extra=more", "--limit=42.5"]) == 1
     said = capsys.readouterr()
     assert "not installed here: gone" in said.out and "wanted 42.5 MB at most" in said.err
+
+
+def test_other_packages_are_added_up_together(
+    packages: None, capsys: pytest.CaptureFixture
+) -> None:
+    assert installed.main(["--package=lib-a", "--package=big"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "   43.0 MB  lib-a, big"
