@@ -78,7 +78,7 @@ setup(
         "ml_collections>=1.1,<2",
         "numpy>=2.2,<3",
         "optax>=0.2.8,<0.3",
-        "orbax-checkpoint>=0.12,<1",
+        "orbax-checkpoint>=0.11.36,<1",
         "pillow>=11.1",
         "safetensors>=0.5,<1",
         "scipy>=1.15",
@@ -109,6 +109,8 @@ setup(
         "lancedb": LANCEDB,
         "qdrant": QDRANT,
         "parquet": PARQUET,
+        # Asks for orbax-checkpoint below 0.11.37.
+        "onnx": ["jax2onnx>=0.17.1,<0.18", "onnxruntime>=1.24"],
         "dev": [
             *LANCEDB,
             *QDRANT,

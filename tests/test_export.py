@@ -22,8 +22,9 @@ from tests import processes
 from tests.exporting.models import CLIP, WORDS, batch_size, source, source_for
 from tests.weights.reference import GOLDEN
 
-# That of the Hub is safetensors with a card: tests/exporting/test_hub.py.
-FORMATS = tuple(kind for kind in export.formats() if kind != "hub")
+# That of the Hub is safetensors with a card: tests/exporting/test_hub.py. ONNX needs an extra:
+# tests/exporting/test_onnx_files.py.
+FORMATS = tuple(kind for kind in export.formats() if kind not in ("hub", "onnx"))
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,13 @@ PROGRAMS = {
     "search_jax.py": ("stablehlo", ("tensorflow", "torch", "flax", "safetensors")),
     "search_transformers.py": ("hf", ("tensorflow", "jax", "flax")),
     "search_tensorflow.py": ("savedmodel", ("jax", "flax", "torch", "safetensors")),
+    "search_onnx.py": ("onnx", ("tensorflow", "jax", "flax", "torch", "safetensors")),
 }
-NEEDS = {"search_transformers.py": ("torch", "transformers")}
+# The extra and the packages that a program and its export need.
+NEEDS = {
+    "search_transformers.py": ("parity", ("torch", "transformers")),
+    "search_onnx.py": ("onnx", ("jax2onnx", "onnxruntime")),
+}
 
 
 def programs() -> dict[str, str]:
@@ -34,11 +39,20 @@ def programs() -> dict[str, str]:
     return {name[1]: block for name, block in named if name}
 
 
+def lacks(name: str) -> str | None:
+    """Why a program can't run here."""
+    extra, packages = NEEDS.get(name, ("", ()))
+    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    return f"{name} needs {missing[0]}, of the extra `{extra}`" if missing else None
+
+
 @pytest.fixture(scope="module")
 def exports(tmp_path_factory) -> Path:
     """A folder for each format."""
     folder = tmp_path_factory.mktemp("exports")
-    for kind, _ in PROGRAMS.values():
+    for name, (kind, _) in PROGRAMS.items():
+        if kind == "onnx" and lacks(name):
+            continue
         export.export(source_for(kind), folder / kind, kind, batch_size(kind))
     return folder
 
@@ -52,9 +66,8 @@ def elsewhere(tmp_path) -> Path:
 
 
 def run(name: str, exported: Path, folder: Path, blocked: tuple[str, ...]) -> tuple[int, str]:
-    for package in NEEDS.get(name, ()):
-        if importlib.util.find_spec(package) is None:
-            pytest.skip(f"{name} needs {package}, of the extra `parity`")
+    if why := lacks(name):
+        pytest.skip(why)
     environment = {key: text for key, text in os.environ.items() if key != "PYTHONPATH"}
     command = processes.without(blocked, name, exported)
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
@@ -125,6 +138,8 @@ def test_jaxs_program_runs_with_the_packages_that_its_heading_names(elsewhere, e
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_refuses_what_is_broken_by_name(name, elsewhere, exports, tmp_path):
     kind, others = PROGRAMS[name]
+    if why := lacks(name):
+        pytest.skip(why)
     held = json.loads((exports / kind / "manifest.json").read_text())["files"]
     largest = max(held, key=lambda file: held[file]["bytes"])
     for change, message in (("flip", "changed since"), ("remove", "missing"), ("kind", "wanted")):

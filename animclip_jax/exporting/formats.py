@@ -14,6 +14,7 @@ from animclip_jax.exporting import (
     hub_folder,
     hugging_face,
     model_card,
+    onnx_files,
     own,
     saved_model,
     stablehlo,
@@ -28,14 +29,16 @@ class Format(NamedTuple):
     """How a format is written and read again.
 
     takes_all: it holds whole models, not dual encoders alone. has_functions: what it holds has the
-    functions of `functions.make`. packages: whose versions its manifest says besides. kind: what
-    its manifest is of, if not that format. finish: writes what the manifest does not list.
+    functions of `functions.make`. any_length: they take captions that are cut. packages: whose
+    versions its manifest says besides. kind: what its manifest is of, if not that format. finish:
+    writes what the manifest does not list.
     """
 
     write: Callable[[Path, Source], None]
     load: Callable[[Path], functions.Loaded]
     takes_all: bool = True
     has_functions: bool = False
+    any_length: bool = True
     packages: tuple[str, ...] = ()
     kind: str | None = None
     finish: Callable[[Path, Source], None] | None = None
@@ -67,6 +70,14 @@ def formats(
             saved_model.load,
             has_functions=True,
             packages=("tensorflow", "tensorflow-cpu"),
+        ),
+        onnx_files.KIND: Format(
+            onnx_files.write,
+            onnx_files.load,
+            takes_all=False,
+            has_functions=True,
+            any_length=False,
+            packages=("jax2onnx", "onnx", "onnxruntime"),
         ),
         hub_folder.KIND: Format(
             hub_folder.write,
@@ -106,7 +117,8 @@ def export(
         form.write(temporary, source)
         vocabulary.keep(temporary, config.clip.tokenizer)
         made = functions.describe(
-            functions.make(source.config, source.num_frames, batch_size), config.clip.vocab_size
+            functions.make(source.config, source.num_frames, batch_size, form.any_length),
+            config.clip.vocab_size,
         )
         shown = {"frames", "tokens", *(name for one in made.values() for name in one["outputs"])}
         shown_arrays = {name: arrays[name] for name in sorted(shown)}

@@ -118,7 +118,10 @@ def without_paths() -> Iterator[None]:
 
 
 def make(
-    config: ClipConfig | RetrieverConfig, num_frames: int, batch_size: int | None = None
+    config: ClipConfig | RetrieverConfig,
+    num_frames: int,
+    batch_size: int | None = None,
+    any_length: bool = True,
 ) -> dict[str, Function]:
     """The functions that a model has by their names.
 
@@ -128,7 +131,7 @@ def make(
 
     Args:
       config: of what the parameters are of. batch_size: the only one, and captions at their full
-        length; None leaves both sizes to who calls.
+        length; None leaves both sizes to who calls. any_length: False leaves the batch's alone.
     """
     reranks = isinstance(config, RetrieverConfig)
     whole = whole_config(config, num_frames)
@@ -153,7 +156,7 @@ def make(
         return {"scores": model(params).fused_scores(*features(given))}
 
     clip = whole.clip
-    batch, batch_alone, length = _sizes(batch_size, clip)
+    batch, batch_alone, length = _sizes(batch_size, any_length, clip)
     sizes = parameters.shapes(config).items()
     arrays = {name: jax.ShapeDtypeStruct(size, jnp.float32) for name, size in sizes}
 
@@ -176,12 +179,12 @@ def make(
     return found
 
 
-def _sizes(batch_size: int | None, clip: ClipConfig) -> tuple[Any, Any, Any]:
+def _sizes(batch_size: int | None, any_length: bool, clip: ClipConfig) -> tuple[Any, Any, Any]:
     """The batch beside captions, the batch without them, and the captions' length."""
     longest = clip.context_length
     # A size that an input does not have may not be spoken of.
     (batch_alone,) = jax.export.symbolic_shape("batch")
-    if batch_size is not None or not clip.towers.text.cuts_padding:
+    if batch_size is not None or not any_length or not clip.towers.text.cuts_padding:
         size = batch_size or batch_alone
         return size, size, longest
     batch, length = jax.export.symbolic_shape(

@@ -14,6 +14,7 @@ FORMATS = {
     "hf": "the dual encoders, for transformers' CLIPModel",
     "stablehlo": "programs for JAX alone, on CPUs, GPUs and TPUs",
     "savedmodel": "signatures for TensorFlow",
+    "onnx": "the dual encoders, for ONNX Runtime",
     "hub": "our own folder with a model card, for the Hugging Face Hub",
 }
 DESCRIPTION = """Write a trained model in a format that other software reads.
