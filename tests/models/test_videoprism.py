@@ -189,7 +189,8 @@ def test_queries_of_a_long_sequence_take_turns(monkeypatch):
     whole = computed()
     monkeypatch.setattr(attention, "AT_ONCE", 48)
     for one, other in zip(jax.tree.leaves(computed()), jax.tree.leaves(whole), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+        # An element that nearly cancels is as exact as its summands, not to its own last digits.
+        assert np.abs(one - other).max() <= 1e-5 * np.abs(other).max()
 
 
 def test_attention_with_a_cap_is_computed_by_xla_alone():
