@@ -12,8 +12,10 @@ from flax import nnx, traverse_util
 
 from animclip_jax import api
 from animclip_jax.models.retriever import Retriever
+from animclip_jax.models.video_code import PackedCode
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index.effort import Effort
+from animclip_jax.video_index.reader import Index
 from animclip_jax.video_index.summary import Summary
 from animclip_jax.video_index.update import update
 from animclip_jax.weights import folder, manifest
@@ -77,6 +79,24 @@ def bytes_of(index: Path) -> dict[str, bytes]:
     """All files of an index, by their paths below it."""
     paths = (path for path in index.rglob("*") if path.is_file() and path.name != "lock")
     return {path.relative_to(index).as_posix(): path.read_bytes() for path in paths}
+
+
+def contents(directory: Path) -> dict[tuple[str, float], tuple]:
+    """Everything an index tells, by video and start, wherever it is kept."""
+    index = Index(directory)
+    features = index.features(np.arange(len(index)))
+    code = features.code
+    assert isinstance(code, PackedCode) and code.scales is not None
+    return {
+        (index.names[n], index.times[n, 0]): (
+            index.times[n, 1],
+            features.embedding[n].tobytes(),
+            np.asarray(code.values[n]).tobytes(),
+            np.asarray(code.scales[n]).tobytes(),
+            index.thumbnail(n),
+        )
+        for n in range(len(index))
+    }
 
 
 def moment(name: str, number: int = 0) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -11,17 +12,21 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
 from animclip_jax import index, prepare
+from animclip_jax.video_index import catalogue as catalogues
+from animclip_jax.video_index import shards
 from input_pipeline.media import engines, on_ray
-from input_pipeline.media.indexing import Source
+from input_pipeline.media.indexing import Source, read_file
+from input_pipeline.media.segments import SegmentSettings
 from input_pipeline.media.video import write_video
-from tests import searchable
+from input_pipeline.media.workers import Limits
+from tests import processes, searchable
 from tests.processes import free_port, program, started, without
 
 FILES = 14
@@ -35,58 +40,85 @@ class Cluster(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
+def nodes() -> Iterator[subprocess.Popen[str]]:
+    """The program that starts them. What a test leaves behind of Ray ends with this module."""
     pytest.importorskip("ray", reason="Ray is not installed")
     # In a process without JAX, since it forks.
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with started(program("three_nodes"), **pipes) as running:
-        assert running.stdin and running.stdout
-        line = next(one for one in running.stdout if one.startswith("{"))
-        yield Cluster(**json.loads(line))
-        running.stdin.close()
+    with processes.none_left(), started(program("three_nodes"), **pipes) as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(nodes) -> Cluster:
+    """The same for all tests, of three nodes again where one of them was killed."""
+    nodes.stdin.write("\n")
+    nodes.stdin.flush()
+    line = next(one for one in nodes.stdout if one.startswith("{"))
+    return Cluster(**json.loads(line))
+
+
+def with_captions(home: Path) -> Path:
+    """A folder of videos, which can then be prepared, too."""
+    lines = [{"video": path.name, "captions": [path.stem]} for path in sorted(home.iterdir())]
+    (home / "captions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return home
 
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory) -> Path:
     """Videos with captions, one of which is broken."""
     home = tmp_path_factory.mktemp("films")
-    given = os.environ.get("ANIMCLIP_TEST_DATA")
-    real = sorted(Path(given, "vidcap").rglob("*.mp4"))[:3] if given else []
     for number in range(FILES):
-        if number < len(real):
-            shutil.copy(real[number], home / f"{number}.mp4")
-        else:
-            colour = (9 * number, 128, 200)
-            write_video(home / f"{number}.mp4", searchable.shot(colour, 24, number), 8)
+        shot = searchable.shot((9 * number, 128, 200), 24, number)
+        write_video(home / f"{number}.mp4", shot, 8)
     (home / "bad.mp4").write_text("<html>404</html>")
-    lines = [{"video": path.name, "captions": [path.stem]} for path in sorted(home.glob("*.mp4"))]
-    (home / "captions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return home
+    return with_captions(home)
 
 
-@pytest.fixture(scope="module")
-def commands(cluster, films, search_model_path) -> dict[str, list[str]]:
-    """By verb: what prepares and indexes them, except for --out and --engine."""
+Commands = dict[str, list[str]]
+
+
+def commands_of(videos: Path, model: Path) -> Commands:
+    """By verb: what prepares and indexes a folder, except for --out and --engine."""
     return {
-        "prepare": [f"folder:{films}", "--num-frames=4", "--short-side=32"],
-        "index": [str(films), f"--model={search_model_path}", "--batch-size=4", "--processes=3"],
+        "prepare": [f"folder:{videos}", "--num-frames=4", "--short-side=32"],
+        "index": [str(videos), f"--model={model}", "--batch-size=4", "--processes=3"],
     }
 
 
-@pytest.fixture(scope="module")
-def here(commands, tmp_path_factory) -> Path:
-    """What both make without Ray, in folders of their names."""
-    home = tmp_path_factory.mktemp("here")
+def made_here(commands: Commands, home: Path) -> Path:
+    """What they make without Ray, in folders of their names."""
     for verb, run in (("prepare", prepare.main), ("index", index.main)):
         assert run([*commands[verb], f"--out={home / verb}"]) == 0
     return home
 
 
-def start(cluster: Cluster, words: list[str], verb: str, out: Path) -> subprocess.Popen[str]:
-    """The command on the cluster, in a process of its own."""
-    line = [sys.executable, "-m", f"animclip_jax.{verb}", *words, f"--out={out}"]
-    address = f"--engine=ray:{cluster.address}"
-    return started([*line, address], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+@pytest.fixture(scope="module")
+def commands(films, search_model_path) -> Commands:
+    return commands_of(films, search_model_path)
+
+
+@pytest.fixture(scope="module")
+def here(commands, tmp_path_factory) -> Path:
+    return made_here(commands, tmp_path_factory.mktemp("here"))
+
+
+@contextlib.contextmanager
+def running(
+    cluster: Cluster, command: list[str], words: list[str], out: Path
+) -> Iterator[subprocess.Popen[str]]:
+    """The command on the cluster, in a process of its own that ends with the block."""
+    line = [*command, *words, f"--out={out}", f"--engine=ray:{cluster.address}"]
+    with started(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+PREPARE = [sys.executable, "-m", "animclip_jax.prepare"]
+INDEX = [sys.executable, "-m", "animclip_jax.index"]
 
 
 def ended(process: subprocess.Popen[str]) -> None:
@@ -94,7 +126,9 @@ def ended(process: subprocess.Popen[str]) -> None:
     assert process.returncode == 0, told
 
 
-def wait_until(done: Any, process: subprocess.Popen[str], seconds: float = 200.0) -> None:
+def wait_until(
+    done: Callable[[], object], process: subprocess.Popen[str], seconds: float = 200.0
+) -> None:
     until = time.monotonic() + seconds
     while not done():
         assert process.poll() is None, process.communicate()
@@ -102,29 +136,41 @@ def wait_until(done: Any, process: subprocess.Popen[str], seconds: float = 200.0
         time.sleep(0.005)
 
 
-def workers_of(cluster: Cluster, name: str) -> list[int]:
-    """Processes that nodes of the cluster started, by what they do now."""
+def workers_of(raylet: int, name: str) -> list[int]:
+    """Processes that a node started, by what they do now."""
     found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, ValueError):
-            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent in cluster.raylets and name in (path / "cmdline").read_text():
-                found.append(int(path.name))
+    for worker in processes.below(raylet):
+        with contextlib.suppress(OSError):
+            if name in Path(f"/proc/{worker}/cmdline").read_text():
+                found.append(worker)
     return found
 
 
 def is_one_killed(cluster: Cluster, name: str) -> bool:
     """Whether there was such a worker, and it was still there to be killed."""
-    for worker in workers_of(cluster, name):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(worker, signal.SIGKILL)
-            return True
+    for raylet in cluster.raylets:
+        for worker in workers_of(raylet, name):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+                return True
     return False
 
 
-def lines_of(out: Path) -> int:
-    log = out.with_name(f"{out.name}.partial") / "log.jsonl"
-    return log.read_bytes().count(b"\n") if log.is_file() else 0
+def is_node_killed(cluster: Cluster, name: str) -> bool:
+    """Kills the last node with all of its processes, as soon as one of them does that."""
+    raylet = cluster.raylets[-1]
+    if not workers_of(raylet, name):
+        return False
+    for process in (raylet, *processes.below(raylet)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    return True
+
+
+def prepared(log: Path) -> list[str]:
+    """Ids of the videos that a store in the making holds."""
+    lines = log.read_bytes().split(b"\n")[:-1] if log.is_file() else []
+    return [json.loads(line)["id"] for line in lines]
 
 
 @pytest.mark.slow
@@ -132,16 +178,32 @@ def test_a_cluster_prepares_as_one_machine_although_the_driver_is_killed(
     cluster, commands, here, tmp_path
 ):
     """And then a worker."""
+    out, log = tmp_path / "store", tmp_path / "store.partial" / "log.jsonl"
+    with running(cluster, PREPARE, commands["prepare"], out) as process:
+        wait_until(lambda: prepared(log), process)
+        process.kill()
+    before = prepared(log)
+    assert 1 <= len(before) < FILES and not out.exists()
+    held = tmp_path / "log.jsonl"
+    held.hardlink_to(log)  # The command removes it at its end.
+    with running(cluster, PREPARE, commands["prepare"], out) as process:
+        wait_until(lambda: is_one_killed(cluster, "ray::_call"), process)
+        ended(process)
+    assert searchable.bytes_of(out) == searchable.bytes_of(here / "prepare")
+    after = prepared(held)
+    assert after[: len(before)] == before and sorted(after) == sorted({*after}), "none twice"
+    assert len(after) == FILES
+
+
+@pytest.mark.slow
+def test_a_cluster_prepares_as_one_machine_although_a_node_is_killed(
+    cluster, commands, here, tmp_path
+):
     out = tmp_path / "store"
-    process = start(cluster, commands["prepare"], "prepare", out)
-    wait_until(lambda: lines_of(out), process)
-    process.kill()
-    process.communicate()
-    before = lines_of(out)
-    assert 1 <= before < FILES and not out.exists()
-    process = start(cluster, commands["prepare"], "prepare", out)
-    wait_until(lambda: is_one_killed(cluster, "ray::_call"), process)
-    ended(process)
+    with running(cluster, PREPARE, commands["prepare"], out) as process:
+        wait_until(lambda: is_node_killed(cluster, "ray::_call"), process)
+        assert process.poll() is None and not out.exists(), "in the middle of its work"
+        ended(process)
     assert searchable.bytes_of(out) == searchable.bytes_of(here / "prepare")
 
 
@@ -151,13 +213,64 @@ def test_a_cluster_indexes_as_one_machine_although_workers_and_a_node_are_killed
 ):
     """A worker that reads and one that encodes are killed, then a node with what it holds."""
     out = tmp_path / "index"
-    process = start(cluster, commands["index"], "index", out)
-    for name in ("ray::read_in_parts", "ray::_Encoder"):
-        wait_until(lambda name=name: is_one_killed(cluster, name), process)
-    os.kill(cluster.raylets[-1], signal.SIGKILL)
-    ended(process)
+    with running(cluster, INDEX, commands["index"], out) as process:
+        for name in ("ray::read_in_parts", "ray::_Encoder"):
+            wait_until(lambda name=name: is_one_killed(cluster, name), process)
+        wait_until(lambda: is_node_killed(cluster, "ray::_Encoder"), process)
+        ended(process)
     assert searchable.bytes_of(out) == searchable.bytes_of(here / "index")
     assert "bad.mp4" in (out / "quarantine.jsonl").read_text()
+
+
+def videos_of(out: Path) -> dict[str, catalogues.Video]:
+    """Those that an index in the making holds."""
+    made = (out / catalogues.CATALOGUE).exists()
+    return catalogues.read(out).videos if made else {}
+
+
+@pytest.mark.slow
+def test_a_cluster_indexes_as_one_machine_although_the_driver_is_killed(
+    cluster, commands, here, tmp_path
+):
+    """What it had kept stays where it is; the command keeps each video at once, for that."""
+    out, command = tmp_path / "index", program("keeps_each")
+    with running(cluster, command, commands["index"], out) as process:
+        wait_until(lambda: videos_of(out), process)
+        process.kill()
+    before = videos_of(out)
+    assert 1 <= len(before) < FILES
+    with running(cluster, command, commands["index"], out) as process:
+        ended(process)
+    after = videos_of(out)
+    assert {name: after[name] for name in before} == before, "none is embedded again"
+    assert searchable.contents(out) == searchable.contents(here / "index")
+    wanted = (here / "index" / "quarantine.jsonl").read_bytes()
+    assert (out / "quarantine.jsonl").read_bytes() == wanted
+    used = catalogues.read(out).shards
+    assert sorted(path.name for path in (out / shards.SHARDS).iterdir()) == used
+
+
+@pytest.mark.slow
+def test_a_cluster_makes_of_real_videos_what_one_machine_makes(
+    cluster, shared_data, search_model_path, tmp_path
+):
+    """Of odd and broken ones, too."""
+    (tmp_path / "films").mkdir()
+    real = sorted((shared_data / "vidcap" / "videos").iterdir())[::6]
+    odd = sorted(set((shared_data / "oddvideos").iterdir()))
+    for path in (*real, *odd):
+        if path.suffix != ".jsonl":
+            shutil.copy(path, tmp_path / "films")
+    films = with_captions(tmp_path / "films")
+    commands = commands_of(films, search_model_path)
+    commands["prepare"].append("--max-bad=1")
+    here = made_here(commands, tmp_path)
+    for verb, command in (("prepare", PREPARE), ("index", INDEX)):
+        out = tmp_path / f"{verb} on Ray"
+        with running(cluster, command, commands[verb], out) as process:
+            ended(process)
+        assert searchable.bytes_of(out) == searchable.bytes_of(here / verb)
+        assert (out / "quarantine.jsonl").read_text().count("\n") > 5
 
 
 def test_what_is_no_engine_is_told():
@@ -194,8 +307,11 @@ def test_what_answers_without_being_a_cluster_is_told(monkeypatch):
 
 def test_a_node_that_does_not_see_a_file_is_told_and_not_the_file(tmp_path):
     path = tmp_path / "a.mp4"
+    settings = SegmentSettings(4, 32)
+    read = functools.partial(read_file, settings=settings)
+    reading = on_ray.Reading(read, settings, 4, Limits())
     with pytest.raises(FileNotFoundError, match=r"a\.mp4: no such file"):
-        next(on_ray.read_in_parts((None, None, 4, None), Source(path)))
+        next(on_ray.read_in_parts(reading, Source(path)))
     assert on_ray.unseen(path).reason == "no such file", "it is gone here, too"
     path.touch()
     with pytest.raises(ValueError, match=r"a\.mp4: a node of the cluster does not see it"):

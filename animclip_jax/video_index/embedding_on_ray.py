@@ -83,6 +83,20 @@ class _Encoder:
         return embedding.encode(self.model, frames, self.size)
 
 
+# What Ray is told of an actor: where it runs, and what it takes there.
+Options = dict[str, Any]
+_ON_A_GPU: Options = {"num_cpus": 0, "num_gpus": 1}
+
+
+def _on_each_node() -> list[Options]:
+    """Places of actors that share the cores of a node with the readers there."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
+
+    nodes = [one for one in ray.nodes() if one["Alive"] and one["Resources"].get("CPU")]
+    return [{"num_cpus": 0, "scheduling_strategy": On(one["NodeID"], soft=True)} for one in nodes]
+
+
 class _Embedding:
     """The state of one job."""
 
@@ -90,16 +104,14 @@ class _Embedding:
         import ray
 
         self.ray, self.job = ray, job
-        nodes = [one for one in ray.nodes() if one["Alive"] and one["Resources"].get("CPU")]
-        gpus = int(ray.cluster_resources().get("GPU", 0))
-        # One a GPU; where there is none, one a node, which shares its cores with the readers.
-        self.places = [None] * gpus or [one["NodeID"] for one in nodes]
+        self.gpus = int(ray.cluster_resources().get("GPU", 0))
+        self.places = [_ON_A_GPU] * self.gpus or _on_each_node()
         if not self.places:
             raise ValueError("no node of the cluster has a core or a GPU")
-        self.size = job.effort.batch_size or (BATCH_SIZE if gpus else ON_CPU)
+        self.size = job.effort.batch_size or (BATCH_SIZE if self.gpus else ON_CPU)
         self.at_once = job.effort.processes or job.effort.engine.at_once()
         read = functools.partial(read_file, settings=job.settings)
-        self.given = ray.put((read, job.settings, self.size, job.effort.limits))
+        self.how = ray.put(on_ray.Reading(read, job.settings, self.size, job.effort.limits))
         options = {"num_returns": "streaming", "num_cpus": 1, "max_retries": 0}
         options["_generator_backpressure_num_objects"] = AHEAD
         self.reader = ray.remote(on_ray.read_in_parts).options(**options)
@@ -138,21 +150,15 @@ class _Embedding:
         ready, _ = self.ray.wait(known, timeout=patience, fetch_local=False)
         if not ready:
             self.told = True
-            what = "GPU" if self.places[0] is None else "node"
+            what = "GPU" if self.gpus else "node"
             print(f"waiting for a free {what} of the cluster, to encode", file=sys.stderr)
             ready, _ = self.ray.wait(known, fetch_local=False)
         return ready[0]
 
-    def _start(self, place: str | None) -> None:
-        """Starts an actor: on a GPU, or on a node, or where there is room if that is gone."""
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        options: dict[str, Any] = {"num_cpus": 0, "num_gpus": 1}
-        if place is not None:
-            strategy = NodeAffinitySchedulingStrategy(place, soft=True)
-            options = {"num_cpus": 0, "scheduling_strategy": strategy}
-        path = self.job.model_path
-        encoder: Any = self.ray.remote(_Encoder).options(**options).remote(path, self.size)
+    def _start(self, place: Options) -> None:
+        """Starts an actor in a place, or where there is room if that is gone."""
+        actor = self.ray.remote(_Encoder).options(**place)
+        encoder: Any = actor.remote(self.job.model_path, self.size)
         self.starting[encoder.fingerprint.remote()] = encoder
 
     def _started(self, ready: Any) -> None:
@@ -183,7 +189,7 @@ class _Embedding:
 
     def _read(self) -> None:
         number = self.todo.pop()
-        file = _File(number, self.reader.remote(self.given, self.job.sources[number]))
+        file = _File(number, self.reader.remote(self.how, self.job.sources[number]))
         self.reading.append(file)
         self.files.add(file)
 
@@ -193,11 +199,7 @@ class _Embedding:
         try:
             given = next(file.task)
             if file.read is not None:
-                size = file.sizes[file.taken]
-                self.waiting.append(_Part(file, file.taken, given, size))
-                file.taken += 1
-                if file.taken == len(file.sizes):
-                    self.reading.remove(file)
+                self._take_frames(file, given)
                 return
             found = on_ray.result(given)
         except lost:
@@ -212,6 +214,13 @@ class _Embedding:
         file.read = found
         whole, rest = divmod(len(found.segments), self.size)
         file.sizes = [self.size] * whole + [rest] * bool(rest)
+
+    def _take_frames(self, file: _File, frames: Any) -> None:
+        """Lets the next part of a file wait for a batch. frames: Ray's reference to its own."""
+        self.waiting.append(_Part(file, file.taken, frames, file.sizes[file.taken]))
+        file.taken += 1
+        if file.taken == len(file.sizes):
+            self.reading.remove(file)
 
     def _encode(self) -> None:
         """Gives batches to actors: full ones, and others where nothing is to come or for long."""

@@ -17,12 +17,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from input_pipeline.media.indexing import Source, Task
-from input_pipeline.media.segments import frames_of
+from input_pipeline.media.indexing import Read, Source, Task
+from input_pipeline.media.segments import SegmentSettings, frames_of
 from input_pipeline.media.workers import Caller, Failure, Limits
 
 # Of a file whose worker or node dies. It may be the file's fault: a system out of memory kills.
@@ -33,7 +33,7 @@ AHEAD = 2
 # Seconds that a cluster may take to answer.
 PATIENCE = 60.0
 
-# The process that this worker keeps, and what of.
+# Of the function that this worker was last given, by its pickle: the process that it keeps.
 _kept: dict[bytes, Caller] = {}
 
 
@@ -150,26 +150,31 @@ def unseen(path: Path) -> Failure:
     return Failure("no such file")
 
 
-def read_in_parts(given: tuple, source: Source) -> Iterator[Any]:
-    """A task that streams what `read_file` returns of a file, then its frames in parts, in order.
+class Reading(NamedTuple):
+    """How files are read in parts: `read_file` with its settings, these, segments of a part."""
 
-    Args:
-      given: read_file with its settings, these settings, segments of a part, limits.
+    read: Callable[[Task], Read | Failure]
+    settings: SegmentSettings
+    size: int
+    limits: Limits
+
+
+def read_in_parts(how: Reading, source: Source) -> Iterator[Any]:
+    """A task that streams what `read_file` returns of a file, then its frames in parts, in order.
 
     Of a file that can't be read it gives the Failure alone; a part is uint8 [N, T, H, W, 3].
     Raises FileNotFoundError where the file is not there.
     """
-    read, settings, size, limits = given
     _require_file(source.path)
     with tempfile.TemporaryDirectory(prefix="animclip-") as folder:
         spool = Path(folder) / "frames"
-        found = _caller(read, limits)(Task(source.path, spool, source.subtitles))
+        found = _caller(how.read, how.limits)(Task(source.path, spool, source.subtitles))
         yield found
         if isinstance(found, Failure):
             return
-        frames = frames_of(spool, settings)
-        for start in range(0, len(frames), size):
-            yield np.array(frames[start : start + size])
+        frames = frames_of(spool, how.settings)
+        for start in range(0, len(frames), how.size):
+            yield np.array(frames[start : start + how.size])
 
 
 def _call(given: tuple[Callable[[Any], Any], Limits], argument: Any) -> Any:

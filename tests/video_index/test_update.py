@@ -2,14 +2,11 @@
 
 import dataclasses
 import json
-import os
 import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,8 +18,7 @@ from animclip_jax.video_index.effort import ON_CPU
 from animclip_jax.video_index.reader import Index
 from input_pipeline.media import picture, video, workers
 from input_pipeline.media.segments import SegmentSettings
-from tests import searchable
-from tests.repository import ROOT
+from tests import processes, searchable
 from tests.searchable import EFFORT, RED, shot
 
 
@@ -57,24 +53,6 @@ def again(own, search_model, search_model_path, monkeypatch):
     return run
 
 
-def contents(directory: Path) -> dict[tuple[str, float], tuple]:
-    """Everything an index tells, by video and start."""
-    index = Index(directory)
-    features = index.features(np.arange(len(index)))
-    code = features.code
-    assert isinstance(code, PackedCode) and code.scales is not None
-    return {
-        (index.names[n], index.times[n, 0]): (
-            index.times[n, 1],
-            features.embedding[n].tobytes(),
-            np.asarray(code.values[n]).tobytes(),
-            np.asarray(code.scales[n]).tobytes(),
-            index.thumbnail(n),
-        )
-        for n in range(len(index))
-    }
-
-
 def test_segments_hold_what_the_model_makes_of_them(indexed, search_model):
     model = search_model
     index = Index(indexed)
@@ -105,23 +83,23 @@ def test_a_second_run_does_nothing(own, again):
 
 
 def test_one_file_more_costs_one_file(own, again):
-    before = contents(own)
+    before = searchable.contents(own)
     video.write_video(own.parent / "videos" / "new.mp4", shot(RED, 9, seed=4), 8)
     done, read = again()
     assert (done.indexed, done.unchanged, read) == (1, 5, ["new.mp4"])
-    after = contents(own)
+    after = searchable.contents(own)
     assert {key: value for key, value in after.items() if key[0] != "new.mp4"} == before
     assert len(after) == len(before) + 1
 
 
 def test_a_changed_file_is_read_again_and_a_deleted_one_forgotten(own, again):
     videos = own.parent / "videos"
-    before = contents(own)
+    before = searchable.contents(own)
     video.write_video(videos / "red.mp4", shot(RED, 24, seed=9), 8)
     (videos / "shots.mp4").unlink()
     done, read = again()
     assert (done.indexed, done.unchanged, done.removed, read) == (1, 3, 1, ["red.mp4"])
-    after = contents(own)
+    after = searchable.contents(own)
     assert {name for name, _ in after} == {name for name, _ in before} - {"shots.mp4"}
     assert after["red.mp4", 0.0][0] == 3.0 != before["red.mp4", 0.0][0]
     assert len(list((own / shards.SHARDS).iterdir())) == 1, "over a quarter was dead: one new shard"
@@ -161,7 +139,7 @@ def test_many_shards_become_one(own, again, monkeypatch):
         again()
     there = sorted(path.name for path in (own / shards.SHARDS).iterdir())
     assert there == catalogues.read(own).shards
-    assert len({name for name, _ in contents(own)}) == 8
+    assert len({name for name, _ in searchable.contents(own)}) == 8
 
 
 def test_a_broken_file_is_quarantined_with_its_reason(own, again):
@@ -255,16 +233,11 @@ def test_on_a_cpu_few_segments_are_encoded_at_once(own, again, search_model, mon
 @pytest.mark.slow
 def test_kills_at_any_moment_leave_an_undisturbed_index(indexed, search_model_path, tmp_path):
     videos, out = indexed.parent / "videos", tmp_path / "index"
-    program = (
-        "import sys; from animclip_jax.video_index import embedding\n"
-        "embedding.FLUSH_SECONDS = 0.0\n"
-        "from animclip_jax import index; sys.exit(index.main(sys.argv[1:]))"
-    )
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = processes.environment()
 
     def command(out):
         flags = [f"--model={search_model_path}", f"--out={out}", "--batch-size=4", "--processes=2"]
-        return [sys.executable, "-c", program, str(videos), *flags]
+        return processes.program("keeps_each", videos, *flags)
 
     began = time.monotonic()
     subprocess.run(command(tmp_path / "timed"), env=environment, check=True)
@@ -285,12 +258,14 @@ def test_kills_at_any_moment_leave_an_undisturbed_index(indexed, search_model_pa
             count = len(catalogues.read(out).videos)
             states.add(count)
             if count:
-                assert set(contents(out)) <= set(contents(indexed)), "what is there is whole"
+                assert set(searchable.contents(out)) <= set(searchable.contents(indexed)), (
+                    "what is there is whole"
+                )
             if count == 5:
                 shutil.rmtree(out)
     assert states & {1, 2, 3, 4}, f"no kill came between two videos: {states}"
     subprocess.run(command(out), env=environment, check=True)
-    wanted, found = contents(indexed), contents(out)
+    wanted, found = searchable.contents(indexed), searchable.contents(out)
     assert found.keys() == wanted.keys()
     for key, (end, vector, _, _, thumbnail) in wanted.items():
         assert (found[key][0], found[key][4]) == (end, thumbnail)
