@@ -70,8 +70,8 @@ def _index(options: argparse.Namespace, engine: engines.Engine) -> None:
         require_usable(options.to, model.fingerprint)
 
     def run() -> None:
-        how = effort, options.forget, options.photos, options.part or options.merge
-        done = update(*where, settings, *how)
+        how = effort, options.forget, options.photos
+        done = update(*where, settings, *how, part=options.part, merge=options.merge)
         print(report(out, done), flush=True)
         if options.to:
             print(f"{options.to}: {publish(options.out, options.to)}", flush=True)

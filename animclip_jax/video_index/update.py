@@ -17,12 +17,11 @@ import numpy as np
 
 from animclip_jax.api import Model
 from animclip_jax.video_index import catalogue as catalogues
-from animclip_jax.video_index import embedding, shards
+from animclip_jax.video_index import embedding, merging, shards
 from animclip_jax.video_index.catalogue import Catalogue, Quarantined, Stamp, Video
 from animclip_jax.video_index.effort import Effort
 from animclip_jax.video_index.embedding import Embedded, Job
 from animclip_jax.video_index.listing import EMPTY, Listing, is_photo, list_videos, problem_of
-from animclip_jax.video_index.merging import begin, finish, merge
 from animclip_jax.video_index.progress import Progress
 from animclip_jax.video_index.summary import Summary
 from animclip_jax.words import count
@@ -48,15 +47,16 @@ def update(
     effort: Effort = Effort(),  # noqa: B008 (frozen)
     forget: bool = False,
     photos: bool = True,
-    share: Part | int | None = None,
+    part: Part | None = None,
+    merge: int | None = None,
 ) -> Summary:
     """Makes the index `directory` of the videos below `root`, or brings it up to date.
 
     Args:
       forget: forgets every video that is not seen, however many, and whatever may hide it.
       photos: whether photos are indexed, too; False removes those that are.
-      share: a part of the files, for which `directory` then stands beside itself; or how many
-        parts to merge first.
+      part: indexes the files of this part alone, in `part.place(directory)`.
+      merge: how many parts to merge into `directory` first; not together with `part`.
 
     Raises:
       NotADirectoryError: root is no folder. BlockingIOError: another process writes the index.
@@ -67,18 +67,21 @@ def update(
     """
     if not root.is_dir():
         raise NotADirectoryError(f"{root}: no folder of videos")
-    part = share if isinstance(share, Part) else None
+    if part is not None and merge is not None:
+        raise ValueError(f"part {part} and merge {merge}: wanted one of them at most")
     if part is not None:
         directory = part.place(directory)
     with catalogues.locked(directory):
         wanted = _wanted(root, model, model_path, settings)
         listing = list_videos(root, directory, photos)
-        found = merge(directory, wanted, listing, share) if isinstance(share, int) else None
-        found = found or _found(directory, wanted)
+        if merge is not None:
+            found: Catalogue | None = merging.merge(directory, wanted, listing, merge)
+        else:
+            found = _found(directory, wanted)
         shards.remove_unused(directory, found)
         _clear_spool(directory)
         if part is not None:
-            begin(directory)
+            merging.begin(directory)
             listing.videos = {n: one for n, one in listing.videos.items() if part.holds(n)}
         run = _Update(directory, root, model, found or wanted, effort)
         dropped = 0 if photos else run.drop_photos()
@@ -92,7 +95,7 @@ def update(
         run.index(todo, listing)
         run.compact()
         if part is not None:
-            finish(directory, part)
+            merging.finish(directory, part)
         return run.summary(todo, divided, removed, kept, listing)
 
 

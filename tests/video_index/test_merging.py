@@ -16,12 +16,12 @@ EFFORT = dataclasses.replace(searchable.EFFORT, engine=InProcess())
 
 @pytest.fixture
 def make(indexed, search_model, search_model_path, tmp_path):
-    """Makes a part of an index, or an index of so many parts."""
+    """Makes a part of an index, or merges so many parts."""
 
-    def make(share, **changed):
+    def make(part=None, merge=None, **changed):
         given = {"model": search_model, "settings": searchable.settings_of(search_model)} | changed
         where = tmp_path / "index", indexed.parent / "videos", given["model"], search_model_path
-        return update.update(*where, given["settings"], EFFORT, share=share)
+        return update.update(*where, given["settings"], EFFORT, part=part, merge=merge)
 
     return make
 
@@ -35,21 +35,22 @@ def out(make, tmp_path):
 
 
 def test_parts_make_the_same_index(out, make, indexed):
-    done = make(3)
+    done = make(merge=3)
     assert searchable.bytes_of(out) == searchable.bytes_of(indexed)
     assert (done.indexed, done.unchanged, done.videos) == (0, 5, 5)
     assert [path.name for path in out.parent.glob("index*")] == ["index"]
     with pytest.raises(FileExistsError, match="already there; without --merge"):
-        make(3)
+        make(merge=3)
 
 
 def test_what_does_not_fit_is_told(out, make, search_model):
-    def refused(told, share=3, **changed):
+    def refused(told, merge=3, **changed):
         with pytest.raises((ValueError, FileNotFoundError), match=told):
-            make(share, **changed)
+            make(merge=merge, **changed)
         assert not (out / "catalogue.json").exists() and Part(1, 3).place(out).exists()
 
-    refused("part-1-of-3: not one of 2 parts", share=2)
+    refused("part-1-of-3: not one of 2 parts", merge=2)
+    refused("part 1/3 and merge 3: wanted one of them", part=Part(1, 3))
     other = dataclasses.replace(search_model, fingerprint="f" * 64)
     refused("part-1-of-3: an index with another model", model=other)
     settings = dataclasses.replace(searchable.settings_of(search_model), window=7.0)
