@@ -19,6 +19,7 @@ from tqdm import tqdm
 from animclip_jax.words import count
 from input_pipeline.columns.columns import Columns, Row, kept
 from input_pipeline.media import picture, quarantine
+from input_pipeline.sources.names import Names
 from input_pipeline.tensorflow_on_cpu import tf
 
 VERSION = 4
@@ -107,23 +108,24 @@ def _rows(
 ) -> Iterator[Row]:
     """The pictures of the files; what can't be used goes to the quarantine, and to `missing`."""
     bad: list[tuple[str, str]] = []
-    names: set[str] = set()
-    for number, file in enumerate(tqdm(files, "indexing", unit="file", disable=None)):
-        used: dict[str, str] = {}
-        for found in read(file):
-            key = found[0]
-            name = key if key not in names else f"{file} {key}"
-            try:
-                if key in used:
-                    name = f"{used[key]} again"
-                    raise ValueError("its file has this name already: the first one counts")
-                row = _row(found, name, number)
-            except ValueError as error:
-                bad.append((name, f"{file}: {error}"))
-            else:
-                yield row
-                used[key] = name
-            names.add(name)
+    with Names(directory / ".names") as names, Names(directory / ".used") as used:
+        for number, file in enumerate(tqdm(files, "indexing", unit="file", disable=None)):
+            used.clear()
+            for found in read(file):
+                key = found[0]
+                own = f"{file} {key}"
+                name = key if key not in names else own
+                try:
+                    if key in used:
+                        name = f"{own if own in names else key} again"
+                        raise ValueError("its file has this name already: the first one counts")
+                    row = _row(found, name, number)
+                except ValueError as error:
+                    bad.append((name, f"{file}: {error}"))
+                else:
+                    yield row
+                    used.add(key)
+                names.add(name)
     quarantine.add(directory / quarantine.NAME, bad)
     missing.update(bad)
 
