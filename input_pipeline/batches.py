@@ -293,7 +293,9 @@ def _read(part: _Part) -> Callable[[Clip, int, tf.Tensor], tf.Tensor]:
     can't be decoded.
     """
     fetch, num_frames = part.examples.fetch, part.config.animation.num_frames
-    any_turned = bool(part.examples.orientations.max() > 1)
+    turns = part.examples.orientations
+    # A column in which some differ is not read for this: there may be a hundred million.
+    any_turned = not ops.is_repeated(turns) or bool(turns[0] > 1)
 
     def read(clip: Clip, number: int, region: tf.Tensor) -> tf.Tensor:
         stored = fetch(clip["index"][number])

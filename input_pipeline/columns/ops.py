@@ -34,9 +34,14 @@ def tensor(column: np.ndarray) -> tf.Tensor:
     return tf.constant(column)
 
 
+def is_repeated(column: np.ndarray) -> bool:
+    """Whether one number stands for all rows, as in a column that has no file."""
+    return bool(len(column) and column.ndim and not any(column.strides))
+
+
 def rows(column: np.ndarray) -> Take:
     """Takes rows of a column of numbers; one number that stands for all rows stays one."""
-    if len(column) and column.ndim and not any(column.strides):
+    if is_repeated(column):
         return _repeated(tf.constant(column[0]))
     values = tensor(column)
     return lambda index: tf.gather(values, index)
