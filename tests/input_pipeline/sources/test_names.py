@@ -78,9 +78,8 @@ def test_many_keys_get_the_names_that_a_set_of_them_would_give(tmp_path: Path) -
     missing: dict[str, str] = {}
     rows = [row.id for row in shards._rows([*held], read, tmp_path, missing)]
     assert (rows, missing) == named_in_memory(held)
-    assert len({*rows}) == len(rows) > 10 and [*tmp_path.iterdir()] == [
-        tmp_path / "quarantine.jsonl"
-    ]
+    assert len({*rows}) == len(rows) > 10
+    assert not {".names", ".used"} & {path.name for path in tmp_path.iterdir()}
 
 
 def named_in_memory(
