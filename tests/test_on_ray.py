@@ -156,15 +156,18 @@ def is_one_killed(cluster: Cluster, name: str) -> bool:
     return False
 
 
-def is_node_killed(cluster: Cluster, name: str) -> bool:
-    """Kills the last node with all of its processes, as soon as one of them does that."""
-    raylet = cluster.raylets[-1]
-    if not workers_of(raylet, name):
-        return False
-    for process in (raylet, *processes.below(raylet)):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-    return True
+def is_node_killed(cluster: Cluster, *names: str) -> bool:
+    """Kills a node with all of its processes, as soon as one of them does one of these things.
+
+    Not the head, on which the command is.
+    """
+    for raylet in cluster.raylets[1:]:
+        if any(workers_of(raylet, name) for name in names):
+            for process in (raylet, *processes.below(raylet)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            return True
+    return False
 
 
 def prepared(log: Path) -> list[str]:
@@ -211,12 +214,13 @@ def test_a_cluster_prepares_as_one_machine_although_a_node_is_killed(
 def test_a_cluster_indexes_as_one_machine_although_workers_and_a_node_are_killed(
     cluster, commands, here, tmp_path
 ):
-    """A worker that reads and one that encodes are killed, then a node with what it holds."""
+    """A worker that reads, a node with what it holds, and a worker that encodes."""
     out = tmp_path / "index"
+    reads, encodes = "ray::read_in_parts", "ray::_Encoder"
     with running(cluster, INDEX, commands["index"], out) as process:
-        for name in ("ray::read_in_parts", "ray::_Encoder"):
-            wait_until(lambda name=name: is_one_killed(cluster, name), process)
-        wait_until(lambda: is_node_killed(cluster, "ray::_Encoder"), process)
+        wait_until(lambda: is_one_killed(cluster, reads), process)
+        wait_until(lambda: is_node_killed(cluster, reads, encodes), process)
+        wait_until(lambda: is_one_killed(cluster, encodes), process)
         ended(process)
     assert searchable.bytes_of(out) == searchable.bytes_of(here / "index")
     assert "bad.mp4" in (out / "quarantine.jsonl").read_text()
