@@ -80,6 +80,20 @@ def test_every_path_of_every_verb_is_taken_as_it_is_written(
     assert len(found) >= LINES[verb].count("{}") and set(found) == {str(folder)}
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "index gs://bucket/videos --model=m --out=index",
+        "index videos --model=m --out=gs://bucket/index",
+        "export run --out=gs://bucket/model",
+    ],
+)
+def test_a_bucket_where_a_disk_is_wanted_is_told(line: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        parse(*line.split())
+    assert re.search(r"gs://bucket/\w+: wanted a path on a disk", capsys.readouterr().err)
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_is_quick_and_loads_neither_jax_nor_tensorflow(verb: str) -> None:
     code = (

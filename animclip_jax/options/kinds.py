@@ -34,6 +34,8 @@ def path(text: str) -> Path:
     """
     if not text:
         raise argparse.ArgumentTypeError("no path, wanted that of a file or a folder")
+    if "://" in text:  # A path would lose a slash, and be made as a folder of that name here.
+        raise argparse.ArgumentTypeError(f"{text}: wanted a path on a disk; copy it there, or back")
     return Path(text).expanduser()
 
 

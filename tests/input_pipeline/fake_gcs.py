@@ -112,7 +112,7 @@ def fake_gcs(files: dict[str, bytes], directory: Path) -> Iterator[dict[str, str
     try:
         yield {
             "https_proxy": f"http://127.0.0.1:{server.server_port}",
-            "no_proxy": "",
+            "no_proxy": "localhost",
             "CURL_CA_BUNDLE": str(certificate),
             "NO_GCE_CHECK": "true",
         }

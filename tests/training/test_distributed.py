@@ -15,8 +15,10 @@ import pytest
 
 from animclip_jax import distributed, evaluate, train
 from animclip_jax.evaluation import comparison, results
+from input_pipeline.drawn import cache
 from tests import processes
 from tests.a_run import SHRUNK, assert_same_losses, losses
+from tests.input_pipeline.fake_gcs import fake_gcs
 
 pytestmark = pytest.mark.slow
 
@@ -121,6 +123,28 @@ def test_two_evaluate_as_one(flags, straight, tmp_path, devices, is_bucket):
     shown = [one.path.parent / "rankings" / "rankings.json" for one in (found, wanted)]
     assert_close(*(json.loads(path.read_text()) for path in shown))
     assert (found.path.parent / "report.html").exists()
+
+
+def test_two_evaluate_what_is_in_a_bucket_as_one_does_on_its_disk(flags, straight, tmp_path):
+    """Google's, which a server plays: each process reads its share of the videos there."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl here, which makes the server's certificate")
+    store = cache.prepared("val", 12, flags[-2].partition("=")[2])
+    files = {f"bucket/val/{path.name}": path.read_bytes() for path in store.iterdir()}
+    out, alone = tmp_path / "out", tmp_path / "alone"
+    command = [sys.executable, "-m", "animclip_jax.evaluate", f"--workdir={straight}"]
+    command += ["--config.data.eval=folder:gs://bucket/val", f"--out={out}"]
+    there = [*command, f"--config.data.cache_dir={tmp_path / 'there'}"]
+    with fake_gcs(files, tmp_path) as bucket:
+        ended = wait(together([command, there], 1, **bucket), 600)
+    assert [code for code, _ in ended] == [0, 0], ended
+    here = [f"--config.data.eval=folder:{store}", f"--out={alone}"]
+    assert evaluate.main([f"--workdir={straight}", *here]) == 0
+    found, wanted = (comparison.read(one / "results.json") for one in (out, alone))
+    assert found.results.pop("dataset") != wanted.results.pop("dataset")
+    assert_same_scores(found.results, wanted.results)
+    for name, ranks in wanted.ranks.items():
+        np.testing.assert_array_equal(found.ranks[name], ranks, name)
 
 
 @pytest.mark.parametrize(
