@@ -1,4 +1,4 @@
-"""What captions of very many pairs cost a process: memory, and seconds to the first batch.
+"""What captions of very many pairs cost a process: memory, reading, and time to the first batch.
 
     python -m benchmarks.many_pairs --pairs 1000000 --json many.json
 
@@ -8,6 +8,7 @@ by the code that indexes, which is timed, and must be the same bytes. Then a pro
 opens the source and makes training batches of it. Their order must be the one that
 TensorFlow's RandomIndexShuffle gives, and their captions those of the pairs.
 
+Bytes from the disk are those up to the first batch, with what of TensorFlow is loaded by then.
 Memory is what /proc/self/smaps_rollup says at the end: `private`, pages that no other process has,
 and of these `anonymous`, pages that are no file's. `few` are the same figures with 64 pairs: what
 Python, TensorFlow and a batch cost without captions. The other private pages are those of the
@@ -152,12 +153,14 @@ def read(folder: Path) -> dict[str, Any]:
 
     animation = AnimationConfig(num_frames=4, image_size=32)
     config = BatchConfig(animation, batch_size=BATCH, seed=SEED, canvas_size=48)
+    before = bytes_from_disk()
     began, busy = time.perf_counter(), time.process_time()
     examples = open_source(SOURCE.format(folder), str(folder / "cache"))
     opened = time.perf_counter() - began
     made = train_batches(examples, config, start_step=0)
     first = next(made)
     seconds, busy = time.perf_counter() - began, time.process_time() - busy
+    fetched = bytes_from_disk() - before
     index = np.concatenate([one.index for one in [first, *itertools.islice(made, BATCHES - 1)]])
     total = len(examples.ids)
     position = np.arange(BATCH * BATCHES, dtype=np.int64)
@@ -177,9 +180,16 @@ def read(folder: Path) -> dict[str, Any]:
         "seconds_to_open": round(opened, 2),
         "seconds_to_first_batch": round(seconds, 2),
         "cpu_seconds_to_first_batch": round(busy, 2),
+        "bytes_from_disk_to_first_batch": fetched,
         "order": hashlib.sha256(index.astype("<i8").tobytes()).hexdigest()[:16],
         **memory(),
     }
+
+
+def bytes_from_disk() -> int:
+    """What this process has had the system read: of what is in its cache, nothing."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("read_bytes:"))
 
 
 def memory() -> dict[str, int]:

@@ -17,8 +17,11 @@ Take = Callable[[tf.Tensor], tf.Tensor]
 _NO_RESERVE = 0x4000 if sys.platform == "linux" else 0
 
 
-def tensor(column: np.ndarray) -> tf.Tensor:
+def tensor(column: np.ndarray, is_scattered: bool = False) -> tf.Tensor:
     """A column as a tensor; of a column that is mapped into memory without a copy.
+
+    is_scattered: rows of few bytes are taken here and there; the system then reads the pages that
+    hold them, and not also those behind, up to megabytes for each.
 
     tf.raw_ops.ImmutableConst maps a file, too, but reads all of it when it is made.
     """
@@ -29,6 +32,8 @@ def tensor(column: np.ndarray) -> tf.Tensor:
             # is, never reaches the file.
             mode, access = mmap.MAP_PRIVATE | _NO_RESERVE, mmap.PROT_READ | mmap.PROT_WRITE
             pages = mmap.mmap(file.fileno(), 0, mode, access)
+        if is_scattered and hasattr(mmap, "MADV_RANDOM"):  # Not on Windows.
+            pages.madvise(mmap.MADV_RANDOM)
         whole = np.frombuffer(pages, column.dtype).reshape(column.shape)
         return tf.experimental.dlpack.from_dlpack(whole.__dlpack__())
     return tf.constant(column)
@@ -43,13 +48,13 @@ def rows(column: np.ndarray) -> Take:
     """Takes rows of a column of numbers; one number that stands for all rows stays one."""
     if is_repeated(column):
         return _repeated(tf.constant(column[0]))
-    values = tensor(column)
+    values = tensor(column, is_scattered=True)
     return lambda index: tf.gather(values, index)
 
 
 def texts(column: Texts) -> Take:
     """Takes texts: indices int64 [B] to tf.string [B]."""
-    heap, ends = tensor(column.heap), tensor(column.ends)
+    heap, ends = tensor(column.heap, True), tensor(column.ends, True)
     # No op makes texts of the bytes of many, but one joins them.
     letters = tf.constant([bytes([byte]) for byte in range(256)])
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -192,3 +194,18 @@ def test_columns_above_two_gigabytes_are_mapped_and_taken(tmp_path: Path) -> Non
     assert [word.decode() for word in found] == ["Bär", "ein ", "Bär"]
     # A part of a column is no file of its own.
     np.testing.assert_array_equal(ops.tensor(heap[start:]), heap[start:])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_pages_behind_those_of_a_row_are_not_read(tmp_path: Path) -> None:
+    """They may be megabytes for each row. What is read in longer pieces, as tars are, is."""
+    made = columns.kept(tmp_path / "kept", rows)
+    taking = [ops.rows(made.sizes), ops.texts(made.ids)]
+    whole = ops.tensor(np.memmap(tmp_path / "kept" / "offset", np.uint8, "r"))
+    mappings = re.split(r"^(?=[0-9a-f]+-)", Path("/proc/self/smaps").read_text(), flags=re.M)
+    ours = [
+        one for one in mappings if str(tmp_path) in one and re.search(r"^VmF.* rr\b", one, re.M)
+    ]
+    found = {Path(one.splitlines()[0].split()[-1]).name for one in ours}
+    assert found == {"size", "id.utf8", "id.ends"}
+    del taking, whole
