@@ -102,7 +102,9 @@ class Terminal(io.StringIO):
 
 def test_on_a_terminal_a_bar_shows_step_loss_speed_and_time_left(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stderr", stderr := Terminal())
-    monkeypatch.setenv("COLUMNS", "200")  # In a narrow one, a high rate leaves no room.
+    # In a narrow one, a high rate leaves no room. tqdm asks for both or neither.
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("LINES", "50")
     with RunLog(tmp_path, 100, 40) as log:
         log.log(50, {"loss": 1.2345678, "clips_per_second": 321.0})
         log.note("a checkpoint was saved")
