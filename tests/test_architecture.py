@@ -276,23 +276,33 @@ def too_long(root: Path) -> list[str]:
     verbs = {root / f"{name.replace('.', '/')}.py" for name in VERBS}
     found = []
     for path in sorted(path for room in rooms for path in room.rglob("*.py")):
-        lines, most = len(path.read_text().splitlines()), 120 if path in verbs else 400
-        if lines > most:
+        text, most = path.read_text(), 120 if path in verbs else 400
+        if (lines := len(text.splitlines())) > most:
             found.append(f"{path.relative_to(root)}: {lines} lines, wanted {most} at most")
+        for node in ast.walk(ast.parse(text)):
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                continue
+            if (lines := (node.end_lineno or 0) - node.lineno + 1) > 60:
+                name = f"{path.relative_to(root)}: {node.name}"
+                found.append(f"{name}: {lines} lines, wanted 60 at most")
     return found
 
 
-def test_no_verb_has_over_120_lines_and_no_file_over_400() -> None:
-    assert too_long(ROOT) == [], "move a subject of its own into a file of its own"
+def test_no_verb_has_over_120_lines_no_file_over_400_and_no_function_over_60() -> None:
+    assert too_long(ROOT) == [], "move a subject of its own into a file or a function of its own"
 
 
-def test_finds_a_file_that_is_too_long(tmp_path: Path) -> None:
+def test_finds_what_is_too_long(tmp_path: Path) -> None:
     for file, lines in (("train.py", 121), ("index.py", 120), ("a/b.py", 401), ("a/c.py", 400)):
         path = tmp_path / "animclip_jax" / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n" * lines)
+    function = "def f{0}():\n" + "    pass\n" * 58 + "    return {0}\n"
+    text = function.format(60) + function.format(61).replace("pass", "pass\n", 1)
+    (tmp_path / "animclip_jax/a/d.py").write_text(text)
     assert too_long(tmp_path) == [
         "animclip_jax/a/b.py: 401 lines, wanted 400 at most",
+        "animclip_jax/a/d.py: f61: 61 lines, wanted 60 at most",
         "animclip_jax/train.py: 121 lines, wanted 120 at most",
     ]
 

@@ -38,26 +38,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         help="also publish the index: lancedb:FOLDER (or a bucket) and qdrant:URL can be searched "
         "there, parquet:DIR is for other programs",
     )
-    parser.add_argument(
-        "-w", "--window", type=float, default=10.0, help="the longest segment, in seconds"
-    )
-    parser.add_argument(  # fmt: skip
-        "--shots",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="also cut where the shot changes (default yes)",
-    )
-    parser.add_argument(  # fmt: skip
-        "--photos",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="index photos, too (default yes)",
-    )
-    parser.add_argument(
-        "--batch-size",
-        type=kinds.whole,
-        help=f"segments per batch (default {BATCH_SIZE}, on a CPU {ON_CPU})",
-    )
+    _add_segments(parser)
     _add_reading(parser)
     parser.add_argument(
         "--retry", action="store_true", help="try again to read files that could not be read before"
@@ -78,6 +59,30 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     _check(parser, options)
     return options
+
+
+def _add_segments(parser: Parser) -> None:
+    """Options that say what the segments are, and how many go through the model at once."""
+    parser.add_argument(
+        "-w", "--window", type=float, default=10.0, help="the longest segment, in seconds"
+    )
+    parser.add_argument(  # fmt: skip
+        "--shots",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="also cut where the shot changes (default yes)",
+    )
+    parser.add_argument(  # fmt: skip
+        "--photos",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="index photos, too (default yes)",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=kinds.whole,
+        help=f"segments per batch (default {BATCH_SIZE}, on a CPU {ON_CPU})",
+    )
 
 
 def _add_reading(parser: Parser) -> None:

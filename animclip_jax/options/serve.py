@@ -52,18 +52,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--model", type=kinds.home, help="the folder of the index's model, if it has moved"
     )
     parser.add_argument("--rerank-k", type=int, default=50, help="how many candidates to re-rank")
-    parser.add_argument(
-        "--max-waiting", type=int, default=32, help="searches at once; more get a 503"
-    )
-    parser.add_argument(
-        "--max-connections", type=int, default=128, help="connections at once; more get a 503"
-    )
-    parser.add_argument(
-        "--max-per-client", type=int, default=32, help="connections at once from one address"
-    )
-    parser.add_argument(
-        "--request-timeout", type=float, default=30.0, help="seconds in which a request must arrive"
-    )
+    _add_limits(parser)
     parser.add_argument(
         "--previews",
         type=kinds.path,
@@ -88,6 +77,22 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     if options.previews == Path("none"):
         options.previews = None
     return options
+
+
+def _add_limits(parser: Parser) -> None:
+    """Options that say how much is answered at once, and how long a request may take."""
+    parser.add_argument(
+        "--max-waiting", type=int, default=32, help="searches at once; more get a 503"
+    )
+    parser.add_argument(
+        "--max-connections", type=int, default=128, help="connections at once; more get a 503"
+    )
+    parser.add_argument(
+        "--max-per-client", type=int, default=32, help="connections at once from one address"
+    )
+    parser.add_argument(
+        "--request-timeout", type=float, default=30.0, help="seconds in which a request must arrive"
+    )
 
 
 def _check(parser: Parser, options: argparse.Namespace) -> None:

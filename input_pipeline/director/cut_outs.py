@@ -7,7 +7,7 @@ from typing import NamedTuple
 from animclip_jax.animation.config import AnimationConfig
 from input_pipeline.director.draws import between, of_clip
 from input_pipeline.director.movement import rotation
-from input_pipeline.director.things import one_of, ways
+from input_pipeline.director.things import Way, one_of, ways
 from input_pipeline.director.windows import Views, windows
 from input_pipeline.tensorflow_on_cpu import tf
 
@@ -77,10 +77,7 @@ def cut_out(
     first, last = at(seen, 0), at(seen, -1)
     side = tf.minimum(first.side, last.side)[:, None]
     travel = (last.centre - first.centre) / tf.maximum(first.side, last.side)[:, None]
-    longer, thinner = 0.5 * between(row[:, 1], config.thing.size), between(row[:, 2], (THINNEST, 1))
-    shape = tf.stack([tf.ones_like(thinner), thinner], axis=1)
-    radius = longer[:, None] * tf.where(row[:, 8, None] < 0.5, shape, tf.reverse(shape, [1]))
-    rim = between(row[:, 3], config.thing.softness)
+    radius, rim = _ellipse(row, config)
 
     is_last = one_of(motion, "enter")
     home = tf.nest.map_structure(lambda a, b: _where(is_last, a, b), last, first)
@@ -107,22 +104,42 @@ def cut_out(
     start, end = _where(stays, middle, start), _where(stays, middle, end)
 
     fits &= (motion > 0) & (tf.reduce_min(radius, axis=1) >= LEAST_RADIUS)
-    gone = (done - done[:, :1]) / tf.maximum(done[:, -1:] - done[:, :1], 1e-3)
-    phase = way.hops[:, None] * gone
-    phase = phase - tf.floor(phase)
-    hop = way.hop[:, None] * 4.0 * phase * (1.0 - phase)
-    place = start[:, None] + (end - start)[:, None] * gone[..., None]
     return Thing(
         motion=tf.where(fits, motion, 0),
         middle=middle,
         radius=_where(fits, radius, tf.zeros_like(radius)),
         rim=rim,
         fill=fill,
-        place=place - tf.stack([hop * side, tf.zeros_like(hop)], axis=-1),
-        growth=way.growth[:, :1] + (way.growth[:, 1:] - way.growth[:, :1]) * gone,
-        angle=way.turn[:, None] * gone,
-        hop=hop,
+        **_by_frame(way, start, end, side, done),
     )
+
+
+def _ellipse(row: tf.Tensor, config: AnimationConfig) -> tuple[tf.Tensor, tf.Tensor]:
+    """Of a thing drawn at random: its radii [B, 2], in sides of the frame, and its rim [B]."""
+    longer, thinner = 0.5 * between(row[:, 1], config.thing.size), between(row[:, 2], (THINNEST, 1))
+    shape = tf.stack([tf.ones_like(thinner), thinner], axis=1)
+    radius = longer[:, None] * tf.where(row[:, 8, None] < 0.5, shape, tf.reverse(shape, [1]))
+    return radius, between(row[:, 3], config.thing.softness)
+
+
+def _by_frame(
+    way: Way, start: tf.Tensor, end: tf.Tensor, side: tf.Tensor, done: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """The parts of a `Thing` that change on its way from `start` to `end`, [B, 2] in pixels.
+
+    side: [B, 1], of the frame. done: [B, T].
+    """
+    gone = (done - done[:, :1]) / tf.maximum(done[:, -1:] - done[:, :1], 1e-3)
+    phase = way.hops[:, None] * gone
+    phase = phase - tf.floor(phase)
+    hop = way.hop[:, None] * 4.0 * phase * (1.0 - phase)
+    place = start[:, None] + (end - start)[:, None] * gone[..., None]
+    return {
+        "place": place - tf.stack([hop * side, tf.zeros_like(hop)], axis=-1),
+        "growth": way.growth[:, :1] + (way.growth[:, 1:] - way.growth[:, :1]) * gone,
+        "angle": way.turn[:, None] * gone,
+        "hop": hop,
+    }
 
 
 def at(seen: Views, frame: int) -> Views:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -36,7 +37,7 @@ class Schedule(NamedTuple):
 class Seen(NamedTuple):
     """What the camera sees in every shot, [B, SHOTS, T, ...].
 
-    near: the nearest part of the picture, which is where the rest is, but for parallax. done: the
+    near: of the nearest part of the picture; the same as `views` except with parallax. done: the
     share of the movement, 0 to 1.
     """
 
@@ -94,16 +95,7 @@ def direct(
         tf.cast(tf.range(T)[None, :, None] >= schedule.first[:, None, 1:], tf.int32), axis=-1
     )
     overlapped = tf.minimum(at, T - 1)
-
-    def pick(of_shots: tf.Tensor) -> tf.Tensor:
-        """[B, SHOTS, T, ...] -> [B, V, ...]."""
-        frames = of_shots[:, 0]
-        for n in range(1, SHOTS):
-            # Shapes of what is compared are [B, T] and as many 1s as there are axes more.
-            now = tf.reshape(shot == n, [-1, T] + [1] * (len(of_shots.shape) - 3))
-            frames = tf.where(now, of_shots[:, n], frames)
-        return tf.concat([frames, tf.gather(of_shots[:, 0], overlapped, batch_dims=1)], axis=1)
-
+    pick = functools.partial(_by_window, shot, overlapped)
     everywhere = tf.tile(picture[:, :, None], [1, 1, T])
     plan = ShotPlan(
         boxes=pick(boxes),
@@ -122,6 +114,20 @@ def direct(
     if thing is not None:
         moved = moves.with_thing(moved, thing, seen.first_shot.views)
     return plan, pick(everywhere), moved
+
+
+def _by_window(shot: tf.Tensor, overlapped: tf.Tensor, of_shots: tf.Tensor) -> tf.Tensor:
+    """[B, SHOTS, T, ...] -> [B, V, ...], by what each window sees.
+
+    shot: int32 [B, T], of each frame. overlapped: int32 [B, K], the frames in which the first shot
+    is seen beside another.
+    """
+    frames = of_shots[:, 0]
+    for n in range(1, SHOTS):
+        # The condition gets an axis of 1 for every axis that follows T.
+        now = tf.reshape(shot == n, [-1, shot.shape[1]] + [1] * (len(of_shots.shape) - 3))
+        frames = tf.where(now, of_shots[:, n], frames)
+    return tf.concat([frames, tf.gather(of_shots[:, 0], overlapped, batch_dims=1)], axis=1)
 
 
 def _schedule(
