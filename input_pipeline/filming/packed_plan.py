@@ -31,23 +31,24 @@ def unpack(packed: tf.Tensor, animation: AnimationConfig) -> tuple[ShotPlan, tf.
 
     The leading axes are static.
     """
-    T, K = animation.num_frames, animation.most_overlap
-    shapes = part_shapes(T, K, animation.thing_frames)
-    lead = packed.shape[:-1]
-    *parts, picture = tf.split(packed, [*map(math.prod, shapes), T + K], axis=-1)
-    parts = [tf.reshape(part, [*lead, *shape]) for part, shape in zip(parts, shapes, strict=True)]
+    sizes, shapes = _layout(packed, animation)
+    *parts, picture = map(tf.reshape, tf.split(packed, sizes, axis=-1), shapes)
     plan = ShotPlan(*parts)
     return plan._replace(at=tf.cast(plan.at, tf.int32)), tf.cast(picture, tf.int32)
 
 
 def as_arrays(packed: np.ndarray, animation: AnimationConfig) -> ShotPlan:
     """float32 [..., N] -> the plan, outside of tf.data, where ops of TensorFlow would cost more."""
-    shapes = part_shapes(animation.num_frames, animation.most_overlap, animation.thing_frames)
-    *parts, _ = np.split(packed, np.cumsum([*map(math.prod, shapes)]), axis=-1)
-    plan = ShotPlan(
-        *(
-            part.reshape(*packed.shape[:-1], *shape)
-            for part, shape in zip(parts, shapes, strict=True)
-        )
-    )
+    sizes, shapes = _layout(packed, animation)
+    *parts, _ = map(np.reshape, np.split(packed, np.cumsum(sizes)[:-1], axis=-1), shapes)
+    plan = ShotPlan(*parts)
     return plan._replace(at=plan.at.astype(np.int32))
+
+
+def _layout(
+    packed: tf.Tensor | np.ndarray, animation: AnimationConfig
+) -> tuple[list[int], list[list[int]]]:
+    """The size and the shape of each part of a row: those of the plan, then the picture."""
+    T, K = animation.num_frames, animation.most_overlap
+    shapes = [*part_shapes(T, K, animation.thing_frames), (T + K,)]
+    return [*map(math.prod, shapes)], [[*packed.shape[:-1], *shape] for shape in shapes]
