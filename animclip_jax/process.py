@@ -18,9 +18,6 @@ FOR_LIBTPU = {
 GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 # Where programs are kept that no configuration names a place for.
 CACHE = "~/.cache/animclip"
-# glibc gives larger blocks back to the system at once, and a new one costs as much as filling it.
-LARGEST_KEPT = 32 << 20
-
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
 _LARGEST, _NEVER = 1 << 30, (1 << 31) - 1
 
@@ -130,5 +127,5 @@ def keep_freed_memory() -> None:
     mallopt(_M_TRIM_THRESHOLD, _NEVER)
     if computes_on_cpu():
         # A step's memory is one block of XLA's, which a thread of its own takes; and what threads
-        # beside the first hold by themselves is never larger than LARGEST_KEPT.
+        # beside the first hold by themselves is never larger than 32 MiB.
         mallopt(_M_ARENA_MAX, 1)

@@ -30,37 +30,11 @@ HIGHEST = jax.lax.Precision.HIGHEST
 TRIANGLE_OF_LINE = math.sqrt(0.5)
 
 
-def axis_weights(
-    start: jax.Array,
-    stop: jax.Array,
-    canvas_size: int,
-    image_size: int,
-    blur: jax.Array | float = 0.0,
-    smear_start: jax.Array | float = 0.0,
-    smear_stop: jax.Array | float = 0.0,
-) -> jax.Array:
-    """Resampling weights along one axis, anti-aliased.
+def axis_weights(centre: jax.Array, width: jax.Array, canvas_size: int) -> jax.Array:
+    """The resampling weights of `triangles` [..., O] on an axis of S pixels: float32 [..., O, S].
 
-    A triangle kernel as wide as the largest of a canvas pixel, an output pixel, the blur and the
-    smear. Without the last two that is the rule of Pillow's and `jax.image.scale_and_translate`'s
-    "bilinear". Rows sum to 1.
-
-    Args:
-      start, stop: float32 [...], the window's ends as fractions of the canvas.
-      canvas_size: S, pixels. image_size: O, pixels.
-      blur: [...], half-width as a share of the window.
-      smear_start, smear_stop: [...], lengths over which the ends move, fractions of the canvas.
-
-    Returns:
-      float32 [..., O, S].
+    Rows sum to 1.
     """
-
-    found = triangles(start, stop, canvas_size, image_size, blur, smear_start, smear_stop)
-    return _normalized(*found, canvas_size)
-
-
-def _normalized(centre: jax.Array, width: jax.Array, canvas_size: int) -> jax.Array:
-    """The weights of triangles [..., O] on an axis of so many pixels, [..., O, S]."""
     canvas = jnp.arange(canvas_size, dtype=jnp.float32)
     weights = jnp.maximum(0.0, 1.0 - jnp.abs(centre[..., None] - canvas) / width[..., None])
     return weights / jnp.sum(weights, axis=-1, keepdims=True)
@@ -75,7 +49,21 @@ def triangles(
     smear_start: jax.Array | float = 0.0,
     smear_stop: jax.Array | float = 0.0,
 ) -> tuple[jax.Array, jax.Array]:
-    """The kernels of `axis_weights`: centres and half their bases in pixels, float32 [..., O]."""
+    """Kernels that resample along one axis, anti-aliased.
+
+    A triangle as wide as the largest of a canvas pixel, an output pixel, the blur and the smear.
+    Without the last two that is the rule of Pillow's and `jax.image.scale_and_translate`'s
+    "bilinear".
+
+    Args:
+      start, stop: float32 [...], the window's ends as fractions of the canvas.
+      canvas_size: S, pixels. image_size: O, pixels.
+      blur: [...], half-width as a share of the window.
+      smear_start, smear_stop: [...], lengths over which the ends move, fractions of the canvas.
+
+    Returns:
+      Their centres and half their bases in pixels, float32 [..., O] each.
+    """
 
     def column(x: jax.Array | float) -> jax.Array:
         return jnp.asarray(x, jnp.float32)[..., None]
@@ -204,7 +192,7 @@ def _weights(
 ) -> list[jax.Array]:
     """Of the rows [..., V, O, S] and of the columns, of a canvas of that height and width."""
     found = _triangles(plan, size, image_size, pivot)
-    return [_normalized(*axis, length) for axis, length in zip(found, size, strict=True)]
+    return [axis_weights(*axis, length) for axis, length in zip(found, size, strict=True)]
 
 
 def _upright(pixels: jax.Array, rows_BVOS: jax.Array, columns_BVOS: jax.Array) -> jax.Array:

@@ -225,20 +225,6 @@ def resampled_medians(columns: list[np.ndarray], cluster: np.ndarray) -> np.ndar
     return np.concatenate(medians)
 
 
-def resampled_recalls(
-    columns: Sequence[np.ndarray], cluster: np.ndarray, most: Sequence[int]
-) -> np.ndarray:
-    """R@k on the same bootstrap samples as `resampled_medians`, at once for many runs.
-
-    Args:
-      columns: int [Q] each, R of them. cluster: as `intervals` has it. most: the K values of k.
-
-    Returns:
-      float64 [B, R, K], in percent.
-    """
-    return 100 * resampled_means(np.stack(columns)[:, :, None] <= np.asarray(most), cluster)
-
-
 def resampled_means(values: np.ndarray, cluster: np.ndarray) -> np.ndarray:
     """Means over the queries on the same bootstrap samples as `resampled_medians`.
 

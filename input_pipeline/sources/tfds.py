@@ -68,8 +68,3 @@ def _prepared(name: str, data_dir: str) -> str:
 
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) if part.isdecimal() else -1 for part in text.split("."))
-
-
-def _text(path: str) -> str:
-    with tf.io.gfile.GFile(path) as file:
-        return file.read()

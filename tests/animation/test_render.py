@@ -10,7 +10,7 @@ from PIL import Image
 
 from animclip_jax.animation import render as renderer
 from animclip_jax.animation.plan import ShotPlan, upright
-from animclip_jax.animation.render import axis_weights, render
+from animclip_jax.animation.render import axis_weights, render, triangles
 from tests.animation.waves import wave, wave_at
 
 
@@ -67,7 +67,7 @@ def test_shrinking_is_anti_aliased_as_pillow_does_it():
 
 
 def test_weights_sum_to_one_at_the_canvas_edge():
-    weights = axis_weights(jnp.array([0.0, 0.9]), jnp.array([0.05, 1.0]), 50, 16)
+    weights = axis_weights(*triangles(jnp.array([0.0, 0.9]), jnp.array([0.05, 1.0]), 50, 16), 50)
     np.testing.assert_allclose(weights.sum(-1), 1.0, rtol=1e-6)
 
 
@@ -204,9 +204,9 @@ def test_blur_and_smear_spread_a_point_as_far_as_they_say():
 
 
 def test_a_zooming_window_is_smeared_at_the_sides_and_sharp_in_the_middle():
-    weights = axis_weights(
-        jnp.zeros(1), jnp.ones(1), 100, 100, 0.0, jnp.array([-0.2]), jnp.array([0.2])
-    )[0]
+    smear = jnp.array([-0.2]), jnp.array([0.2])
+    kernels = triangles(jnp.zeros(1), jnp.ones(1), 100, 100, 0.0, *smear)
+    weights = axis_weights(*kernels, 100)[0]
     most = np.asarray(weights.max(axis=-1))
     assert most[50] > 0.9 and most[10] < 0.15 and most[90] < 0.15
 

@@ -149,6 +149,11 @@ def test_captions_that_fail_together_widen_the_interval():
     assert 3.5 < (together[1] - together[0]) / (apart[1] - apart[0]) < 5.5
 
 
+def hits(columns, most):
+    """bool [R, Q, K], whether a rank is at most each of K values: R@k is the mean of it."""
+    return np.stack(columns)[:, :, None] <= np.asarray(most)
+
+
 @pytest.mark.parametrize("count", [7, 8])
 def test_a_sample_of_every_query_once_has_the_summary_of_the_ranks(count, monkeypatch):
     class EachOnce:
@@ -159,7 +164,7 @@ def test_a_sample_of_every_query_once_has_the_summary_of_the_ranks(count, monkey
     ranks = np.array([9, 1, 4, 80, 2, 2, 7, 30])[:count]
     each = np.arange(count)
     assert metrics.resampled_medians([ranks], each)[0].tolist() == [np.median(ranks)]
-    recalls = metrics.resampled_recalls([ranks], each, metrics.RECALLS)[0, 0]
+    recalls = 100 * metrics.resampled_means(hits([ranks], metrics.RECALLS), each)[0, 0]
     assert recalls == pytest.approx([metrics.summary(ranks)[f"R@{k}"] for k in metrics.RECALLS])
 
 
@@ -167,7 +172,7 @@ def test_recalls_of_many_runs_are_of_the_same_samples():
     random = np.random.default_rng(0)
     columns = [random.integers(1, 60, size=90) for _ in range(3)]
     cluster = random.integers(20, size=90)  # of unlike sizes
-    found = metrics.resampled_recalls(columns, cluster, (1, 10))
+    found = 100 * metrics.resampled_means(hits(columns, (1, 10)), cluster)
     medians = metrics.resampled_medians(columns, cluster)
     numbers = np.unique(cluster, return_inverse=True)[1]
     (block,) = metrics.draws(20, metrics.RESAMPLES)

@@ -11,12 +11,15 @@ import numpy as np
 
 from animclip_jax import process
 
+# By itself, glibc gives blocks of over 32 MiB back to the system at once.
+SIZE = 64 << 20
+
 
 def fill() -> None:
     for number in range(9):
         if number == 4:
             before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        block = np.full(2 * process.LARGEST_KEPT, number, np.uint8)
+        block = np.full(SIZE, number, np.uint8)
         del block
     print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
