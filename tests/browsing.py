@@ -23,10 +23,14 @@ def opened(browser: Any, url: str, size: str, name: str, **options: Any) -> Iter
     """The page, whose console must stay empty and whose requests stay on the server.
 
     Args:
-      size: of SIZES. name: of the screenshot, where ANIMCLIP_SCREENSHOTS names a folder.
+      size: of SIZES; a wide page is light and a narrow one dark, unless the options say otherwise.
+      name: of the screenshot, where ANIMCLIP_SCREENSHOTS names a folder.
+      options: as Playwright's contexts have them.
     """
     width, height = SIZES[size]
-    context = browser.new_context(viewport={"width": width, "height": height}, **options)
+    colours = {"color_scheme": {"wide": "light", "narrow": "dark"}[size]}
+    viewport = {"width": width, "height": height}
+    context = browser.new_context(viewport=viewport, **colours | options)
     page = context.new_page()
     complaints: list[str] = []
     expected = "Failed to load resource"  # Chromium's word for an answer that is an error.

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,6 +87,22 @@ def browser():
         browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def browser_options() -> dict[str, Any]:
+    """What `browser` opens `page` with, as Playwright's contexts have it."""
+    return {}
+
+
+@pytest.fixture(params=["wide", "narrow"])
+def page(browser, server, browser_options, request):
+    """The page of `server` in that browser, in two sizes."""
+    from tests import browsing
+
+    where = browser, server.url, request.param, request.node.name
+    with browsing.opened(*where, **browser_options) as page:
+        yield page
 
 
 @pytest.fixture(scope="module")

@@ -64,6 +64,23 @@ def write_film(
     return path
 
 
+def write_turned(path: Path) -> Path:
+    """Writes a MOV of three pictures, dark on the left and light on the right, to be turned by 90°.
+
+    Its pictures are 64 x 48 pixels; a player shows 48 x 64.
+    """
+    half = np.full((48, 64, 3), 90, np.uint8)
+    half[:, 32:] = 250
+    with av.open(str(path), "w") as file:
+        stream: Any = file.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        stream.set_display_rotation(90)
+        for _ in range(3):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(half, format="rgb24")))
+        file.mux(stream.encode(None))
+    return path
+
+
 def _write_silence(
     file: Any, voice: Any, start: float, seconds: float, beep: tuple[float, float] = (0.0, 0.0)
 ) -> None:

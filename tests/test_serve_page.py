@@ -5,16 +5,10 @@ import re
 import pytest
 from PIL import Image
 
-from tests import browsing, searchable
+from tests import searchable
 from tests.browsing import search, wait_until_it_plays
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(params=browsing.SIZES)
-def page(browser, server, request):
-    with browsing.opened(browser, server.url, request.param, request.node.name) as page:
-        yield page
 
 
 def places(page):

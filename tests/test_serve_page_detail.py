@@ -4,7 +4,7 @@ import urllib.parse
 
 import pytest
 
-from tests import browsing, searchable
+from tests import searchable
 from tests.browsing import search, wait_until_it_plays
 
 pytestmark = pytest.mark.slow
@@ -13,13 +13,9 @@ PLAYER = "#detail video"
 NOW = f"document.querySelector('{PLAYER}').currentTime"
 
 
-@pytest.fixture(params=browsing.SIZES)
-def page(browser, server, request):
-    options = {"color_scheme": {"wide": "light", "narrow": "dark"}[request.param]}
-    where = browser, server.url, request.param, request.node.name
-    with browsing.opened(*where, has_touch=True, **options) as page:
-        page.set_default_timeout(15_000)
-        yield page
+@pytest.fixture
+def browser_options():
+    return {"has_touch": True}
 
 
 def opened(page, number):

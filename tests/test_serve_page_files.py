@@ -2,12 +2,11 @@
 
 import time
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import pytest
 
-from tests import browsing, searchable
+from tests import searchable
 from tests.browsing import search
 from tests.served import served
 
@@ -37,16 +36,9 @@ def server(indexed, desktop):
             yield running
 
 
-@pytest.fixture(params=browsing.SIZES)
-def page(browser, server, request):
-    options: dict[str, Any] = {
-        "color_scheme": {"wide": "light", "narrow": "dark"}[request.param],
-        "permissions": ["clipboard-read", "clipboard-write"],
-    }
-    where = browser, server.url, request.param, request.node.name
-    with browsing.opened(*where, **options) as page:
-        page.set_default_timeout(15_000)
-        yield page
+@pytest.fixture
+def browser_options():
+    return {"permissions": ["clipboard-read", "clipboard-write"]}
 
 
 def opened(page):

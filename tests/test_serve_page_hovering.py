@@ -36,7 +36,6 @@ def start(browser, server, request):
         opened = browsing.opened(browser, server.url, size, request.node.name, **options)
         contexts.append(opened)
         page = opened.__enter__()
-        page.set_default_timeout(20_000)
         page.strips = []
         page.cdp = page.context.new_cdp_session(page)
         page.on("request", lambda one: page.strips.extend([one.url] * ("/strip/" in one.url)))

@@ -2,7 +2,6 @@
 
 import pytest
 
-from tests import browsing
 from tests.browsing import search, wait_until_it_plays
 
 pytestmark = pytest.mark.slow
@@ -23,13 +22,6 @@ FOCUSED = """() => {
     isOnTop: Boolean(top) && isPart(top),
   };
 }"""
-
-
-@pytest.fixture(params=browsing.SIZES)
-def page(browser, server, request):
-    with browsing.opened(browser, server.url, request.param, request.node.name) as page:
-        page.set_default_timeout(15_000)
-        yield page
 
 
 def tabbed(page, count, key="Tab"):

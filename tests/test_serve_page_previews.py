@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import browsing, films, searchable
+from tests import films, searchable
 from tests.browsing import search, wait_until_it_plays
 from tests.clocks import MPEG4, TENTH
 from tests.served import served
@@ -45,12 +45,10 @@ def server(home):
         yield running
 
 
-@pytest.fixture(params=browsing.SIZES)
-def page(browser, server, request):
-    with browsing.opened(browser, server.url, request.param, request.node.name) as page:
-        page.set_default_timeout(15_000)
-        search(page)
-        yield page
+@pytest.fixture
+def page(page):
+    search(page)
+    return page
 
 
 def wait_until_its_clock_is_in(page, start, end):

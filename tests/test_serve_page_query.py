@@ -31,18 +31,6 @@ DROP = """([kind, selector]) => new Promise((resolve) => {
 })"""
 
 
-@pytest.fixture(scope="module")
-def server(indexed):
-    with served(indexed) as running:
-        yield running
-
-
-@pytest.fixture(params=browsing.SIZES)
-def page(browser, server, request):
-    with browsing.opened(browser, server.url, request.param, request.node.name) as page:
-        yield page
-
-
 def titles(page):
     return page.locator(".card").evaluate_all("cards => cards.map(card => card.innerText)")
 

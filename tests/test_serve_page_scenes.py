@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests import browsing, searchable
+from tests import searchable
 from tests.browsing import search
 
 pytestmark = pytest.mark.slow
@@ -11,14 +11,10 @@ LONG = [searchable.moment("long.mp4", number) for number in range(3)]
 FOUND = "[...document.querySelectorAll('#detail .bars span')].map(one => one.matches('.found'))"
 
 
-@pytest.fixture(params=browsing.SIZES)
-def page(browser, server, request):
-    options = {"color_scheme": {"wide": "dark", "narrow": "light"}[request.param]}
-    where = browser, server.url, request.param, request.node.name
-    with browsing.opened(*where, **options) as page:
-        page.set_default_timeout(15_000)
-        page.route("**/api/search*", grouped)
-        yield page
+@pytest.fixture
+def page(page):
+    page.route("**/api/search*", grouped)
+    return page
 
 
 def grouped(route):

@@ -26,13 +26,6 @@ def server(search_model, search_model_path, tmp_path_factory):
         yield running
 
 
-@pytest.fixture(params=browsing.SIZES)
-def page(browser, server, request):
-    with browsing.opened(browser, server.url, request.param, request.node.name) as page:
-        page.set_default_timeout(15_000)
-        yield page
-
-
 def wait_for_title(page, sentence):
     page.wait_for_function(f"() => document.title.startsWith({sentence!r})")
     page.wait_for_function("() => document.getElementById('status').textContent.includes(' in ')")

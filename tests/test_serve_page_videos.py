@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests import browsing, searchable
+from tests import searchable
 from tests.browsing import search
 
 pytestmark = pytest.mark.slow
@@ -12,17 +12,16 @@ FOCUSED = "document.activeElement.closest('#results [data-id]')?.dataset.id"
 LONG = [searchable.moment("long.mp4", number) for number in range(3)]
 
 
-@pytest.fixture(params=browsing.SIZES)
-def page(browser, server, request):
-    options = {"color_scheme": {"wide": "dark", "narrow": "light"}[request.param]}
-    where = browser, server.url, request.param, request.node.name
-    with browsing.opened(*where, has_touch=True, **options) as page:
-        page.set_default_timeout(15_000)
-        # Of a scene that is one result there would be no other moments.
-        page.route(
-            "**/api/search*", lambda route: route.continue_(url=f"{route.request.url}&group=0")
-        )
-        yield page
+@pytest.fixture
+def browser_options():
+    return {"has_touch": True}
+
+
+@pytest.fixture
+def page(page):
+    # Of a scene that is one result there would be no other moments.
+    page.route("**/api/search*", lambda route: route.continue_(url=f"{route.request.url}&group=0"))
+    return page
 
 
 def by_video(page):

@@ -5,7 +5,6 @@ import shutil
 import jax
 import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
 import pytest
 from orbax.checkpoint._src.path import gcs_utils
 
@@ -149,11 +148,6 @@ def test_searching_reads_the_average_where_there_is_one(tmp_path):
     assert len(saved) == 3 and saved[-1].keys() == {"layer"}
 
 
-MARK = "commit_success.txt"
-# Orbax marks complete checkpoints in buckets, and since this version those on disks.
-MARKS_DISKS = tuple(map(int, ocp.__version__.split(".")[:3])) >= (0, 12, 3)
-
-
 @pytest.fixture
 def bucket(tmp_path, monkeypatch):
     """A folder that Orbax takes for one in a bucket, and a run that was trained on a disk."""
@@ -164,24 +158,14 @@ def bucket(tmp_path, monkeypatch):
     return tmp_path / "bucket"
 
 
-def mark(run, *numbers):
-    """Writes the empty files that the message asks for."""
-    for number in numbers:
-        (run / "checkpoints" / str(number) / MARK).touch()
-
-
-def unmark(run):
-    """Leaves the checkpoints as an older Orbax writes them to a disk."""
-    for path in run.rglob(MARK):
-        path.unlink()
+def as_orbax_0_12_0_wrote_it(disk):
+    """Without the marks of complete checkpoints that a bucket's have."""
+    for mark in disk.rglob("commit_success.txt"):
+        mark.unlink()
 
 
 def test_a_run_of_a_disk_goes_on_in_a_bucket_and_back(tmp_path, bucket):
     shutil.copytree(tmp_path / "disk", bucket)
-    if not MARKS_DISKS:
-        with pytest.raises(ValueError, match=f"a checkpoint without {MARK}"):
-            newest(bucket)
-        mark(bucket, 2, 4)
     assert newest(bucket) == 4
     with Checkpoints(bucket) as checkpoints:
         checkpoints.save(6, state())
@@ -190,13 +174,14 @@ def test_a_run_of_a_disk_goes_on_in_a_bucket_and_back(tmp_path, bucket):
 
 
 def test_a_copy_that_a_bucket_takes_for_incomplete_is_not_begun_anew(tmp_path, bucket):
-    unmark(tmp_path / "disk")
+    as_orbax_0_12_0_wrote_it(tmp_path / "disk")
     assert newest(tmp_path / "disk") == 4
     shutil.copytree(tmp_path / "disk", bucket)
-    said = rf"bucket/checkpoints/[24]: a checkpoint without {MARK}\. .*an empty file "
+    said = r"bucket/checkpoints/[24]: a checkpoint without commit_success.txt\. .*an empty file "
     with Checkpoints(bucket) as checkpoints, pytest.raises(ValueError, match=said):
         checkpoints.latest()
-    mark(bucket, 2, 4)
+    for number in (2, 4):  # what the message says
+        (bucket / "checkpoints" / str(number) / "commit_success.txt").touch()
     with Checkpoints(bucket) as checkpoints:
         assert checkpoints.latest() == 4
         found = checkpoints.restore(4, jax.tree.map(jnp.zeros_like, state()))
@@ -205,8 +190,7 @@ def test_a_copy_that_a_bucket_takes_for_incomplete_is_not_begun_anew(tmp_path, b
 
 def test_newer_steps_without_the_mark_are_not_replaced(tmp_path, bucket):
     shutil.copytree(tmp_path / "disk", bucket)
-    unmark(bucket)
-    mark(bucket, 2)
+    as_orbax_0_12_0_wrote_it(bucket / "checkpoints" / "4")
     with pytest.raises(ValueError, match="checkpoints/4: a checkpoint without"):
         newest(bucket)
     shutil.rmtree(bucket / "checkpoints" / "4")
@@ -216,9 +200,9 @@ def test_newer_steps_without_the_mark_are_not_replaced(tmp_path, bucket):
 @pytest.mark.parametrize("metadata", ['{"commit_timestamp_nsecs": null}', "", "{"])
 def test_what_a_kill_left_in_a_bucket_is_passed_over(tmp_path, bucket, metadata):
     shutil.copytree(tmp_path / "disk", bucket)
-    unmark(bucket)
-    mark(bucket, 2)
-    (bucket / "checkpoints" / "4" / "_CHECKPOINT_METADATA").write_text(metadata)
+    torn = bucket / "checkpoints" / "4"
+    (torn / "commit_success.txt").unlink()
+    (torn / "_CHECKPOINT_METADATA").write_text(metadata)
     assert newest(bucket) == 2
 
 

@@ -62,16 +62,7 @@ def test_of_a_long_clip_it_shows_the_beginning(tmp_path: Path) -> None:
 
 
 def test_a_turned_video_is_upright_and_whole(tmp_path: Path) -> None:
-    path = tmp_path / "clip.mov"
-    with av.open(str(path), "w") as file:
-        stream: Any = file.add_stream("mjpeg", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
-        stream.set_display_rotation(90)
-        half = np.full((48, 64, 3), 90, np.uint8)
-        half[:, 32:] = 250
-        for _ in range(3):
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(half, format="rgb24")))
-        file.mux(stream.encode(None))
+    path = films.write_turned(tmp_path / "clip.mov")
     shown = cells(strip.make(Strip(path, 0.0, 0.3)))[0].mean(-1)
     lit = np.flatnonzero(shown[HEIGHT // 2] > 45)
     assert lit[0] == pytest.approx((WIDTH - 135) / 2, abs=3)
