@@ -1,35 +1,59 @@
 """timm's names of a vision tower in an open_clip repository <-> those that OpenAI's layout has."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 TRUNK = "visual.trunk."
 _TEXT = "text."
-POOL = "attn_pool."
-# In order, each on what the one before made.
+_POOL = "visual.attn_pool."
+# timm's name and OpenAI's, or how both begin.
 _RENAMED = (
-    (r"trunk\.cls_token", "class_embedding"),
-    (r"trunk\.pos_embed", "positional_embedding"),
-    (r"trunk\.patch_embed\.proj\.", "conv1."),
-    (r"trunk\.norm_pre\.", "ln_pre."),
-    (r"trunk\.norm\.", "ln_post."),
-    (r"trunk\.head\.weight", "proj.T"),
-    (r"trunk\.head\.bias", "proj.bias"),
-    (r"trunk\.blocks\.", "transformer.resblocks."),
-    (r"trunk\.attn_pool\.latent", "attn_pool.probe"),
-    (r"trunk\.attn_pool\.proj\.", "attn_pool.attn.out_proj."),
-    (r"trunk\.attn_pool\.norm\.", "attn_pool.layernorm."),
-    (r"trunk\.attn_pool\.q\.(weight|bias)", r"attn_pool.attn.in_proj_\1[q]"),
-    (r"trunk\.attn_pool\.kv\.(weight|bias)", r"attn_pool.attn.in_proj_\1[kv]"),
-    (r"trunk\.attn_pool\.mlp\.", "attn_pool.mlp."),
-    (r"\.norm([12])\.", r".ln_\1."),
-    (r"\.attn\.qkv\.", ".attn.in_proj_"),
-    (r"\.attn\.proj\.", ".attn.out_proj."),
-    (r"\.mlp\.fc1\.", ".mlp.c_fc."),
-    (r"\.mlp\.fc2\.", ".mlp.c_proj."),
+    ("visual.trunk.cls_token", "visual.class_embedding"),
+    ("visual.trunk.pos_embed", "visual.positional_embedding"),
+    ("visual.trunk.patch_embed.proj.", "visual.conv1."),
+    ("visual.trunk.norm_pre.", "visual.ln_pre."),
+    ("visual.trunk.norm.", "visual.ln_post."),
+    ("visual.trunk.head.weight", "visual.proj.T"),
+    ("visual.trunk.head.bias", "visual.proj.bias"),
+    ("visual.trunk.attn_pool.latent", "visual.attn_pool.probe"),
+    ("visual.trunk.attn_pool.q.weight", "visual.attn_pool.attn.in_proj_weight[q]"),
+    ("visual.trunk.attn_pool.q.bias", "visual.attn_pool.attn.in_proj_bias[q]"),
+    ("visual.trunk.attn_pool.kv.weight", "visual.attn_pool.attn.in_proj_weight[kv]"),
+    ("visual.trunk.attn_pool.kv.bias", "visual.attn_pool.attn.in_proj_bias[kv]"),
+    ("visual.trunk.attn_pool.proj.", "visual.attn_pool.attn.out_proj."),
+    ("visual.trunk.attn_pool.norm.", "visual.attn_pool.layernorm."),
+    ("visual.trunk.attn_pool.mlp.fc1.", "visual.attn_pool.mlp.c_fc."),
+    ("visual.trunk.attn_pool.mlp.fc2.", "visual.attn_pool.mlp.c_proj."),
 )
+_LAYERS = ("visual.trunk.blocks.", "visual.transformer.resblocks.")
+# The same, behind a layer's number.
+_IN_A_LAYER = (
+    ("norm1.", "ln_1."),
+    ("norm2.", "ln_2."),
+    ("attn.qkv.", "attn.in_proj_"),
+    ("attn.proj.", "attn.out_proj."),
+    ("mlp.fc1.", "mlp.c_fc."),
+    ("mlp.fc2.", "mlp.c_proj."),
+)
+# Axes that are left of tensors which have one more there, of a single item.
+_AXES = {"visual.class_embedding": 1, "visual.positional_embedding": 2}
+
+
+def _translated(name: str, old: int, new: int) -> str:
+    """A name in the column `new` of the tables, from `old`; as it is if it is in neither table."""
+    if not name.startswith(_LAYERS[old]):
+        return _swapped(name, ((row[old], row[new]) for row in _RENAMED))
+    number, _, rest = name.removeprefix(_LAYERS[old]).partition(".")
+    rest = _swapped(rest, ((row[old], row[new]) for row in _IN_A_LAYER))
+    return f"{_LAYERS[new]}{number}.{rest}"
+
+
+def _swapped(name: str, beginnings: Iterable[tuple[str, str]]) -> str:
+    for old, new in beginnings:
+        if name.startswith(old):
+            return new + name.removeprefix(old)
+    return name
 
 
 def to_openai(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -39,41 +63,17 @@ def to_openai(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         if not name.startswith(TRUNK):
             found[name.removeprefix(_TEXT)] = tensor
             continue
-        for pattern, new in _RENAMED:
-            name = re.sub(pattern, new, name)
-        if name in ("visual.class_embedding", "visual.positional_embedding"):
-            tensor = tensor.reshape(tensor.shape[-1:] if "class" in name else tensor.shape[-2:])
-        if name.endswith("[kv]"):
-            name = name.removesuffix("[kv]")
-            key, value = np.split(tensor, 2)
-            found |= {f"{name}[k]": key, f"{name}[v]": value}
+        name = _translated(name, 0, 1)
+        # What is of another shape stays as it is, to be named later.
+        axes = _AXES.get(name, tensor.ndim)
+        if set(tensor.shape[: tensor.ndim - axes]) == {1}:
+            tensor = tensor.reshape(tensor.shape[-axes:])
+        if name.endswith("[kv]") and tensor.ndim and len(tensor) % 2 == 0:
+            stem = name.removesuffix("[kv]")
+            found[f"{stem}[k]"], found[f"{stem}[v]"] = np.split(tensor, 2)
         else:
             found[name] = tensor
     return found
-
-
-# Back, in order; the tensors of attention are joined before.
-_BACK = (
-    (r"^visual\.class_embedding", "visual.trunk.cls_token"),
-    (r"^visual\.positional_embedding", "visual.trunk.pos_embed"),
-    (r"^visual\.conv1\.", "visual.trunk.patch_embed.proj."),
-    (r"^visual\.ln_pre\.", "visual.trunk.norm_pre."),
-    (r"^visual\.ln_post\.", "visual.trunk.norm."),
-    (r"^visual\.proj\.(?:T|weight)", "visual.trunk.head.weight"),
-    (r"^visual\.proj\.bias", "visual.trunk.head.bias"),
-    (r"^visual\.attn_pool\.probe", "visual.trunk.attn_pool.latent"),
-    (r"^visual\.attn_pool\.attn\.out_proj\.", "visual.trunk.attn_pool.proj."),
-    (r"^visual\.attn_pool\.attn\.in_proj_(weight|bias)\[q\]", r"visual.trunk.attn_pool.q.\1"),
-    (r"^visual\.attn_pool\.attn\.in_proj_(weight|bias)\[k\]", r"visual.trunk.attn_pool.kv.\1"),
-    (r"^visual\.attn_pool\.layernorm\.", "visual.trunk.attn_pool.norm."),
-    (r"^visual\.attn_pool\.mlp\.", "visual.trunk.attn_pool.mlp."),
-    (r"^visual\.transformer\.resblocks\.", "visual.trunk.blocks."),
-    (r"^(visual.*)\.ln_([12])\.", r"\1.norm\2."),
-    (r"^(visual.*)\.attn\.in_proj_", r"\1.attn.qkv."),
-    (r"^(visual.*)\.attn\.out_proj\.", r"\1.attn.proj."),
-    (r"^(visual.*)\.mlp\.c_fc\.", r"\1.mlp.fc1."),
-    (r"^(visual.*)\.mlp\.c_proj\.", r"\1.mlp.fc2."),
-)
 
 
 def from_openai(parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -83,13 +83,13 @@ def from_openai(parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """
     found: dict[str, np.ndarray] = {}
     for name, tensor in parts.items():
-        if name.endswith("[v]") or (name.endswith("[k]") and POOL not in name):
+        stem, part = name[:-3], name[-3:]
+        if part == "[v]" or (part == "[k]" and not name.startswith(_POOL)):
             continue  # joined with the first of them
-        if name.endswith("[q]") and POOL not in name:
-            name = name.removesuffix("[q]")
-            tensor = np.concatenate([parts[f"{name}[{part}]"] for part in "qkv"])
-        elif name.endswith("[k]"):
-            tensor = np.concatenate([tensor, parts[f"{name.removesuffix('[k]')}[v]"]])
+        if part == "[q]" and not name.startswith(_POOL):
+            name, tensor = stem, np.concatenate([parts[f"{stem}[{one}]"] for one in "qkv"])
+        elif part == "[k]":
+            name, tensor = f"{stem}[kv]", np.concatenate([tensor, parts[f"{stem}[v]"]])
         elif name == "visual.class_embedding":
             tensor = tensor[None, None]
         elif name == "visual.positional_embedding":
@@ -100,7 +100,5 @@ def from_openai(parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             found["visual.trunk.head.bias"] = np.zeros(len(tensor), np.float32)
         if not name.startswith(("visual.", "logit_")):
             name = f"{_TEXT}{name}"
-        for pattern, new in _BACK:
-            name = re.sub(pattern, new, name)
-        found[name] = tensor
+        found[_translated(name, 1, 0)] = tensor
     return found

@@ -113,12 +113,33 @@ def test_a_vocabulary_beside_the_weights_is_found(tmp_path, name):
     assert source.read(tmp_path / "model.safetensors")[1].tokenizer == str(tmp_path / name)
 
 
-def test_pe_core_as_open_clip_publishes_it(tmp_path):
-    weights = (GOLDEN / "pe_core.safetensors").read_bytes()
-    (tmp_path / "open_clip_model.safetensors").write_bytes(weights)
+def write_pe_core(directory: Path, **changed: np.ndarray) -> None:
+    """As open_clip publishes it."""
+    tensors = safetensors.numpy.load_file(GOLDEN / "pe_core.safetensors") | changed
+    safetensors.numpy.save_file(tensors, directory / "open_clip_model.safetensors")
     vision = {"timm_model_name": "vit_pe_core_tiny_patch16_384", "timm_pool": "map"}
     model = {"vision_cfg": vision, "text_cfg": {"heads": 2}, "custom_text": True}
-    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": model}))
+    (directory / "open_clip_config.json").write_text(json.dumps({"model_cfg": model}))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "said"),
+    [
+        ("attn_pool.kv.weight", (95, 48), r"not expected: .*attn_pool.attn.in_proj_weight\[kv\]"),
+        ("attn_pool.kv.bias", (), r"not expected: .*attn_pool.attn.in_proj_bias\[kv\]"),
+        ("cls_token", (2, 1, 48), r"wrong shape: visual.class_embedding is \(2, 1, 48\)"),
+        ("pos_embed", (3, 10, 48), "wrong shape: visual.positional_embedding|has "),
+    ],
+)
+def test_tensors_of_timms_that_lie_are_named(tmp_path, name, shape, said):
+    write_pe_core(tmp_path, **{f"visual.trunk.{name}": np.zeros(shape, np.float32)})
+    with pytest.raises(ValueError, match=said) as error:
+        source.read(tmp_path)
+    assert str(tmp_path / "open_clip_") in str(error.value)
+
+
+def test_pe_core_as_open_clip_publishes_it(tmp_path):
+    write_pe_core(tmp_path)
     params, config = source.read(tmp_path)
     assert config == FAMILIES["pe_core"] and config.fitted == (24, "squash", "bilinear", True)
     folder.save(tmp_path / "ours", params, config)
