@@ -6,6 +6,7 @@ VideoPrism, github.com/google-deepmind/videoprism.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,12 @@ GREATEST = -1
 
 
 def _require(config: Any, **possible: tuple[str, ...]) -> None:
+    """Raises ValueError where a field is of another type than it is declared, or none of these."""
+    for field in dataclasses.fields(config):
+        given, wanted = getattr(config, field.name), field.type
+        types = (int, float) if wanted is float else (wanted,)
+        if wanted in (bool, int, float, str) and type(given) not in types:
+            raise ValueError(f"{field.name} {given!r:.80}: wanted one of type {wanted.__name__}")
     for name, values in possible.items():
         if (given := getattr(config, name)) not in values:
             raise ValueError(f"{name} {given!r}: wanted one of {', '.join(values)}")
@@ -44,6 +51,9 @@ class VisionTowerConfig:
 
     def __post_init__(self) -> None:
         _require(self, pool=(CLASS, MAP), projection=(MATRIX, DENSE, NONE))
+        for name in ("pool_heads", "pool_mlp_width"):
+            if (given := getattr(self, name)) < 0:
+                raise ValueError(f"{name} {given}: wanted a whole number from 0 on")
         if self.pool == CLASS and not self.class_token:
             raise ValueError("pool 'class' without class_token: wanted pool='map'")
 
@@ -87,6 +97,9 @@ class VideoTowerConfig:
     auxiliary_layers: int = 0
     logit_cap: float = 0.0
 
+    def __post_init__(self) -> None:
+        _require(self)
+
 
 @dataclasses.dataclass(frozen=True)
 class Pixels:
@@ -109,9 +122,17 @@ class Pixels:
                 f"antialias False with {self.resize}, {self.interpolation}: wanted {SQUASH}, "
                 f"{BILINEAR}"
             )
-        for name in ("mean", "std"):
+        for name, least in (("mean", -math.inf), ("std", 0.0)):
+            given = getattr(self, name)
             # JSON and ml_collections bring lists.
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+            if (
+                not isinstance(given, tuple | list)
+                or len(given) != 3
+                or not all(isinstance(x, int | float) and least < x < math.inf for x in given)
+            ):
+                above = " above 0" if name == "std" else ""
+                raise ValueError(f"{name} {given!r:.80}: wanted three numbers{above}")
+            object.__setattr__(self, name, tuple(given))
 
 
 _VIDEOPRISM_VISION = VisionTowerConfig(
@@ -138,6 +159,7 @@ class Towers:
     logit_bias: bool = False
 
     def __post_init__(self) -> None:
+        _require(self)
         own = self.vision, self.text
         if self.video.frames and own != (_VIDEOPRISM_VISION, _VIDEOPRISM_TEXT):
             raise ValueError(
@@ -149,7 +171,13 @@ class Towers:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Towers":
-        """From the fields of `dataclasses.asdict`; what is missing is as CLIP has it."""
+        """From the fields of `dataclasses.asdict`; what is missing is as CLIP has it.
+
+        Raises:
+          TypeError, ValueError: they are not the fields of a family.
+        """
+        if not isinstance(fields, Mapping):
+            raise TypeError(f"towers {fields!r:.80}: wanted an object")
         kinds = {
             "vision": VisionTowerConfig,
             "text": TextTowerConfig,

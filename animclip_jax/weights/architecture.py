@@ -59,7 +59,8 @@ def from_openai(
     """The architecture that tensors of OpenAI's layout, through `rules.unfuse`, show.
 
     Raises:
-      ValueError: tensors are missing without which it can't be told; names all that don't fit.
+      ValueError: tensors are missing without which it can't be told, naming all that don't fit; or
+        no model has such sizes.
     """
     if any(key.startswith("visual.layer1.") for key in tensors):
         raise ValueError(f"{source}: the vision tower is a ResNet, wanted a ViT")
@@ -70,6 +71,20 @@ def from_openai(
     for key, axes in (_TELLING | {projection: 2}).items():
         if key not in tensors or tensors[key].ndim != axes:
             rules.check(tensors, _nameless(layers, family), rules.Layout.OPENAI, source)
+    try:
+        return _described(tensors, layers, tensors[projection].shape[0], activation, family)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from None
+
+
+def _described(
+    tensors: Mapping[str, np.ndarray],
+    layers: list[int],
+    embed_dim: int,
+    activation: str,
+    family: Towers,
+) -> ClipConfig:
+    """The architecture, once all telling tensors are there; raises ValueError for odd sizes."""
     vision_width, _, _, patch_size = tensors["visual.conv1.weight"].shape
     vocab_size, text_width = tensors["token_embedding.weight"].shape
     patches = tensors["visual.positional_embedding"].shape[0] - family.vision.class_token
@@ -85,13 +100,13 @@ def from_openai(
         )
     )
     return ClipConfig(
-        image_size=round(math.sqrt(patches)) * patch_size,
+        image_size=round(math.sqrt(max(patches, 0))) * patch_size,
         patch_size=patch_size,
         vision=vision,
         text=text,
         context_length=tensors["positional_embedding"].shape[0],
         vocab_size=vocab_size,
-        embed_dim=tensors[projection].shape[0],
+        embed_dim=embed_dim,
         activation=activation,
         towers=_with_pool(family, tensors, vision),
     )

@@ -75,7 +75,7 @@ def read(config: Mapping[str, Any], source: str) -> ClipConfig:
       ValueError: it is of another kind of model, or computes what ours can't; says all of it.
     """
     kind = config.get("model_type")
-    if kind not in _DEFAULTS:
+    if kind not in [*_DEFAULTS]:  # which may be of any type
         raise ValueError(
             f"{source}: model_type is {kind!r}, wanted 'clip' or 'siglip', that of a whole "
             "CLIPModel or SiglipModel"
@@ -106,7 +106,7 @@ def _read(config: Mapping[str, Any], kind: str, source: str) -> ClipConfig:
         embed_dim = config.get("projection_dim", 512)
     activation: Any = text["hidden_act"]
     # So400m/14 is said to read 384 pixels; its patches cover 378 of them.
-    unread = vision["image_size"] % vision["patch_size"] if kind == "siglip" else 0
+    unread = vision["image_size"] % (vision["patch_size"] or 1) if kind == "siglip" else 0
     try:
         return ClipConfig(
             image_size=vision["image_size"] - unread,
@@ -157,24 +157,27 @@ def read_pixels(document: Mapping[str, Any], usual: Pixels, source: str) -> Pixe
     """What a preprocessor_config.json says; what it leaves out is as usual.
 
     Raises:
-      ValueError: it resizes as ours can't.
+      ValueError: it resizes as ours can't, or its statistics are no numbers.
     """
     resample = document.get("resample")
     size = document.get("size")
     resize = usual.resize
     if isinstance(size, Mapping):
         resize = towers.SHORTEST if "shortest_edge" in size else towers.SQUASH
-    if resample is not None and resample not in _RESAMPLE:
+    if resample is not None and resample not in [*_RESAMPLE]:
         raise ValueError(
             f"{source}: resample is {resample!r}, wanted 2 (bilinear) or 3 (bicubic), as Pillow "
             "numbers them"
         )
-    return Pixels(
-        document.get("image_mean", usual.mean),
-        document.get("image_std", usual.std),
-        resize,
-        usual.interpolation if resample is None else _RESAMPLE[resample],
-    )
+    try:
+        return Pixels(
+            document.get("image_mean", usual.mean),
+            document.get("image_std", usual.std),
+            resize,
+            usual.interpolation if resample is None else _RESAMPLE[resample],
+        )
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from None
 
 
 def read_tokenizer(document: Mapping[str, Any], family: Towers) -> Towers:

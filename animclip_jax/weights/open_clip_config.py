@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from animclip_jax import files
 from animclip_jax.models import towers
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.towers import Pixels, Towers
@@ -35,6 +37,24 @@ _VOCABULARY = 49408
 _NONE = "none"
 
 
+def load(path: Path) -> dict[str, Any]:
+    """What a file says, for `read` and `completed`.
+
+    Raises:
+      ValueError: a section is missing, or no object.
+    """
+    document = files.read_object(path, fields={"model_cfg": dict})
+    model = document["model_cfg"]
+    for name, section in (
+        ("model_cfg.vision_cfg", model.get("vision_cfg")),
+        ("model_cfg.text_cfg", model.get("text_cfg")),
+        ("preprocess_cfg", document.get("preprocess_cfg", {})),
+    ):
+        if not isinstance(section, dict):
+            raise ValueError(f"{path}: found {section!r:.80} as {name!r}, wanted a JSON object")
+    return document
+
+
 def read(tensors: Mapping[str, np.ndarray], document: Mapping[str, Any], source: str) -> ClipConfig:
     """The architecture of tensors in OpenAI's layout with their open_clip_config.json.
 
@@ -59,12 +79,12 @@ def read(tensors: Mapping[str, np.ndarray], document: Mapping[str, Any], source:
             f"{source}: not the configuration of these tensors, which have {'; '.join(lies)}: take "
             "both files from one model (convert resizes position embeddings with --image-size)"
         )
-    heads = _vision_heads(vision, config.vision.width)
-    return dataclasses.replace(
-        config,
-        vision=dataclasses.replace(config.vision, heads=heads),
-        text=dataclasses.replace(config.text, heads=text.get("heads", config.text.heads)),
-    )
+    try:
+        seen = dataclasses.replace(config.vision, heads=_vision_heads(vision, config.vision.width))
+        said = dataclasses.replace(config.text, heads=text.get("heads", config.text.heads))
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from None
+    return dataclasses.replace(config, vision=seen, text=said)
 
 
 def completed(
@@ -89,8 +109,9 @@ def _family(model: Mapping[str, Any]) -> tuple[Towers, str]:
         seen = dataclasses.replace(towers.PE_CORE.vision, class_token=has_class)
         return dataclasses.replace(towers.PE_CORE, vision=seen), "gelu"
     if found is not None and found.family == timm_vit.SIGLIP:
-        tokenizer = architecture.SIGLIP_TOKENIZERS.get(text.get("vocab_size"))
-        return dataclasses.replace(towers.SIGLIP, tokenizer=tokenizer or "unknown"), "gelu_tanh"
+        size = text.get("vocab_size")
+        known = architecture.SIGLIP_TOKENIZERS.get(size) if isinstance(size, int) else None
+        return dataclasses.replace(towers.SIGLIP, tokenizer=known or "unknown"), "gelu_tanh"
     tower = dataclasses.replace(towers.CLIP.text, causal=not text.get("no_causal_mask", False))
     activation = "quick_gelu" if model.get("quick_gelu") else "gelu"
     has_bias = model.get("init_logit_bias") is not None
@@ -161,7 +182,10 @@ def _other_sizes(model: Mapping[str, Any], config: ClipConfig) -> Iterator[str]:
 
 def _vision_heads(vision: Mapping[str, Any], width: int) -> int:
     if (name := vision.get("timm_model_name")) is None:
-        return max(width // vision.get("head_width", architecture.HEAD_WIDTH), 1)
+        head_width = vision.get("head_width", architecture.HEAD_WIDTH)
+        if type(head_width) is not int or head_width < 1:
+            raise ValueError(f"head_width {head_width!r}: wanted a whole number above 0")
+        return max(width // head_width, 1)
     found = timm_vit.parse(name)
     assert found is not None  # `_other` has looked
     return found.heads

@@ -173,7 +173,7 @@ def _openai(
     known = known or trained_with
     if document is not None:
         _refuse_activation(activation, document)
-        described = files.read_object(document)
+        described = open_clip_config.load(document)
         tensors = open_clip_config.completed(tensors, described)
         config = open_clip_config.read(tensors, described, str(document))
     elif known is not None:

@@ -61,6 +61,17 @@ def test_only_what_big_vision_does_is_not_anti_aliased():
             Pixels(resize=resize, interpolation=interpolation, antialias=False)
 
 
+@pytest.mark.parametrize("given", [None, 0.5, "abc", [0.5, 0.5], [0.5, 0.5, "x"], [0.5, 0.5, 0.0]])
+def test_statistics_of_pixels_are_three_numbers(given):
+    with pytest.raises(ValueError, match="std .*: wanted three numbers above 0"):
+        Pixels(std=given)
+    if given == [0.5, 0.5, 0.0]:
+        assert Pixels(mean=given).mean == tuple(given)
+    else:
+        with pytest.raises(ValueError, match="mean .*: wanted three numbers"):
+            Pixels(mean=given)
+
+
 @pytest.mark.parametrize("pixels", [CLIP.pixels, PE_CORE.pixels, processors.BIG_VISION])
 def test_a_models_configuration_says_how_pictures_are_fitted(pixels):
     document = {"towers": {"pixels": {name: getattr(pixels, name) for name in Pixels().__dict__}}}

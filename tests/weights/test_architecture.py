@@ -114,6 +114,16 @@ def test_a_file_without_the_telling_tensors_names_all_that_does_not_fit():
     assert "not expected: visual.conv.weight (20, 3, 8, 8)" in str(error.value)
 
 
+def test_sizes_that_no_model_has_are_named_with_their_file():
+    vision = dataclasses.replace(GOLDEN_CLIP.vision, width=200, heads=2)
+    tensors = openai_shapes(dataclasses.replace(GOLDEN_CLIP, vision=vision))
+    with pytest.raises(ValueError, match="FILE: width 200 is not a multiple of heads 3"):
+        architecture.from_openai(tensors, "gelu", "FILE")
+    tensors = openai_shapes(GOLDEN_CLIP) | {"visual.positional_embedding": np.zeros((0, 20))}
+    with pytest.raises(ValueError, match="FILE: image_size 0: wanted a whole number"):
+        architecture.from_openai(tensors, "gelu", "FILE")
+
+
 def test_a_resnet_is_refused():
     with pytest.raises(ValueError, match="is a ResNet, wanted a ViT"):
         architecture.from_openai({"visual.layer1.0.conv1.weight": np.zeros(1)}, "gelu", "FILE")

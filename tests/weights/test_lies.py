@@ -1,15 +1,17 @@
 """Weights that lie, of every family and layout: one error that names the file, nothing written."""
 
+import copy
 import dataclasses
 import functools
 import json
+import operator
 import os
 import pickle
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from animclip_jax import convert
 from animclip_jax.exporting import open_clip
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.towers import CLIP
-from animclip_jax.weights import big_vision, folder, safetensors_file
+from animclip_jax.weights import big_vision, folder, safetensors_file, source
 from animclip_jax.weights.architecture import SIGLIP_TOKENIZERS
 from tests import vocabularies
 from tests.small_model import drawn
@@ -162,6 +164,56 @@ def change_size(document: dict, layout: str, part: str) -> None:
         document["model_cfg"]["text_cfg"]["layers"] += 1
     else:
         document["model_cfg"]["embed_dim"] += 16
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("family", "layout"),
+    [
+        *(("clip", "hugging_face"), ("siglip", "hugging_face")),
+        *(("clip", "open_clip"), ("siglip", "open_clip"), ("pe_core", "ours")),
+    ],
+)
+def test_a_setting_of_another_type(tmp_path, family, layout):
+    """Wherever it stands, it can be read, or an error names the file."""
+    there = publish(tmp_path, family, layout)
+    say_pixels(there, layout)
+    for path in [*there.glob("*config.json")]:
+        document = json.loads(path.read_text())
+        for place in places(document):
+            for value in (0, None, "x", [], {"a": 1}):
+                changed = copy.deepcopy(document)
+                functools.reduce(operator.getitem, place[:-1], changed)[place[-1]] = value
+                path.write_text(json.dumps(changed))
+                try:
+                    source.deferred(there)
+                except (OSError, ValueError) as error:
+                    assert str(there) in str(error), (path.name, place, value)
+        path.write_text(json.dumps(document))
+        source.deferred(there)
+
+
+def say_pixels(there: Path, layout: str) -> None:
+    """What others publish of how pictures are prepared."""
+    half = [0.5, 0.5, 0.5]
+    if layout == "hugging_face":
+        size = {"shortest_edge": 24}
+        document = {"size": size, "resample": 3, "image_mean": half, "image_std": half}
+        (there / source.PIXELS).write_text(json.dumps(document))
+    elif layout == "open_clip":
+        path = there / source.OPEN_CLIP_CONFIG
+        pixels = {"mean": half, "std": half, "interpolation": "bilinear", "resize_mode": "squash"}
+        document = json.loads(path.read_text()) | {"preprocess_cfg": pixels}
+        path.write_text(json.dumps(document))
+
+
+def places(document: Any, *above: Any) -> Iterator[tuple[Any, ...]]:
+    """Keys and indices, from the outermost on, of all that a document holds."""
+    inside = document.items() if isinstance(document, dict) else enumerate(document)
+    for key, value in inside:
+        yield *above, key
+        if isinstance(value, dict | list):
+            yield from places(value, *above, key)
 
 
 @pytest.mark.parametrize(("family", "layout"), KNOWN)
