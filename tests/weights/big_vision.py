@@ -15,11 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from animclip_jax import files
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.weights import big_vision
+from tests.weights import shape_tables
 from tests.weights.families import FAMILIES, LOG_SCALE, inputs
 from tests.weights.reference import GOLDEN
+from tests.weights.shape_tables import Shapes
 
 NAMES = GOLDEN / "big_vision_names.json"
 # The checkout that the table is of.
@@ -50,19 +51,19 @@ def model(config: ClipConfig, stacked: bool) -> Any:
     )
 
 
-def table(which: str) -> dict[str, tuple[int, ...]]:
+def table(which: str) -> Shapes:
     """Shapes by name as NAMES has them of FAMILIES["siglip"]; which: apart or stacked."""
-    listed = files.read_object(NAMES)[which]
-    return {name: tuple(map(int, shape.split(" x "))) for name, shape in listed.items()}
+    return shape_tables.read(NAMES, which)
 
 
-def shapes(config: ClipConfig, stacked: bool) -> dict[str, tuple[int, ...]]:
+def shapes(config: ClipConfig, stacked: bool) -> Shapes:
     """Of all parameters that big_vision makes, by slash-joined name."""
     pictures = jnp.zeros((1, config.image_size, config.image_size, 3))
     captions = jnp.zeros((1, config.context_length), jnp.int32)
     made = model(config, stacked)
-    tree = jax.eval_shape(lambda: made.init(jax.random.key(0), pictures, captions)["params"])
-    return {name: leaf.shape for name, leaf in traverse_util.flatten_dict(tree, sep="/").items()}
+    return shape_tables.of(
+        jax.eval_shape(lambda: made.init(jax.random.key(0), pictures, captions)["params"])
+    )
 
 
 def drawn(config: ClipConfig, stacked: bool) -> dict[str, np.ndarray]:
@@ -122,11 +123,5 @@ def reference(
 
 
 if __name__ == "__main__":
-    tables = {
-        which: {
-            name: " x ".join(map(str, shape))
-            for name, shape in shapes(FAMILIES["siglip"], which == "stacked").items()
-        }
-        for which in ("apart", "stacked")
-    }
-    files.write_json(NAMES, {"commit": COMMIT, **tables}, indent=1)
+    both = {which: shapes(FAMILIES["siglip"], which == "stacked") for which in ("apart", "stacked")}
+    shape_tables.write(NAMES, COMMIT, both)

@@ -15,12 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from animclip_jax import files
 from animclip_jax.models.clip_config import ClipConfig
 from animclip_jax.models.presets import PRESETS
 from animclip_jax.models.towers import VIDEOPRISM, VideoTowerConfig
 from animclip_jax.models.transformer import TransformerConfig
+from tests.weights import shape_tables
 from tests.weights.reference import GOLDEN
+from tests.weights.shape_tables import Shapes
 
 NAMES = GOLDEN / "videoprism_names.json"
 OUTPUTS = GOLDEN / "videoprism.npz"
@@ -76,21 +77,21 @@ def inputs(name: str) -> tuple[np.ndarray, np.ndarray]:
     return frames, tokens
 
 
-def shapes(config: ClipConfig) -> dict[str, tuple[int, ...]]:
+def shapes(config: ClipConfig) -> Shapes:
     """Of all parameters that VideoPrism makes, by slash-joined name."""
     side = config.image_size
     pictures = jnp.zeros((1, config.towers.video.frames, side, side, 3))
     captions, padding = (jnp.zeros((1, 3), dtype) for dtype in (jnp.int32, jnp.float32))
-    tree = jax.eval_shape(
-        lambda: model(config).init(jax.random.key(0), pictures, captions, padding)["params"]
+    return shape_tables.of(
+        jax.eval_shape(
+            lambda: model(config).init(jax.random.key(0), pictures, captions, padding)["params"]
+        )
     )
-    return {name: leaf.shape for name, leaf in traverse_util.flatten_dict(tree, sep="/").items()}
 
 
-def table(which: str) -> dict[str, tuple[int, ...]]:
+def table(which: str) -> Shapes:
     """Shapes by name as NAMES has them, of small or b."""
-    listed = files.read_object(NAMES)[which]
-    return {name: tuple(map(int, shape.split(" x "))) for name, shape in listed.items()}
+    return shape_tables.read(NAMES, which)
 
 
 def drawn(which: str) -> dict[str, np.ndarray]:
@@ -149,11 +150,7 @@ def save(path: Path, arrays: dict[str, np.ndarray]) -> Path:
 
 
 if __name__ == "__main__":
-    tables = {
-        which: {name: " x ".join(map(str, shape)) for name, shape in shapes(CONFIGS[which]).items()}
-        for which in ("small", "b")
-    }
-    files.write_json(NAMES, {"commit": COMMIT, **tables}, indent=1)
+    shape_tables.write(NAMES, COMMIT, {which: shapes(CONFIGS[which]) for which in ("small", "b")})
     golden: Any = {}
     with jax.default_matmul_precision("highest"):
         for one in FRAMES:
