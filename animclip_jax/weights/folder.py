@@ -1,6 +1,6 @@
 """A model's folder, ours or Hugging Face's: config.json and model.safetensors.
 
-Ours: config.json is {"format": "animclip", "version": 1, "clip": the fields of ClipConfig}, and for
+Ours: config.json is {"format": "animclip", "version": 2, "clip": the fields of ClipConfig}, and for
 a whole model the other fields of RetrieverConfig too; model.safetensors holds the parameters of
 `models.clip.Clip`, or of `models.retriever.Retriever`, by slash-joined path, float32. Where the
 vocabulary is not CLIP's, tokenizer.model or tokenizer.json holds it.
