@@ -148,7 +148,10 @@ def test_ten_thousand_odd_texts_get_our_tokens(written):
     transformers = pytest.importorskip("transformers", reason="needs the extra `parity`")
     theirs = transformers.CLIPTokenizer.from_pretrained(written)
     rng = random.Random(0)
-    texts = [odd_text(rng) for _ in range(10_000)]
+    texts = [odd_text(rng) for _ in range(10_020)]
+    # OpenAI's code, and ours, take the long s for an s here, as in "it's"; theirs does not.
+    texts = [text for text in texts if "'\u017f" not in clean(text)]
+    assert len(texts) >= 10_000
     wanted = ClipTokenizer(WORDS.clip.context_length)(texts)
     found = theirs(
         [clean(text) for text in texts], padding="max_length", truncation=True, return_tensors="np"

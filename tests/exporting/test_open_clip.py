@@ -2,11 +2,13 @@
 
 import copy
 import dataclasses
+import io
 import json
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from animclip_jax import files
 from animclip_jax.exporting import open_clip
@@ -16,9 +18,12 @@ from animclip_jax.models.presets import PRESETS
 from animclip_jax.models.transformer import TransformerConfig
 from animclip_jax.weights import folder, open_clip_config, rules, source, timm_names
 from animclip_jax.weights.rules import Layout
+from input_pipeline.media import picture
 from tests.exporting.models import WORDS
+from tests.models import computed
 from tests.small_model import drawn
-from tests.weights.families import FAMILIES, golden
+from tests.weights import reference
+from tests.weights.families import FAMILIES, golden, inputs, normalised
 from tests.weights.open_clip_models import LIST
 
 MODELS = {name: it["config"] for name, it in json.loads(LIST.read_text())["models"].items()}
@@ -117,6 +122,44 @@ def test_a_folder_comes_back(tmp_path, bias):
     assert again == config and set(found) == set(params)
     for key, value in params.items():
         np.testing.assert_array_equal(found[key], value, err_msg=key)
+
+
+# open_clip has timm's towers at their published sizes alone; their text towers can be any.
+TEXT = TransformerConfig(width=64, layers=1, heads=1, mlp_width=256)
+LOADED = {
+    "clip": WORDS.clip,
+    "pe_core": dataclasses.replace(PRESETS["pe_core_t16_384"], text=TEXT),
+    "siglip": dataclasses.replace(PRESETS["siglip2_b32_256"], text=TEXT, vocab_size=99),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LOADED)
+def test_open_clip_loads_the_folder_and_computes_the_same(tmp_path, name):
+    """As the documentation says it is loaded: without a network, towers and pictures."""
+    torch = pytest.importorskip("torch", reason="needs open_clip_torch")
+    library = pytest.importorskip("open_clip", reason="needs open_clip_torch")
+    config = LOADED[name]
+    params = {
+        path: value * (1 if path.endswith("scale") else np.float32(0.3))
+        for path, value in drawn(config).items()
+    }
+    open_clip.save(tmp_path / "oc", params, config)
+    model, _, prepare = library.create_model_and_transforms(f"local-dir:{tmp_path / 'oc'}")
+    frames, tokens = inputs(config)
+    with torch.no_grad():
+        found = {
+            "image_embedding": model.encode_image(torch.from_numpy(normalised(frames, config))),
+            "text_embedding": model.encode_text(torch.from_numpy(tokens).long()),
+        }
+    ours = computed.embeddings(computed.load(params, config), frames, tokens)
+    for key, value in found.items():
+        assert computed.difference(ours[key], value.numpy()) <= computed.TOLERANCE, key
+    jpeg = reference.picture(480, 640)
+    with Image.open(io.BytesIO(jpeg)) as image:
+        shown = prepare(image).numpy()
+    seen = normalised(picture.fit(picture.pixels(jpeg), *config.fitted)[None] / 255, config)[0]
+    assert np.abs(shown - seen).mean() * min(config.towers.pixels.std) * 255 <= 1
 
 
 def test_what_open_clip_can_not_build_is_refused_with_all_reasons(tmp_path):

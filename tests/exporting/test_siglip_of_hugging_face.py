@@ -6,14 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from animclip_jax.exporting import hugging_face
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.weights import source
 from input_pipeline.tokenizers.opening import open_tokenizer
 from tests import vocabularies
+from tests.models import computed
 from tests.small_model import drawn
-from tests.weights.families import FAMILIES
+from tests.weights.families import FAMILIES, inputs, normalised
 
 CAPTIONS = ["a red dog runs over the grass", "Two CHILDREN, near a car!", "a", "slowly " * 40]
 
@@ -84,6 +86,46 @@ def test_transformers_loads_it_offline_and_makes_our_tokens(written, monkeypatch
     assert set(found) == {"input_ids"}
     wanted = open_tokenizer(*config.reading)(CAPTIONS)
     np.testing.assert_array_equal(found["input_ids"], wanted)
+
+
+def ours(config: ClipConfig, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of length one: embeddings of CAPTIONS, and of pictures float32 [N, S, S, 3] in [0, 1]."""
+    tokens = open_tokenizer(*config.reading)(CAPTIONS)
+    found = computed.embeddings(computed.load(drawn(config), config), pictures, tokens)
+    text, image = (
+        found[name] / np.linalg.norm(found[name], axis=-1, keepdims=True)
+        for name in ("text_embedding", "image_embedding")
+    )
+    return text, image
+
+
+def test_automodel_computes_the_same(written, monkeypatch):
+    torch = pytest.importorskip("torch", reason="needs the extra `parity`")
+    transformers = pytest.importorskip("transformers")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    folder, config = written
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    frames, _ = inputs(config)
+    tokens = torch.from_numpy(open_tokenizer(*config.reading)(CAPTIONS)).long()
+    with torch.no_grad():
+        found = model(input_ids=tokens, pixel_values=torch.from_numpy(normalised(frames, config)))
+    text, image = ours(config, frames)
+    np.testing.assert_allclose(found.text_embeds.numpy(), text, atol=1e-5)
+    np.testing.assert_allclose(found.image_embeds.numpy(), image, atol=1e-5)
+    params = drawn(config)
+    logits = np.exp(params["log_logit_scale"]) * text @ image.T + params["logit_bias"]
+    np.testing.assert_allclose(found.logits_per_text.numpy(), logits, atol=1e-4)
+
+
+def test_sentence_transformers_reads_the_folder(written, monkeypatch):
+    library = pytest.importorskip("sentence_transformers", reason="not installed")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    folder, config = written
+    model = library.SentenceTransformer(str(folder))
+    shown = Image.fromarray((inputs(config, 1)[0][0] * 255).round().astype(np.uint8))
+    text, image = ours(config, np.asarray(shown, np.float32)[None] / 255)
+    np.testing.assert_allclose(model.encode(CAPTIONS), text, atol=1e-5)
+    np.testing.assert_allclose(model.encode([shown]), image, atol=1e-5)
 
 
 def test_a_vocabulary_that_its_tokenizer_does_not_read_is_refused(tmp_path):
