@@ -79,8 +79,9 @@ def read(path: Path) -> Archive:
             f"{path}: not a zip archive ({error}), as PyTorch 1.6 and later write: load an older "
             "file there and save it again"
         ) from error
-    except (KeyError, RuntimeError) as error:  # An entry is not there, or is encrypted.
-        raise ValueError(f"{path}: a damaged archive: {error}") from error
+    # An entry is not there, is encrypted, is cut off, or its name is damaged.
+    except (KeyError, RuntimeError, EOFError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: a damaged archive: {str(error) or 'cut off'}") from error
     if not tensors:
         raise ValueError(f"{path}: no tensor in it, wanted a state dict or a TorchScript module")
     return Archive(tensors, is_script)

@@ -182,6 +182,17 @@ def test_damaged_and_other_files_are_refused(tmp_path, dumps):
             torch_archive.read(tmp_path / "a.pt")
 
 
+def test_a_damaged_index_is_named(tmp_path):
+    whole = (GOLDEN / "openai.pt").read_bytes()
+    name = whole.rindex(b"/data.pkl") + 1  # in the index, behind an entry's 46 bytes
+    entry = whole.rindex(b"PK\1\2", 0, name)
+    for at, changed in ((name, b"\xff"), (entry + 20, 2 * (10**8).to_bytes(4, "little"))):
+        path = tmp_path / "a.pt"
+        path.write_bytes(whole[:at] + changed + whole[at + len(changed) :])
+        with pytest.raises(ValueError, match="a.pt: "):
+            torch_archive.read(path)
+
+
 def test_files_that_pytorch_writes_now(tmp_path):
     torch = pytest.importorskip("torch", reason="needs the extra `parity`")
     state = {
