@@ -166,6 +166,9 @@ def change_size(document: dict, layout: str, part: str) -> None:
         document["model_cfg"]["embed_dim"] += 16
 
 
+OF_ALL_TYPES: list[Any] = [0, None, "x", [], {"a": 1}]
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("family", "layout"),
@@ -181,7 +184,7 @@ def test_a_setting_of_another_type(tmp_path, family, layout):
     for path in [*there.glob("*config.json")]:
         document = json.loads(path.read_text())
         for place in places(document):
-            for value in (0, None, "x", [], {"a": 1}):
+            for value in OF_ALL_TYPES:
                 changed = copy.deepcopy(document)
                 functools.reduce(operator.getitem, place[:-1], changed)[place[-1]] = value
                 path.write_text(json.dumps(changed))
