@@ -1,6 +1,7 @@
 """Searching an index: both stages against what the model gives pair by pair."""
 
 import dataclasses
+import io
 import shutil
 
 import jax
@@ -10,6 +11,7 @@ import pytest
 from animclip_jax.models.retriever import TextFeatures
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import shards
+from animclip_jax.video_index.open import open_index
 from animclip_jax.video_index.query import Part, Query
 from animclip_jax.video_index.reader import Index
 from animclip_jax.video_index.searcher import Searcher
@@ -180,3 +182,16 @@ def test_segments_of_several_shards_are_those_of_their_videos(indexed, tmp_path)
     asked = np.array([7, 0, 3])
     jax.tree.map(np.testing.assert_array_equal, found.features(asked), whole.features(rows[asked]))
     assert found.thumbnail(7) == whole.thumbnail(int(rows[7]))
+
+
+def test_opening_an_index_reads_its_catalogue_once(indexed, monkeypatch):
+    opened = []
+
+    def counting(file, *given, **options):
+        opened.append(str(file))
+        return original(file, *given, **options)
+
+    original = io.open
+    monkeypatch.setattr(io, "open", counting)
+    open_index(indexed)
+    assert opened.count(str(indexed / "catalogue.json")) == 1

@@ -43,8 +43,8 @@ def numbers(data: bytes) -> list[int]:
 @pytest.mark.parametrize("name", KINDS)
 def test_it_shows_what_is_on_screen_in_the_middle_of_each_part(tmp_path: Path, name: str) -> None:
     path = films.write_film(tmp_path / name, FOUR_SECONDS, **KINDS[name])
-    parts = [1.0 + 1.6 * (n + 0.5) / FRAMES for n in range(FRAMES)]
-    found = numbers(strip.make(Strip(path, 1.0, 2.6)))
+    parts = [0.52 + 3.2 * (n + 0.5) / FRAMES for n in range(FRAMES)]
+    found = numbers(strip.make(Strip(path, 0.52, 3.72)))
     assert found == [int(10 * time + 1e-6) for time in parts]
 
 
