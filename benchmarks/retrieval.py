@@ -301,7 +301,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def tables(one: Encoder, sizes: tuple[int, ...], scratch: Path | None) -> dict[str, Any]:
-    """All but the evaluation; prints as it goes."""
+    """Everything except the evaluation; prints as it goes."""
     report: dict[str, Any] = {"coarse": [], "mapped": []}
     for size in sizes:
         folder = Path(tempfile.mkdtemp(dir=scratch))

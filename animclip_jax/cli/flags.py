@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
         importlib.import_module(f"animclip_jax.options.{verb}").parse(arguments[1:])
     try:
         run = load(verb)
-    except OSError as error:  # TensorFlow wants a folder for temporary files as it is imported
+    except OSError as error:  # TensorFlow needs a folder for temporary files as it is imported
         print(f"animclip {verb}: {error}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:

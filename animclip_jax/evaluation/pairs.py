@@ -49,7 +49,7 @@ class SharedPairs:
 
         Args:
           text_index, video_index: int, the same shape.
-          progress: is told how many pairs more are scored here.
+          progress: is called with the number of pairs just scored here.
         """
         rows, columns = text_index.ravel(), video_index.ravel()
         whose = self.captions.owner(rows)

@@ -125,9 +125,9 @@ def make(
 ) -> dict[str, Function]:
     """The functions that a model has by their names.
 
-    encode_text and encode_video give embeddings. A whole model's encode_text also gives what
-    re-ranking wants of a caption; video_code gives what it wants of a video, the embedding too; and
-    rerank scores pairs, caption and video of each row.
+    encode_text and encode_video give embeddings. A whole model's encode_text also gives the
+    re-ranker's text inputs; video_code gives its video inputs, the embedding too; and rerank scores
+    pairs, caption and video of each row.
 
     Args:
       config: of what the parameters are of. batch_size: the only one, and captions at their full

@@ -103,7 +103,7 @@ class PairScorer:
 
         Args:
           text_index, video_index: int, the same shape.
-          progress: is told how many pairs more are scored.
+          progress: is called with the number of pairs just scored.
           of: how many pairs there are in all, of which these are some. Scores then depend neither
             on which are scored here nor on the number of devices.
 

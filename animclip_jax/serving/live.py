@@ -16,8 +16,8 @@ EVERY_SECONDS = 2.0
 class Live(threading.Thread):
     """Opens an index that has changed beside the old one, and exchanges them when it is ready.
 
-    A request that is under way keeps the searcher that it began with. A new index that can't be
-    opened is told on stderr and on the status page; the old one stays.
+    A request that is under way keeps the searcher that it began with. If a new index
+    can't be opened, stderr and the status page say so; the old one stays.
     """
 
     def __init__(self, service: Service, num_candidates: int):

@@ -83,7 +83,7 @@ class _Encoder:
         return embedding.encode(self.model, frames, self.size)
 
 
-# What Ray is told of an actor: where it runs, and what it takes there.
+# Ray's options for an actor: where it runs, and what it takes there.
 Options = dict[str, Any]
 _ON_A_GPU: Options = {"num_cpus": 0, "num_gpus": 1}
 

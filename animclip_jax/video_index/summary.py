@@ -1,4 +1,4 @@
-"""What an update of an index did, and how people are told."""
+"""What an update of an index did, as numbers and in words."""
 
 from __future__ import annotations
 
