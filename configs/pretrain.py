@@ -9,7 +9,8 @@ PICTURES as img2dataset writes them (docs/sources.md), STORE as `animclip prepar
 (docs/data.md). The evaluation is on validation videos; tests are for the finetuned models. Nobody
 has run this at full size yet: its numbers are a beginning. `animclip plan` says that it fits 256
 chips of TPU v5e, and that a step takes 0.15 seconds at best, so the 20,000 of them 0.8 hours at
-least (docs/scaling.md; docs/reproduce.md for other machines).
+least (docs/scaling.md; docs/reproduce.md for other machines). The batch of VideoPrism follows from
+the memory that it needs at least; nobody has compiled its plan.
 """
 
 from ml_collections import ConfigDict
@@ -31,6 +32,8 @@ def get_config(preset: str = "vit_b32") -> ConfigDict:
     if config.model.vision.width >= 1024:  # ViT-L and larger
         config.batch_size = 4096
         config.mesh.fsdp = 8  # whole on every chip, state and gradients are too much for a v5e
+    if config.model.towers.video.frames:  # whole videos of thousands of tokens
+        config.batch_size = 2048
     config.optimizer.learning_rate = 1e-4  # of what is new; the towers learn slower
     config.optimizer.vision_rate = config.optimizer.text_rate = 0.1
     config.optimizer.warmup_steps = 1000

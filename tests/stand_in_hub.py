@@ -14,6 +14,20 @@ import pytest
 COMMIT, OTHER = "a" * 40, "b" * 40
 
 
+def send(handler: http.server.BaseHTTPRequestHandler, code: int, found: dict) -> None:
+    """Answers with JSON, as the Hub does."""
+    data = json.dumps(found).encode()
+    handler.send_response(code)
+    if code == 404:
+        handler.send_header("X-Error-Code", "RepoNotFound")
+    if "error" in found:
+        handler.send_header("X-Error-Message", found["error"])
+    handler.send_header("Content-Length", str(len(data)))
+    handler.send_header("Content-Type", "application/json")
+    handler.end_headers()
+    handler.wfile.write(data)
+
+
 class Hub:
     """files: by name; newest: the commit of main; gets: the names that were sent.
 
@@ -34,26 +48,22 @@ class Hub:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                known = self.headers["Authorization"] == f"Bearer {stand_in.token}"
-                self.send(200 if known else 401, stand_in.posted(self.path, body) if known else {})
+                known = self.is_known()
+                send(self, 200 if known else 401, stand_in.posted(self.path, body) if known else {})
 
-            def send(self, code: int, found: dict) -> None:
-                data = json.dumps(found).encode()
-                self.send_response(code)
-                if code == 404:
-                    self.send_header("X-Error-Code", "RepoNotFound")
-                self.send_header("Content-Length", str(len(data)))
-                self.send_header("Content-Type", "application/json")
-                self.end_headers()
-                self.wfile.write(data)
+            def is_known(self) -> bool:
+                return self.headers["Authorization"] == f"Bearer {stand_in.token}"
 
             def answer(self, whole: bool) -> None:
                 parts = self.path.strip("/").split("/")
                 if parts[1:] == ["whoami-v2"]:
-                    known = self.headers["Authorization"] == f"Bearer {stand_in.token}"
-                    return self.send(200 if known else 401, {"name": "some", "type": "user"})
+                    name = {"name": "some", "type": "user"}
+                    return send(self, 200 if self.is_known() else 401, name)
+                if "Authorization" in self.headers and not self.is_known():
+                    # As the Hub does, whatever is asked.
+                    return send(self, 401, {"error": "Invalid credentials in Authorization header"})
                 if parts[0] == "api" and stand_in.empty:
-                    return self.send(404, {"error": "Repository not found"})
+                    return send(self, 404, {"error": "Repository not found"})
                 commit = next((part for part in parts if part in (COMMIT, OTHER)), stand_in.newest)
                 if parts[0] == "api":
                     siblings = [{"rfilename": name} for name in stand_in.files]

@@ -136,6 +136,7 @@ def test_every_architecture_is_pretrained_with_its_own_loss_from_its_own_weights
     run = settings.training(config)
     assert run.init_from == f"weights/{name}" and run.model.clip.towers == PRESETS[name].towers
     assert run.loss.contrastive == ("sigmoid" if "siglip" in name else "softmax")
-    # A v5e holds neither the state of a ViT-L nor 16,384 clips of it.
+    # A v5e holds neither the state of a ViT-L nor 16,384 clips of it, nor as many whole videos.
     is_large = PRESETS[name].vision.width >= 1024
-    assert (run.batches.batch_size, run.mesh.fsdp) == ((4096, 8) if is_large else (16384, 1))
+    clips = 2048 if "videoprism" in name else 4096 if is_large else 16384
+    assert (run.batches.batch_size, run.mesh.fsdp) == (clips, 8 if is_large else 1)

@@ -21,7 +21,7 @@ def require_free(repository: str) -> None:
         raise ValueError(f"--push={repository}: wanted OWNER/NAME, such as someone/clip-of-films")
     # Slow to import, and needed here alone.
     import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+    from huggingface_hub.errors import RepositoryNotFoundError
 
     if huggingface_hub.get_token() is None:
         raise ValueError(f"--push={repository}: there is no token of the Hub here: {_TOKEN}")
@@ -32,7 +32,7 @@ def require_free(repository: str) -> None:
     except RepositoryNotFoundError:
         pass
     except Exception as error:  # The Hub's client lets errors of several libraries through.
-        raise OSError(_problem(repository, "the Hub can't be reached", error)) from error
+        raise _refusal(repository, error) from error
     else:
         raise FileExistsError(
             f"--push={repository}: the Hub has this repository already: choose another name, or "
@@ -40,12 +40,8 @@ def require_free(repository: str) -> None:
         )
     try:
         api.whoami()
-    except HfHubHTTPError as error:
-        raise ValueError(
-            f"--push={repository}: the Hub does not accept the token here: {_TOKEN}"
-        ) from error
     except Exception as error:  # As above.
-        raise OSError(_problem(repository, "the Hub can't be reached", error)) from error
+        raise _refusal(repository, error) from error
 
 
 def push(directory: Path, repository: str, private: bool = False) -> str:
@@ -69,6 +65,13 @@ def push(directory: Path, repository: str, private: bool = False) -> str:
         advice = f"to try again: hf upload {repository} {directory}"
         raise OSError(f"{_problem(repository, what, error)}; {advice}") from error
     return str(address)
+
+
+def _refusal(repository: str, error: Exception) -> Exception:
+    """The error for what the Hub answered, or for no answer."""
+    if getattr(getattr(error, "response", None), "status_code", None) == 401:
+        return ValueError(f"--push={repository}: the Hub does not accept the token here: {_TOKEN}")
+    return OSError(_problem(repository, "the Hub can't be reached", error))
 
 
 def _problem(repository: str, what: str, error: Exception) -> str:

@@ -7,7 +7,7 @@ from animclip_jax import settings
 from animclip_jax.planning import program
 from animclip_jax.planning import suggest as module
 from animclip_jax.planning.estimate import Plan
-from configs import common, folders
+from configs import common, folders, pretrain
 
 GIB = 2**30
 
@@ -80,6 +80,18 @@ def test_where_nothing_fits_there_is_no_suggestion(search):
 def test_where_the_memory_is_not_known_everything_is_tried(search):
     best, _ = search(lambda remat, fsdp, parts: 10, {"none": 100}, available=None)
     assert best == ("none", 1, 0)
+
+
+@pytest.mark.long
+def test_whole_videos_are_pretrained_in_batches_that_a_pod_may_hold():
+    """On 256 v5e of 15.75 GiB; gradients, and what lives within a layer, come on top."""
+    config = settings.training(pretrain.get_config("videoprism_b"))
+    least = module.least_gib(config, jax.devices()[:1] * 256)
+    clip = config.model.clip
+    assert least(module.Settings(clip.remat, config.mesh.fsdp, config.microbatch)) < 15.75 / 3
+    assert least(module.Settings("none", 1, 0)) > 15.75
+    # As many as of pictures would leave no room for the gradients, of 0.9 GiB.
+    assert least(module.Settings("block", 1, 16_384)) > 15
 
 
 @pytest.mark.long

@@ -131,7 +131,7 @@ def test_wandb_without_a_network_writes_a_folder(
     monkeypatch.setenv("WANDB_SILENT", "true")
     log_steps("wandb", tmp_path, 0, range(1, 4))
     (kept,) = (tmp_path / "wandb").glob("offline-run-*/run-*.wandb")
-    assert kept.stat().st_size > 0
+    assert b"loss" in kept.read_bytes()
 
 
 def test_trackio_keeps_a_run_on_this_machine(
@@ -140,4 +140,5 @@ def test_trackio_keeps_a_run_on_this_machine(
     monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "kept"))
     pytest.importorskip("trackio", reason="pip install -e '.[trackio]'")
     log_steps("trackio", tmp_path / "run", 0, range(1, 4))
-    assert any(path.stat().st_size for path in (tmp_path / "kept").rglob("*") if path.is_file())
+    files = [path for path in (tmp_path / "kept").rglob("*") if path.is_file()]
+    assert any(b"loss" in path.read_bytes() for path in files)
