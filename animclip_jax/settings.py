@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.evaluation.config import EvaluationConfig
 from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.motion import MotionConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
 from animclip_jax.models.towers import CLIP
@@ -134,6 +135,7 @@ def retriever(config: ConfigDict) -> RetrieverConfig:
         _fields(RerankerConfig, config.reranker),
         config.animation.num_frames,
         _fields(TemporalConfig, config.temporal),
+        _fields(MotionConfig, config.motion),
     )
 
 

@@ -236,7 +236,8 @@ def storage(name: str) -> Row:
     clip, config = PRESETS[name], RERANKERS[name]
     row: Row = {"preset": name}
     for dtype in CODE_DTYPES:
-        stored = stored_bytes(clip, dataclasses.replace(config, code_dtype=dtype), NUM_FRAMES)
+        tokens = NUM_FRAMES * config.tokens_a_frame(clip.grid)
+        stored = stored_bytes(tokens, dataclasses.replace(config, code_dtype=dtype))
         row[f"code KiB, {dtype}"] = stored / 1024
     return row | {"embedding KiB, bfloat16": clip.embed_dim * 2 / 1024}
 

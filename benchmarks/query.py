@@ -82,15 +82,12 @@ def write_index(directory: Path, model: Path, segments: int) -> None:
     """So many segments of random features, without a catalogue."""
     loaded = api.load(model)
     width = loaded.config.clip.embed_dim
-    tokens = loaded.config.num_frames * loaded.config.reranker.tokens_a_frame(
-        loaded.config.clip.grid
-    )
     random = np.random.default_rng(0)
 
     def part(count: int) -> shards.Rows:
         embedding = random.standard_normal((count, width), np.float32)
         embedding /= np.linalg.norm(embedding, axis=1, keepdims=True)
-        shape = (count, tokens, loaded.config.reranker.code_width)
+        shape = (count, loaded.config.code_tokens, loaded.config.reranker.code_width)
         values = np.frombuffer(random.bytes(int(np.prod(shape))), np.int8).reshape(shape)
         code = PackedCode(values, np.full(shape[:2], 1 / 64, np.float16))
         times = np.tile([0.0, 10.0], (count, 1))

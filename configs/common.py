@@ -5,6 +5,7 @@ import dataclasses
 from ml_collections import ConfigDict, FieldReference
 
 from animclip_jax.animation.config import PARTS, AnimationConfig
+from animclip_jax.models.motion import MotionConfig
 from animclip_jax.models.presets import PRESETS, RERANKERS
 from animclip_jax.models.retriever import TemporalConfig
 
@@ -44,12 +45,16 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     # The transformer over frame embeddings; with 0 layers a video is the mean of its frames.
     config.temporal = ConfigDict(dataclasses.asdict(TemporalConfig()))
 
+    # An eye for motion beside the re-ranker; see docs/motion.md. 0 features: none.
+    config.motion = ConfigDict(dataclasses.asdict(MotionConfig()))
+
     config.loss = ConfigDict()
     config.loss.matching_weight = 1.0
     config.loss.hard_negatives = 3  # of the batch, for each caption and each clip
     # Over the global batch. SigLIP was trained with sigmoid, and its bias is one of its weights.
     config.loss.contrastive = "sigmoid" if PRESETS[preset].towers.logit_bias else "softmax"
     config.loss.matching = "listwise"  # or binary
+    config.loss.motion_weight = 1.0  # where motion.features is not 0
 
     config.optimizer = _optimizer(config.get_ref("steps"))
 

@@ -19,6 +19,7 @@ from animclip_jax import files, words
 from animclip_jax.animation.batch import Batch, Filmed, Footage
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan, part_shapes
+from animclip_jax.animation.told import AXES
 from input_pipeline.examples import BatchConfig
 from input_pipeline.tokenizers import CLIP
 
@@ -153,6 +154,10 @@ def _read(path: Path, config: BatchConfig) -> dict[str, np.ndarray]:
         shapes = part_shapes(0, 0, 0)._asdict()
         for name in ("home", "fill", "thing_boxes", "thing_shear", "thing_smear"):
             found.setdefault(f"{_PLAN}{name}", np.zeros((lead, *shapes[name]), np.float32))
+    if "index" in found:
+        # Nor did these know what captions say.
+        nothing = np.zeros((len(found["index"]), len(AXES)), np.float32)
+        found.setdefault("told", nothing)
     if missing := [name for name in wanted if name not in found]:
         raise ValueError(f"{path}: found no {', '.join(missing)}: bake it again")
     return {name: found[name] for name in wanted}

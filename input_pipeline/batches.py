@@ -103,10 +103,10 @@ def train_batches(
             tokens = tokenizer([caption.decode("utf-8") for caption in made["caption"]])
             index = made["index"].astype(np.int32)
             if config.has_frames:
-                yield Footage(made["frames"], tokens, index)
+                yield Footage(made["frames"], tokens, index, made["told"])
             else:
                 plan = packed_plan.as_arrays(made["plan"], config.animation)
-                yield Filmed(made["canvas"], plan, tokens, index)
+                yield Filmed(made["canvas"], plan, tokens, index, made["told"])
 
     return run()
 

@@ -25,8 +25,10 @@ import optax
 from animclip_jax import sharding
 from animclip_jax.animation.batch import Filmed
 from animclip_jax.animation.plan import upright
+from animclip_jax.animation.told import AXES
 from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.motion import MotionConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.models.transformer import TransformerConfig
@@ -46,7 +48,8 @@ CLIP = ClipConfig(
     embed_dim=28,
 )
 RERANKER = RerankerConfig(layers=2, width=24, heads=2, mlp_width=56, code_width=20, pooled_grid=2)
-CONFIG = RetrieverConfig(CLIP, RERANKER, num_frames=FRAMES)
+MOTION = MotionConfig(features=6, side=32)
+CONFIG = RetrieverConfig(CLIP, RERANKER, num_frames=FRAMES, motion=MOTION)
 
 
 ADAPTERS = LoraConfig(rank=3, targets="attention|mlp")
@@ -78,7 +81,8 @@ def batch(seed: int = 0) -> Filmed:
     plan.shear[[1, 6, 7, 15]] = 0.05  # devices have one, two or no clips that are rolled
     plan = plan._replace(**things(random))
     canvas = random.integers(0, 255, (BATCH, 40, 40, 3), dtype=np.uint8)
-    return Filmed(canvas, plan, tokens, np.arange(BATCH, dtype=np.int32))
+    told = random.integers(-1, 2, (BATCH, len(AXES))).astype(np.float32)
+    return Filmed(canvas, plan, tokens, np.arange(BATCH, dtype=np.int32), told)
 
 
 def things(random: np.random.Generator) -> dict[str, np.ndarray]:

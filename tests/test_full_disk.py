@@ -42,7 +42,7 @@ def write_store(out: Path) -> None:
 
 
 def write_baked(out: Path) -> None:
-    batches = iter([Footage(NOISE, np.zeros((6, 4), np.int32), np.arange(6))] * 2)
+    batches = iter([Footage(NOISE, np.zeros((6, 4), np.int32), np.arange(6), np.zeros((6, 7)))] * 2)
     baked.bake(batches, out, 2, BatchConfig(AnimationConfig(), 6, seed=0, canvas_size=64))
 
 

@@ -16,12 +16,15 @@ class Filmed(NamedTuple):
       index: int32 [B], which example i of the source; of a clip of two scenes the first. A clip
         that is another one of the batch backwards, with the opposite caption, has -1 - i: its
         sibling has i.
+      told: float32 [B, 7], what the caption says along each of `told.AXES`: 1, -1 for the opposite,
+        0 for nothing.
     """
 
     canvas: Any
     plan: ShotPlan
     tokens: Any
     index: Any
+    told: Any
 
 
 class Footage(NamedTuple):
@@ -29,12 +32,13 @@ class Footage(NamedTuple):
 
     Attributes:
       frames: uint8 [B, T, O, O, 3].
-      tokens, index: as of `Filmed`.
+      tokens, index, told: as of `Filmed`.
     """
 
     frames: Any
     tokens: Any
     index: Any
+    told: Any
 
 
 Batch = Filmed | Footage

@@ -12,20 +12,23 @@ from typing import Any, ClassVar
 class Component:
     """What all have: `probability`, of being in a clip, and a check of what they are given.
 
-    LIMITS: the least and the most that each range may reach. Raises ValueError outside of them.
+    LIMITS: the least and the most that each range may reach. SHARES: what else is from 0 to 1.
+    Raises ValueError outside of them.
     """
 
     probability: float
 
     LIMITS: ClassVar[dict[str, tuple[float, float]]] = {}
+    SHARES: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
-        found = self.probability
-        if not (isinstance(found, int | float) and 0 <= found <= 1):
-            raise ValueError(
-                f"animation.{name}.probability: found {found!r}, wanted a number from 0 to 1"
-            )
+        for part in ("probability", *self.SHARES):
+            found = getattr(self, part)
+            if not (isinstance(found, int | float) and 0 <= found <= 1):
+                raise ValueError(
+                    f"animation.{name}.{part}: found {found!r}, wanted a number from 0 to 1"
+                )
         for part, limits in self.LIMITS.items():
             _check_range(f"animation.{name}.{part}", getattr(self, part), *limits)
 
@@ -242,15 +245,20 @@ class Thing(Component):
 
     size: its longer diameter, a share of the frame's side. softness: of the rim, a share of its
     radius. place: where it is cut out, in the room that size and travel leave: 0 left or top, 1
-    right or bottom. Two draws are averaged, so mostly in the middle.
+    right or bottom. Two draws are averaged, so mostly in the middle. upright: how much of what
+    slides, enters or leaves goes up or down. still: how often the camera neither pans, tilts nor
+    zooms, except for parallax.
     """
 
     probability: float = 0.5
     size: tuple[float, float] = (0.25, 0.45)
     softness: tuple[float, float] = (0.15, 0.4)
     place: tuple[float, float] = (0.0, 1.0)
+    upright: float = 0.3
+    still: float = 0.0
 
     LIMITS = {"size": (0.05, 0.6), "softness": (0.05, 1.0), "place": (0.0, 1.0)}
+    SHARES = ("upright", "still")
 
 
 @dataclass(frozen=True)

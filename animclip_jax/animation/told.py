@@ -7,6 +7,12 @@ from dataclasses import dataclass
 
 from animclip_jax.animation.components import Component
 
+# What a caption can say of motion, each with the way that counts as more of it.
+AXES = (
+    *("camera right", "camera down", "camera in"),
+    *("thing right", "thing down", "thing grows", "thing clockwise"),
+)
+
 
 @dataclass(frozen=True)
 class Told(Component):

@@ -10,7 +10,8 @@ from flax import nnx
 
 from animclip_jax.models.clip import Clip
 from animclip_jax.models.clip_config import ClipConfig
-from animclip_jax.models.reranker import Reranker, RerankerConfig
+from animclip_jax.models.motion import SHOWN, Motion, MotionConfig
+from animclip_jax.models.reranker import Reranker, RerankerConfig, end_token
 from animclip_jax.models.tight import TightTransformer
 from animclip_jax.models.transformer import Transformer, TransformerConfig, layer_norm
 from animclip_jax.models.video_code import PackedCode, VideoCoder, pack, unpack
@@ -35,6 +36,7 @@ class RetrieverConfig:
     reranker: RerankerConfig
     num_frames: int
     temporal: TemporalConfig = TemporalConfig()
+    motion: MotionConfig = MotionConfig()
 
     def __post_init__(self) -> None:
         if self.temporal.layers and self.clip.towers.video.frames:
@@ -42,6 +44,19 @@ class RetrieverConfig:
                 f"temporal.layers {self.temporal.layers}: wanted 0, for these towers take whole "
                 "videos and give no embeddings of frames"
             )
+        if self.motion.features and self.num_frames < 2:
+            raise ValueError("motion.features: wanted 0, for videos of one frame show no motion")
+        if self.motion.features and self.reranker.code_width < len(SHOWN):
+            raise ValueError(
+                f"reranker.code_width {self.reranker.code_width}: wanted at least {len(SHOWN)}, "
+                "the numbers that motion.features keeps of a video"
+            )
+
+    @property
+    def code_tokens(self) -> int:
+        """Tokens of a video's code."""
+        a_frame = self.reranker.tokens_a_frame(self.clip.grid)
+        return self.num_frames * a_frame + bool(self.motion.features)
 
 
 class TextFeatures(NamedTuple):
@@ -111,6 +126,9 @@ class Retriever(nnx.Module):
             if config.temporal.layers
             else None
         )
+        self.motion = (
+            Motion(config.clip, config.motion, rngs=rngs) if config.motion.features else None
+        )
 
     def encode_text(self, tokens: jax.Array) -> TextFeatures:
         """tokens int32 [B, L], padded as the family's tokenizer does."""
@@ -127,7 +145,12 @@ class Retriever(nnx.Module):
         embeddings = unit(embeddings)
         if self.temporal is not None:
             embeddings = embeddings + self.temporal(embeddings)
-        return VideoFeatures(unit(embeddings.mean(axis=1)), self.coder(tokens))
+        code = self.coder(tokens)
+        if self.motion is not None:
+            # Its filters learn from the flow of animated pictures, not from scores.
+            seen = jax.lax.stop_gradient(self.motion.see(self.motion.compare(frames)))
+            code = self.motion.beside(code, seen)
+        return VideoFeatures(unit(embeddings.mean(axis=1)), code)
 
     def stored(self, video: VideoFeatures) -> VideoFeatures:
         """Features as an index holds them: the code in `code_dtype`."""
@@ -143,7 +166,19 @@ class Retriever(nnx.Module):
         text: of P captions, or of one that all pairs share; the same below.
         """
         hidden = text.hidden if self.train_text else jax.lax.stop_gradient(text.hidden)
-        return self.reranker(hidden, text.mask, unpack(video.code, self.dtype))
+        code = unpack(video.code, self.dtype)
+        if self.motion is None:
+            return self.reranker(hidden, text.mask, code)
+        code, seen = self.motion.apart_from(code)
+        agreement = self.motion.agree(self.motion_asked(text), seen)
+        return self.reranker(hidden, text.mask, code) + agreement
+
+    def motion_asked(self, text: TextFeatures) -> jax.Array:
+        """What captions say of each of `told.AXES`, float32 [B, 7]; of a model with motion."""
+        assert self.motion is not None
+        hidden = text.hidden if self.train_text else jax.lax.stop_gradient(text.hidden)
+        hidden, mask = jnp.asarray(hidden), jnp.asarray(text.mask)
+        return self.motion.ask(end_token(hidden, mask))
 
     def fused_scores(self, text: TextFeatures, video: VideoFeatures) -> jax.Array:
         """The scores that rank P pairs: coarse logit + fine score; without fusion the latter."""

@@ -52,9 +52,8 @@ def unpack(code: jax.Array | np.ndarray | PackedCode, dtype: DTypeLike) -> jax.A
     return (values.astype(jnp.float32) * scales).astype(dtype)
 
 
-def stored_bytes(clip: ClipConfig, config: RerankerConfig, num_frames: int) -> int:
-    """Bytes of one video's code as `config.code_dtype` stores it, scales included."""
-    tokens = num_frames * config.tokens_a_frame(clip.grid)
+def stored_bytes(tokens: int, config: RerankerConfig) -> int:
+    """Bytes of a code of so many tokens as `config.code_dtype` stores it, scales included."""
     one = jax.ShapeDtypeStruct((tokens, config.code_width), jnp.float32)
     packed = jax.eval_shape(lambda code: pack(code, config.code_dtype), one)
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(packed))

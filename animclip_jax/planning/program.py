@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from animclip_jax import process, sharding
 from animclip_jax.animation.batch import Batch, Filmed, Footage
 from animclip_jax.animation.plan import ShotPlan, part_shapes
+from animclip_jax.animation.told import AXES
 from animclip_jax.models import attention_kernels
 from animclip_jax.planning import gpus
 from animclip_jax.training import gradient_caching, step
@@ -65,11 +66,12 @@ def batch_shapes(config: BatchConfig) -> Batch:
         return jax.ShapeDtypeStruct((config.batch_size, *shape), dtype)
 
     tokens, index = array(config.context_length, dtype=jnp.int32), array(dtype=jnp.int32)
+    told = array(len(AXES))
     if config.has_frames:
-        return Footage(array(T, side, side, 3, dtype=jnp.uint8), tokens, index)
+        return Footage(array(T, side, side, 3, dtype=jnp.uint8), tokens, index, told)
     plan = ShotPlan(*(array(*shape) for shape in part_shapes(T, K, animation.thing_frames)))
     plan = plan._replace(at=array(K, dtype=jnp.int32))
-    return Filmed(array(canvas, canvas, 3, dtype=jnp.uint8), plan, tokens, index)
+    return Filmed(array(canvas, canvas, 3, dtype=jnp.uint8), plan, tokens, index, told)
 
 
 def state_bytes(config: TrainingConfig) -> int:

@@ -23,7 +23,6 @@ def product_flops(function: Callable, *shapes: Any) -> int:
 def pair_flops(config: RetrieverConfig, caption_tokens: int) -> int:
     """FLOPs of the matrix products that re-rank one pair, of a caption padded to so many tokens."""
     graphdef, params = parameters.abstract(config)
-    code_tokens = config.num_frames * config.reranker.tokens_a_frame(config.clip.grid)
 
     def one(*shape: int, dtype: Any = jnp.float32) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((1, *shape), dtype)
@@ -38,7 +37,7 @@ def pair_flops(config: RetrieverConfig, caption_tokens: int) -> int:
         one(config.clip.embed_dim),
         one(caption_tokens, config.clip.text.width),
         one(caption_tokens, dtype=bool),
-        one(code_tokens, config.reranker.code_width),
+        one(config.code_tokens, config.reranker.code_width),
     )
 
 

@@ -12,7 +12,8 @@ import jax
 from jax.sharding import Mesh
 
 from animclip_jax import sharding
-from animclip_jax.animation.batch import Batch
+from animclip_jax.animation.batch import Batch, Filmed
+from animclip_jax.animation.flow import flow
 from animclip_jax.animation.render import clips
 from animclip_jax.models.retriever import Retriever, TextFeatures, VideoFeatures
 
@@ -31,13 +32,21 @@ def in_parts(mesh: Mesh, function: Callable[[Any], Any], rows: Any, size: int) -
 
 def encode(
     model: Retriever, batch: Batch, mesh: Mesh, image_size: int, microbatch: int
-) -> tuple[TextFeatures, VideoFeatures]:
-    """Features of a batch, filmed and encoded `microbatch` clips at a time; 0: all at once."""
+) -> tuple[TextFeatures, VideoFeatures, jax.Array | None]:
+    """Features of a batch, filmed and encoded `microbatch` clips at a time; 0: all at once.
+
+    With them comes how little the model's eye for motion follows each clip's plan, float32 [B];
+    None where the model has no such eye, or the clips no plan.
+    """
     film = functools.partial(clips, image_size=image_size)
 
-    def encoded(part: Batch) -> tuple[TextFeatures, VideoFeatures]:
+    def encoded(part: Batch) -> tuple[TextFeatures, VideoFeatures, jax.Array | None]:
         frames = sharding.on_each(mesh, film, part)
-        return model.encode_text(part.tokens), model.encode_video(frames)
+        unlikely = None
+        if model.motion is not None and isinstance(part, Filmed):
+            alike = model.motion.compare(frames)
+            unlikely = model.motion.unlikely(alike, flow(part.plan, model.motion.grid))
+        return model.encode_text(part.tokens), model.encode_video(frames), unlikely
 
     return in_parts(mesh, encoded, batch, microbatch)
 

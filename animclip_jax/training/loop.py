@@ -257,7 +257,7 @@ def validate(
 
 def reranking_cost(config: RetrieverConfig) -> str:
     """What it takes to keep a video's code and to re-rank a pair, as a line for a person."""
-    kib = stored_bytes(config.clip, config.reranker, config.num_frames) / 1024
+    kib = stored_bytes(config.code_tokens, config.reranker) / 1024
     tokens = min(MOST_CAPTIONS, config.clip.context_length)
     return (
         f"re-ranking: {kib:.1f} KiB a video as {config.reranker.code_dtype}, "

@@ -17,6 +17,8 @@ HIGHEST = jax.lax.Precision.HIGHEST
 class LossConfig:
     """`matching_weight` of the re-ranker's loss; `hard_negatives` drawn a clip and direction.
 
+    `motion_weight`: of `motion_loss`, where the model has an eye for motion.
+
     `contrastive`: softmax (CLIP) or sigmoid (SigLIP; the model then has a logit bias). `matching`:
     listwise (each pair against its negatives) or binary (each pair by itself, right or wrong).
     """
@@ -25,6 +27,7 @@ class LossConfig:
     hard_negatives: int
     contrastive: str = "softmax"
     matching: str = "listwise"
+    motion_weight: float = 1.0
 
     def __post_init__(self) -> None:
         for name, possible in (("contrastive", CONTRASTIVE), ("matching", MATCHING)):
@@ -156,3 +159,18 @@ def feature_loss(
         terms["matching"] = matching(model, text, video, logits, same, key, config, score, sibling)
         loss = loss + config.matching_weight * terms["matching"]
     return loss, terms | {"loss": loss, "logit_scale": scale}
+
+
+def motion_loss(
+    asked: jax.Array, told: jax.Array, unlikely: jax.Array | None
+) -> dict[str, jax.Array]:
+    """What teaches a model to read motion in captions and to see it in clips, two terms.
+
+    Args:
+      asked: float32 [B, 7], of `Retriever.motion_asked`. told: [B, 7], of the batch.
+      unlikely: [B], how little matches follow a clip's plan; None where the clips have none.
+    """
+    terms = {"reading": jnp.mean(jnp.sum((asked - told) ** 2, axis=-1))}
+    if unlikely is not None:
+        terms["following"] = jnp.mean(unlikely)
+    return terms

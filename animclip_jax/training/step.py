@@ -139,12 +139,18 @@ def train_step(
 
     def loss_fn(params: dict) -> tuple[jax.Array, dict[str, jax.Array]]:
         model = merge(mesh, graphdef, params, frozen, attention)
-        text, video = gradient_caching.encode(model, batch, mesh, image_size, microbatch)
+        encoded = gradient_caching.encode(model, batch, mesh, image_size, microbatch)
+        text, video, unlikely = encoded
         same = same_pair(batch.tokens, batch.index)
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         score = functools.partial(gradient_caching.score_pairs, mesh=mesh, microbatch=microbatch)
         sibling = siblings(batch.index)
-        return losses.feature_loss(model, text, video, same, key, loss, score, sibling)
+        found, terms = losses.feature_loss(model, text, video, same, key, loss, score, sibling)
+        if model.motion is None:
+            return found, terms
+        moves = losses.motion_loss(model.motion_asked(text), batch.told, unlikely)
+        found = found + loss.motion_weight * sum(moves.values())
+        return found, terms | moves | {"loss": found}
 
     gradients, metrics = jax.grad(loss_fn, has_aux=True)(state.params)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)

@@ -19,6 +19,7 @@ import numpy as np
 from animclip_jax import files
 from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.motion import MotionConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
 from animclip_jax.models.towers import CLASS
@@ -172,7 +173,9 @@ def read_config(directory: Path) -> ClipConfig | RetrieverConfig:
         if document:
             reranker = RerankerConfig(**document.pop("reranker"))
             temporal = TemporalConfig(**document.pop("temporal"))
-            whole = RetrieverConfig(clip, reranker, temporal=temporal, **document)
+            # Folders of before had no eye for motion.
+            motion = MotionConfig(**document.pop("motion", {}))
+            whole = RetrieverConfig(clip, reranker, temporal=temporal, motion=motion, **document)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path}: not the fields of a model: {error}") from error
     except ValueError as error:

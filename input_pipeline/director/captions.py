@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from animclip_jax.animation.told import Told
+from animclip_jax.animation.told import AXES, Told
 from input_pipeline.director import told
 from input_pipeline.director.moves import Moves
 from input_pipeline.tensorflow_on_cpu import tf
@@ -15,6 +15,7 @@ from input_pipeline.tensorflow_on_cpu import tf
 MOTION = (
     *("{caption}, while {clause}", "{caption} as {clause}", "{caption}, and {clause}"),
     *("{caption}. {CLAUSE}", "{CLAUSE}: {inner}", "While {clause}, {inner}"),
+    *("{caption}, {doing}", "{caption} with {doing}", "With {doing}, {inner}", "{DOING}: {inner}"),
 )
 # The first is how captions of two scenes are joined where no motion is named.
 ORDER = (
@@ -29,6 +30,7 @@ class Captions(NamedTuple):
 
     forwards: tf.Tensor
     backwards: tf.Tensor
+    axes: tf.Tensor
 
 
 def of_clips(
@@ -41,18 +43,23 @@ def of_clips(
     """
     joining = draws[:, told.JOINING]
     first, last = captions[:, 0], captions[:, -1]
-    found = Captions(first, first)
+    none = tf.zeros([tf.shape(first)[0], len(AXES)])
+    found = Captions(first, first, none)
     if captions.shape[1] == 2:
         draw = tf.where(draws[:, 0] < config.probability, joining, 0.0)
         forwards, backwards = in_order(first, last, draw), in_order(last, first, draw)
-        found = Captions(tf.where(two, forwards, first), tf.where(two, backwards, first))
+        found = Captions(tf.where(two, forwards, first), tf.where(two, backwards, first), none)
     if config.probability:
         clauses = told.phrase(draws, moves, config)
-        found = Captions(*map(with_clause, found, clauses, (joining, joining)))
+        found = Captions(
+            with_clause(found.forwards, clauses.forwards, joining),
+            with_clause(found.backwards, clauses.backwards, joining),
+            clauses.axes,
+        )
     return found
 
 
-def with_clause(caption: tf.Tensor, clause: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
+def with_clause(caption: tf.Tensor, clause: told.Clause, draw: tf.Tensor) -> tf.Tensor:
     """Captions tf.string [B] that also say a clause; as they are where that is "".
 
     draw: float32 [B] in [0, 1), chooses the pattern.
@@ -61,11 +68,13 @@ def with_clause(caption: tf.Tensor, clause: tf.Tensor, draw: tf.Tensor) -> tf.Te
     texts = {
         "caption": body,
         "inner": _inner(body),
-        "clause": clause,
-        "CLAUSE": _first_letter(tf.strings.upper, clause),
+        "clause": clause.finite,
+        "CLAUSE": _first_letter(tf.strings.upper, clause.finite),
+        "doing": clause.participle,
+        "DOING": _first_letter(tf.strings.upper, clause.participle),
     }
     joined = tf.strings.join([_filled(MOTION, texts, draw), _stop(caption)])
-    return tf.where(clause == "", caption, joined)
+    return tf.where(clause.finite == "", caption, joined)
 
 
 def in_order(first: tf.Tensor, second: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:

@@ -187,6 +187,11 @@ def _seen(
     travel_x = movement.pan(draws["pan"], config.pan) if config.is_on("pan") else still
     travel_y = movement.tilt(draws["tilt"], config.tilt) if config.is_on("tilt") else still
     gain = movement.zoom(draws["zoom"], config.zoom) if config.is_on("zoom") else still
+    if config.thing_frames:
+        holds = things.camera_holds(draws["thing"], config.thing, motion)[:, None]
+        travel_x, travel_y, gain = (
+            tf.where(holds, still, moved) for moved in (travel_x, travel_y, gain)
+        )
     turn, level = still, still
     if config.is_on("roll"):
         turn, level = movement.roll(draws["roll"], config.roll)

@@ -63,4 +63,5 @@ def paired(
 
     plan, picture = tf.nest.map_structure(chosen, backwards(plan, picture), (plan, picture))
     caption = chosen(captions.backwards, captions.forwards)
-    return clips | {"caption": caption, "backwards": is_sibling}, plan, picture
+    said = {"caption": caption, "said": chosen(-captions.axes, captions.axes)}
+    return clips | said | {"backwards": is_sibling}, plan, picture

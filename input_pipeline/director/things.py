@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from animclip_jax.animation.components import Parallax
+from animclip_jax.animation.components import Parallax, Thing
 from animclip_jax.animation.config import MOTIONS, AnimationConfig
 from input_pipeline.director.draws import between, of_clip
 from input_pipeline.tensorflow_on_cpu import tf
 
 # The number of each motion; 0 is none.
 CODES = {name: number for number, name in enumerate(MOTIONS, 1)}
-# Of what slides, enters or leaves: how much of it goes up or down.
-UPRIGHT = 0.3
 # Frames that a hop takes at least.
 FRAMES_A_HOP = 4
 # What is outside is so by this much of the way.
@@ -47,6 +45,11 @@ def far(draws: tf.Tensor, config: Parallax, motion: tf.Tensor, done: tf.Tensor) 
     return 0.5 + (done - 0.5) / (1.0 + depth)[:, None, None]
 
 
+def camera_holds(draws: tf.Tensor, config: Thing, motion: tf.Tensor) -> tf.Tensor:
+    """bool [B], the clips in which the camera neither pans, tilts nor zooms: a thing moves."""
+    return (of_clip(draws)[:, 9] < config.still) & (motion > 0) & ~one_of(motion, "parallax")
+
+
 class Way(NamedTuple):
     """How things move across the frame, and what they do there.
 
@@ -78,7 +81,7 @@ def ways(
     each = tf.stack([of_clip(draws[name]) for name in MOTIONS], axis=1)
     row = tf.gather(each, tf.maximum(motion - 1, 0), batch_dims=1)
     sign = tf.where(row[:, 2] < 0.5, -1.0, 1.0)
-    upright = one_of(motion, "slide", "enter", "leave") & (row[:, 3] < UPRIGHT)
+    upright = one_of(motion, "slide", "enter", "leave") & (row[:, 3] < config.thing.upright)
     towards = tf.stack([tf.where(upright, sign, 0.0), tf.where(upright, 0.0, sign)], axis=1)
 
     def where_it_is(name: str, ends: tuple[float, float], number: int = 1) -> tf.Tensor:

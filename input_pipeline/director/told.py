@@ -12,12 +12,22 @@ from animclip_jax.animation.told import Told
 from input_pipeline.director.draws import of_clip, row
 from input_pipeline.director.moves import Moves
 from input_pipeline.director.things import CODES
-from input_pipeline.director.verbs import CAMERAS, OPPOSITES, THINGS, VARIANTS, VERBS
+from input_pipeline.director.verbs import (
+    CAMERAS,
+    OPPOSITES,
+    THINGS,
+    VARIANTS,
+    VERBS,
+    participle,
+    signs,
+)
 from input_pipeline.tensorflow_on_cpu import tf
 
 # Kinds as numbers; 0 is nothing.
 _NUMBERS = {kind: number for number, kind in enumerate(VERBS)}
 _VERBS = list(VERBS.values())
+_PARTICIPLES = [[participle(verb) for verb in verbs] for verbs in _VERBS]
+_SIGNS = [signs(kind) for kind in VERBS]
 _OPPOSITES = [_NUMBERS[OPPOSITES[kind]] for kind in VERBS]
 
 
@@ -39,11 +49,22 @@ _HOP = 0.05
 JOINING, SIBLING = 10, 11
 
 
-class Phrase(NamedTuple):
-    """What is said of each clip, tf.string [B], and of it backwards; "" where nothing is."""
+class Clause(NamedTuple):
+    """ "the camera pans left" and "the camera panning left", tf.string [B] each; or ""."""
 
-    forwards: tf.Tensor
-    backwards: tf.Tensor
+    finite: tf.Tensor
+    participle: tf.Tensor
+
+
+class Phrase(NamedTuple):
+    """What is said of each clip, and of it backwards.
+
+    axes: float32 [B, 7], what is said of the clip forwards along each of AXES: 1, -1 or 0.
+    """
+
+    forwards: Clause
+    backwards: Clause
+    axes: tf.Tensor
 
 
 def draw(seed: int, first: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
@@ -70,16 +91,20 @@ def phrase(draws: tf.Tensor, moves: Moves, config: Told) -> Phrase:
     slides = has_pace & (moves.thing == CODES["slide"])
     thing_pace = tf.where(slides, _pace(moves.thing_right, moves.thing_down, config), " ")
 
-    def clause(kinds: tf.Tensor) -> tf.Tensor:
+    def clause(kinds: tf.Tensor, words: list) -> tf.Tensor:
         way, size, motion = tf.unstack(
-            tf.gather_nd(_VERBS, tf.stack([kinds, variants], axis=-1)), axis=1
+            tf.gather_nd(words, tf.stack([kinds, variants], axis=-1)), axis=1
         )
         verbs = _and(way, size)
         by_camera = tf.where(verbs == "", "", tf.strings.join([camera, pace, verbs]))
         by_thing = tf.where(motion == "", "", tf.strings.join([thing, thing_pace, motion]))
         return _and(by_thing, by_camera)
 
-    return Phrase(clause(said), clause(tf.gather(_OPPOSITES, said)))
+    forwards, backwards = (
+        Clause(clause(kinds, _VERBS), clause(kinds, _PARTICIPLES))
+        for kinds in (said, tf.gather(_OPPOSITES, said))
+    )
+    return Phrase(forwards, backwards, tf.reduce_sum(tf.gather(_SIGNS, said), axis=1))
 
 
 def _and(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:

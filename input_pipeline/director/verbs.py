@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
+from animclip_jax.animation.told import AXES
+
 NOTHING = "nothing"
 _WAYS = ("left", "right", "up", "down")
 _UPRIGHT = ("up", "down")
+# Other words for a way, where they fit.
+_ALSO = {"left": "leftwards", "right": "rightwards", "up": "upwards", "down": "downwards"}
 # Where a thing comes from that moves in a direction, and where it goes out.
 _FROM = {"left": "the right", "right": "the left", "up": "below", "down": "above"}
 _TO = {"left": "to the left", "right": "to the right", "up": "at the top", "down": "at the bottom"}
@@ -31,7 +37,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     **{
         f"{y} {x}": _verbs(
             "moves {0} and to the {1}, pans {1} and tilts {0}, moves {0} and {1}, "
-            "goes {0} to the {1}, pans to the {1} and {0}, travels {0} and {1}",
+            "goes {0} to the {1}, pans to the {1} and {0}, tilts {0} and pans to the {1}",
             *(y, x),
         )
         for y in _UPRIGHT
@@ -49,17 +55,19 @@ VERBS: dict[str, tuple[str, ...]] = {
     ),
     **{
         f"slide {way}": _verbs(
-            "slides {0}, slides {0}wards, moves {0}, moves {0}wards, glides {0}, goes {0}"
+            "slides {0}, {1}, moves {0}, drifts {0}wards, glides {0}, glides from the {2} {0}"
             if way in _UPRIGHT
-            else "slides to the {0}, slides {0}, moves to the {0}, moves {0}, glides {0}, goes {0}",
-            way,
+            else "slides to the {0}, slides {1}, moves to the {0}, drifts {0}, glides {1}, "
+            "glides from {2} to {0}",
+            *(way, {"up": "rises", "down": "sinks"}.get(way, _ALSO[way])),
+            {"left": "right", "right": "left", "up": "bottom", "down": "top"}[way],
         )
         for way in _WAYS
     },
     **{
         f"bounce {way}": _verbs(
             "hops to the {0}, hops {0}, bounces to the {0}, bounces {0}, jumps to the {0}, "
-            "goes {0} in hops",
+            "jumps {0}",
             way,
         )
         for way in ("left", "right")
@@ -95,9 +103,12 @@ VERBS: dict[str, tuple[str, ...]] = {
     ),
     **{
         f"turn {way}": _verbs(
-            "turns {0}, rotates {0}, swings {0}, twists {0}, rolls {0}, turns around {0}", way
+            "turns {0}, rotates {0}, spins {0}, swings {0}, twists {0}, turns around {0}"
+            if way == also
+            else "turns {0}, rotates {0}, spins {0}, spins {1}, rotates {1}, turns {1}",
+            *(way, also),
         )
-        for way in ("clockwise", "counterclockwise")
+        for way, also in (("clockwise", "clockwise"), ("counterclockwise", "anticlockwise"))
     },
 }
 VARIANTS = len(VERBS[NOTHING])
@@ -112,4 +123,51 @@ _PAIRS = (
 # What is seen when a clip runs backwards.
 OPPOSITES = {NOTHING: NOTHING} | dict(_PAIRS) | {second: first for first, second in _PAIRS}
 CAMERAS = ("the camera", "the camera", "the view", "the shot")
-THINGS = ("something", "something", "one thing", "a part of the picture")
+# A thing has no name, because nobody knows what it shows.
+THINGS = (
+    "something",
+    *(
+        f"{one} {thing}"
+        for one in ("a", "one", "the", "this", "some")
+        for thing in ("thing", "object", "shape", "piece", "part of the picture")
+    ),
+)
+# "slides" as "sliding".
+_DOUBLED = ("cuts", "gets", "hops", "pans", "spins")
+_ITS_OWN = ("goes", "passes", "crosses", "diminishes")
+_FINITE = re.compile(
+    r"\b(appears|backs|becomes|bounces|closes|comes|crosses|cuts|diminishes|disappears|draws|drifts"
+    r"|enters|gets|glides|goes|grows|hops|jumps|leaves|moves|pans|passes|pulls|rises|rotates|shows"
+    r"|shrinks|sinks|slides|spins|sweeps|swings|tilts|travels|turns|twists|zooms)\b"
+)
+
+
+def participle(verbs: str) -> str:
+    """ "pans left and tilts up" -> "panning left and tilting up"."""
+
+    def one(found: re.Match[str]) -> str:
+        verb = found[0]
+        stem = verb[:-2] if verb in _ITS_OWN else verb[:-1]
+        if stem.endswith("e"):
+            stem = stem[:-1]
+        if verb in _DOUBLED:
+            stem += stem[-1]
+        return stem + "ing"
+
+    return _FINITE.sub(one, verbs)
+
+
+def signs(kind: str) -> list[float]:
+    """What a kind of VERBS says along each of AXES: 1, -1 for the opposite, or 0."""
+    words = set(kind.split(" "))
+    is_thing = words & {"slide", "bounce", "enter", "leave", "pass_by"}
+    of = "thing" if is_thing else "camera"
+    more = {f"{of} right": {"right"}, f"{of} down": {"down"}, "camera in": {"in", "closer"}}
+    less = {f"{of} right": {"left"}, f"{of} down": {"up"}, "camera in": {"out", "wider"}}
+    more |= {"thing grows": {"grow"}, "thing clockwise": {"clockwise"}}
+    less |= {"thing grows": {"shrink"}, "thing clockwise": {"counterclockwise"}}
+    none: set[str] = set()
+    return [
+        float(bool(words & more.get(axis, none))) - float(bool(words & less.get(axis, none)))
+        for axis in AXES
+    ]

@@ -38,7 +38,8 @@ def plan_batch(animation: AnimationConfig, canvas_size: int) -> Callable[[Clip],
         if animation.told.siblings:
             clips, plan, picture = siblings.paired(kept, plan, picture, spoken, clips["sibling_of"])
         else:
-            clips = kept | {"caption": spoken.forwards, "backwards": tf.zeros_like(two)}
+            said = {"caption": spoken.forwards, "said": spoken.axes}
+            clips = kept | said | {"backwards": tf.zeros_like(two)}
         if animation.is_on("scenes"):
             return clips | {"plan": packed_plan.pack(plan, picture)}
         region = smallest_region(plan, clips["size"][:, 0])
@@ -115,21 +116,22 @@ def show_footage(
 def _kept(clip: Clip) -> Clip:
     """The caption of a clip and its index as `Batch` has it."""
     first = clip["index"][0]
-    return {"caption": clip["caption"], "index": tf.where(clip["backwards"], -1 - first, first)}
+    index = tf.where(clip["backwards"], -1 - first, first)
+    return {"caption": clip["caption"], "index": index, "told": clip["said"]}
 
 
 class Filmed(NamedTuple):
     """One clip, as NumPy arrays: canvas uint8 [S, S, 3], filled; plan, in fractions of it.
 
     windows: the plan in pixels of the pictures. picture: int32 [V], the one that each window sees.
-    told: what a caption may say of its motion, in UTF-8.
+    told: what a caption may say of its motion and of that backwards, in UTF-8, "" for nothing.
     """
 
     canvas: np.ndarray
     plan: ShotPlan
     windows: ShotPlan
     picture: np.ndarray
-    told: told.Phrase
+    told: tuple[bytes, bytes]
 
 
 def film_pictures(
@@ -149,8 +151,8 @@ def film_pictures(
 
     canvas, plan = put_on_canvas(read, size, windows, picture, canvas_size, animation)
     canvas = edge_repeated(canvas, canvas_size, canvas_size)
-    clause = told.Phrase(clause.forwards[0], clause.backwards[0])
-    filmed = Filmed(canvas, plan, windows, picture, clause)
+    clauses = clause.forwards.finite[0], clause.backwards.finite[0]
+    filmed = Filmed(canvas, plan, windows, picture, clauses)
     return tf.nest.map_structure(lambda part: part.numpy(), filmed)
 
 

@@ -21,8 +21,8 @@ def backwards(film: Filmed) -> Filmed:
         return tf.nest.map_structure(lambda part: part[0].numpy(), siblings.backwards(*clip))
 
     windows, picture = turned(film.windows)
-    told = film.told._replace(forwards=film.told.backwards, backwards=film.told.forwards)
-    return Filmed(film.canvas, turned(film.plan)[0], windows, picture, told)
+    forwards, backwards = film.told
+    return Filmed(film.canvas, turned(film.plan)[0], windows, picture, (backwards, forwards))
 
 
 def make_sheet(

@@ -71,13 +71,15 @@ def test_what_cannot_be_filmed_is_refused(make: Callable, message: str) -> None:
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_every_range_is_checked_and_named_as_the_config_names_it(name: str) -> None:
     component: Any = COMPONENTS[name]
-    ranges = {f.name for f in dataclasses.fields(component)} - {"probability"}
+    shares = {"probability", *component.SHARES}
+    ranges = {f.name for f in dataclasses.fields(component)} - shares
     assert ranges == set(component.LIMITS)
     for part in ranges:
         with pytest.raises(ValueError, match=f"animation.{name}.{part}: found"):
             component(**{part: (-1.0, 0.5)})
-    with pytest.raises(ValueError, match=f"animation.{name}.probability: found -1"):
-        component(probability=-1)
+    for share in shares:
+        with pytest.raises(ValueError, match=f"animation.{name}.{share}: found -1"):
+            component(**{share: -1})
 
 
 @pytest.mark.parametrize("mapping", [dict, ml_collections.ConfigDict])

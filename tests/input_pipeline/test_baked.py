@@ -30,6 +30,7 @@ def made(count: int = COUNT) -> Iterator[Batch]:
             plan=ShotPlan(*(random.random((4, 5, 4), np.float32) for _ in ShotPlan._fields)),
             tokens=random.integers(0, 99, (4, 7), np.int32),
             index=random.integers(0, 99, 4, np.int32),
+            told=random.integers(-1, 2, (4, 7)).astype(np.float32),
         )
 
 
@@ -65,7 +66,7 @@ def test_the_same_batches_come_out(source: str, capsys: pytest.CaptureFixture[st
 def test_clips_that_the_host_renders_come_out(tmp_path: Path) -> None:
     host = dataclasses.replace(CONFIG, animation=AnimationConfig(render="host"))
     clips = [
-        Footage(np.full((4, 2, 6, 6, 3), n, np.uint8), whole.tokens, whole.index)
+        Footage(np.full((4, 2, 6, 6, 3), n, np.uint8), whole.tokens, whole.index, whole.told)
         for n, whole in enumerate(made())
     ]
     bake(iter(clips), tmp_path / "baked", COUNT, host)
@@ -113,7 +114,7 @@ def test_batches_of_a_version_that_moved_no_things_are_read(source: str) -> None
     (directory / "baked.json").write_text(json.dumps(found))
     things = ("plan.home", "plan.fill", "plan.thing_boxes", "plan.thing_shear", "plan.thing_smear")
     with np.load(directory / "00000000.npz") as arrays:
-        rest = {name: arrays[name] for name in arrays if name not in things}
+        rest = {name: arrays[name] for name in arrays if name not in (*things, "told")}
     np.savez(directory / "00000000.npz", allow_pickle=False, **rest)
     (batch,) = read(source, 1)
     (wanted,) = made(1)
@@ -121,6 +122,7 @@ def test_batches_of_a_version_that_moved_no_things_are_read(source: str) -> None
     plan = batch.plan
     assert plan.home.shape == (4, 0) and plan.thing_boxes.shape == (4, 0, 4)
     np.testing.assert_array_equal(plan.boxes, wanted.plan.boxes)
+    np.testing.assert_array_equal(batch.told, np.zeros((4, 7), np.float32))
     moving = dataclasses.replace(CONFIG, animation=AnimationConfig("things"))
     with pytest.raises(ValueError, match="baked with animation "):
         baked_batches(source, moving, start_step=0)

@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from animclip_jax.models import video_code
-from animclip_jax.models.presets import PRESETS, RERANKERS
+from animclip_jax.models.presets import RERANKERS
 from animclip_jax.models.reranker import CODE_DTYPES, RerankerConfig
 from animclip_jax.models.retriever import Retriever, RetrieverConfig
 from animclip_jax.models.video_code import PackedCode, area_weights, pack, unpack
@@ -61,14 +61,14 @@ def test_a_large_token_does_not_coarsen_its_neighbours():
 def test_what_is_stored_has_the_bytes_that_are_told(dtype):
     config = dataclasses.replace(RERANKER, code_dtype=dtype)
     packed = pack(random_code(1)[:, :15], dtype)
-    told = video_code.stored_bytes(SMALL, config, 3)
+    told = video_code.stored_bytes(15, config)
     assert told == sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(packed))
 
 
 def test_a_code_of_the_real_presets_fits_sixteen_kibibytes():
     for name in ("vit_b32", "vit_b16", "vit_l14", "vit_l14_336"):
         assert RERANKERS[name] == RerankerConfig()
-        assert video_code.stored_bytes(PRESETS[name], RERANKERS[name], 12) == 12 * 5 * (256 + 2)
+        assert video_code.stored_bytes(12 * 5, RERANKERS[name]) == 12 * 5 * (256 + 2)
 
 
 def test_bfloat16_and_codes_that_are_not_packed_pass_as_they_are():

@@ -316,3 +316,12 @@ def test_the_sigmoid_loss_learns_its_bias_and_no_score_has_it():
 def test_the_loss_is_the_weighted_sum_of_its_terms(model):
     loss, terms = loss_of(model, losses.LossConfig(0.3, 2))
     assert loss == pytest.approx(float(terms["contrastive"] + 0.3 * terms["matching"]), rel=1e-6)
+
+
+def test_reading_is_how_far_off_and_following_how_unlikely():
+    told = jnp.array([[1.0, 0, 0, 0, 0, 0, -1], [0, 0, 0, 0, 0, 0, 0]])
+    asked = told.at[0, 0].set(0.5).at[1, 3].set(2.0)
+    terms = losses.motion_loss(asked, told, jnp.array([3.0, 5.0]))
+    np.testing.assert_allclose([terms["reading"], terms["following"]], [(0.25 + 4) / 2, 4.0])
+    # Clips without a plan on the device.
+    assert set(losses.motion_loss(asked, told, None)) == {"reading"}

@@ -4,8 +4,10 @@ import re
 
 # What a word says: its amount, and the sign of it. Words that say nothing of the kind are not here.
 SAYS = {
-    "left": ("right", -1), "right": ("right", 1),
-    "up": ("down", -1), "upwards": ("down", -1), "down": ("down", 1), "downwards": ("down", 1),
+    "left": ("right", -1), "leftwards": ("right", -1),
+    "right": ("right", 1), "rightwards": ("right", 1),
+    "up": ("down", -1), "upwards": ("down", -1), "rises": ("down", -1),
+    "down": ("down", 1), "downwards": ("down", 1), "sinks": ("down", 1),
 }  # fmt: skip
 CLOSER = ("in", "closer", "nearer")
 WIDER = ("out", "away", "back", "backs", "further", "wider", "distant")
@@ -18,7 +20,7 @@ COMES = ("from",)
 GOES = ("leaves", "out", "disappears")
 PASSES = ("passes", "crosses", "past", "across")
 HOPS = ("hops", "bounces", "jumps")
-THING = r"something|one thing|a part of the picture"
+THING = r"something|(?:a|one|the|this|some) (?:thing|object|shape|piece|part of the picture)"
 CAMERA = r"the (?:camera|view|shot)"
 
 
@@ -44,7 +46,7 @@ def of_camera(words: list[str]) -> set[tuple[str, int]]:
 
 
 def of_thing(words: list[str]) -> set[tuple[str, int]]:
-    if {*words} & {"clockwise", "counterclockwise"}:
+    if {*words} & {"clockwise", "counterclockwise", "anticlockwise"}:
         return {("thing_turn", 1 if "clockwise" in words else -1)}
     if {*words} & {*BIGGER, *SMALLER}:
         # "grows smaller" says both: the last word counts.
@@ -52,6 +54,8 @@ def of_thing(words: list[str]) -> set[tuple[str, int]]:
         return {("thing_growth", 1 if last in BIGGER else -1)}
     if {*words} & {*PASSES}:
         motion, ways = "pass_by", {last_of(TO, words)}
+    elif "glides" in words:
+        motion, ways = "slide", {last_of(SAYS, words)}
     elif {*words} & {*GOES}:
         motion, ways = "leave", {last_of(TO, words)}
     elif {*words} & {*COMES}:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import tensorflow as tf
 
-from input_pipeline.director import captions
+from input_pipeline.director import captions, told
 
 
 @pytest.mark.parametrize(
@@ -21,10 +21,11 @@ def test_captions_of_two_scenes_are_joined(first: str, second: str, joined: str)
     assert found.numpy().decode() == joined
 
 
-def every(join: object, count: int, *texts: str) -> list[str]:
+def every(join: object, count: int, *texts: str | told.Clause) -> list[str]:
     """What each of the patterns makes of the texts."""
     draw = (tf.range(count, dtype=tf.float32) + 0.5) / count
-    found = join(*(tf.constant([text] * count) for text in texts), draw)  # type: ignore[operator]
+    filled = tf.nest.map_structure(lambda text: tf.constant([text] * count), texts)
+    found = join(*filled, draw)  # type: ignore[operator]
     return [text.decode() for text in found.numpy()]
 
 
@@ -41,7 +42,7 @@ def test_order_is_said_in_many_ways() -> None:
 
 
 def test_motion_is_said_in_many_ways() -> None:
-    pan = "the camera pans left"
+    pan = told.Clause("the camera pans left", "the camera panning left")
     assert every(captions.with_clause, len(captions.MOTION), "A dog runs. ", pan) == [
         "A dog runs, while the camera pans left.",
         "A dog runs as the camera pans left.",
@@ -49,10 +50,14 @@ def test_motion_is_said_in_many_ways() -> None:
         "A dog runs. The camera pans left.",
         "The camera pans left: a dog runs.",
         "While the camera pans left, a dog runs.",
+        "A dog runs, the camera panning left.",
+        "A dog runs with the camera panning left.",
+        "With the camera panning left, a dog runs.",
+        "The camera panning left: a dog runs.",
     ]
-    assert every(captions.with_clause, 6, "Löwe", pan)[5] == f"While {pan}, löwe"
+    assert every(captions.with_clause, 10, "Löwe", pan)[5] == f"While {pan.finite}, löwe"
 
 
 @pytest.mark.parametrize("caption", ["A dog runs . ", "", "..", "Ein Löwe.\n"])
 def test_a_caption_stays_as_it_is_where_there_is_nothing_to_say(caption: str) -> None:
-    assert every(captions.with_clause, 6, caption, "") == [caption] * 6
+    assert every(captions.with_clause, 10, caption, told.Clause("", "")) == [caption] * 10

@@ -213,6 +213,33 @@ def test_a_clip_with_a_thing_is_one_shot_and_the_others_are_as_without() -> None
             assert getattr(plan, name)[~has].tobytes() == part[~has].tobytes()
 
 
+def test_the_camera_holds_still_before_as_many_things_as_the_configuration_says() -> None:
+    moving = {"pan": Pan(1.0, (0.1, 0.3)), "zoom": Zoom(1.0, (1.2, 1.3))}
+
+    def boxes(still: float, motion: str) -> np.ndarray:
+        thing = Thing(1.0, (0.2, 0.3), still=still)
+        on: dict[str, Any] = {motion: COMPONENTS[motion](1.0)}
+        return direct(things(thing=thing, **on, **moving))[0].boxes
+
+    def holds(boxes: np.ndarray) -> np.ndarray:
+        return np.abs(boxes - boxes[:, :1]).max(axis=(1, 2)) < 1e-3
+
+    assert not holds(boxes(0.0, "slide")).any()
+    half = holds(boxes(0.5, "slide"))
+    assert 0.35 < half.mean() < 0.65
+    np.testing.assert_array_equal(boxes(0.5, "slide")[~half], boxes(0.0, "slide")[~half])
+    # Near and far differ by the way of the camera alone.
+    assert not holds(boxes(1.0, "parallax")).any()
+
+
+def test_things_go_up_or_down_as_often_as_the_configuration_says() -> None:
+    for upright in (0.0, 0.4, 1.0):
+        thing = Thing(1.0, (0.2, 0.3), upright=upright)
+        _, moves = direct(things(thing=thing, slide=Slide(1.0, (0.2, 0.4))))
+        goes = np.abs(moves.thing_down[moves.thing > 0]) > 0
+        assert abs(goes.mean() - upright) < 0.12
+
+
 def test_a_clip_with_a_thing_has_one_scene() -> None:
     size = np.tile(np.array([[400, 600], [300, 500]], np.int32), (CLIPS, 1, 1))
     config = things(thing=Thing(0.5), slide=Slide(1.0), scenes=Scenes(0.7), cut=Cut(0.5))

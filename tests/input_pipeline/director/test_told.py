@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any
 
@@ -23,7 +24,7 @@ from animclip_jax.animation.components import (
 from animclip_jax.animation.config import COMPONENTS, MOTIONS, AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
 from animclip_jax.animation.render import render_frames
-from animclip_jax.animation.told import Told
+from animclip_jax.animation.told import AXES, Told
 from input_pipeline import director
 from input_pipeline.director import told, verbs
 from input_pipeline.director.moves import Moves
@@ -44,8 +45,9 @@ PAGE = (ROOT / "docs" / "motion.md").read_text()
 def said(moves: Moves, config: Told = ALWAYS) -> tuple[list[str], list[str]]:
     """Of each clip, forwards and backwards."""
     numbers = told.draw(0, tf.constant(0, tf.int64), len(moves.right))
-    forwards, backwards = told.phrase(numbers, moves, config)
-    return [one.decode() for one in forwards.numpy()], [one.decode() for one in backwards.numpy()]
+    forwards, backwards, _ = told.phrase(numbers, moves, config)
+    ways = [[one.decode() for one in way.finite.numpy()] for way in (forwards, backwards)]
+    return ways[0], ways[1]
 
 
 def still(count: int, **amounts: Any) -> Moves:
@@ -185,10 +187,12 @@ def test_every_wording_says_what_is_seen(amounts: Any, wanted: Any) -> None:
     assert all(facts(clause) == wanted for clause in forwards)
     opposite = {(name, sign if name in ("slide", "pass_by") else -sign) for name, sign in wanted}
     assert all(facts(clause) == opposite for clause in backwards)
-    spoken = {re.sub(" slowly| quickly", "", clause) for clause in forwards}
-    assert len(spoken) == verbs.VARIANTS * len(
-        set(verbs.THINGS if "thing" in amounts else verbs.CAMERAS)
-    )
+    names = verbs.THINGS if "thing" in amounts else verbs.CAMERAS
+    of = re.compile(rf"({'|'.join(names)}) (?:slowly |quickly )?(.*)")
+    spoken = [match.groups() for clause in forwards if (match := of.fullmatch(clause))]
+    assert len(spoken) == len(forwards)
+    assert {who for who, _ in spoken} == set(names)
+    assert len({what for _, what in spoken}) == verbs.VARIANTS
 
 
 @pytest.mark.parametrize(("motion", "back"), [("enter", "leave"), ("leave", "enter")])
@@ -240,7 +244,7 @@ def test_what_is_said_does_not_depend_on_the_rest_of_the_batch() -> None:
         noise = director.noise(0, tf.constant(first, tf.int64), count)
         *_, moves = director.direct(noise, size[first : first + count], config)
         numbers = told.draw(0, tf.constant(first, tf.int64), count)
-        return list(told.phrase(numbers, moves, ALWAYS).forwards.numpy())
+        return list(told.phrase(numbers, moves, ALWAYS).forwards.finite.numpy())
 
     whole = some(0, 16)
     assert len(set(whole)) > 5
@@ -253,6 +257,60 @@ def test_every_kind_has_an_opposite_and_as_many_wordings() -> None:
     assert [kind for kind in verbs.VERBS if verbs.OPPOSITES[kind] == kind] == [verbs.NOTHING]
     assert {len(ways) for ways in verbs.VERBS.values()} == {verbs.VARIANTS}
     assert all(len(set(ways)) == verbs.VARIANTS for ways in verbs.VERBS.values() if any(ways))
+
+
+# What each axis is called among the amounts.
+NAMES = {
+    "camera right": "right", "camera down": "down", "camera in": "zoom",
+    "thing right": "thing_right", "thing down": "thing_down",
+    "thing grows": "thing_growth", "thing clockwise": "thing_turn",
+}  # fmt: skip
+
+
+def test_the_axes_say_what_the_words_say() -> None:
+    config = dataclasses.replace(
+        only(4, pan=Pan(0.6), tilt=Tilt(0.6), zoom=Zoom(0.6), cut=Cut(0.5), thing=Thing(0.5)),
+        **{name: type(getattr(AnimationConfig(), name))(0.5) for name in MOTIONS},
+    )
+    *_, moves = director.direct(draws(CLIPS), tf.constant(sizes(CLIPS)[:, None]), config)
+    numbers = told.draw(0, tf.constant(0, tf.int64), CLIPS)
+    forwards, backwards, axes = told.phrase(numbers, moves, ALWAYS)
+    seen = set()
+    for clause, opposite, row in zip(
+        forwards.finite.numpy(), backwards.finite.numpy(), axes.numpy(), strict=True
+    ):
+        said = {(NAMES[axis], int(sign)) for axis, sign in zip(AXES, row, strict=True) if sign}
+        named = [
+            {("zoom" if name == "closer" else name, sign) for name, sign in facts(one.decode())}
+            for one in (clause, opposite)
+        ]
+        assert said == {fact for fact in named[0] if fact[0] in NAMES.values()}
+        turned = {(name, -sign) for name, sign in said}
+        assert turned == {fact for fact in named[1] if fact[0] in NAMES.values()}
+        seen |= said
+    assert seen == {(name, sign) for name in NAMES.values() for sign in (-1, 1)}
+
+
+@pytest.mark.parametrize(
+    ("verb", "wanted"),
+    [
+        ("pans left and tilts up", "panning left and tilting up"),
+        ("comes in from the right", "coming in from the right"),
+        ("goes out of view to the left", "going out of view to the left"),
+        ("gets smaller", "getting smaller"),
+        ("first shows a wider view, then a closer one",
+         "first showing a wider view, then a closer one"),
+    ],
+)  # fmt: skip
+def test_a_participle_says_the_same(verb: str, wanted: str) -> None:
+    assert verbs.participle(verb) == wanted
+
+
+def test_every_verb_has_a_participle() -> None:
+    for ways in verbs.VERBS.values():
+        assert all(verbs.participle(verb).split()[0].endswith("ing") or verb.startswith("first")
+                   for verb in ways if verb)  # fmt: skip
+        assert not any(verbs._FINITE.search(verbs.participle(verb)) for verb in ways)
 
 
 def shift(first: np.ndarray, last: np.ndarray) -> tuple[int, int]:
@@ -277,7 +335,7 @@ def test_frames_show_what_is_said() -> None:
     found = set()
     for seed in range(24):
         filmed = film_pictures([photo.astype(np.uint8)], config, seed, 96)
-        named = facts(filmed.told.forwards.decode())
+        named = facts(filmed.told[0].decode())
         if len(named) == 1:
             frames = render_frames(filmed.canvas, filmed.plan, 40).astype(float)
             (name, sign), (y, x) = named.pop(), shift(frames[0], frames[-1])

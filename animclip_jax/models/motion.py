@@ -1,0 +1,197 @@
+"""What moves in a video, and what a caption says of it: one more term of the re-ranked score.
+
+Our design. Neither towers nor cross-attention see directions well: what they keep of a frame says
+what is there, not where each bit of it went. So small frames are compared with their neighbours
+place by place (a cost volume, as in optical flow), by filters that learn from the flow that the
+director's plan gives. All that is kept of it are five numbers a video, in one more token of its
+code. Of a clip that runs backwards they are exactly the opposite. A head on the caption's end token
+says along which of AXES a caption moves, learned from what the director said itself.
+"""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from animclip_jax.animation.flow import places
+from animclip_jax.animation.told import AXES
+from animclip_jax.models.clip_config import ClipConfig
+
+# What is kept of a video: how far its places move on average, how they move away from the frame's
+# middle and turn about it, and how they move away from each other.
+SHOWN = ("right", "down", "outwards", "clockwise", "apart")
+# What shows that something moved along each of AXES: pixels go left where the camera goes right. A
+# zoom moves all pixels apart; what a thing moves is few of them, and all in one place.
+SIGNS: dict[str, dict[str, int]] = {
+    "camera right": {"right": -1},
+    "camera down": {"down": -1},
+    "camera in": {"apart": 1},
+    "thing right": {"right": 1},
+    "thing down": {"down": 1},
+    "thing grows": {"outwards": 1},
+    "thing clockwise": {"clockwise": 1},
+}
+# Products of few numbers that nearly cancel: bfloat16, a TPU's default, would not do.
+product = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+# A place is a square of so many pixels, and its filter reaches as far again.
+STRIDE = 4
+# Amounts, in sides of a frame, that show half as much as the largest can.
+HALF = np.array([0.03, 0.03, 0.005, 0.003, 0.015], np.float32)
+# Places whose ways are compared are so many places from each other.
+APART = (2, 4, 6)
+
+
+@dataclasses.dataclass(frozen=True)
+class MotionConfig:
+    """`features` of each place that is compared, 0 for no such term; frames shrunk to `side`.
+
+    `reach`: how far a place may move from one frame to the next, in places, which are 4 pixels.
+    """
+
+    features: int = 0
+    side: int = 64
+    reach: int = 5
+
+    def __post_init__(self) -> None:
+        least = STRIDE * (max(APART) + 2)
+        if self.features and (self.side % STRIDE or self.side < least):
+            raise ValueError(
+                f"motion.side {self.side}: wanted a multiple of {STRIDE}, at least {least}"
+            )
+
+    @property
+    def grid(self) -> int:
+        """Places on a side of a frame."""
+        return self.side // STRIDE
+
+
+class Motion(nnx.Module):
+    """Sees motion in videos, reads it in captions, and says whether the two agree."""
+
+    def __init__(self, clip: ClipConfig, config: MotionConfig, *, rngs: nnx.Rngs):
+        self.side, self.grid, self.reach = config.side, config.grid, config.reach
+        filters = nnx.initializers.normal((3 * (2 * STRIDE) ** 2) ** -0.5)
+        shape = (2 * STRIDE, 2 * STRIDE, 3, config.features)
+        self.filters = nnx.Param(filters(rngs.params(), shape))
+        self.sharpness = nnx.Param(jnp.log(jnp.full((), 10.0)))
+        # Zero at the start, so that re-ranking begins as the coarse order.
+        self.read = nnx.Linear(
+            clip.text.width, len(AXES), kernel_init=nnx.initializers.zeros, rngs=rngs
+        )
+        self.worth = nnx.Param(jnp.ones(()))
+
+    def compare(self, frames: jax.Array) -> jax.Array:
+        """How alike each place of a frame and each near place of the next frame are.
+
+        Args:
+          frames: float [B, T, H, W, 3] in [0, 1].
+
+        Returns:
+          float32 [B, T - 1, N, N] with N = grid * grid, -inf where places are too far apart.
+        """
+        B, T, H, W, _ = frames.shape
+        x = frames.astype(jnp.float32).reshape(B * T, H, W, 3) - 0.5
+        if not H == W == self.side:
+            x = jax.image.resize(x, (B * T, self.side, self.side, 3), "linear", antialias=True)
+        x = jax.lax.conv_general_dilated(
+            x,
+            self.filters[...],
+            (STRIDE, STRIDE),
+            "SAME",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+        x = x - jnp.mean(x, axis=(1, 2), keepdims=True)
+        x = x * jax.lax.rsqrt(jnp.sum(x**2, axis=-1, keepdims=True) + 1e-4)
+        x = x.reshape(B, T, self.grid**2, -1)
+        alike = product(x[:, :-1], jnp.swapaxes(x[:, 1:], -1, -2)) * jnp.exp(self.sharpness[...])
+        return jnp.where(self._near(), alike, -jnp.inf)
+
+    def see(self, alike: jax.Array) -> jax.Array:
+        """How much a video shows of each of SHOWN: float32 [B, 5], each within -1 and 1.
+
+        alike: of `compare`. Each place is matched with places of the next frame, and these with it.
+        """
+        matched = jnp.exp(
+            2.0 * alike
+            - jax.nn.logsumexp(alike, axis=-1, keepdims=True)
+            - jax.nn.logsumexp(alike, axis=-2, keepdims=True)
+        )
+        back = jnp.swapaxes(matched, -1, -2)
+        v, u = np.moveaxis(places(self.grid), -1, 0)
+        gone, come = jnp.sum(matched, axis=-1), jnp.sum(back, axis=-1)
+        partner = product(matched, places(self.grid))
+        moved = [product(come - gone, along) for along in (u, v, v**2 + u**2)]
+        turned = product(partner[..., 0], u) - product(partner[..., 1], v)
+        mean = jnp.sum(jnp.stack([*moved, turned], axis=-1), axis=1)
+        mean = mean / jnp.sum(gone, axis=(1, 2))[:, None]
+        ways, ways_back = self._ways(matched, gone), self._ways(back, come)
+        apart = 0.5 * (self._apart(ways, gone) - self._apart(ways_back, come))
+        amounts = jnp.concatenate([mean, apart[:, None]], axis=-1)
+        return amounts / (jnp.abs(amounts) + HALF)
+
+    def _ways(self, matched: jax.Array, share: jax.Array) -> jax.Array:
+        """How far each place moves, (v, u): [B, T - 1, N, 2].
+
+        matched: [B, T - 1, N, N]. share: its sum over the last axis, by which places count below.
+        """
+        here = places(self.grid)
+        return product(matched, here) / (share[..., None] + 1e-6) - here
+
+    def _apart(self, way: jax.Array, share: jax.Array) -> jax.Array:
+        """How far places move away from each other, of all pairs in a row or a column: [B]."""
+        square = (*share.shape[:2], self.grid, self.grid)
+        way, share = way.reshape(*square, 2), share.reshape(square)
+        total, weight = [], []
+        for axis in (0, 1):
+            along, counts = (
+                jnp.moveaxis(of_places, 2 + axis, -1) for of_places in (way[..., axis], share)
+            )
+            for step in APART:
+                both = counts[..., step:] * counts[..., :-step]
+                further = along[..., step:] - along[..., :-step]
+                total.append(jnp.sum(both * further, axis=(1, 2, 3)))
+                weight.append(jnp.sum(both, axis=(1, 2, 3)))
+        return jnp.sum(jnp.stack(total), axis=0) / (jnp.sum(jnp.stack(weight), axis=0) + 1e-6)
+
+    def unlikely(self, alike: jax.Array, flow: jax.Array) -> jax.Array:
+        """How little the matches follow the flow: the negative log-likelihood of each clip, [B].
+
+        alike: of `compare`. flow: float32 [B, T - 1, N, 2], where each place goes, of `flow.flow`;
+        it is shared by the four places around it, and left out where it is out of reach.
+        """
+        here = places(self.grid)
+        near = jnp.maximum(0.0, 1.0 - jnp.abs(flow[..., None, :] - here) * self.grid)
+        share = jnp.where(self._near(), jnp.prod(near, axis=-1), 0.0)
+        likely = jnp.where(
+            self._near(), jax.nn.log_softmax(alike, axis=-1) + jax.nn.log_softmax(alike, axis=-2), 0
+        )
+        return -jnp.sum(share * likely, axis=(1, 2, 3)) / (jnp.sum(share, axis=(1, 2, 3)) + 1.0)
+
+    def ask(self, end: jax.Array) -> jax.Array:
+        """What captions say of each of AXES, float32 [P, 7]; end: [P, D], their end tokens."""
+        end = end.astype(jnp.float32)
+        end = end - jnp.mean(end, axis=-1, keepdims=True)
+        return self.read(end * jax.lax.rsqrt(jnp.mean(end**2, axis=-1, keepdims=True) + 1e-5))
+
+    def beside(self, code: jax.Array, seen: jax.Array) -> jax.Array:
+        """Codes [B, M, C] with what is seen in one more token: [B, M + 1, C]."""
+        token = jnp.pad(seen, ((0, 0), (0, code.shape[-1] - len(SHOWN))))
+        return jnp.concatenate([code, token[:, None].astype(code.dtype)], axis=1)
+
+    def apart_from(self, code: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The opposite of `beside`: codes [B, M, C], and float32 [B, 5]."""
+        return code[:, :-1], code[:, -1, : len(SHOWN)].astype(jnp.float32)
+
+    def agree(self, asked: jax.Array, seen: jax.Array) -> jax.Array:
+        """Of P pairs: float32 [P]. asked: [P or 1, 7]. seen: [P, 5]."""
+        signs = np.array([[SIGNS[axis].get(one, 0) for one in SHOWN] for axis in AXES], np.float32)
+        return self.worth[...] * jnp.sum(asked * product(seen, signs.T), axis=-1)
+
+    def _near(self) -> np.ndarray:
+        """bool [N, N], the places that are within reach of each other."""
+        where = places(self.grid)
+        apart = np.abs(where[:, None] - where[None]).max(axis=-1)
+        return apart * self.grid <= self.reach + 0.01
