@@ -84,7 +84,10 @@ class Motion(nnx.Module):
         self.worth = nnx.Param(jnp.ones(()))
 
     def compare(self, frames: jax.Array) -> jax.Array:
-        """How alike each place of a frame and each near place of the next frame are.
+        """How likely each place of a frame matches each near place of the next frame.
+
+        That is the log of a product: of that place among all that the first one may go to, and of
+        the first among all that the second may come from.
 
         Args:
           frames: float [B, T, H, W, 3] in [0, 1].
@@ -107,18 +110,18 @@ class Motion(nnx.Module):
         x = x * jax.lax.rsqrt(jnp.sum(x**2, axis=-1, keepdims=True) + 1e-4)
         x = x.reshape(B, T, self.grid**2, -1)
         alike = product(x[:, :-1], jnp.swapaxes(x[:, 1:], -1, -2)) * jnp.exp(self.sharpness[...])
-        return jnp.where(self._near(), alike, -jnp.inf)
+        # Cosines: without a largest one to subtract, the exponentials do not overflow.
+        near = jnp.exp(alike) * self._near()
+        from_here = jnp.log(jnp.sum(near, axis=-1, keepdims=True))
+        to_here = jnp.log(jnp.sum(near, axis=-2, keepdims=True))
+        return jnp.where(self._near(), 2.0 * alike - from_here - to_here, -jnp.inf)
 
-    def see(self, alike: jax.Array) -> jax.Array:
+    def see(self, likely: jax.Array) -> jax.Array:
         """How much a video shows of each of SHOWN: float32 [B, 5], each within -1 and 1.
 
-        alike: of `compare`. Each place is matched with places of the next frame, and these with it.
+        likely: of `compare`.
         """
-        matched = jnp.exp(
-            2.0 * alike
-            - jax.nn.logsumexp(alike, axis=-1, keepdims=True)
-            - jax.nn.logsumexp(alike, axis=-2, keepdims=True)
-        )
+        matched = jnp.exp(likely)
         back = jnp.swapaxes(matched, -1, -2)
         v, u = np.moveaxis(places(self.grid), -1, 0)
         gone, come = jnp.sum(matched, axis=-1), jnp.sum(back, axis=-1)
@@ -156,19 +159,20 @@ class Motion(nnx.Module):
                 weight.append(jnp.sum(both, axis=(1, 2, 3)))
         return jnp.sum(jnp.stack(total), axis=0) / (jnp.sum(jnp.stack(weight), axis=0) + 1e-6)
 
-    def unlikely(self, alike: jax.Array, flow: jax.Array) -> jax.Array:
+    def unlikely(self, likely: jax.Array, flow: jax.Array) -> jax.Array:
         """How little the matches follow the flow: the negative log-likelihood of each clip, [B].
 
-        alike: of `compare`. flow: float32 [B, T - 1, N, 2], where each place goes, of `flow.flow`;
+        likely: of `compare`. flow: float32 [B, T - 1, N, 2], where each place goes, of `flow.flow`;
         it is shared by the four places around it, and left out where it is out of reach.
         """
         here = places(self.grid)
-        near = jnp.maximum(0.0, 1.0 - jnp.abs(flow[..., None, :] - here) * self.grid)
-        share = jnp.where(self._near(), jnp.prod(near, axis=-1), 0.0)
-        likely = jnp.where(
-            self._near(), jax.nn.log_softmax(alike, axis=-1) + jax.nn.log_softmax(alike, axis=-2), 0
+        v, u = (
+            jnp.maximum(0.0, 1.0 - jnp.abs(flow[..., None, axis] - here[:, axis]) * self.grid)
+            for axis in (0, 1)
         )
-        return -jnp.sum(share * likely, axis=(1, 2, 3)) / (jnp.sum(share, axis=(1, 2, 3)) + 1.0)
+        share = v * u * self._near()
+        total = jnp.sum(share * jnp.where(self._near(), likely, 0.0), axis=(1, 2, 3))
+        return -total / (jnp.sum(share, axis=(1, 2, 3)) + 1.0)
 
     def ask(self, end: jax.Array) -> jax.Array:
         """What captions say of each of AXES, float32 [P, 7]; end: [P, D], their end tokens."""

@@ -44,8 +44,8 @@ def encode(
         frames = sharding.on_each(mesh, film, part)
         unlikely = None
         if model.motion is not None and isinstance(part, Filmed):
-            alike = model.motion.compare(frames)
-            unlikely = model.motion.unlikely(alike, flow(part.plan, model.motion.grid))
+            likely = model.motion.compare(frames)
+            unlikely = model.motion.unlikely(likely, flow(part.plan, model.motion.grid))
         return model.encode_text(part.tokens), model.encode_video(frames), unlikely
 
     return in_parts(mesh, encoded, batch, microbatch)

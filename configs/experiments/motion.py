@@ -35,15 +35,15 @@ OFF: dict[str, dict[str, Any]] = {
 def get_config() -> ConfigDict:
     """All parts, over the quickstart's animated arm."""
     config = quickstart.get_config()
-    config.steps *= 2
+    config.steps *= 3  # there is more to learn than what pictures show
     config.model.context_length = 48  # a caption of a picture, and a clause on the motion
     config.animation.preset = "things"
-    config.animation.thing.update(probability=0.7, upright=0.5, still=0.6)
+    config.animation.thing.update(probability=0.5, upright=0.5, still=0.5)
     for name, probability in MOTIONS.items():
         config.animation[name].probability = probability
     config.animation.grow.ratio = (1.5, 2.5)
     config.animation.turn.turn = (20.0, 45.0)
-    config.animation.told.update(probability=0.8, siblings=0.8)
+    config.animation.told.update(probability=0.6, siblings=0.2)
     config.motion.features = 16
     return config
 

@@ -123,9 +123,9 @@ def test_filters_learn_to_follow_the_flow() -> None:
         state = optax.apply_updates(state, updates)
     assert costs[-1] < costs[0] - 0.5
     trained = nnx.merge(graphdef, state)
-    alike = trained.compare(clips[0][0])
+    likely = trained.compare(clips[0][0])
     opposite = flow(windows(right=-0.25), eye.grid)
-    assert trained.unlikely(alike, clips[0][1])[0] < trained.unlikely(alike, opposite)[0] - 1
+    assert trained.unlikely(likely, clips[0][1])[0] < trained.unlikely(likely, opposite)[0] - 1
 
 
 def test_a_code_has_one_token_more_and_re_ranking_begins_as_before(model: Retriever) -> None:
