@@ -48,13 +48,7 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     # An eye for motion beside the re-ranker; see docs/motion.md. 0 features: none.
     config.motion = ConfigDict(dataclasses.asdict(MotionConfig()))
 
-    config.loss = ConfigDict()
-    config.loss.matching_weight = 1.0
-    config.loss.hard_negatives = 3  # of the batch, for each caption and each clip
-    # Over the global batch. SigLIP was trained with sigmoid, and its bias is one of its weights.
-    config.loss.contrastive = "sigmoid" if PRESETS[preset].towers.logit_bias else "softmax"
-    config.loss.matching = "listwise"  # or binary
-    config.loss.motion_weight = 1.0  # where motion.features is not 0
+    config.loss = _loss(PRESETS[preset].towers.logit_bias)
 
     config.optimizer = _optimizer(config.get_ref("steps"))
 
@@ -113,6 +107,17 @@ def _animation(num_frames: int) -> ConfigDict:
     for name in PARTS:
         animation[name] = ConfigDict(dataclasses.asdict(getattr(AnimationConfig(), name)))
     return animation
+
+
+def _loss(has_bias: bool) -> ConfigDict:
+    loss = ConfigDict()
+    loss.matching_weight = 1.0
+    loss.hard_negatives = 3  # of the batch, for each caption and each clip
+    # Over the global batch. SigLIP was trained with sigmoid, and its bias is one of its weights.
+    loss.contrastive = "sigmoid" if has_bias else "softmax"
+    loss.matching = "listwise"  # or binary
+    loss.motion_weight = 1.0  # where motion.features is not 0
+    return loss
 
 
 def _optimizer(steps: FieldReference) -> ConfigDict:

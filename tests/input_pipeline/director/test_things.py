@@ -214,7 +214,7 @@ def test_a_clip_with_a_thing_is_one_shot_and_the_others_are_as_without() -> None
 
 
 def test_the_camera_holds_still_before_as_many_things_as_the_configuration_says() -> None:
-    moving = {"pan": Pan(1.0, (0.1, 0.3)), "zoom": Zoom(1.0, (1.2, 1.3))}
+    moving: dict[str, Any] = {"pan": Pan(1.0, (0.1, 0.3)), "zoom": Zoom(1.0, (1.2, 1.3))}
 
     def boxes(still: float, motion: str) -> np.ndarray:
         thing = Thing(1.0, (0.2, 0.3), still=still)
