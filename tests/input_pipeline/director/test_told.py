@@ -369,7 +369,7 @@ def test_the_page_says_what_is_told_and_from_which_amounts_on() -> None:
     assert "under {} or over {}".format(*ALWAYS.pace) in PAGE
     assert f"`visible`, {ALWAYS.visible}" in PAGE
     known = {verb for ways in verbs.VERBS.values() for verb in ways if verb}
-    table = PAGE.partition("## What is told")[2].partition("\n\n**")[0]
+    table = PAGE.partition("## What captions say")[2].partition("\n\n**")[0]
     words = set(re.findall(r"\*([a-z ]+)\*", table)) - {"slowly", "quickly"}
     assert len(words) == 29 and words <= known
     assert f"one of {verbs.VARIANTS} verbs".replace("6", "six") in " ".join(PAGE.split())
@@ -379,8 +379,12 @@ def test_captions_grow_by_as_many_tokens_as_the_page_says() -> None:
     tokenizer, most = ClipTokenizer(), 0
     camera = {"right": 0.25, "down": 0.2, "zoom": 1.3}
     passes: dict[str, float] = {**THING, "thing": CODES["pass_by"], "thing_right": 1.2}
+    numbers = told.draw(0, tf.constant(0, tf.int64), 500)
     for amounts in ({"closer": 0.5}, camera, camera | passes):
-        spoken = [f"a dog, and {clause}" for clause in said(still(500, **amounts))[0]]
-        spoken += [f"while {clause}, a dog" for clause in said(still(500, **amounts))[0]]
+        clauses = told.phrase(numbers, still(500, **amounts), ALWAYS).forwards
+        pairs = zip(clauses.finite.numpy(), clauses.participle.numpy(), strict=True)
+        spoken = []
+        for clause, doing in ((a.decode(), b.decode()) for a, b in pairs):
+            spoken += [f"a dog, and {clause}", f"while {clause}, a dog", f"with {doing}, a dog"]
         most = max(most, (tokenizer(spoken) != 0).sum(axis=1).max() - 4)
     assert f"by up to {most} of CLIP's tokens" in PAGE
