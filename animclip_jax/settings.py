@@ -111,8 +111,9 @@ def training(config: ConfigDict, workdir: Path | epath.Path | None = None) -> Tr
 
 
 def _fields(kind: type[T], section: ConfigDict, **given: Any) -> T:
+    """A setting that a run of an older version did not know has its default."""
     names = {field.name for field in dataclasses.fields(kind)} - set(given)  # type: ignore[arg-type]
-    return kind(**{name: section[name] for name in names}, **given)
+    return kind(**{name: section[name] for name in names if name in section}, **given)
 
 
 def _optimizer(config: ConfigDict, adapters: LoraConfig) -> OptimizerConfig:
@@ -135,7 +136,7 @@ def retriever(config: ConfigDict) -> RetrieverConfig:
         _fields(RerankerConfig, config.reranker),
         config.animation.num_frames,
         _fields(TemporalConfig, config.temporal),
-        _fields(MotionConfig, config.motion),
+        _fields(MotionConfig, config.get("motion", ConfigDict())),
     )
 
 

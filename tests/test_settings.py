@@ -1,9 +1,13 @@
 """Copies of configurations, and the dataclasses that they become."""
 
+import copy
+import dataclasses
+
 import pytest
 from ml_collections import ConfigDict
 
 from animclip_jax import settings
+from animclip_jax.runs import run_config
 from configs import quickstart
 
 
@@ -32,3 +36,13 @@ def test_validation_on_the_videos_of_the_test_is_refused():
         settings.training(config)
     config.validation.every = 0
     assert settings.training(config).validation is None
+
+
+def test_a_run_of_a_version_without_some_settings_is_read_and_goes_on():
+    now = settings.plain(quickstart.get_config())
+    old = copy.deepcopy(now)
+    del old["motion"], old["loss"]["motion_weight"]
+    del old["animation"]["thing"]["still"], old["animation"]["thing"]["upright"]
+    assert run_config.differences(old, now) == []
+    runs = [settings.training(ConfigDict(one)) for one in (old, now)]
+    assert dataclasses.replace(runs[0], settings=runs[1].settings) == runs[1]

@@ -11,6 +11,7 @@ from etils import epath
 
 from animclip_jax import files
 from animclip_jax.animation.config import MOTIONS, AnimationConfig
+from animclip_jax.models.motion import MotionConfig
 from animclip_jax.models.towers import CLIP
 from animclip_jax.runs import layout
 
@@ -29,7 +30,7 @@ NEUTRAL = (
 # What may stand elsewhere than before, where it holds the same.
 SOURCES = ("data.train", "data.eval", "validation.source", "evaluation.query_bank")
 # What versions did that had no such settings: they knew OpenAI's CLIP alone, no adapters, no things
-# that move, and no captions that name motion.
+# that move, no captions that name motion, and no eye for it.
 BEFORE = {
     "animation": {
         name: json.loads(json.dumps(dataclasses.asdict(getattr(AnimationConfig(), name))))
@@ -38,6 +39,8 @@ BEFORE = {
     "init_towers_from": "",
     "model": {"towers": json.loads(json.dumps(dataclasses.asdict(CLIP)))},
     "lora": {"rank": 0, "alpha": 16.0, "targets": "attention"},
+    "motion": dataclasses.asdict(MotionConfig()),
+    "loss": {"motion_weight": 1.0},
 }
 
 
