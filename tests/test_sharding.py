@@ -214,12 +214,11 @@ def may_cross() -> set[tuple[int, ...]]:
     a_frame = 1 + RERANKER.pooled_grid**2
     # Gradients of the code's positions, summed over the batch, before frames and cells part.
     add(FRAMES, a_frame, RERANKER.code_width)
-    code = FRAMES * a_frame
     rows = {BATCH // part for part in (1, 2, 4, 8)}
     pairs = BATCH * (1 + 2 * NEGATIVES)
     for row in rows:
         add(row, CLIP.embed_dim)  # pooled embeddings
-        add(row, code, RERANKER.code_width)  # video codes
+        add(row, CONFIG.code_tokens, RERANKER.code_width)  # video codes
         add(row, LENGTH, CLIP.text.width)  # what the re-ranker reads of a caption
         add(row, LENGTH)  # tokens, masks
         for other in rows:
