@@ -8,6 +8,7 @@ import numpy as np
 
 from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.motion import MotionConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
 from animclip_jax.models.transformer import TransformerConfig
@@ -24,6 +25,8 @@ SMALL = ClipConfig(
 RERANKER = RerankerConfig(layers=2, width=24, heads=2, mlp_width=48, code_width=20, pooled_grid=2)
 CONFIG = RetrieverConfig(SMALL, RERANKER, num_frames=3)
 TEMPORAL = dataclasses.replace(CONFIG, temporal=TemporalConfig(layers=2, heads=2))
+# With all parts that a model can have.
+WHOLE = dataclasses.replace(TEMPORAL, motion=MotionConfig(features=8, side=32))
 
 
 def clips(count: int, seed: int = 0) -> jax.Array:

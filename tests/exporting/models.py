@@ -7,11 +7,11 @@ import jax
 from animclip_jax.exporting.source import Source
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.retriever import RetrieverConfig
-from tests.small_model import CONFIG, TEMPORAL, drawn
+from tests.small_model import CONFIG, WHOLE, drawn
 
 # TensorFlow 2.21 reads no SavedModel of any batch size that a later JAX than 0.10 wrote.
 ANY_BATCH = tuple(int(part) for part in jax.__version__.split(".")[:2]) < (0, 11)
-WHOLE = TEMPORAL
+
 CLIP = CONFIG.clip
 # The same model with CLIP's own vocabulary and captions, which Hugging Face's tokenizer needs.
 WORDS = dataclasses.replace(

@@ -10,7 +10,7 @@ import safetensors.numpy
 
 from animclip_jax.models.towers import CLIP
 from animclip_jax.weights import folder, safetensors_file, source
-from tests.small_model import TEMPORAL, drawn
+from tests.small_model import TEMPORAL, WHOLE, drawn
 from tests.weights.reference import GOLDEN_CLIP
 
 
@@ -30,19 +30,19 @@ def test_what_is_saved_is_loaded(saved):
 
 
 def test_a_whole_model_is_loaded_and_its_dual_encoders_alone(tmp_path):
-    folder.save(tmp_path / "whole", drawn(TEMPORAL), TEMPORAL)
+    folder.save(tmp_path / "whole", drawn(WHOLE), WHOLE)
     params, config = folder.load(tmp_path / "whole")
-    assert config == TEMPORAL and set(params) == set(drawn(TEMPORAL))
-    for name, value in drawn(TEMPORAL).items():
+    assert config == WHOLE and set(params) == set(drawn(WHOLE))
+    for name, value in drawn(WHOLE).items():
         np.testing.assert_array_equal(params[name], value)
     for clip, described in (folder.load_clip(tmp_path / "whole"), source.read(tmp_path / "whole")):
-        assert described == TEMPORAL.clip and set(clip) == set(drawn(TEMPORAL.clip))
+        assert described == WHOLE.clip and set(clip) == set(drawn(WHOLE.clip))
         for name, value in clip.items():
             np.testing.assert_array_equal(value, params[f"clip/{name}"])
 
 
 def test_a_folder_of_an_older_version_is_read(tmp_path):
-    """It names no family, and the bias of the logits was the whole model's."""
+    """It names no family and no eye for motion; the bias of the logits was the whole model's."""
     clip = dataclasses.replace(TEMPORAL.clip, towers=dataclasses.replace(CLIP, logit_bias=True))
     config = dataclasses.replace(TEMPORAL, clip=clip)
     params = drawn(config)
@@ -50,7 +50,7 @@ def test_a_folder_of_an_older_version_is_read(tmp_path):
     older["logit_bias"] = older.pop("clip/logit_bias")
     folder.save(tmp_path / "old", older, config)
     document = json.loads((tmp_path / "old/config.json").read_text())
-    del document["clip"]["towers"]
+    del document["clip"]["towers"], document["motion"]
     document |= {"version": 1, "logit_bias": True}
     (tmp_path / "old/config.json").write_text(json.dumps(document))
     found, described = folder.load(tmp_path / "old")
