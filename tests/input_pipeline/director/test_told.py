@@ -291,6 +291,19 @@ def test_the_axes_say_what_the_words_say() -> None:
     assert seen == {(name, sign) for name in NAMES.values() for sign in (-1, 1)}
 
 
+def test_every_kind_has_the_signs_of_its_words() -> None:
+    for kind, ways in verbs.VERBS.items():
+        who = "something" if kind.split()[0] in (*MOTIONS, "shrink") else "the camera"
+        said = {
+            (NAMES[a], int(sign)) for a, sign in zip(AXES, verbs.signs(kind), strict=True) if sign
+        }
+        assert said or kind == verbs.NOTHING
+        for verb in filter(None, ways):
+            named = {("zoom" if name == "closer" else name, sign)
+                     for name, sign in facts(f"{who} {verb}")}  # fmt: skip
+            assert said == {fact for fact in named if fact[0] in NAMES.values()}, verb
+
+
 @pytest.mark.parametrize(
     ("verb", "wanted"),
     [
