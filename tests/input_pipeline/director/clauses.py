@@ -23,6 +23,13 @@ HOPS = ("hops", "bounces", "jumps")
 THING = r"something|(?:a|one|the|this|some) (?:thing|object|shape|piece|part of the picture)"
 CAMERA = r"the (?:camera|view|shot)"
 
+# What each axis of animclip_jax.animation.told is called among the amounts.
+AXIS_NAMES = {
+    "camera right": "right", "camera down": "down", "camera in": "zoom",
+    "thing right": "thing_right", "thing down": "thing_down",
+    "thing grows": "thing_growth", "thing clockwise": "thing_turn",
+}  # fmt: skip
+
 
 def facts(clause: str) -> set[tuple[str, int]]:
     """What a clause says of a clip's amounts: their names and signs. A thing's are "thing_right".

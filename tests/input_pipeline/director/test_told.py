@@ -31,7 +31,7 @@ from input_pipeline.director.moves import Moves
 from input_pipeline.director.things import CODES
 from input_pipeline.filming.canvas import film_pictures
 from input_pipeline.tokenizers.clip import ClipTokenizer
-from tests.input_pipeline.director.clauses import facts
+from tests.input_pipeline.director.clauses import AXIS_NAMES, facts
 from tests.input_pipeline.director.plans import CLIPS, degrees, draws, edges, only, sizes
 from tests.input_pipeline.pictures import gradient
 from tests.repository import ROOT
@@ -251,22 +251,6 @@ def test_what_is_said_does_not_depend_on_the_rest_of_the_batch() -> None:
     assert [some(n, 1)[0] for n in range(16)] == whole == [*some(0, 7), *some(7, 9)]
 
 
-def test_every_kind_has_an_opposite_and_as_many_wordings() -> None:
-    assert set(verbs.OPPOSITES) == set(verbs.VERBS)
-    assert all(verbs.OPPOSITES[verbs.OPPOSITES[kind]] == kind for kind in verbs.VERBS)
-    assert [kind for kind in verbs.VERBS if verbs.OPPOSITES[kind] == kind] == [verbs.NOTHING]
-    assert {len(ways) for ways in verbs.VERBS.values()} == {verbs.VARIANTS}
-    assert all(len(set(ways)) == verbs.VARIANTS for ways in verbs.VERBS.values() if any(ways))
-
-
-# What each axis is called among the amounts.
-NAMES = {
-    "camera right": "right", "camera down": "down", "camera in": "zoom",
-    "thing right": "thing_right", "thing down": "thing_down",
-    "thing grows": "thing_growth", "thing clockwise": "thing_turn",
-}  # fmt: skip
-
-
 def test_the_axes_say_what_the_words_say() -> None:
     config = dataclasses.replace(
         only(4, pan=Pan(0.6), tilt=Tilt(0.6), zoom=Zoom(0.6), cut=Cut(0.5), thing=Thing(0.5)),
@@ -279,51 +263,16 @@ def test_the_axes_say_what_the_words_say() -> None:
     for clause, opposite, row in zip(
         forwards.finite.numpy(), backwards.finite.numpy(), axes.numpy(), strict=True
     ):
-        said = {(NAMES[axis], int(sign)) for axis, sign in zip(AXES, row, strict=True) if sign}
+        said = {(AXIS_NAMES[axis], int(sign)) for axis, sign in zip(AXES, row, strict=True) if sign}
         named = [
             {("zoom" if name == "closer" else name, sign) for name, sign in facts(one.decode())}
             for one in (clause, opposite)
         ]
-        assert said == {fact for fact in named[0] if fact[0] in NAMES.values()}
+        assert said == {fact for fact in named[0] if fact[0] in AXIS_NAMES.values()}
         turned = {(name, -sign) for name, sign in said}
-        assert turned == {fact for fact in named[1] if fact[0] in NAMES.values()}
+        assert turned == {fact for fact in named[1] if fact[0] in AXIS_NAMES.values()}
         seen |= said
-    assert seen == {(name, sign) for name in NAMES.values() for sign in (-1, 1)}
-
-
-def test_every_kind_has_the_signs_of_its_words() -> None:
-    for kind, ways in verbs.VERBS.items():
-        who = "something" if kind.split()[0] in (*MOTIONS, "shrink") else "the camera"
-        said = {
-            (NAMES[a], int(sign)) for a, sign in zip(AXES, verbs.signs(kind), strict=True) if sign
-        }
-        assert said or kind == verbs.NOTHING
-        for verb in filter(None, ways):
-            named = {("zoom" if name == "closer" else name, sign)
-                     for name, sign in facts(f"{who} {verb}")}  # fmt: skip
-            assert said == {fact for fact in named if fact[0] in NAMES.values()}, verb
-
-
-@pytest.mark.parametrize(
-    ("verb", "wanted"),
-    [
-        ("pans left and tilts up", "panning left and tilting up"),
-        ("comes in from the right", "coming in from the right"),
-        ("goes out of view to the left", "going out of view to the left"),
-        ("gets smaller", "getting smaller"),
-        ("first shows a wider view, then a closer one",
-         "first showing a wider view, then a closer one"),
-    ],
-)  # fmt: skip
-def test_a_participle_says_the_same(verb: str, wanted: str) -> None:
-    assert verbs.participle(verb) == wanted
-
-
-def test_every_verb_has_a_participle() -> None:
-    for ways in verbs.VERBS.values():
-        assert all(verbs.participle(verb).split()[0].endswith("ing") or verb.startswith("first")
-                   for verb in ways if verb)  # fmt: skip
-        assert not any(verbs._FINITE.search(verbs.participle(verb)) for verb in ways)
+    assert seen == {(name, sign) for name in AXIS_NAMES.values() for sign in (-1, 1)}
 
 
 def shift(first: np.ndarray, last: np.ndarray) -> tuple[int, int]:
