@@ -232,7 +232,7 @@ def _plan(part: _Part, table: Table) -> Callable[[tf.Tensor], Clip]:
             "frame": _draw(part, "frame", step),
             "size": size(both),
             "turn": tf.cast(turn(both), tf.int32),
-            "noise": draws,
+            "draws": draws,
         }
         if animation.thing_frames and box is not None:
             clips["box"] = box(index) * tf.cast(tf.tile(clips["size"][:, 0], [1, 2]), tf.float32)

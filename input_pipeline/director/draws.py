@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 
-from animclip_jax.animation import config
+from animclip_jax.animation.config import COMPONENTS
 from input_pipeline.tensorflow_on_cpu import tf
 
 # The host's part is TensorFlow's, the accelerator JAX's: TensorFlow would take all its memory.
 
 # The shots a clip has at most, and the random numbers that a component may use for each.
 SHOTS, DRAWS = 3, 4
-# Rows of the noise. Each is drawn from its name, so a name more leaves the others' as they are.
-COMPONENTS = tuple(config.COMPONENTS)
+# By a component's name its random numbers, float32 [B, SHOTS, DRAWS], uniform in [0, 1).
+Draws = dict[str, tf.Tensor]
 
 
 def stream_key(seed: int, name: str) -> int:
@@ -21,13 +21,14 @@ def stream_key(seed: int, name: str) -> int:
     return int.from_bytes(digest[:8], "little") >> 1
 
 
-def noise(seed: int, first: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
-    """The random numbers of clips first, first + 1, ...: float32 [count, COMPONENTS, SHOTS, DRAWS].
+def noise(seed: int, first: tf.Tensor, count: tf.Tensor | int) -> Draws:
+    """The random numbers of clips first, first + 1, ... for every component.
 
-    Uniforms in [0, 1). Those of a clip depend on (seed, its number in the whole run, a component's
-    name) alone. first: int64 scalar.
+    Those of a clip depend on (seed, its number in the whole run, a component's name) alone: a name
+    more leaves the others' as they are. first: int64 scalar. In a graph, what no component that is
+    on asks for is never drawn.
     """
-    return tf.stack([row(seed, name, first, count) for name in COMPONENTS], axis=1)
+    return {name: row(seed, name, first, count) for name in COMPONENTS}
 
 
 def row(seed: int, name: str, first: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:

@@ -10,12 +10,9 @@ from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
 from input_pipeline.director import movement, moves, optics, shots, things, timing
 from input_pipeline.director.cut_outs import Thing, cut_out
-from input_pipeline.director.draws import COMPONENTS, SHOTS
+from input_pipeline.director.draws import SHOTS, Draws
 from input_pipeline.director.windows import Views, inside, paths, smears, views, windows
 from input_pipeline.tensorflow_on_cpu import tf
-
-# By component name; of a whole batch.
-Draws = dict[str, tf.Tensor]
 
 
 class Schedule(NamedTuple):
@@ -51,20 +48,19 @@ class Seen(NamedTuple):
         return tf.nest.map_structure(lambda part: part[:, 0], self)
 
 
-def two_scenes(noise: tf.Tensor, config: AnimationConfig) -> tf.Tensor:
-    """bool [B], the clips that show a second picture. noise: see `direct`."""
-    draws = {name: noise[:, n] for n, name in enumerate(COMPONENTS)}
+def two_scenes(draws: Draws, config: AnimationConfig) -> tf.Tensor:
+    """bool [B], the clips that show a second picture."""
     on = shots.scenes(draws["scenes"], config.scenes)
     return on & (things.drawn(draws, config) == 0) if config.is_on("scenes") else on & False
 
 
 def direct(
-    noise: tf.Tensor, size: tf.Tensor, config: AnimationConfig, box: tf.Tensor | None = None
+    draws: Draws, size: tf.Tensor, config: AnimationConfig, box: tf.Tensor | None = None
 ) -> tuple[ShotPlan, tf.Tensor, moves.Moves]:
     """Films a batch of clips.
 
     Args:
-      noise: float32 [B, len(COMPONENTS), SHOTS, DRAWS], of `noise`.
+      draws: of `noise`.
       size: int32 [B, P, 2], (height, width) in pixels of the pictures of each clip: one, or two
         where the config has scenes.
       box: float32 [B, 4], (y0, x0, y1, x1) in pixels of the first picture, around what its caption
@@ -74,9 +70,8 @@ def direct(
       A ShotPlan in pixels of the pictures; the windows are square and inside them. Which picture
       each window sees, int32 [B, V]. And what moves, as the frames show it.
     """
-    draws = {name: noise[:, n] for n, name in enumerate(COMPONENTS)}
     T, K = config.num_frames, config.most_overlap
-    motion, second_picture = things.drawn(draws, config), two_scenes(noise, config)
+    motion, second_picture = things.drawn(draws, config), two_scenes(draws, config)
     schedule, mix = _schedule(draws, config, second_picture, motion > 0)
     # Of each shot; where a clip has one picture alone, that.
     picture = tf.cast(second_picture[:, None] & (tf.range(SHOTS) > 0), tf.int32)

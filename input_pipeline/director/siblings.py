@@ -46,8 +46,9 @@ def paired(
     where the other's caption says something that is then the other way round.
 
     Returns:
-      clips, plan and picture as they are then. The clips also have their "caption", and whether
-      they run "backwards", bool [B].
+      clips, plan and picture as they are then. The clips also have their "caption", what it "said"
+      along each of AXES, and their "number": of the first picture, -1 - that where they run
+      backwards, int64 [B].
     """
     own = tf.range(tf.shape(sibling_of)[0])
     turns = tf.gather(captions.forwards != captions.backwards, sibling_of)
@@ -63,5 +64,10 @@ def paired(
 
     plan, picture = tf.nest.map_structure(chosen, backwards(plan, picture), (plan, picture))
     caption = chosen(captions.backwards, captions.forwards)
-    said = {"caption": caption, "said": chosen(-captions.axes, captions.axes)}
-    return clips | said | {"backwards": is_sibling}, plan, picture
+    number = clips["index"][:, 0]
+    made = {
+        "caption": caption,
+        "said": chosen(-captions.axes, captions.axes),
+        "number": chosen(-1 - number, number),
+    }
+    return clips | made, plan, picture

@@ -31,15 +31,15 @@ def plan_batch(animation: AnimationConfig, canvas_size: int) -> Callable[[Clip],
     """
 
     def plan(clips: Clip) -> Clip:
-        plan, picture, moves = direct(clips["noise"], clips["size"], animation, clips.get("box"))
+        plan, picture, moves = direct(clips["draws"], clips["size"], animation, clips.get("box"))
         two, row = tf.reduce_any(picture == 1, axis=1), clips["told"]
         spoken = captions.of_clips(clips["captions"], two, row, moves, animation.told)
         kept = {name: clips[name] for name in ("index", "frame", "size", "turn")}
         if animation.told.siblings:
             clips, plan, picture = siblings.paired(kept, plan, picture, spoken, clips["sibling_of"])
         else:
-            said = {"caption": spoken.forwards, "said": spoken.axes}
-            clips = kept | said | {"backwards": tf.zeros_like(two)}
+            number = clips["index"][:, 0]
+            clips = kept | {"caption": spoken.forwards, "said": spoken.axes, "number": number}
         if animation.is_on("scenes"):
             return clips | {"plan": packed_plan.pack(plan, picture)}
         region = smallest_region(plan, clips["size"][:, 0])
@@ -114,10 +114,8 @@ def show_footage(
 
 
 def _kept(clip: Clip) -> Clip:
-    """The caption of a clip and its index as `Batch` has it."""
-    first = clip["index"][0]
-    index = tf.where(clip["backwards"], -1 - first, first)
-    return {"caption": clip["caption"], "index": index, "told": clip["said"]}
+    """A clip's caption and what `Batch` says of it."""
+    return {"caption": clip["caption"], "index": clip["number"], "told": clip["said"]}
 
 
 class Filmed(NamedTuple):

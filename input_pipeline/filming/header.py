@@ -14,11 +14,12 @@ def stored_size(encoded: tf.Tensor) -> tf.Tensor:
     What is none of these gets numbers without meaning, a broken JPEG InvalidArgumentError.
     """
     is_jpeg = tf.equal(tf.strings.substr(encoded, 0, len(JPEG_START)), JPEG_START)
-    return tf.cond(
-        is_jpeg,
-        lambda: tf.image.extract_jpeg_shape(encoded)[:2],
-        lambda: _others(encoded),
-    )
+    return tf.cond(is_jpeg, lambda: jpeg_size(encoded), lambda: _others(encoded))
+
+
+def jpeg_size(encoded: tf.Tensor) -> tf.Tensor:
+    """`stored_size` of a JPEG."""
+    return tf.image.extract_jpeg_shape(encoded)[:2]
 
 
 def _others(encoded: tf.Tensor) -> tf.Tensor:

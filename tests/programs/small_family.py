@@ -4,6 +4,7 @@ import dataclasses
 
 from ml_collections import ConfigDict
 
+from animclip_jax.models.presets import PRESETS
 from animclip_jax.models.towers import CLIP, PE_CORE, SIGLIP
 from configs import folders
 from tests import vocabularies
@@ -11,9 +12,14 @@ from tests.small_model import RERANKER, SMALL
 from tests.weights import videoprism
 
 SIGLIP_2 = dataclasses.replace(SIGLIP, tokenizer="gemma")
+PE_CORE_T = PRESETS["pe_core_t16_384"]
 FAMILIES = {
     "clip": dataclasses.replace(SMALL, towers=CLIP),
     "pe_core": dataclasses.replace(SMALL, activation="gelu", towers=PE_CORE),
+    # Its vision tower whole, 577 tokens a frame; few layers and words of the other.
+    "pe_core_t": dataclasses.replace(
+        PE_CORE_T, text=dataclasses.replace(PE_CORE_T.text, layers=2), vocab_size=1000
+    ),
     "siglip_2": dataclasses.replace(
         SMALL,
         vocab_size=vocabularies.GEMMA_SIZE,

@@ -12,6 +12,7 @@ from animclip_jax.animation.components import Component
 from animclip_jax.animation.config import COMPONENTS, AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
 from input_pipeline import director
+from input_pipeline.director.draws import Draws
 
 CLIPS = 1000
 
@@ -33,18 +34,22 @@ def sizes(count: int, seed: int = 0) -> np.ndarray:
 
 
 @functools.cache
-def draws(count: int, seed: int = 0) -> tf.Tensor:
+def draws(count: int, seed: int = 0) -> Draws:
     return director.noise(seed, tf.constant(0, tf.int64), count)
 
 
-def eagerly(noise: tf.Tensor, size: np.ndarray, config: AnimationConfig) -> ShotPlan:
+def some_of(draws: Draws, start: int, stop: int) -> Draws:
+    return {name: rows[start:stop] for name, rows in draws.items()}
+
+
+def eagerly(noise: Draws, size: np.ndarray, config: AnimationConfig) -> ShotPlan:
     """size: [B, 2], or [B, 2, 2] for two pictures a clip."""
     pictures = tf.constant(size if size.ndim == 3 else size[:, None])
     plan, _, _ = director.direct(noise, pictures, config)
     return tf.nest.map_structure(lambda part: part.numpy(), plan)
 
 
-def in_dataset(noise: tf.Tensor, size: np.ndarray, config: AnimationConfig) -> ShotPlan:
+def in_dataset(noise: Draws, size: np.ndarray, config: AnimationConfig) -> ShotPlan:
     dataset = tf.data.Dataset.from_tensor_slices((noise, size[:, None])).batch(300)
     dataset = dataset.map(lambda n, s: director.direct(n, s, config)[0], num_parallel_calls=2)
     return ShotPlan(*map(np.concatenate, zip(*dataset.as_numpy_iterator(), strict=True)))

@@ -34,7 +34,7 @@ from tests.input_pipeline.director.moving import (
     shown_at,
     things,
 )
-from tests.input_pipeline.director.plans import CLIPS, draws, eagerly, only, sizes
+from tests.input_pipeline.director.plans import CLIPS, draws, eagerly, only, sizes, some_of
 
 
 def test_a_thing_has_its_size_and_its_place_is_drawn_mostly_in_the_middle() -> None:
@@ -153,6 +153,7 @@ def wild_plans() -> ShotPlan:
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 1), (5, 8), (100, 117), (3, 1000)])
 def test_a_thing_does_not_depend_on_the_rest_of_the_batch(start: int, stop: int) -> None:
-    some = eagerly(draws(CLIPS)[start:stop], sizes(CLIPS)[start:stop], only(9, **WILD))
+    drawn = some_of(draws(CLIPS), start, stop)
+    some = eagerly(drawn, sizes(CLIPS)[start:stop], only(9, **WILD))
     for whole, part in zip(wild_plans(), some, strict=True):
         assert part.tobytes() == whole[start:stop].tobytes()

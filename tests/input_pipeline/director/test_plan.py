@@ -32,7 +32,6 @@ from animclip_jax.animation.components import (
 from animclip_jax.animation.config import COMPONENTS, PRESETS, AnimationConfig, alone
 from benchmarks.train_step import ROLLED_SHARE
 from input_pipeline import director
-from input_pipeline.director import draws as director_draws
 from input_pipeline.director import shots
 from tests.input_pipeline.director.plans import (
     CLIPS,
@@ -46,6 +45,7 @@ from tests.input_pipeline.director.plans import (
     only,
     sides,
     sizes,
+    some_of,
 )  # fmt: skip
 
 # As much as the configuration can ask for, of everything at once.
@@ -176,7 +176,7 @@ def test_a_cut_keeps_the_speed_of_a_whole_clip() -> None:
     framing, pan, zoom = Framing(1.0, (0.2, 0.2)), Pan(1.0, (0.3, 0.3)), Zoom(1.0, (1.6, 1.6))
     config = only(13, framing=framing, pan=pan, zoom=zoom, cut=Cut(1.0), speed=Speed())
     boxes = film(config, (500, 2000)).boxes
-    row = draws(CLIPS)[:, director_draws.COMPONENTS.index("cut")]
+    row = draws(CLIPS)["cut"]
     later = shots.cut(row, config.cut, 13, tf.zeros([CLIPS], tf.bool)).numpy()
     for clip, (second, third) in zip(boxes, later, strict=True):
         for shot in (clip[:second], clip[second:third], clip[third:]):
@@ -216,7 +216,7 @@ def test_a_plan_does_not_depend_on_the_rest_of_the_batch() -> None:
     ):
         whole = eagerly(noise, size, config)
         for start, stop in ((0, 1), (5, 8), (100, 117), (3, 1000)):
-            some = eagerly(noise[start:stop], size[start:stop], config)
+            some = eagerly(some_of(noise, start, stop), size[start:stop], config)
             for all_of_it, part in zip(whole, some, strict=True):
                 assert part.tobytes() == all_of_it[start:stop].tobytes()
 

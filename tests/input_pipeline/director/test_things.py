@@ -188,7 +188,7 @@ def test_a_clip_has_the_first_motion_that_is_drawn() -> None:
     share = [(moves.thing == CODES[name]).mean() for name in parts]
     np.testing.assert_allclose(share, [0.8 * 0.5 ** (n + 1) for n in range(7)], atol=0.05)
     assert (plan.has_thing == (moves.thing > 0)).all()
-    enters = draws(CLIPS).numpy()[:, director.draws.COMPONENTS.index("enter"), 0, 0] < 0.5
+    enters = draws(CLIPS)["enter"][:, 0, 0].numpy() < 0.5
     assert ((moves.thing == CODES["enter"]) == enters)[plan.has_thing].all()
     nothing = moves._replace(thing=moves.thing[~plan.has_thing])
     none = {name: part[~plan.has_thing] for name, part in moves._asdict().items()}
