@@ -135,11 +135,8 @@ THINGS = (
 # "slides" as "sliding".
 _DOUBLED = ("cuts", "gets", "hops", "pans", "spins")
 _ITS_OWN = ("goes", "passes", "crosses", "diminishes")
-_FINITE = re.compile(
-    r"\b(appears|backs|becomes|bounces|closes|comes|crosses|cuts|diminishes|disappears|draws|drifts"
-    r"|enters|gets|glides|goes|grows|hops|jumps|leaves|moves|pans|passes|pulls|rises|rotates|shows"
-    r"|shrinks|sinks|slides|spins|sweeps|swings|tilts|travels|turns|twists|zooms)\b"
-)
+_DONE = {verb.removeprefix("first ").split()[0] for ways in VERBS.values() for verb in ways if verb}
+_FINITE = re.compile(rf"\b({'|'.join(sorted(_DONE))})\b")
 
 
 def participle(verbs: str) -> str:
