@@ -172,7 +172,7 @@ def _clip() -> tuple[list[int], str]:
 
     captions = odd_captions(also=ODD_FOR_CLIP)
     found = open_tokenizer(CLIP, CLIP_CONTEXT, CLIP_VOCAB_SIZE)(captions)
-    tokenizer = open_clip.tokenizer.SimpleTokenizer(CLIP_CONTEXT)
+    tokenizer = open_clip.tokenizer.SimpleTokenizer(context_length=CLIP_CONTEXT)
     theirs = tokenizer(captions).numpy()
     return np.flatnonzero((found != theirs).any(axis=1)).tolist(), digest(found)
 
