@@ -29,7 +29,7 @@ def decode_region(encoded: tf.Tensor, region: tf.Tensor, size: tf.Tensor) -> tf.
 
     # Only a JPEG that ends as one is known to be whole: decoding a part finds nothing missing.
     ends = tf.equal(tf.strings.substr(encoded, -len(JPEG_END), len(JPEG_END)), JPEG_END)
-    # The usual picture's way is short: thirty ops more would cost a twentieth of its decoding.
+    # The usual picture's way is short: what only others need stands behind the condition.
     return tf.cond(
         _starts(encoded, JPEG_START) & ends,
         lambda: _crop_jpeg(encoded, region, size),
