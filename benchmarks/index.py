@@ -27,7 +27,7 @@ import numpy as np
 from animclip_jax import files
 from animclip_jax.models.presets import PRESETS
 from animclip_jax.video_index.reader import Index
-from benchmarks.query import FRAMES, write_model
+from benchmarks.random_index import FRAMES, write_model
 
 PEER = "peer"
 

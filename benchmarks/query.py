@@ -30,27 +30,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-import jax
-import numpy as np
-from flax import traverse_util
-
-from animclip_jax import api, files
-from animclip_jax.models import parameters
+from animclip_jax import files
 from animclip_jax.models.presets import PRESETS, RERANKERS
-from animclip_jax.models.retriever import RetrieverConfig
-from animclip_jax.models.video_code import PackedCode
 from animclip_jax.video_index import shards
 from animclip_jax.video_index.catalogue import CATALOGUE
-from animclip_jax.weights import folder, manifest
+from benchmarks.random_index import write_index, write_model
 
 SENTENCES = ("a dog catches a frisbee", "two children on a red slide", "a car turns left at night")
-K, SEGMENTS_A_VIDEO, FRAMES = 50, 10, 12
-# Of catalogues and models that older checkouts read too, and what such a model says of its towers.
-OLDEST = 1
-OLDEST_CLIP = (
-    *("image_size", "patch_size", "vision", "text", "context_length", "vocab_size", "embed_dim"),
-    *("activation", "dtype", "remat"),
-)
+K = 50
 OURS, OTHER, PYTORCH = "ours", "other", "PyTorch"
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -60,58 +47,6 @@ class Spent(NamedTuple):
 
     wall: float
     cpu: float
-
-
-def write_model(directory: Path) -> None:
-    """A whole model of random weights that re-ranks, in the format that every checkout reads."""
-    config = RetrieverConfig(PRESETS["vit_b32"], RERANKERS["vit_b32"], FRAMES)
-    params = parameters.draw(config, 0)
-    params["reranker"]["head_out"]["kernel"] += 1.0
-    flat = traverse_util.flatten_dict(jax.device_get(params), sep="/")
-    directory.mkdir()
-    fields = folder.describe(config)
-    fields["clip"] = {name: fields["clip"][name] for name in OLDEST_CLIP}
-    files.write_json(
-        directory / folder.CONFIG, {"format": folder.FORMAT, "version": OLDEST} | fields
-    )
-    folder.write_tensors(directory / folder.TENSORS, flat)
-    manifest.write(directory, folder.KIND, {})
-
-
-def write_index(directory: Path, model: Path, segments: int) -> None:
-    """So many segments of random features, without a catalogue."""
-    loaded = api.load(model)
-    width = loaded.config.clip.embed_dim
-    random = np.random.default_rng(0)
-
-    def part(count: int) -> shards.Rows:
-        embedding = random.standard_normal((count, width), np.float32)
-        embedding /= np.linalg.norm(embedding, axis=1, keepdims=True)
-        shape = (count, loaded.config.code_tokens, loaded.config.reranker.code_width)
-        values = np.frombuffer(random.bytes(int(np.prod(shape))), np.int8).reshape(shape)
-        code = PackedCode(values, np.full(shape[:2], 1 / 64, np.float16))
-        times = np.tile([0.0, 10.0], (count, 1))
-        return shards.Rows(embedding, code, times, [b"x"] * count)
-
-    sizes = [min(10_000, segments - start) for start in range(0, segments, 10_000)]
-    shards.write(directory, "00000000", segments, map(part, sizes))
-    videos = [
-        (f"{first:08}.mp4", [[0, 0], "00000000", first, SEGMENTS_A_VIDEO])
-        for first in range(0, segments, SEGMENTS_A_VIDEO)
-    ]
-    document = {
-        "format": "animclip-index",
-        "version": OLDEST,
-        "root": str(directory),
-        "model": loaded.fingerprint,
-        "model_path": str(model),
-        "reranks": True,
-        "code_dtype": loaded.config.reranker.code_dtype,
-        "settings": {"num_frames": FRAMES, "image_size": loaded.config.clip.image_size},
-        "videos": dict(videos),
-        "quarantined": {},
-    }
-    files.write_json(directory / CATALOGUE, document)
 
 
 class Checkout:

@@ -8,7 +8,7 @@ import pytest
 
 from animclip_jax.models.presets import PRESETS, RERANKERS
 from animclip_jax.video_index.reader import Index
-from benchmarks import query
+from benchmarks import query, random_index
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,11 +20,17 @@ def small(monkeypatch):
 
 
 def test_a_drawn_index_opens(small, tmp_path):
-    query.write_model(tmp_path / "model")
-    query.write_index(tmp_path / "drawn", tmp_path / "model", 60)
+    random_index.write_model(tmp_path / "model")
+    random_index.write_index(tmp_path / "drawn", tmp_path / "model", 60)
     index = Index(query.Checkout(ROOT, tmp_path / "drawn", tmp_path / "ours").index)
     assert len(index) == 60 and index.catalogue.counts[0] == 6
     np.testing.assert_allclose(np.linalg.norm(index.embedding, axis=1), 1, rtol=1e-5)
+
+
+def test_an_index_of_this_version_is_served_by_the_printed_command(small, tmp_path, capsys):
+    assert random_index.main([str(tmp_path / "random"), "--segments", "60"]) == 0
+    *_, directory = capsys.readouterr().out.split()
+    assert len(Index(Path(directory))) == 60
 
 
 def test_ratios_are_ours_over_the_others():
