@@ -25,8 +25,9 @@ from animclip_jax.video_index import catalogue, shards
 from animclip_jax.weights import folder, manifest
 
 SEGMENTS_A_VIDEO, FRAMES = 10, 12
-# Of catalogues and models that older checkouts read too, and what such a model says of its towers.
+# Of catalogues and models that older checkouts read too, and what such a model and its towers say.
 OLDEST = 1
+OLDEST_MODEL = ("clip", "reranker", "num_frames", "temporal")
 OLDEST_CLIP = (
     *("image_size", "patch_size", "vision", "text", "context_length", "vocab_size", "embed_dim"),
     *("activation", "dtype", "remat"),
@@ -40,7 +41,7 @@ def write_model(directory: Path) -> None:
     params["reranker"]["head_out"]["kernel"] += 1.0
     flat = traverse_util.flatten_dict(jax.device_get(params), sep="/")
     directory.mkdir()
-    fields = folder.describe(config)
+    fields = {name: folder.describe(config)[name] for name in OLDEST_MODEL}
     fields["clip"] = {name: fields["clip"][name] for name in OLDEST_CLIP}
     files.write_json(
         directory / folder.CONFIG, {"format": folder.FORMAT, "version": OLDEST} | fields

@@ -33,6 +33,14 @@ def test_an_index_of_this_version_is_served_by_the_printed_command(small, tmp_pa
     assert len(Index(Path(directory))) == 60
 
 
+def test_older_checkouts_know_all_that_a_drawn_model_says(small, tmp_path):
+    random_index.write_model(tmp_path / "model")
+    said = json.loads((tmp_path / "model" / "config.json").read_text())
+    # The fields of commit ee6d1d0, which docs/experiments/speed.md compares with.
+    known = {"clip", "reranker", "num_frames", "temporal", "logit_bias"}
+    assert said.keys() <= known | {"format", "version"}
+
+
 def test_ratios_are_ours_over_the_others():
     rows = {query.OURS: {"wall": 2.0, "cpu": 3.0}, query.OTHER: {"wall": 4.0, "cpu": 1.0}}
     assert query.ratios(rows) == {"wall_over_other": 0.5, "cpu_over_other": 3.0}
