@@ -25,8 +25,8 @@ def noise(seed: int, first: tf.Tensor, count: tf.Tensor | int) -> Draws:
     """The random numbers of clips first, first + 1, ... for every component.
 
     Those of a clip depend on (seed, its number in the whole run, a component's name) alone: adding
-    a name leaves the others' as they are. first: int64 scalar. In a graph, what no component that is
-    on asks for is never drawn.
+    a name leaves the others' as they are. first: int64 scalar. In a graph, a component that is off
+    draws nothing.
     """
     return {name: row(seed, name, first, count) for name in COMPONENTS}
 
