@@ -2,8 +2,8 @@
 
     python -m benchmarks.random_index FOLDER [--segments 100000]
 
-Writes FOLDER/model and FOLDER/index: 17 KB a segment. A video has ten segments; none of them exists
-as a file, so `animclip serve FOLDER/index` searches but plays nothing.
+Writes FOLDER/model and FOLDER/index: 17 KB a segment. A video has ten segments, and no video exists
+as a file: `animclip serve FOLDER/index` searches but plays nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from animclip_jax.video_index import catalogue, shards
 from animclip_jax.weights import folder, manifest
 
 SEGMENTS_A_VIDEO, FRAMES = 10, 12
-# Of catalogues and models that older checkouts read too, and what such a model and its towers say.
+# The version of a model that older checkouts read too, and what such a model and its towers say.
 OLDEST = 1
 OLDEST_MODEL = ("clip", "reranker", "num_frames", "temporal")
 OLDEST_CLIP = (
@@ -50,8 +50,8 @@ def write_model(directory: Path) -> None:
     manifest.write(directory, folder.KIND, {})
 
 
-def write_index(directory: Path, model: Path, segments: int, version: int = OLDEST) -> None:
-    """So many segments of random features; the catalogue is of that version."""
+def write_index(directory: Path, model: Path, segments: int) -> None:
+    """So many segments of random features."""
     loaded = api.load(model)
     width = loaded.config.clip.embed_dim
     random = np.random.default_rng(0)
@@ -68,12 +68,13 @@ def write_index(directory: Path, model: Path, segments: int, version: int = OLDE
     sizes = [min(10_000, segments - start) for start in range(0, segments, 10_000)]
     shards.write(directory, "00000000", segments, map(part, sizes))
     videos = [
-        (f"{first:08}.mp4", [[0, 0], "00000000", first, SEGMENTS_A_VIDEO])
+        (f"{first:08}.mp4", [[0, 0], "00000000", first, min(SEGMENTS_A_VIDEO, segments - first)])
         for first in range(0, segments, SEGMENTS_A_VIDEO)
     ]
+    # No more fields than older checkouts know; benchmarks/query.py changes the version alone.
     document = {
         "format": catalogue.FORMAT,
-        "version": version,
+        "version": catalogue.VERSION,
         "root": str(directory),
         "model": loaded.fingerprint,
         "model_path": str(model),
@@ -94,10 +95,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="a folder that does not exist")
     parser.add_argument("--segments", type=int, default=100_000)
     options = parser.parse_args(argv)
+    if options.folder.exists():
+        parser.error(f"{options.folder} exists: name a folder that does not")
     options.folder.mkdir(parents=True)
     model, index = options.folder / "model", options.folder / "index"
     write_model(model)
-    write_index(index, model, options.segments, catalogue.VERSION)
+    write_index(index, model, options.segments)
     print(f"animclip serve {index}")
     return 0
 

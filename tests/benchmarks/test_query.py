@@ -28,9 +28,17 @@ def test_a_drawn_index_opens(small, tmp_path):
 
 
 def test_an_index_of_this_version_is_served_by_the_printed_command(small, tmp_path, capsys):
-    assert random_index.main([str(tmp_path / "random"), "--segments", "60"]) == 0
+    assert random_index.main([str(tmp_path / "random"), "--segments", "65"]) == 0
     *_, directory = capsys.readouterr().out.split()
-    assert len(Index(Path(directory))) == 60
+    index = Index(Path(directory))
+    assert len(index) == 65 and len(set(index.names)) == 7
+
+
+def test_a_folder_that_exists_is_left_as_it_is(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        random_index.main([str(tmp_path)])
+    assert f"{tmp_path} exists" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_older_checkouts_know_all_that_a_drawn_model_says(small, tmp_path):
@@ -39,6 +47,10 @@ def test_older_checkouts_know_all_that_a_drawn_model_says(small, tmp_path):
     # The fields of commit ee6d1d0, which docs/experiments/speed.md compares with.
     known = {"clip", "reranker", "num_frames", "temporal", "logit_bias"}
     assert said.keys() <= known | {"format", "version"}
+    known = {"layers", "width", "heads", "mlp_width", "code_width", "pooled_grid"}
+    known |= {"interaction", "tokens", "fusion", "train_text", "code_dtype"}
+    assert said["reranker"].keys() <= known
+    assert said["temporal"].keys() <= {"layers", "heads"}
 
 
 def test_ratios_are_ours_over_the_others():
