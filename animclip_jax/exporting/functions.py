@@ -26,9 +26,9 @@ from animclip_jax.retrieval.encode import Encoder
 
 # A program holds what each of these needs.
 PLATFORMS = ("cpu", "cuda", "tpu")
-# What the fields of TextFeatures and VideoFeatures are called outside; codes that are not int8 have
-# no scales.
-TEXT = ("text_embedding", "text_hidden", "text_mask")
+# What the fields of TextFeatures and VideoFeatures are called outside; captions are asked of motion
+# by models with an eye for it alone, and codes that are not int8 have no scales.
+TEXT = ("text_embedding", "text_hidden", "text_mask", "text_asked")
 VIDEO = ("video_embedding", "video_code", "video_code_scales")
 
 Named = dict[str, Any]
@@ -50,7 +50,8 @@ class Function(NamedTuple):
 
 def named_text(text: TextFeatures) -> Named:
     """Captions' features by their names outside."""
-    return dict(zip(TEXT, text, strict=True))
+    features = zip(TEXT, text, strict=True)
+    return {name: value for name, value in features if value is not None}
 
 
 def named_video(video: VideoFeatures) -> Named:
@@ -82,7 +83,7 @@ def features(given: Named) -> tuple[TextFeatures, VideoFeatures]:
     """What was named by `named_text` and `named_video`."""
     embedding, values, scales = VIDEO
     code = PackedCode(given[values], given.get(scales))
-    return TextFeatures(*(given[name] for name in TEXT)), VideoFeatures(given[embedding], code)
+    return TextFeatures(*(given.get(name) for name in TEXT)), VideoFeatures(given[embedding], code)
 
 
 def require_tokens(tokens: np.ndarray, document: Mapping[str, Any], name: str) -> None:

@@ -1,11 +1,13 @@
-"""What moves in a video, and what a caption says of it: one more term of the re-ranked score.
+"""What moves in a video, and what a caption says of it: a part of both stages' scores.
 
 Our design. Neither towers nor cross-attention see directions well: what they keep of a frame says
 what is there, not where each bit of it went. So small frames are compared with their neighbours
 place by place (a cost volume, as in optical flow), by filters that learn from the flow that the
 director's plan gives. All that is kept of it are five numbers a video, in one more token of its
-code. Of a clip that runs backwards they are exactly the opposite. A head on the caption's end token
-says along which of AXES a caption moves, learned from what the director said itself.
+code. Of a clip that runs backwards they are exactly the opposite. A reader of the caption's tokens
+says along which of AXES a caption moves, learned from what the director said itself. What is seen
+and what is read meet twice: in the embeddings, to which each is added, so that the first stage
+knows which way a thing went; and in one more term of the re-ranked score.
 """
 
 import dataclasses
@@ -19,6 +21,7 @@ from flax import nnx
 from animclip_jax.animation.flow import places
 from animclip_jax.animation.told import AXES
 from animclip_jax.models.clip_config import ClipConfig
+from animclip_jax.models.reranker import end_token
 
 # What is kept of a video: how far its places move on average, how they move away from the frame's
 # middle and turn about it, and how they move away from each other.
@@ -35,13 +38,19 @@ SIGNS: dict[str, dict[str, int]] = {
     "thing clockwise": {"clockwise": 1},
 }
 # Products of few numbers that nearly cancel: bfloat16, a TPU's default, would not do.
-product = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+HIGHEST = jax.lax.Precision.HIGHEST
+product = functools.partial(jnp.matmul, precision=HIGHEST)
 # A place is a square of so many pixels, and its filter reaches as far again.
 STRIDE = 4
 # Amounts, in sides of a frame, that show half as much as the largest can.
 HALF = np.array([0.03, 0.03, 0.005, 0.003, 0.015], np.float32)
 # Places whose ways are compared are so many places from each other.
 APART = (2, 4, 6)
+# A reader looks at so many tokens at a time, for so many things.
+RUN, CLUES = 5, 64
+# What is asked moves a caption's embedding by so much; what is seen, a video's by so many times
+# what its layer says, which is zero at the start and so gets there sooner.
+TEXT_SHARE, VIDEO_GAIN = 0.4, 5.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +77,35 @@ class MotionConfig:
         return self.side // STRIDE
 
 
+class Reader(nnx.Module):
+    """What captions say of each of AXES, by their end token and by the runs of tokens they have.
+
+    Runs: Kim 2014, "Convolutional Neural Networks for Sentence Classification". What "slides to the
+    left" means does not depend on what slides, nor on where in the caption it is said.
+    """
+
+    def __init__(self, width: int, *, rngs: nnx.Rngs):
+        self.tokens = nnx.Linear(width, RUN * CLUES, rngs=rngs)
+        # Zero at the start, so that re-ranking begins as the coarse order.
+        zero = nnx.initializers.zeros
+        self.by_runs = nnx.Linear(CLUES, len(AXES), kernel_init=zero, rngs=rngs)
+        self.by_end = nnx.Linear(width, len(AXES), use_bias=False, kernel_init=zero, rngs=rngs)
+
+    def __call__(self, hidden: jax.Array, mask: jax.Array) -> jax.Array:
+        """hidden [P, L, D], mask bool [P, L], of `TextFeatures` -> float32 [P, 7]."""
+        x = hidden.astype(jnp.float32)
+        x = x - jnp.mean(x, axis=-1, keepdims=True)
+        x = x * jax.lax.rsqrt(jnp.mean(x**2, axis=-1, keepdims=True) + 1e-5)
+        parts = jnp.where(mask[..., None], self.tokens(x), 0.0)
+        L, before = x.shape[1], RUN // 2
+        parts = jnp.pad(parts, ((0, 0), (before, RUN - 1 - before), (0, 0)))
+        runs = sum(
+            part[:, place : place + L] for place, part in enumerate(jnp.split(parts, RUN, axis=-1))
+        )
+        clues = jnp.where(mask[..., None], jax.nn.relu(runs), 0.0)
+        return self.by_runs(jnp.max(clues, axis=1)) + self.by_end(end_token(x, mask))
+
+
 class Motion(nnx.Module):
     """Sees motion in videos, reads it in captions, and says whether the two agree."""
 
@@ -77,11 +115,14 @@ class Motion(nnx.Module):
         shape = (2 * STRIDE, 2 * STRIDE, 3, config.features)
         self.filters = nnx.Param(filters(rngs.params(), shape))
         self.sharpness = nnx.Param(jnp.log(jnp.full((), 10.0)))
-        # Zero at the start, so that re-ranking begins as the coarse order.
-        self.read = nnx.Linear(
-            clip.text.width, len(AXES), kernel_init=nnx.initializers.zeros, rngs=rngs
+        self.read = Reader(clip.text.width, rngs=rngs)
+        self.worth = nnx.Param(jnp.full((), 4.0))
+        # Videos' embeddings begin as they are without, and captions' too, for nothing is read yet.
+        into_embedding = functools.partial(
+            nnx.Linear, len(SHOWN), clip.embed_dim, use_bias=False, precision=HIGHEST, rngs=rngs
         )
-        self.worth = nnx.Param(jnp.ones(()))
+        self.of_text = into_embedding(kernel_init=nnx.initializers.orthogonal(TEXT_SHARE))
+        self.of_video = into_embedding(kernel_init=nnx.initializers.zeros)
 
     def compare(self, frames: jax.Array) -> jax.Array:
         """How likely each place of a frame matches each near place of the next frame.
@@ -174,12 +215,6 @@ class Motion(nnx.Module):
         total = jnp.sum(share * jnp.where(self._near(), likely, 0.0), axis=(1, 2, 3))
         return -total / (jnp.sum(share, axis=(1, 2, 3)) + 1.0)
 
-    def ask(self, end: jax.Array) -> jax.Array:
-        """What captions say of each of AXES, float32 [P, 7]; end: [P, D], their end tokens."""
-        end = end.astype(jnp.float32)
-        end = end - jnp.mean(end, axis=-1, keepdims=True)
-        return self.read(end * jax.lax.rsqrt(jnp.mean(end**2, axis=-1, keepdims=True) + 1e-5))
-
     def beside(self, code: jax.Array, seen: jax.Array) -> jax.Array:
         """Codes [B, M, C] with what is seen in one more token: [B, M + 1, C]."""
         token = jnp.pad(seen, ((0, 0), (0, code.shape[-1] - len(SHOWN))))
@@ -191,8 +226,20 @@ class Motion(nnx.Module):
 
     def agree(self, asked: jax.Array, seen: jax.Array) -> jax.Array:
         """Of P pairs: float32 [P]. asked: [P or 1, 7]. seen: [P, 5]."""
+        return self.worth[...] * jnp.sum(self._wanted(asked) * seen, axis=-1)
+
+    def _wanted(self, asked: jax.Array) -> jax.Array:
+        """What a video shows that moves as is asked, [P, 7] -> [P, 5]."""
         signs = np.array([[SIGNS[axis].get(one, 0) for one in SHOWN] for axis in AXES], np.float32)
-        return self.worth[...] * jnp.sum(asked * product(seen, signs.T), axis=-1)
+        return product(asked, signs)
+
+    def in_text(self, asked: jax.Array) -> jax.Array:
+        """What to add to captions' embeddings: [P, 7] -> [P, E]."""
+        return self.of_text(self._wanted(asked))
+
+    def in_video(self, seen: jax.Array) -> jax.Array:
+        """What to add to videos' embeddings, nothing at the start: [P, 5] -> [P, E]."""
+        return VIDEO_GAIN * self.of_video(seen)
 
     def _near(self) -> np.ndarray:
         """bool [N, N], the places that are within reach of each other."""

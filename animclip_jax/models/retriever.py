@@ -11,7 +11,7 @@ from flax import nnx
 from animclip_jax.models.clip import Clip
 from animclip_jax.models.clip_config import ClipConfig
 from animclip_jax.models.motion import SHOWN, Motion, MotionConfig
-from animclip_jax.models.reranker import Reranker, RerankerConfig, end_token
+from animclip_jax.models.reranker import Reranker, RerankerConfig
 from animclip_jax.models.tight import TightTransformer
 from animclip_jax.models.transformer import Transformer, TransformerConfig, layer_norm
 from animclip_jax.models.video_code import PackedCode, VideoCoder, pack, unpack
@@ -60,11 +60,15 @@ class RetrieverConfig:
 
 
 class TextFeatures(NamedTuple):
-    """embedding float32 [B, E], unit length; hidden [B, L, D]; mask bool [B, L]."""
+    """embedding float32 [B, E], unit length; hidden [B, L, D]; mask bool [B, L].
+
+    asked: float32 [B, 7], what captions say of each of `told.AXES`; None without an eye for motion.
+    """
 
     embedding: Array
     hidden: Array
     mask: Array
+    asked: Array | None = None
 
 
 class VideoFeatures(NamedTuple):
@@ -132,25 +136,49 @@ class Retriever(nnx.Module):
 
     def encode_text(self, tokens: jax.Array) -> TextFeatures:
         """tokens int32 [B, L], padded as the family's tokenizer does."""
-        embedding, hidden, mask = self.clip.text(tokens)
-        return TextFeatures(unit(embedding), hidden, mask)
+        return self.moving_text(self.still_text(tokens))
 
     def encode_video(self, frames: jax.Array) -> VideoFeatures:
         """frames float [B, T, H, W, 3] in [0, 1].
 
         The embedding is the mean over frames, to each of which the temporal transformer, where
         there is one, has added what it makes of all. VideoPrism's tower gives one for the video.
+        With an eye for motion, what it sees is added, too.
         """
+        return self.moving_video(self.still_video(frames))
+
+    def still_text(self, tokens: jax.Array) -> TextFeatures:
+        """As `encode_text`, but the embedding does not know what is asked of motion."""
+        embedding, hidden, mask = self.clip.text(tokens)
+        asked = None if self.motion is None else self.motion.read(hidden, mask)
+        return TextFeatures(unit(embedding), hidden, mask, asked)
+
+    def still_video(self, frames: jax.Array) -> VideoFeatures:
+        """As `encode_video`, but the embedding does not know what is seen of motion."""
         embeddings, tokens = self.clip.vision.of_videos(frames)
         embeddings = unit(embeddings)
         if self.temporal is not None:
             embeddings = embeddings + self.temporal(embeddings)
         code = self.coder(tokens)
         if self.motion is not None:
-            # Its filters learn from the flow of animated pictures, not from scores.
+            # What is seen learns from the director, not from scores.
             seen = jax.lax.stop_gradient(self.motion.see(self.motion.compare(frames)))
             code = self.motion.beside(code, seen)
         return VideoFeatures(unit(embeddings.mean(axis=1)), code)
+
+    def moving_text(self, text: TextFeatures) -> TextFeatures:
+        """Of `still_text` -> of `encode_text`."""
+        if self.motion is None:
+            return text
+        asked = jax.lax.stop_gradient(text.asked)
+        return text._replace(embedding=unit(text.embedding + self.motion.in_text(asked)))
+
+    def moving_video(self, video: VideoFeatures) -> VideoFeatures:
+        """Of `still_video` -> of `encode_video`."""
+        if self.motion is None:
+            return video
+        seen = self.motion.apart_from(unpack(video.code, self.dtype))[1]
+        return video._replace(embedding=unit(video.embedding + self.motion.in_video(seen)))
 
     def stored(self, video: VideoFeatures) -> VideoFeatures:
         """Features as an index holds them: the code in `code_dtype`."""
@@ -170,15 +198,9 @@ class Retriever(nnx.Module):
         if self.motion is None:
             return self.reranker(hidden, text.mask, code)
         code, seen = self.motion.apart_from(code)
-        agreement = self.motion.agree(self.motion_asked(text), seen)
+        # What is asked, too, learns from the director alone.
+        agreement = self.motion.agree(jax.lax.stop_gradient(text.asked), seen)
         return self.reranker(hidden, text.mask, code) + agreement
-
-    def motion_asked(self, text: TextFeatures) -> jax.Array:
-        """What captions say of each of `told.AXES`, float32 [B, 7]; of a model with motion."""
-        assert self.motion is not None
-        hidden = text.hidden if self.train_text else jax.lax.stop_gradient(text.hidden)
-        hidden, mask = jnp.asarray(hidden), jnp.asarray(text.mask)
-        return self.motion.ask(end_token(hidden, mask))
 
     def fused_scores(self, text: TextFeatures, video: VideoFeatures) -> jax.Array:
         """The scores that rank P pairs: coarse logit + fine score; without fusion the latter."""

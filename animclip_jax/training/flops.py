@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from animclip_jax.animation.told import AXES
 from animclip_jax.models import parameters
 from animclip_jax.models.retriever import RetrieverConfig, TextFeatures, VideoFeatures
 
@@ -27,18 +28,19 @@ def pair_flops(config: RetrieverConfig, caption_tokens: int) -> int:
     def one(*shape: int, dtype: Any = jnp.float32) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((1, *shape), dtype)
 
-    def score(params: nnx.State, embedding: Any, hidden: Any, mask: Any, code: Any) -> jax.Array:
-        text, video = TextFeatures(embedding, hidden, mask), VideoFeatures(embedding, code)
+    def score(params: nnx.State, text: TextFeatures, code: Any) -> jax.Array:
+        video = VideoFeatures(text.embedding, code)
         return nnx.merge(graphdef, params).fine_scores(text, video)
 
-    return product_flops(
-        score,
-        params,
+    text = TextFeatures(
         one(config.clip.embed_dim),
         one(caption_tokens, config.clip.text.width),
         one(caption_tokens, dtype=bool),
-        one(config.code_tokens, config.reranker.code_width),
+        one(len(AXES)) if config.motion.features else None,  # type: ignore[arg-type]
     )
+
+    code = one(config.code_tokens, config.reranker.code_width)
+    return product_flops(score, params, text, code)
 
 
 def _count(jaxpr: Any) -> int:

@@ -46,7 +46,7 @@ def encode(
         if model.motion is not None and isinstance(part, Filmed):
             likely = model.motion.compare(frames)
             unlikely = model.motion.unlikely(likely, flow(part.plan, model.motion.grid))
-        return model.encode_text(part.tokens), model.encode_video(frames), unlikely
+        return model.still_text(part.tokens), model.still_video(frames), unlikely
 
     return in_parts(mesh, encoded, batch, microbatch)
 

@@ -17,7 +17,8 @@ HIGHEST = jax.lax.Precision.HIGHEST
 class LossConfig:
     """`matching_weight` of the re-ranker's loss; `hard_negatives` drawn a clip and direction.
 
-    `motion_weight`: of `motion_loss`, where the model has an eye for motion.
+    `motion_weight`: of `motion_loss` and of what motion adds to embeddings, where the model has an
+    eye for motion.
 
     `contrastive`: softmax (CLIP) or sigmoid (SigLIP; the model then has a logit bias). `matching`:
     listwise (each pair against its negatives) or binary (each pair by itself, right or wrong).
@@ -149,12 +150,23 @@ def feature_loss(
       score: as `score_pairs`, for features that are spread over devices, or pairs taken in parts.
       sibling: bool [B, B], pairs that are always negatives, see `hard_negatives.siblings`.
     """
-    scale = model.clip.logit_scale
-    logits = scale * jnp.matmul(text.embedding, video.embedding.T, precision=HIGHEST)
-    bias = model.clip.logit_bias
-    biased = logits if bias is None else logits + bias[...]
-    terms = {"contrastive": CONTRASTIVE[config.contrastive](biased, same)}
-    loss = terms["contrastive"]
+    scale, bias = model.clip.logit_scale, model.clip.logit_bias
+
+    def compared(text: TextFeatures, video: VideoFeatures) -> tuple[jax.Array, jax.Array]:
+        logits = scale * jnp.matmul(text.embedding, video.embedding.T, precision=HIGHEST)
+        biased = logits if bias is None else logits + bias[...]
+        return logits, CONTRASTIVE[config.contrastive](biased, same)
+
+    logits, loss = compared(text, video)
+    terms = {"contrastive": loss}
+    if model.motion is not None:
+        # Where motion tells clips of a batch apart, towers would learn less of what they show.
+        text, video = (
+            of._replace(embedding=jax.lax.stop_gradient(of.embedding)) for of in (text, video)
+        )
+        text, video = model.moving_text(text), model.moving_video(video)
+        logits, terms["moving"] = compared(text, video)
+        loss = loss + config.motion_weight * terms["moving"]
     if config.matching_weight:
         terms["matching"] = matching(model, text, video, logits, same, key, config, score, sibling)
         loss = loss + config.matching_weight * terms["matching"]
@@ -167,7 +179,7 @@ def motion_loss(
     """What teaches a model to read motion in captions and to see it in clips, two terms.
 
     Args:
-      asked: float32 [B, 7], of `Retriever.motion_asked`. told: [B, 7], of the batch.
+      asked: float32 [B, 7], of `TextFeatures`. told: [B, 7], of the batch.
       unlikely: [B], how little matches follow a clip's plan; None where the clips have none.
     """
     terms = {"reading": jnp.mean(jnp.sum((asked - told) ** 2, axis=-1))}

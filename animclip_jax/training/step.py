@@ -148,7 +148,7 @@ def train_step(
         found, terms = losses.feature_loss(model, text, video, same, key, loss, score, sibling)
         if model.motion is None:
             return found, terms
-        moves = losses.motion_loss(model.motion_asked(text), batch.told, unlikely)
+        moves = losses.motion_loss(text.asked, batch.told, unlikely)
         found = found + loss.motion_weight * sum(moves.values())
         return found, terms | moves | {"loss": found}
 

@@ -15,7 +15,7 @@ from animclip_jax.animation.flow import flow, places
 from animclip_jax.animation.plan import ShotPlan, upright
 from animclip_jax.animation.render import render
 from animclip_jax.animation.told import AXES
-from animclip_jax.models.motion import SHOWN, SIGNS, Motion, MotionConfig
+from animclip_jax.models.motion import SHOWN, SIGNS, VIDEO_GAIN, Motion, MotionConfig
 from animclip_jax.models.retriever import Retriever
 from tests.small_model import CONFIG, SMALL, captions, clips
 
@@ -140,7 +140,7 @@ def test_a_code_has_one_token_more_and_re_ranking_begins_as_before(model: Retrie
 def test_the_score_is_what_is_asked_times_what_is_seen(model: Retriever) -> None:
     taught = nnx.clone(model)
     assert taught.motion is not None
-    taught.motion.read.bias = nnx.Param(jnp.arange(1.0, 1.0 + len(AXES)))
+    taught.motion.read.by_runs.bias = nnx.Param(jnp.arange(1.0, 1.0 + len(AXES)))
     taught.motion.worth[...] = jnp.asarray(0.5)
     video, text = taught.encode_video(clips(3)), taught.encode_text(captions(3))
     right, down, outwards, clockwise, apart = np.asarray(video.code)[:, -1, : len(SHOWN)].T
@@ -155,19 +155,54 @@ def test_the_score_is_what_is_asked_times_what_is_seen(model: Retriever) -> None
     np.testing.assert_allclose(stored, wanted, atol=0.5 * 28 / 127)
 
 
-def test_filters_learn_from_flow_and_not_from_scores(model: Retriever) -> None:
+def test_embeddings_begin_as_without_an_eye(model: Retriever) -> None:
+    plain = Retriever(CONFIG, rngs=nnx.Rngs(0))
+    for encode, given in (("encode_text", captions(2)), ("encode_video", clips(2))):
+        found, wanted = (getattr(some, encode)(given).embedding for some in (model, plain))
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_embeddings_have_what_is_asked_and_what_is_seen(model: Retriever) -> None:
+    """A clip and the clip backwards differ, and by as much as what is seen of them does."""
+    taught, plain = nnx.clone(model), Retriever(CONFIG, rngs=nnx.Rngs(0))
+    assert taught.motion is not None
+    taught.motion.read.by_runs.bias = nnx.Param(jnp.arange(1.0, 1.0 + len(AXES)))
+    taught.motion.of_video.kernel[...] = 0.5 / VIDEO_GAIN * taught.motion.of_text.kernel[...]
+    text, frames = taught.encode_text(captions(1)), clips(1)
+    way, back = (taught.encode_video(some) for some in (frames, frames[:, ::-1]))
+    into = np.asarray(taught.motion.of_text.kernel[...])
+    # Camera right 1, down 2, in 3; thing right 4, down 5, grows 6, clockwise 7.
+    asked = np.array([4.0 - 1.0, 5.0 - 2.0, 6.0, 7.0, 3.0]) @ into
+    wanted = np.asarray(plain.encode_text(captions(1)).embedding) + asked
+    np.testing.assert_allclose(
+        text.embedding, wanted / np.linalg.norm(wanted), rtol=1e-4, atol=1e-5
+    )
+    of_frames = np.asarray(plain.encode_video(frames).embedding)
+    seen = np.asarray(way.code)[:, -1, : len(SHOWN)]
+    assert np.abs(seen).max() > 0.01
+    for video, sign in ((way, 1), (back, -1)):
+        wanted = of_frames + sign * 0.5 * seen @ into
+        np.testing.assert_allclose(
+            video.embedding, wanted / np.linalg.norm(wanted), rtol=1e-4, atol=1e-5
+        )
+
+
+def test_eye_and_reader_do_not_learn_from_scores(model: Retriever) -> None:
     graphdef, state = nnx.split(model)
 
     def cost(state: nnx.State) -> jax.Array:
         model = nnx.merge(graphdef, state)
         assert model.motion is not None
-        model.motion.read.bias = nnx.Param(jnp.ones(len(AXES)))
+        model.motion.read.by_runs.bias = nnx.Param(jnp.ones(len(AXES)))
+        model.motion.of_video.kernel[...] += 1.0
         text, video = model.encode_text(captions(2)), model.encode_video(clips(2))
-        return jnp.sum(model.fine_scores(text, video) ** 2)
+        return jnp.sum(model.fused_scores(text, video) ** 2)
 
     gradient = nnx.to_pure_dict(jax.grad(cost)(state))["motion"]
     assert not np.any(gradient["filters"]) and not np.any(gradient["sharpness"])
-    assert np.any(gradient["worth"]) and np.any(gradient["read"]["kernel"])
+    assert not any(map(np.any, jax.tree.leaves(gradient["read"])))
+    assert np.any(gradient["worth"])
+    assert np.any(gradient["of_text"]["kernel"]) and np.any(gradient["of_video"]["kernel"])
 
 
 @pytest.mark.parametrize("side", [30, 24])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from animclip_jax.models.motion import MotionConfig
 from animclip_jax.models.retriever import Retriever
 from animclip_jax.models.towers import CLIP
 from animclip_jax.training import hard_negatives, losses
@@ -316,6 +317,49 @@ def test_the_sigmoid_loss_learns_its_bias_and_no_score_has_it():
 def test_the_loss_is_the_weighted_sum_of_its_terms(model):
     loss, terms = loss_of(model, losses.LossConfig(0.3, 2))
     assert loss == pytest.approx(float(terms["contrastive"] + 0.3 * terms["matching"]), rel=1e-6)
+
+
+def test_motion_in_the_embeddings_teaches_towers_nothing(monkeypatch):
+    """What clips show is learned as without; negatives come from the scores that search has."""
+    with_eye = dataclasses.replace(CONFIG, motion=MotionConfig(features=8, side=32))
+    model = Retriever(with_eye, rngs=nnx.Rngs(0))
+    assert model.motion is not None
+    model.motion.read.by_runs.bias[...] = jnp.ones(7)
+    model.motion.of_video.kernel[...] = model.motion.of_text.kernel[...]
+    graphdef, state = nnx.split(model)
+
+    def still_loss(params: dict, weight: float) -> tuple[jax.Array, dict]:
+        model = nnx.merge(graphdef, params)
+        text, video = model.still_text(captions(4)), model.still_video(clips(4))
+        same = hard_negatives.same_pair(captions(4), jnp.arange(4))
+        config = losses.LossConfig(0.0, 2, motion_weight=weight)
+        return losses.feature_loss(model, text, video, same, KEY, config)
+
+    params = nnx.to_pure_dict(state)
+    gradients = [jax.grad(still_loss, has_aux=True)(params, weight) for weight in (0.0, 1.0)]
+    (without, _), (gradient, terms) = gradients
+    assert np.any(gradient["motion"]["of_video"]["kernel"])
+    assert np.any(gradient["motion"]["of_text"]["kernel"])
+    for tower in ("vision", "text"):
+        jax.tree.map(
+            lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6),
+            *(found["clip"][tower] for found in (gradient, without)),
+        )
+    text, video, logits = features(model)
+    same = hard_negatives.same_pair(captions(4), jnp.arange(4))
+    assert terms["moving"] == pytest.approx(float(losses.contrastive(logits, same)), rel=1e-4)
+    assert abs(float(terms["moving"] - terms["contrastive"])) > 1e-3
+    drawn_from = []
+    monkeypatch.setattr(losses, "matching", lambda *given: drawn_from.append(given[3]) or 0.0)
+    losses.feature_loss(
+        model,
+        model.still_text(captions(4)),
+        model.still_video(clips(4)),
+        same,
+        KEY,
+        losses.LossConfig(1.0, 2),
+    )
+    np.testing.assert_allclose(drawn_from[0], logits, rtol=1e-4)
 
 
 def test_reading_is_how_far_off_and_following_how_unlikely():

@@ -8,7 +8,6 @@ import jax
 import numpy as np
 import pytest
 
-from animclip_jax.models.retriever import TextFeatures
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import shards
 from animclip_jax.video_index.open import open_index
@@ -33,7 +32,7 @@ def wanted_scores(searcher, sentence):
     """Cosine similarities and fused scores of all segments, without either stage's code."""
     encoder, count = searcher.model.encoder, len(searcher.index)
     tokens = np.repeat(searcher.tokenizer([sentence]), count, axis=0)
-    text = TextFeatures(*map(np.asarray, encoder.encode_text(tokens)))
+    text = encoder.encode_text(tokens)
     video = searcher.index.features(np.arange(count))
     return (text.embedding * video.embedding).sum(axis=1), np.asarray(
         encoder.fused_scores(text, video, None, None)
