@@ -81,9 +81,11 @@ def of_encoder(encoder: Encoder, reranks: bool) -> Loaded:
 
 def features(given: Named) -> tuple[TextFeatures, VideoFeatures]:
     """What was named by `named_text` and `named_video`."""
+    text_embedding, hidden, mask, asked = TEXT
+    text = TextFeatures(given[text_embedding], given[hidden], given[mask], given.get(asked))
     embedding, values, scales = VIDEO
     code = PackedCode(given[values], given.get(scales))
-    return TextFeatures(*(given.get(name) for name in TEXT)), VideoFeatures(given[embedding], code)
+    return text, VideoFeatures(given[embedding], code)
 
 
 def require_tokens(tokens: np.ndarray, document: Mapping[str, Any], name: str) -> None:

@@ -170,15 +170,16 @@ class Retriever(nnx.Module):
         """Of `still_text` -> of `encode_text`."""
         if self.motion is None:
             return text
-        asked = jax.lax.stop_gradient(text.asked)
-        return text._replace(embedding=unit(text.embedding + self.motion.in_text(asked)))
+        moved = self.motion.in_text(self._asked(text)) + text.embedding
+        return text._replace(embedding=unit(moved))
 
     def moving_video(self, video: VideoFeatures) -> VideoFeatures:
         """Of `still_video` -> of `encode_video`."""
         if self.motion is None:
             return video
         seen = self.motion.apart_from(unpack(video.code, self.dtype))[1]
-        return video._replace(embedding=unit(video.embedding + self.motion.in_video(seen)))
+        moved = self.motion.in_video(seen) + video.embedding
+        return video._replace(embedding=unit(moved))
 
     def stored(self, video: VideoFeatures) -> VideoFeatures:
         """Features as an index holds them: the code in `code_dtype`."""
@@ -198,9 +199,13 @@ class Retriever(nnx.Module):
         if self.motion is None:
             return self.reranker(hidden, text.mask, code)
         code, seen = self.motion.apart_from(code)
-        # What is asked, too, learns from the director alone.
-        agreement = self.motion.agree(jax.lax.stop_gradient(text.asked), seen)
+        agreement = self.motion.agree(self._asked(text), seen)
         return self.reranker(hidden, text.mask, code) + agreement
+
+    def _asked(self, text: TextFeatures) -> jax.Array:
+        """What captions ask of motion; it, too, learns from the director, not from scores."""
+        assert text.asked is not None
+        return jax.lax.stop_gradient(jnp.asarray(text.asked))
 
     def fused_scores(self, text: TextFeatures, video: VideoFeatures) -> jax.Array:
         """The scores that rank P pairs: coarse logit + fine score; without fusion the latter."""

@@ -25,7 +25,7 @@ def pair_flops(config: RetrieverConfig, caption_tokens: int) -> int:
     """FLOPs of the matrix products that re-rank one pair, of a caption padded to so many tokens."""
     graphdef, params = parameters.abstract(config)
 
-    def one(*shape: int, dtype: Any = jnp.float32) -> jax.ShapeDtypeStruct:
+    def one(*shape: int, dtype: Any = jnp.float32) -> Any:
         return jax.ShapeDtypeStruct((1, *shape), dtype)
 
     def score(params: nnx.State, text: TextFeatures, code: Any) -> jax.Array:
@@ -36,7 +36,7 @@ def pair_flops(config: RetrieverConfig, caption_tokens: int) -> int:
         one(config.clip.embed_dim),
         one(caption_tokens, config.clip.text.width),
         one(caption_tokens, dtype=bool),
-        one(len(AXES)) if config.motion.features else None,  # type: ignore[arg-type]
+        one(len(AXES)) if config.motion.features else None,
     )
 
     code = one(config.code_tokens, config.reranker.code_width)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from animclip_jax.models.retriever import Retriever, TextFeatures, VideoFeatures
+from animclip_jax.models.retriever import Array, Retriever, TextFeatures, VideoFeatures
 from animclip_jax.training import hard_negatives
 from animclip_jax.training.hard_negatives import score_pairs
 
@@ -161,9 +161,8 @@ def feature_loss(
     terms = {"contrastive": loss}
     if model.motion is not None:
         # Where motion tells clips of a batch apart, towers would learn less of what they show.
-        text, video = (
-            of._replace(embedding=jax.lax.stop_gradient(of.embedding)) for of in (text, video)
-        )
+        text = text._replace(embedding=jax.lax.stop_gradient(text.embedding))
+        video = video._replace(embedding=jax.lax.stop_gradient(video.embedding))
         text, video = model.moving_text(text), model.moving_video(video)
         logits, terms["moving"] = compared(text, video)
         loss = loss + config.motion_weight * terms["moving"]
@@ -173,9 +172,7 @@ def feature_loss(
     return loss, terms | {"loss": loss, "logit_scale": scale}
 
 
-def motion_loss(
-    asked: jax.Array, told: jax.Array, unlikely: jax.Array | None
-) -> dict[str, jax.Array]:
+def motion_loss(asked: Array, told: jax.Array, unlikely: jax.Array | None) -> dict[str, jax.Array]:
     """What teaches a model to read motion in captions and to see it in clips, two terms.
 
     Args:

@@ -146,7 +146,7 @@ def train_step(
         score = functools.partial(gradient_caching.score_pairs, mesh=mesh, microbatch=microbatch)
         sibling = siblings(batch.index)
         found, terms = losses.feature_loss(model, text, video, same, key, loss, score, sibling)
-        if model.motion is None:
+        if text.asked is None:
             return found, terms
         moves = losses.motion_loss(text.asked, batch.told, unlikely)
         found = found + loss.motion_weight * sum(moves.values())

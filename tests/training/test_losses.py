@@ -324,7 +324,7 @@ def test_motion_in_the_embeddings_teaches_towers_nothing(monkeypatch):
     with_eye = dataclasses.replace(CONFIG, motion=MotionConfig(features=8, side=32))
     model = Retriever(with_eye, rngs=nnx.Rngs(0))
     assert model.motion is not None
-    model.motion.read.by_runs.bias[...] = jnp.ones(7)
+    model.motion.read.by_runs.bias = nnx.Param(jnp.ones(7))
     model.motion.of_video.kernel[...] = model.motion.of_text.kernel[...]
     graphdef, state = nnx.split(model)
 
@@ -350,7 +350,12 @@ def test_motion_in_the_embeddings_teaches_towers_nothing(monkeypatch):
     assert terms["moving"] == pytest.approx(float(losses.contrastive(logits, same)), rel=1e-4)
     assert abs(float(terms["moving"] - terms["contrastive"])) > 1e-3
     drawn_from = []
-    monkeypatch.setattr(losses, "matching", lambda *given: drawn_from.append(given[3]) or 0.0)
+
+    def matching(model: Retriever, text: Any, video: Any, logits: jax.Array, *_: Any) -> float:
+        drawn_from.append(logits)
+        return 0.0
+
+    monkeypatch.setattr(losses, "matching", matching)
     losses.feature_loss(
         model,
         model.still_text(captions(4)),
