@@ -43,7 +43,7 @@ def get_config() -> ConfigDict:
     config.animation.grow.ratio = (1.5, 2.5)
     config.animation.turn.turn = (20.0, 45.0)
     # Captions that name motion, and siblings more so, teach less about what pictures show.
-    config.animation.told.probability = 0.3
+    config.animation.told.probability = 0.45
     config.motion.features = 16
     return config
 
