@@ -15,7 +15,15 @@ from animclip_jax.animation.flow import flow, places
 from animclip_jax.animation.plan import ShotPlan, upright
 from animclip_jax.animation.render import render
 from animclip_jax.animation.told import AXES
-from animclip_jax.models.motion import SHOWN, SIGNS, VIDEO_GAIN, Motion, MotionConfig
+from animclip_jax.models.motion import (
+    CLUES,
+    SHOWN,
+    SIGNS,
+    VIDEO_GAIN,
+    Motion,
+    MotionConfig,
+    Reader,
+)
 from animclip_jax.models.retriever import Retriever
 from tests.small_model import CONFIG, SMALL, captions, clips
 
@@ -153,6 +161,33 @@ def test_the_score_is_what_is_asked_times_what_is_seen(model: Retriever) -> None
     np.testing.assert_allclose(taught.fine_scores(shared, video), wanted, rtol=1e-4)
     stored = taught.fine_scores(text, taught.stored(video))
     np.testing.assert_allclose(stored, wanted, atol=0.5 * 28 / 127)
+
+
+def test_what_is_read_does_not_depend_on_padding() -> None:
+    reader = Reader(24, rngs=nnx.Rngs(0))
+    drawn = iter(jax.random.split(jax.random.key(0), 3))
+    for layer in (reader.by_runs, reader.by_end):
+        layer.kernel[...] = jax.random.normal(next(drawn), layer.kernel[...].shape)
+    hidden, length = jax.random.normal(next(drawn), (2, 12, 24)), jnp.array([[12], [7]])
+    mask = jnp.arange(12) < length
+    found = np.asarray(reader(hidden, mask))
+    assert np.abs(found[0] - found[1]).max() > 0.1
+    other = jnp.where(mask[..., None], hidden, 100.0)
+    np.testing.assert_allclose(reader(other, mask), found, atol=1e-5)
+    np.testing.assert_allclose(reader(hidden[1:, :7], mask[1:, :7]), found[1:], atol=1e-4)
+
+
+def test_a_run_of_tokens_means_the_same_wherever_it_stands() -> None:
+    """Tokens that are all alike but for one run: only the run's place differs."""
+    reader = Reader(24, rngs=nnx.Rngs(0))
+    reader.by_runs.kernel[...] = jax.random.normal(jax.random.key(0), (CLUES, len(AXES)))
+    alike, run = jax.random.normal(jax.random.key(1), (2, 1, 5, 24))
+    alike = jnp.tile(alike[:, :1], (1, 20, 1))
+    places = [jnp.concatenate([alike[:, :n], run, alike[:, n:]], axis=1) for n in (4, 9, 15)]
+    found = [np.asarray(reader(some, jnp.ones(some.shape[:2], bool))) for some in (alike, *places)]
+    assert np.abs(found[1] - found[0]).max() > 0.1
+    np.testing.assert_allclose(found[2], found[1], atol=1e-5)
+    np.testing.assert_allclose(found[3], found[1], atol=1e-5)
 
 
 def test_embeddings_begin_as_without_an_eye(model: Retriever) -> None:
