@@ -178,16 +178,20 @@ def test_what_is_read_does_not_depend_on_padding() -> None:
 
 
 def test_a_run_of_tokens_means_the_same_wherever_it_stands() -> None:
-    """Tokens that are all alike but for one run: only the run's place differs."""
+    """Tokens that are all alike except for one run: its place says nothing, its order does."""
     reader = Reader(24, rngs=nnx.Rngs(0))
     reader.by_runs.kernel[...] = jax.random.normal(jax.random.key(0), (CLUES, len(AXES)))
     alike, run = jax.random.normal(jax.random.key(1), (2, 1, 5, 24))
     alike = jnp.tile(alike[:, :1], (1, 20, 1))
-    places = [jnp.concatenate([alike[:, :n], run, alike[:, n:]], axis=1) for n in (4, 9, 15)]
+    places = [
+        jnp.concatenate([alike[:, :n], order, alike[:, n:]], axis=1)
+        for n, order in ((4, run), (9, run), (15, run), (15, run[:, ::-1]))
+    ]
     found = [np.asarray(reader(some, jnp.ones(some.shape[:2], bool))) for some in (alike, *places)]
     assert np.abs(found[1] - found[0]).max() > 0.1
     np.testing.assert_allclose(found[2], found[1], atol=1e-5)
     np.testing.assert_allclose(found[3], found[1], atol=1e-5)
+    assert np.abs(found[4] - found[1]).max() > 0.1
 
 
 def test_embeddings_begin_as_without_an_eye(model: Retriever) -> None:
