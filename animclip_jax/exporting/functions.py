@@ -26,8 +26,8 @@ from animclip_jax.retrieval.encode import Encoder
 
 # A program holds what each of these needs.
 PLATFORMS = ("cpu", "cuda", "tpu")
-# What the fields of TextFeatures and VideoFeatures are called outside; captions are asked of motion
-# by models with an eye for it alone, and codes that are not int8 have no scales.
+# What the fields of TextFeatures and VideoFeatures are called outside. Only models with an eye for
+# motion have text_asked, and only int8 codes have scales.
 TEXT = ("text_embedding", "text_hidden", "text_mask", "text_asked")
 VIDEO = ("video_embedding", "video_code", "video_code_scales")
 
