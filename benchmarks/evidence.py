@@ -32,13 +32,13 @@ from pathlib import Path
 import numpy as np
 
 from animclip_jax import files
-from animclip_jax.evaluation import comparison, results
+from animclip_jax.evaluation import comparison, results, siblings
 from animclip_jax.evaluation.sweep import find_sweep
 from animclip_jax.evaluation.table import caveats
 from animclip_jax.runs import layout, run_config
 from benchmarks import evidence_archive
 from benchmarks.evidence_plot import plot
-from benchmarks.evidence_rows import SIGNIFICANT, SUBJECTS, Arms, Difference, Row, compare
+from benchmarks.evidence_rows import SIGNIFICANT, STAGES, SUBJECTS, Arms, Difference, Row, compare
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -144,6 +144,32 @@ def k_table(arms: Arms) -> str:
             found = [one[k] for one in of_arm if k in one]
             at_one, ceiling = (np.array([row[it] for row in found]) for it in ("R@1", "ceiling"))
             cells.append(f"{_mean(at_one)} ({ceiling.mean():.0f})" if found else "")
+        lines.append(f"| {' | '.join([name, *cells])} |")
+    return "\n".join(lines)
+
+
+def kinds_table(arms: Arms) -> str:
+    """How many siblings are told apart, by what they differ in; "" where a run does not say it.
+
+    A Markdown table: in each cell that of the dual encoders and re-ranked, means over seeds.
+    """
+    found = {name: [run.results.get("siblings", {}) for run in runs] for name, runs in arms.items()}
+    every = [one for runs in found.values() for one in runs]
+    known = set.intersection(*map(set, every)) - {siblings.MOTION, siblings.OTHERS}
+    if not known:
+        return ""
+    counts = {kind: every[0][kind]["captions"] for kind in known}
+    kinds = sorted(known, key=lambda kind: (-counts[kind], kind))
+    heads = [f"{kind} ({counts[kind]} captions)" for kind in kinds]
+    lines = [
+        f"| told apart, %: coarse, re-ranked | {' | '.join(heads)} |",
+        f"|{' --- |' * (1 + len(kinds))}",
+    ]
+    for name, runs in found.items():
+        shares = [
+            [[run[kind][stage]["above"] for stage in STAGES] for run in runs] for kind in kinds
+        ]
+        cells = ["{:.1f}, {:.1f}".format(*np.mean(of_kind, axis=0)) for of_kind in shares]
         lines.append(f"| {' | '.join([name, *cells])} |")
     return "\n".join(lines)
 
@@ -273,7 +299,8 @@ def _told(options: argparse.Namespace, arms: Arms, command: str) -> str:
     if strange := set(called) - {row.arm for row in rows if row.arm != row.base}:
         raise ValueError(f"--shown {min(strange)}: no arm that is compared with another")
     head = heading(arms, command, options.machine)
-    tables = f"{table(rows, options.base)}\n\n{k_table(arms)}"
+    parts = table(rows, options.base), kinds_table(arms), k_table(arms)
+    tables = "\n\n".join(part for part in parts if part)
     if not options.write:
         return f"{head}\n\n{tables}"
     page, picture = page_of(options.name), DOCS / "evidence" / f"{options.name}.png"

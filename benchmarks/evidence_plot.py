@@ -90,4 +90,6 @@ def _interval(axes: Axes, row: Row, measure: str, line: int) -> None:
     axes.plot([gain.lower, gain.upper], [y, y], color=colour, linewidth=1.6, zorder=1)
     axes.plot(gain.value, y, "o", markersize=5, color=colour, markerfacecolor=fill or colour)
     place: Any = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontsize": 7.5}
+    # On white: the line at zero may pass behind it.
+    place["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     axes.annotate(f"{gain.value:+.1f}", (max(gain.upper, gain.value), y), color=colour, **place)

@@ -233,6 +233,32 @@ def test_the_table_over_k(tmp_path, run):
     ]
 
 
+def test_the_table_of_what_siblings_differ_in(tmp_path, run):
+    def of_kind(captions, coarse, reranked):
+        stages = {"coarse": coarse, "reranked": reranked}
+        shares = {name: {"above": above, "interval": [0, 100]} for name, above in stages.items()}
+        return {"captions": captions, "pairs": 5} | shares
+
+    folders = []
+    for seed in range(2):
+        for arm, more in (("told", 20), ("still", 0)):
+            found = {"motion": of_kind(90, 50, 50), "others": of_kind(7, 50, 50)}
+            found |= {"pan": of_kind(30, 50, 50 + more), "zoom": of_kind(60, 50 + seed, 60 + more)}
+            write_arm(tmp_path / str(seed) / arm, run | {"siblings": found}, seed, HARD, HARD)
+        folders.append(tmp_path / str(seed))
+    arms = evidence.read(folders, ["told", "still"])
+    assert evidence.kinds_table(arms).splitlines() == [
+        "| told apart, %: coarse, re-ranked | zoom (60 captions) | pan (30 captions) |",
+        "| --- | --- | --- |",
+        "| told | 50.5, 80.0 | 50.0, 70.0 |",
+        "| still | 50.5, 60.0 | 50.0, 50.0 |",
+    ]
+    del arms["still"][1].results["siblings"]["pan"]
+    assert "pan" not in evidence.kinds_table(arms)
+    del arms["still"][1].results["siblings"]
+    assert evidence.kinds_table(arms) == ""
+
+
 def test_what_cannot_be_compared_is_refused(sweeps, run, capsys):
     def refused(*arguments):
         assert evidence.main(["made-up", *map(str, sweeps), "--base", "still", *arguments]) == 1
