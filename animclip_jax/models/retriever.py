@@ -150,7 +150,9 @@ class Retriever(nnx.Module):
     def still_text(self, tokens: jax.Array) -> TextFeatures:
         """As `encode_text`, but the embedding does not know what is asked of motion."""
         embedding, hidden, mask = self.clip.text(tokens)
-        asked = None if self.motion is None else self.motion.read(hidden, mask)
+        asked = None
+        if self.motion is not None:
+            asked = self.motion.read(self.clip.text.token_embedding(tokens), mask)
         return TextFeatures(unit(embedding), hidden, mask, asked)
 
     def still_video(self, frames: jax.Array) -> VideoFeatures:

@@ -13,6 +13,8 @@ from animclip_jax.models.videoprism import STACKS
 ALGORITHMS = ("adamw", "muon")
 # Muon's updates are given the root mean square that AdamW's have, so that its rate is like AdamW's.
 MUON_RMS = 0.2
+# Its first kernel takes words and its last gives the result: Muon is for what is hidden between.
+READER = ["motion", "read"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,6 +190,8 @@ def matrices(params: dict) -> dict:
         names = _name(path).split("/")
         first, last = int(SCANNED in names), leaf.ndim - 1
         if names[-1] != "kernel" or last <= first or leaf.shape[last] == 1:
+            return None
+        if names[:2] == READER:
             return None
         cut = last if names[-2] == "out" else first + 1
         return optax.contrib.MuonDimensionNumbers(

@@ -37,7 +37,7 @@ def get_config() -> ConfigDict:
     config.steps *= 3  # there is more to learn than what pictures show
     config.model.context_length = 48  # a caption of a picture, and a clause on the motion
     config.animation.preset = "things"
-    config.animation.thing.update(probability=0.5, upright=0.5, still=0.5)
+    config.animation.thing.update(probability=0.5, upright=0.5, still=0.25)
     for name, probability in MOTIONS.items():
         config.animation[name].probability = probability
     config.animation.grow.ratio = (1.5, 2.5)

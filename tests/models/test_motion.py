@@ -17,6 +17,7 @@ from animclip_jax.animation.render import render
 from animclip_jax.animation.told import AXES
 from animclip_jax.models.motion import (
     CLUES,
+    QUICK,
     SHOWN,
     SIGNS,
     VIDEO_GAIN,
@@ -148,7 +149,7 @@ def test_a_code_has_one_token_more_and_re_ranking_begins_as_before(model: Retrie
 def test_the_score_is_what_is_asked_times_what_is_seen(model: Retriever) -> None:
     taught = nnx.clone(model)
     assert taught.motion is not None
-    taught.motion.read.by_runs.bias = nnx.Param(jnp.arange(1.0, 1.0 + len(AXES)))
+    taught.motion.read.clues.bias = nnx.Param(jnp.arange(1.0, 1.0 + len(AXES)) / QUICK)
     taught.motion.worth[...] = jnp.asarray(0.5)
     video, text = taught.encode_video(clips(3)), taught.encode_text(captions(3))
     right, down, outwards, clockwise, apart = np.asarray(video.code)[:, -1, : len(SHOWN)].T
@@ -165,22 +166,35 @@ def test_the_score_is_what_is_asked_times_what_is_seen(model: Retriever) -> None
 
 def test_what_is_read_does_not_depend_on_padding() -> None:
     reader = Reader(24, rngs=nnx.Rngs(0))
-    drawn = iter(jax.random.split(jax.random.key(0), 3))
-    for layer in (reader.by_runs, reader.by_end):
-        layer.kernel[...] = jax.random.normal(next(drawn), layer.kernel[...].shape)
-    hidden, length = jax.random.normal(next(drawn), (2, 12, 24)), jnp.array([[12], [7]])
+    of_kernel, of_words = jax.random.split(jax.random.key(0))
+    reader.clues.kernel[...] = jax.random.normal(of_kernel, (CLUES, len(AXES)))
+    words, length = jax.random.normal(of_words, (2, 12, 24)), jnp.array([[12], [7]])
     mask = jnp.arange(12) < length
-    found = np.asarray(reader(hidden, mask))
+    found = np.asarray(reader(words, mask))
     assert np.abs(found[0] - found[1]).max() > 0.1
-    other = jnp.where(mask[..., None], hidden, 100.0)
+    other = jnp.where(mask[..., None], words, 100.0)
     np.testing.assert_allclose(reader(other, mask), found, atol=1e-5)
-    np.testing.assert_allclose(reader(hidden[1:, :7], mask[1:, :7]), found[1:], atol=1e-4)
+    np.testing.assert_allclose(reader(words[1:, :7], mask[1:, :7]), found[1:], atol=1e-4)
+
+
+def test_words_are_read_as_they_enter_the_tower(model: Retriever) -> None:
+    """What the tower makes of them may change as it learns, and nothing else is read."""
+    taught, tokens = nnx.clone(model), captions(3)
+    assert taught.motion is not None
+    kernel = jax.random.normal(jax.random.key(0), (CLUES, len(AXES)))
+    taught.motion.read.clues.kernel[...] = kernel
+    before = np.asarray(taught.encode_text(tokens).asked)
+    assert np.abs(before[0] - before[1]).max() > 0.1
+    taught.clip.text.norm_final.bias[...] += 1.0
+    np.testing.assert_array_equal(taught.encode_text(tokens).asked, before)
+    taught.clip.text.token_embedding.embedding[...] *= jnp.linspace(0.5, 2.0, 32)
+    assert np.abs(np.asarray(taught.encode_text(tokens).asked) - before).max() > 0.1
 
 
 def test_a_run_of_tokens_means_the_same_wherever_it_stands() -> None:
     """Tokens that are all alike except for one run: its place says nothing, its order does."""
     reader = Reader(24, rngs=nnx.Rngs(0))
-    reader.by_runs.kernel[...] = jax.random.normal(jax.random.key(0), (CLUES, len(AXES)))
+    reader.clues.kernel[...] = jax.random.normal(jax.random.key(0), (CLUES, len(AXES)))
     alike, run = jax.random.normal(jax.random.key(1), (2, 1, 5, 24))
     alike = jnp.tile(alike[:, :1], (1, 20, 1))
     places = [
@@ -205,7 +219,7 @@ def test_embeddings_have_what_is_asked_and_what_is_seen(model: Retriever) -> Non
     """A clip and the clip backwards differ, and by as much as what is seen of them does."""
     taught, plain = nnx.clone(model), Retriever(CONFIG, rngs=nnx.Rngs(0))
     assert taught.motion is not None
-    taught.motion.read.by_runs.bias = nnx.Param(jnp.arange(1.0, 1.0 + len(AXES)))
+    taught.motion.read.clues.bias = nnx.Param(jnp.arange(1.0, 1.0 + len(AXES)) / QUICK)
     taught.motion.of_video.kernel[...] = 0.5 / VIDEO_GAIN * taught.motion.of_text.kernel[...]
     text, frames = taught.encode_text(captions(1)), clips(1)
     way, back = (taught.encode_video(some) for some in (frames, frames[:, ::-1]))
@@ -232,7 +246,7 @@ def test_eye_and_reader_do_not_learn_from_scores(model: Retriever) -> None:
     def cost(state: nnx.State) -> jax.Array:
         model = nnx.merge(graphdef, state)
         assert model.motion is not None
-        model.motion.read.by_runs.bias = nnx.Param(jnp.ones(len(AXES)))
+        model.motion.read.clues.bias = nnx.Param(jnp.ones(len(AXES)))
         model.motion.of_video.kernel[...] += 1.0
         text, video = model.encode_text(captions(2)), model.encode_video(clips(2))
         return jnp.sum(model.fused_scores(text, video) ** 2)

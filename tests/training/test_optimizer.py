@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.motion import MotionConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import Retriever, RetrieverConfig
 from animclip_jax.models.transformer import TransformerConfig
 from animclip_jax.training import optimizer
+from tests import small_model
 
 CONFIG = optimizer.OptimizerConfig(
     learning_rate=0.1, warmup_steps=10, weight_decay=0.5, b1=0.9, b2=0.98, clip_norm=1.0
@@ -149,6 +152,13 @@ def test_muon_takes_what_has_two_sides():
     assert sides["reranker"]["evidence"]["out"]["kernel"][:2] == ((0, 1), (2,))
     assert sides["reranker"]["head_out"]["kernel"] is None
     assert sides["clip"]["text"]["token_embedding"]["embedding"] is None
+
+
+def test_what_reads_motion_in_captions_learns_by_adamw():
+    model = dataclasses.replace(small_model.CONFIG, motion=MotionConfig(features=8, side=32))
+    sides = optimizer.matrices(nnx.to_pure_dict(parameters.abstract(model)[1]))
+    assert not any(jax.tree.leaves(sides["motion"]["read"]))
+    assert sides["motion"]["of_video"]["kernel"] is not None
 
 
 def test_muon_moves_all_directions_of_a_matrix_alike():
