@@ -59,6 +59,20 @@ def test_a_jpegs_pixels_are_those_that_pillow_reads(name: str, behind: bytes) ->
         np.testing.assert_array_equal(made, whole[y : y + height, x : x + width])
 
 
+@pytest.mark.parametrize(
+    "name", ["full colour", "colour at half the width", "colour at half the size"]
+)
+def test_a_jpegs_region_may_begin_and_end_anywhere(name: str) -> None:
+    """Two blocks of 16 columns and what is beside them, and the picture's edges."""
+    encoded, whole = tf.constant(JPEGS[name]), picture.pixels(JPEGS[name])
+    decode = tf.function(decoding.decode_region)
+    for x in (0, *range(30, 66)):
+        for end in {*range(max(x + 1, 46), 82), x + 1, x + 2, 332, 333}:
+            region = tf.constant([100, x, 2, end - x], tf.int32)
+            made = decode(encoded, region, tf.constant([251, 333], tf.int32)).numpy()
+            np.testing.assert_array_equal(made, whole[100:102, x:end], err_msg=f"{x} to {end}")
+
+
 @pytest.mark.parametrize("read", ["drawn:train:1", "folder"])
 def test_training_sees_the_pixels_that_evaluation_sees(tmp_path: Path, read: str) -> None:
     source = read
