@@ -50,7 +50,7 @@ APART = (2, 4, 6)
 RUN, CLUES, QUICK = 5, 128, 4.0
 # What is asked moves a caption's embedding by so much; what is seen, a video's by so many times
 # what its layer says, which is zero at the start and so gets there sooner.
-TEXT_SHARE, VIDEO_GAIN = 0.4, 5.0
+TEXT_SHARE, VIDEO_GAIN = 1.0, 5.0
 
 
 @dataclasses.dataclass(frozen=True)

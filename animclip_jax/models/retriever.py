@@ -179,8 +179,7 @@ class Retriever(nnx.Module):
         """Of `still_video` -> of `encode_video`."""
         if self.motion is None:
             return video
-        seen = self.motion.apart_from(unpack(video.code, self.dtype))[1]
-        moved = self.motion.in_video(seen) + video.embedding
+        moved = self.motion.in_video(self._seen(video)) + video.embedding
         return video._replace(embedding=unit(moved))
 
     def stored(self, video: VideoFeatures) -> VideoFeatures:
@@ -192,22 +191,38 @@ class Retriever(nnx.Module):
         return self.clip.logit_scale * jnp.sum(text * video, axis=-1)
 
     def fine_scores(self, text: TextFeatures, video: VideoFeatures) -> jax.Array:
-        """The re-ranker's own scores of P pairs, given row by row, float32 [P].
+        """The second stage's own scores of P pairs, given row by row, float32 [P].
 
+        The re-ranker's, and with an eye for motion how well what is asked and what is seen agree.
         text: of P captions, or of one that all pairs share; the same below.
         """
+        content = self.content_scores(text, video)
+        if self.motion is None:
+            return content
+        return content + self.motion.agree(self._asked(text), self._seen(video))
+
+    def content_scores(self, text: TextFeatures, video: VideoFeatures) -> jax.Array:
+        """The re-ranker's scores of P pairs, float32 [P]: what an eye sees of motion is no part."""
         hidden = text.hidden if self.train_text else jax.lax.stop_gradient(text.hidden)
         code = unpack(video.code, self.dtype)
-        if self.motion is None:
-            return self.reranker(hidden, text.mask, code)
-        code, seen = self.motion.apart_from(code)
-        agreement = self.motion.agree(self._asked(text), seen)
-        return self.reranker(hidden, text.mask, code) + agreement
+        if self.motion is not None:
+            code, _ = self.motion.apart_from(code)
+        return self.reranker(hidden, text.mask, code)
+
+    def agreements(self, text: TextFeatures, video: VideoFeatures) -> jax.Array:
+        """What an eye for motion adds to the score of every pair, captions by videos: [B, B]."""
+        assert self.motion is not None
+        asked, seen = self._asked(text), self._seen(video)
+        return jax.vmap(self.motion.agree, (0, None))(asked[:, None], seen)
 
     def _asked(self, text: TextFeatures) -> jax.Array:
         """What captions ask of motion; it, too, learns from the director, not from scores."""
         assert text.asked is not None
         return jax.lax.stop_gradient(jnp.asarray(text.asked))
+
+    def _seen(self, video: VideoFeatures) -> jax.Array:
+        assert self.motion is not None
+        return self.motion.apart_from(unpack(video.code, self.dtype))[1]
 
     def fused_scores(self, text: TextFeatures, video: VideoFeatures) -> jax.Array:
         """The scores that rank P pairs: coarse logit + fine score; without fusion the latter."""
@@ -217,9 +232,12 @@ class Retriever(nnx.Module):
         return self.coarse_logits(text.embedding, video.embedding) + fine
 
     def beyond_coarse(self, text: TextFeatures, video: VideoFeatures) -> jax.Array:
-        """The scores that rank P pairs less their coarse logits, which get no gradient here."""
-        fine = self.fine_scores(text, video)
+        """What the re-ranker learns from: what it adds to P pairs' coarse logits, float32 [P].
+
+        Without fusion that is its score less their logits, which get no gradient here.
+        """
+        content = self.content_scores(text, video)
         if self.fusion:
-            return fine
+            return content
         coarse = self.coarse_logits(text.embedding, video.embedding)
-        return fine - jax.lax.stop_gradient(coarse)
+        return content - jax.lax.stop_gradient(coarse)

@@ -148,28 +148,61 @@ def feature_loss(
       text, video: features of B captions and B videos.
       same: bool [B, B], see `hard_negatives.same_pair`. key: for the draw of negatives.
       score: as `score_pairs`, for features that are spread over devices, or pairs taken in parts.
-      sibling: bool [B, B], pairs that are always negatives, see `hard_negatives.siblings`.
+      sibling: bool [B, B], pairs that are always negatives, see `hard_negatives.siblings`. A model
+        with an eye for motion tells them apart by what it sees, and its re-ranker skips them.
     """
-    scale, bias = model.clip.logit_scale, model.clip.logit_bias
-
-    def compared(text: TextFeatures, video: VideoFeatures) -> tuple[jax.Array, jax.Array]:
-        logits = scale * jnp.matmul(text.embedding, video.embedding.T, precision=HIGHEST)
-        biased = logits if bias is None else logits + bias[...]
-        return logits, CONTRASTIVE[config.contrastive](biased, same)
-
-    logits, loss = compared(text, video)
-    terms = {"contrastive": loss}
-    if model.motion is not None:
-        # Where motion tells clips of a batch apart, towers would learn less of what they show.
-        text = text._replace(embedding=jax.lax.stop_gradient(text.embedding))
-        video = video._replace(embedding=jax.lax.stop_gradient(video.embedding))
-        text, video = model.moving_text(text), model.moving_video(video)
-        logits, terms["moving"] = compared(text, video)
-        loss = loss + config.motion_weight * terms["moving"]
+    content = same
+    if model.motion is not None and sibling is not None:
+        # A sibling shows the same, only backwards: no negative where motion is not compared.
+        content, sibling = same | sibling, None
+    logits = _logits(model, text, video)
+    terms = {"contrastive": _contrasted(model, logits, content, config)}
+    loss = terms["contrastive"]
     if config.matching_weight:
-        terms["matching"] = matching(model, text, video, logits, same, key, config, score, sibling)
+        terms["matching"] = matching(
+            model, text, video, logits, content, key, config, score, sibling
+        )
         loss = loss + config.matching_weight * terms["matching"]
-    return loss, terms | {"loss": loss, "logit_scale": scale}
+    if model.motion is not None:
+        moving = _moving_terms(model, text, video, same, config)
+        terms, loss = terms | moving, loss + config.motion_weight * sum(moving.values())
+    return loss, terms | {"loss": loss, "logit_scale": model.clip.logit_scale}
+
+
+def _logits(model: Retriever, text: TextFeatures, video: VideoFeatures) -> jax.Array:
+    """Coarse ones of all pairs, captions by videos: float32 [B, B]."""
+    cosines = jnp.matmul(text.embedding, video.embedding.T, precision=HIGHEST)
+    return model.clip.logit_scale * cosines
+
+
+def _contrasted(
+    model: Retriever, logits: jax.Array, same: jax.Array, config: LossConfig
+) -> jax.Array:
+    """The contrastive loss of logits [B, B], to which some families add a learned bias."""
+    bias = model.clip.logit_bias
+    return CONTRASTIVE[config.contrastive](logits if bias is None else logits + bias[...], same)
+
+
+def _moving_terms(
+    model: Retriever,
+    text: TextFeatures,
+    video: VideoFeatures,
+    same: jax.Array,
+    config: LossConfig,
+) -> dict[str, jax.Array]:
+    """What teaches how motion moves embeddings, and what its agreement is worth beside them.
+
+    Towers and re-ranker learn nothing from it: where motion tells the clips of a batch apart, they
+    would learn less of what these show.
+    """
+    text = text._replace(embedding=jax.lax.stop_gradient(text.embedding))
+    video = video._replace(embedding=jax.lax.stop_gradient(video.embedding))
+    moved = _logits(model, model.moving_text(text), model.moving_video(video))
+    agreed = jax.lax.stop_gradient(moved) + model.agreements(text, video)
+    return {
+        "moving": _contrasted(model, moved, same, config),
+        "agreeing": _contrasted(model, agreed, same, config),
+    }
 
 
 def motion_loss(asked: Array, told: jax.Array, unlikely: jax.Array | None) -> dict[str, jax.Array]:
