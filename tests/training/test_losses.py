@@ -319,52 +319,96 @@ def test_the_loss_is_the_weighted_sum_of_its_terms(model):
     assert loss == pytest.approx(float(terms["contrastive"] + 0.3 * terms["matching"]), rel=1e-6)
 
 
-def test_motion_in_the_embeddings_teaches_towers_nothing(monkeypatch):
-    """What clips show is learned as without; negatives come from the scores that search has."""
-    with_eye = dataclasses.replace(CONFIG, motion=MotionConfig(features=8, side=32))
-    model = Retriever(with_eye, rngs=nnx.Rngs(0))
+@pytest.fixture
+def with_eye() -> Retriever:
+    """It sees and reads something, and both count."""
+    config = dataclasses.replace(CONFIG, motion=MotionConfig(features=8, side=32))
+    model = Retriever(config, rngs=nnx.Rngs(0))
     assert model.motion is not None
-    model.motion.read.by_runs.bias = nnx.Param(jnp.ones(7))
+    kernel = model.motion.read.clues.kernel
+    kernel[...] = jax.random.normal(jax.random.key(0), kernel[...].shape)
     model.motion.of_video.kernel[...] = model.motion.of_text.kernel[...]
-    graphdef, state = nnx.split(model)
+    return model
 
-    def still_loss(params: dict, weight: float) -> tuple[jax.Array, dict]:
-        model = nnx.merge(graphdef, params)
-        text, video = model.still_text(captions(4)), model.still_video(clips(4))
-        same = hard_negatives.same_pair(captions(4), jnp.arange(4))
-        config = losses.LossConfig(0.0, 2, motion_weight=weight)
-        return losses.feature_loss(model, text, video, same, KEY, config)
+
+def still_loss(
+    model: Retriever, config: losses.LossConfig, sibling: jax.Array | None = None
+) -> tuple[jax.Array, dict]:
+    text, video = model.still_text(captions(4)), model.still_video(clips(4))
+    same = hard_negatives.same_pair(captions(4), jnp.arange(4))
+    return losses.feature_loss(model, text, video, same, KEY, config, sibling=sibling)
+
+
+def test_motion_teaches_towers_and_re_ranker_nothing(with_eye):
+    graphdef, state = nnx.split(with_eye)
+
+    def loss(params: dict, weight: float) -> tuple[jax.Array, dict]:
+        return still_loss(
+            nnx.merge(graphdef, params), losses.LossConfig(1.0, 2, "softmax", motion_weight=weight)
+        )
 
     params = nnx.to_pure_dict(state)
-    gradients = [jax.grad(still_loss, has_aux=True)(params, weight) for weight in (0.0, 1.0)]
-    (without, _), (gradient, terms) = gradients
-    assert np.any(gradient["motion"]["of_video"]["kernel"])
-    assert np.any(gradient["motion"]["of_text"]["kernel"])
-    for tower in ("vision", "text"):
-        jax.tree.map(
-            lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6),
-            *(found["clip"][tower] for found in (gradient, without)),
-        )
-    text, video, logits = features(model)
+    (without, _), (gradient, terms) = (
+        jax.grad(loss, has_aux=True)(params, weight) for weight in (0.0, 1.0)
+    )
+    for name in ("of_video", "of_text"):
+        assert np.any(gradient["motion"][name]["kernel"])
+        assert not np.any(without["motion"][name]["kernel"])
+    assert np.any(gradient["motion"]["worth"]) and not np.any(without["motion"]["worth"])
+    assert np.any(gradient["clip"]["vision"]["patch_embedding"]["kernel"])
+    for part in (("clip", "vision"), ("clip", "text"), ("reranker",), ("coder",)):
+        found, wanted = gradient, without
+        for name in part:
+            found, wanted = found[name], wanted[name]
+        jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6), found, wanted)
+    total = terms["contrastive"] + terms["matching"] + terms["moving"] + terms["agreeing"]
+    assert terms["loss"] == pytest.approx(float(total), rel=1e-6)
+
+
+def test_motion_is_compared_in_embeddings_and_with_agreement(with_eye):
+    """By the scores that search has, of all pairs; the re-ranker is zero at the start."""
+    _, terms = still_loss(with_eye, losses.LossConfig(0.0, 2))
+    text, video, logits = features(with_eye)
     same = hard_negatives.same_pair(captions(4), jnp.arange(4))
     assert terms["moving"] == pytest.approx(float(losses.contrastive(logits, same)), rel=1e-4)
-    assert abs(float(terms["moving"] - terms["contrastive"])) > 1e-3
-    drawn_from = []
+    rows, columns = (part.ravel() for part in np.indices((4, 4)))
+    fused = with_eye.fused_scores(
+        jax.tree.map(lambda x: x[rows], text), jax.tree.map(lambda x: x[columns], video)
+    ).reshape(4, 4)
+    wanted = losses.contrastive(fused, same)
+    assert terms["agreeing"] == pytest.approx(float(wanted), rel=1e-4)
+    found = [float(terms[name]) for name in ("contrastive", "moving", "agreeing")]
+    assert np.diff(sorted(found)).min() > 1e-3
 
-    def matching(model: Retriever, text: Any, video: Any, logits: jax.Array, *_: Any) -> float:
-        drawn_from.append(logits)
+
+@pytest.mark.parametrize("has_eye", [True, False])
+def test_with_an_eye_siblings_are_no_negatives_of_content(model, with_eye, monkeypatch, has_eye):
+    drawn = []
+
+    def matching(_: Retriever, text: Any, video: Any, logits: Any, same: Any, *more: Any) -> float:
+        drawn.append((logits, same, more[-1]))
         return 0.0
 
     monkeypatch.setattr(losses, "matching", matching)
-    losses.feature_loss(
-        model,
-        model.still_text(captions(4)),
-        model.still_video(clips(4)),
-        same,
-        KEY,
-        losses.LossConfig(1.0, 2),
+    sibling = jnp.zeros((4, 4), bool).at[0, 1].set(True).at[1, 0].set(True)
+    chosen = with_eye if has_eye else model
+    config = losses.LossConfig(1.0, 2)
+    _, terms = still_loss(chosen, config, sibling)
+    [(logits, same, left)] = drawn
+    both = hard_negatives.same_pair(captions(4), jnp.arange(4))
+    assert not (both & sibling).any()
+    assert terms["contrastive"] == pytest.approx(
+        float(losses.contrastive(logits, both | sibling if has_eye else both)), rel=1e-5
     )
-    np.testing.assert_allclose(drawn_from[0], logits, rtol=1e-4)
+    np.testing.assert_array_equal(same, both | sibling if has_eye else both)
+    assert (left is None) == has_eye
+    # Content alone, though the scores of search have motion, too.
+    text, video = chosen.still_text(captions(4)), chosen.still_video(clips(4))
+    scale = chosen.clip.logit_scale
+    np.testing.assert_allclose(logits, scale * text.embedding @ video.embedding.T, rtol=1e-4)
+    if has_eye:
+        _, without = still_loss(chosen, config)
+        assert terms["moving"] == pytest.approx(float(without["moving"]), rel=1e-6)
 
 
 def test_reading_is_how_far_off_and_following_how_unlikely():
