@@ -17,8 +17,8 @@ HIGHEST = jax.lax.Precision.HIGHEST
 class LossConfig:
     """`matching_weight` of the re-ranker's loss; `hard_negatives` drawn a clip and direction.
 
-    `motion_weight`: of `motion_loss` and of what motion adds to embeddings, where the model has an
-    eye for motion.
+    `motion_weight`: of `motion_loss` and of what motion adds to both stages' scores, where the
+    model has an eye for motion.
 
     `contrastive`: softmax (CLIP) or sigmoid (SigLIP; the model then has a logit bias). `matching`:
     listwise (each pair against its negatives) or binary (each pair by itself, right or wrong).
