@@ -32,7 +32,7 @@ from pathlib import Path
 import numpy as np
 
 from animclip_jax import files
-from animclip_jax.evaluation import comparison, results, siblings
+from animclip_jax.evaluation import comparison, results
 from animclip_jax.evaluation.sweep import find_sweep
 from animclip_jax.evaluation.table import caveats
 from animclip_jax.runs import layout, run_config
@@ -155,7 +155,8 @@ def kinds_table(arms: Arms) -> str:
     """
     found = {name: [run.results.get("siblings", {}) for run in runs] for name, runs in arms.items()}
     every = [one for runs in found.values() for one in runs]
-    known = set.intersection(*map(set, every)) - {siblings.MOTION, siblings.OTHERS}
+    with_rows = {subject.rpartition("/")[2] for subject in SUBJECTS}
+    known = set.intersection(*map(set, every)) - with_rows
     if not known:
         return ""
     counts = {kind: every[0][kind]["captions"] for kind in known}
