@@ -149,9 +149,10 @@ def k_table(arms: Arms) -> str:
 
 
 def kinds_table(arms: Arms) -> str:
-    """How many siblings are told apart, by what they differ in; "" where a run does not say it.
+    """Which captions prefer their own video to its sibling, by what the two differ in.
 
-    A Markdown table: in each cell that of the dual encoders and re-ranked, means over seeds.
+    A Markdown table, in each cell the share of the dual encoders and the re-ranked one, means over
+    seeds, of what all runs measured; "" for nothing.
     """
     found = {name: [run.results.get("siblings", {}) for run in runs] for name, runs in arms.items()}
     every = [one for runs in found.values() for one in runs]
@@ -163,7 +164,7 @@ def kinds_table(arms: Arms) -> str:
     kinds = sorted(known, key=lambda kind: (-counts[kind], kind))
     heads = [f"{kind} ({counts[kind]} captions)" for kind in kinds]
     lines = [
-        f"| told apart, %: coarse, re-ranked | {' | '.join(heads)} |",
+        f"| told apart, %, means: coarse, re-ranked | {' | '.join(heads)} |",
         f"|{' --- |' * (1 + len(kinds))}",
     ]
     for name, runs in found.items():

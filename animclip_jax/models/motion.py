@@ -45,8 +45,8 @@ STRIDE = 4
 HALF = np.array([0.03, 0.03, 0.005, 0.003, 0.015], np.float32)
 # Places whose ways are compared are so many places from each other.
 APART = (2, 4, 6)
-# A reader looks at so many tokens at a time, for so many things, and learns so many times as fast
-# as the optimizer's rate says.
+# A reader looks at RUN tokens at a time, for CLUES features, and learns QUICK times as fast as the
+# optimizer's rate.
 RUN, CLUES, QUICK = 5, 128, 4.0
 # What is asked moves a caption's embedding by so much; what is seen, a video's by so many times
 # what its layer says, which is zero at the start and so gets there sooner.
@@ -81,12 +81,13 @@ class Reader(nnx.Module):
     """What captions say of each of AXES, by the runs of words in them.
 
     Kim 2014, "Convolutional Neural Networks for Sentence Classification". What "slides to the left"
-    means does not depend on what slides, nor on where in the caption it is said. Words are read as
-    they enter the text tower: what comes out of it says what is shown, and changes as it learns.
+    means does not depend on what slides, nor on where in the caption it is said. Words are read
+    before the text tower: its output describes content, and changes while the tower trains.
     """
 
     def __init__(self, width: int, *, rngs: nnx.Rngs):
-        # Divided here and multiplied below, what Adam moves by a step counts for QUICK steps.
+        # Both kernels are small by QUICK and their outputs multiplied by it, so that one step of
+        # Adam, which is as long for small kernels, counts as QUICK steps.
         first = nnx.initializers.variance_scaling(QUICK**-2, "fan_in", "truncated_normal")
         self.words = nnx.Linear(width, RUN * CLUES, kernel_init=first, rngs=rngs)
         # Zero at the start, so that re-ranking begins as the coarse order.
@@ -229,6 +230,10 @@ class Motion(nnx.Module):
     def agree(self, asked: jax.Array, seen: jax.Array) -> jax.Array:
         """Of P pairs: float32 [P]. asked: [P or 1, 7]. seen: [P, 5]."""
         return self.worth[...] * jnp.sum(self._wanted(asked) * seen, axis=-1)
+
+    def agree_all(self, asked: jax.Array, seen: jax.Array) -> jax.Array:
+        """`agree` of all pairs, captions by videos: [P, 7], [Q, 5] -> float32 [P, Q]."""
+        return self.worth[...] * product(self._wanted(asked), seen.T)
 
     def _wanted(self, asked: jax.Array) -> jax.Array:
         """What a video shows that moves as is asked, [P, 7] -> [P, 5]."""

@@ -202,7 +202,7 @@ class Retriever(nnx.Module):
         return content + self.motion.agree(self._asked(text), self._seen(video))
 
     def content_scores(self, text: TextFeatures, video: VideoFeatures) -> jax.Array:
-        """The re-ranker's scores of P pairs, float32 [P]: what an eye sees of motion is no part."""
+        """The re-ranker's scores of P pairs, float32 [P], without motion."""
         hidden = text.hidden if self.train_text else jax.lax.stop_gradient(text.hidden)
         code = unpack(video.code, self.dtype)
         if self.motion is not None:
@@ -210,10 +210,9 @@ class Retriever(nnx.Module):
         return self.reranker(hidden, text.mask, code)
 
     def agreements(self, text: TextFeatures, video: VideoFeatures) -> jax.Array:
-        """What an eye for motion adds to the score of every pair, captions by videos: [B, B]."""
+        """What motion adds to the scores of all pairs, captions by videos: float32 [B, B]."""
         assert self.motion is not None
-        asked, seen = self._asked(text), self._seen(video)
-        return jax.vmap(self.motion.agree, (0, None))(asked[:, None], seen)
+        return self.motion.agree_all(self._asked(text), self._seen(video))
 
     def _asked(self, text: TextFeatures) -> jax.Array:
         """What captions ask of motion; it, too, learns from the director, not from scores."""
@@ -234,7 +233,7 @@ class Retriever(nnx.Module):
     def beyond_coarse(self, text: TextFeatures, video: VideoFeatures) -> jax.Array:
         """What the re-ranker learns from: what it adds to P pairs' coarse logits, float32 [P].
 
-        Without fusion that is its score less their logits, which get no gradient here.
+        Without fusion that is its score minus their logits, which get no gradient here.
         """
         content = self.content_scores(text, video)
         if self.fusion:

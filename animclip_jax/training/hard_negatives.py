@@ -73,7 +73,7 @@ def pairs(
 def score_pairs(
     model: Retriever, text: tuple[TextFeatures, jax.Array], video: tuple[VideoFeatures, jax.Array]
 ) -> jax.Array:
-    """What ranks P pairs beyond the coarse score, float32 [P].
+    """What the re-ranker adds to P pairs' coarse scores, float32 [P], without motion.
 
     Args:
       text, video: features of B captions and videos, and of each pair the row, int [P].

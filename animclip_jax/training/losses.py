@@ -17,8 +17,8 @@ HIGHEST = jax.lax.Precision.HIGHEST
 class LossConfig:
     """`matching_weight` of the re-ranker's loss; `hard_negatives` drawn a clip and direction.
 
-    `motion_weight`: of `motion_loss` and of what motion adds to both stages' scores, where the
-    model has an eye for motion.
+    `motion_weight`: of the losses that an eye for motion learns from: those of `motion_loss`, and
+    `moving` and `agreeing` of `feature_loss`.
 
     `contrastive`: softmax (CLIP) or sigmoid (SigLIP; the model then has a logit bias). `matching`:
     listwise (each pair against its negatives) or binary (each pair by itself, right or wrong).
@@ -105,7 +105,8 @@ def matching(
     Each caption is scored with its own video and with `hard_negatives` others of the batch, and
     each video likewise with captions (`hard_negatives.pairs` draws them). Negatives come from the
     coarse softmax, so their coarse scores are already accounted for. The loss therefore compares
-    only what the ranking score adds to the coarse one (with fusion: the fine score). This is
+    only what the re-ranker adds to the coarse score (with fusion: its own score). With an eye for
+    motion, neither score knows motion here. This is
     ranking or binary NCE with the coarse softmax as noise (Ma and Collins 2018, "Noise Contrastive
     Estimation and Negative Sampling for Conditional Models"); at its optimum the ranking score is
     the true log-odds. Comparing the ranking score itself would teach the re-ranker to undo the
@@ -139,6 +140,7 @@ def feature_loss(
     config: LossConfig,
     score: Callable[..., jax.Array] = score_pairs,
     sibling: jax.Array | None = None,
+    apart: jax.Array | None = None,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """The loss of a batch whose features are already computed, and its terms.
 
@@ -148,13 +150,14 @@ def feature_loss(
       text, video: features of B captions and B videos.
       same: bool [B, B], see `hard_negatives.same_pair`. key: for the draw of negatives.
       score: as `score_pairs`, for features that are spread over devices, or pairs taken in parts.
-      sibling: bool [B, B], pairs that are always negatives, see `hard_negatives.siblings`. A model
-        with an eye for motion tells them apart by what it sees, and its re-ranker skips them.
+      sibling: bool [B, B], pairs that are always negatives, see `hard_negatives.siblings`.
+      apart: bool [B, B], those of them that differ in what an eye for motion sees. Where the model
+        has one, they are negatives in its own terms alone.
     """
     content = same
-    if model.motion is not None and sibling is not None:
-        # A sibling shows the same, only backwards: no negative where motion is not compared.
-        content, sibling = same | sibling, None
+    if model.motion is not None and sibling is not None and apart is not None:
+        # They show the same things: no negatives where motion is not compared.
+        content, sibling = same | apart, sibling & ~apart
     logits = _logits(model, text, video)
     terms = {"contrastive": _contrasted(model, logits, content, config)}
     loss = terms["contrastive"]
@@ -170,7 +173,7 @@ def feature_loss(
 
 
 def _logits(model: Retriever, text: TextFeatures, video: VideoFeatures) -> jax.Array:
-    """Coarse ones of all pairs, captions by videos: float32 [B, B]."""
+    """Coarse logits of all pairs, captions by videos: float32 [B, B]."""
     cosines = jnp.matmul(text.embedding, video.embedding.T, precision=HIGHEST)
     return model.clip.logit_scale * cosines
 
@@ -190,15 +193,17 @@ def _moving_terms(
     same: jax.Array,
     config: LossConfig,
 ) -> dict[str, jax.Array]:
-    """What teaches how motion moves embeddings, and what its agreement is worth beside them.
+    """The losses that train the motion layers of the embeddings, and the weight of agreement.
 
-    Towers and re-ranker learn nothing from it: where motion tells the clips of a batch apart, they
-    would learn less of what these show.
+    Towers and re-ranker do not learn from them: if motion already distinguishes the clips of a
+    batch, they would learn less about content.
     """
     text = text._replace(embedding=jax.lax.stop_gradient(text.embedding))
     video = video._replace(embedding=jax.lax.stop_gradient(video.embedding))
     moved = _logits(model, model.moving_text(text), model.moving_video(video))
-    agreed = jax.lax.stop_gradient(moved) + model.agreements(text, video)
+    # Without fusion, the re-ranker takes the place of the logits that it has learned to know.
+    ranking = moved if model.fusion else _logits(model, text, video)
+    agreed = jax.lax.stop_gradient(ranking) + model.agreements(text, video)
     return {
         "moving": _contrasted(model, moved, same, config),
         "agreeing": _contrasted(model, agreed, same, config),

@@ -13,7 +13,8 @@ from animclip_jax.models.videoprism import STACKS
 ALGORITHMS = ("adamw", "muon")
 # Muon's updates are given the root mean square that AdamW's have, so that its rate is like AdamW's.
 MUON_RMS = 0.2
-# Its first kernel takes words and its last gives the result: Muon is for what is hidden between.
+# The reader of motion: its first kernel takes embeddings of words and its last gives the result.
+# Muon is for hidden layers.
 READER = ["motion", "read"]
 
 
@@ -22,9 +23,9 @@ class OptimizerConfig:
     """`warmup_steps` rise linearly to `learning_rate`, then a cosine falls to zero.
 
     algorithm: adamw, or muon: kernels with two sides learn by Muon (Jordan et al. 2024, "Muon: An
-      optimizer for hidden layers in neural networks"), all else by AdamW with Nesterov
-      momentum. For training from nothing. matrix_rate: factor on the learning rate of what Muon
-      moves.
+      optimizer for hidden layers in neural networks"), all else, and the reader of motion, by
+      AdamW with Nesterov momentum. For training from nothing. matrix_rate: factor on the learning
+      rate of what Muon moves.
     clip_norm: greatest norm of the gradients of all parameters together.
     vision_rate, text_rate: factors on the learning rate of the towers.
     layer_decay: another factor on a tower's layers, for each layer that follows; its embeddings

@@ -145,7 +145,10 @@ def train_step(
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         score = functools.partial(gradient_caching.score_pairs, mesh=mesh, microbatch=microbatch)
         sibling = siblings(batch.index)
-        found, terms = losses.feature_loss(model, text, video, same, key, loss, score, sibling)
+        apart = sibling & jnp.any(batch.told[:, None] != batch.told[None], axis=-1)
+        found, terms = losses.feature_loss(
+            model, text, video, same, key, loss, score, sibling, apart
+        )
         if text.asked is None:
             return found, terms
         moves = losses.motion_loss(text.asked, batch.told, unlikely)

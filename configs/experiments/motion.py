@@ -42,8 +42,8 @@ def get_config() -> ConfigDict:
         config.animation[name].probability = probability
     config.animation.grow.ratio = (1.5, 2.5)
     config.animation.turn.turn = (20.0, 45.0)
-    # Things that move, captions that say so, and siblings more so teach less about what pictures
-    # show. A quarter of the captions is enough to learn how to read them.
+    # Moving things, captions about them, and siblings above all leave less to learn about content.
+    # A quarter of the captions is enough to learn how to read them.
     config.animation.told.probability = 0.25
     config.motion.features = 16
     return config

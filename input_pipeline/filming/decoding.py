@@ -15,7 +15,7 @@ PNG_START = b"\x89PNG"
 # TensorFlow's own choice is the fast transform, which makes a picture greener (on average red -1.1,
 # blue -1.3 grey levels) and saves no time. This one equals Pillow's pixels bit for bit.
 JPEG_TRANSFORM = "INTEGER_ACCURATE"
-# The least width of what a JPEG is stored in.
+# The smallest width of a block in a JPEG.
 BLOCK = 8
 
 
@@ -58,21 +58,20 @@ def _starts(encoded: tf.Tensor, mark: bytes) -> tf.Tensor:
 def _crop_jpeg(encoded: tf.Tensor, region: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     """A region of a JPEG, where needed decoded with the columns beside it.
 
-    Colour is stored at half the width. The decoder takes the outermost columns that it is asked for
-    for the picture's edge, so that some would come out in other colours: the last one where it is
-    the second of two that share a colour, and the first one where a block begins with it, for from
-    there on the decoder reads.
+    Colour is stored at half the width, and the decoder treats the outermost columns that it reads
+    as the picture's edge. Two would get wrong colours: a last column that is the second of a pair,
+    and a first column that begins a block, where reading begins.
     """
     with _same_size(jpeg_size(encoded), size):
         encoded = tf.identity(encoded)
     y, x, height, width = tf.unstack(region)
     first = tf.where(x % BLOCK == 0, tf.maximum(x - 1, 0), x)
     end = x + width
-    # Two columns alone would have an edge's colour on both sides.
+    # Of two columns alone, each is an edge.
     last = tf.minimum(tf.maximum(end + 1 - end % 2, 3), size[1])
     wider = tf.stack([y, first, height, last - first])
     pixels = tf.image.decode_and_crop_jpeg(encoded, wider, channels=3, dct_method=JPEG_TRANSFORM)
-    # In one step, for each copies all pixels; this one does not where nothing is cut off.
+    # In one step, because each copies all pixels; a step that cuts nothing copies none.
     return pixels[:, x - first : end - first]
 
 

@@ -248,7 +248,7 @@ def test_the_table_of_what_siblings_differ_in(tmp_path, run):
         folders.append(tmp_path / str(seed))
     arms = evidence.read(folders, ["told", "still"])
     assert evidence.kinds_table(arms).splitlines() == [
-        "| told apart, %: coarse, re-ranked | zoom (60 captions) | pan (30 captions) |",
+        "| told apart, %, means: coarse, re-ranked | zoom (60 captions) | pan (30 captions) |",
         "| --- | --- | --- |",
         "| told | 50.5, 80.0 | 50.0, 70.0 |",
         "| still | 50.5, 60.0 | 50.0, 50.0 |",

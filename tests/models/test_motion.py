@@ -185,7 +185,7 @@ def test_words_are_read_as_they_enter_the_tower(model: Retriever) -> None:
     taught.motion.read.clues.kernel[...] = kernel
     before = np.asarray(taught.encode_text(tokens).asked)
     assert np.abs(before[0] - before[1]).max() > 0.1
-    taught.clip.text.norm_final.bias[...] += 1.0
+    taught.clip.text.norm_final.bias[...] += jnp.linspace(0.0, 9.0, 32)
     np.testing.assert_array_equal(taught.encode_text(tokens).asked, before)
     taught.clip.text.token_embedding.embedding[...] *= jnp.linspace(0.5, 2.0, 32)
     assert np.abs(np.asarray(taught.encode_text(tokens).asked) - before).max() > 0.1

@@ -332,11 +332,14 @@ def with_eye() -> Retriever:
 
 
 def still_loss(
-    model: Retriever, config: losses.LossConfig, sibling: jax.Array | None = None
+    model: Retriever,
+    config: losses.LossConfig,
+    sibling: jax.Array | None = None,
+    apart: jax.Array | None = None,
 ) -> tuple[jax.Array, dict]:
     text, video = model.still_text(captions(4)), model.still_video(clips(4))
     same = hard_negatives.same_pair(captions(4), jnp.arange(4))
-    return losses.feature_loss(model, text, video, same, KEY, config, sibling=sibling)
+    return losses.feature_loss(model, text, video, same, KEY, config, sibling=sibling, apart=apart)
 
 
 def test_motion_teaches_towers_and_re_ranker_nothing(with_eye):
@@ -381,6 +384,26 @@ def test_motion_is_compared_in_embeddings_and_with_agreement(with_eye):
     assert np.diff(sorted(found)).min() > 1e-3
 
 
+def test_without_fusion_agreement_is_weighed_beside_what_the_re_ranker_knows(with_eye):
+    """It learns to know the logits of still embeddings, for those with motion do not rank."""
+    with_eye.fusion = False
+    _, terms = still_loss(with_eye, losses.LossConfig(0.0, 2))
+    text, video = with_eye.still_text(captions(4)), with_eye.still_video(clips(4))
+    still = with_eye.clip.logit_scale * text.embedding @ video.embedding.T
+    same = hard_negatives.same_pair(captions(4), jnp.arange(4))
+    wanted = losses.contrastive(still + with_eye.agreements(text, video), same)
+    assert terms["agreeing"] == pytest.approx(float(wanted), rel=1e-4)
+
+
+def test_motion_is_compared_with_the_bias_of_sigmoids(with_eye):
+    with_eye.clip.logit_bias = nnx.data(nnx.Param(jnp.float32(-3.0)))
+    _, terms = still_loss(with_eye, losses.LossConfig(0.0, 2, contrastive="sigmoid"))
+    _, _, logits = features(with_eye)
+    same = hard_negatives.same_pair(captions(4), jnp.arange(4))
+    wanted = losses.sigmoid_contrastive(logits - 3.0, same)
+    assert terms["moving"] == pytest.approx(float(wanted), rel=1e-4)
+
+
 @pytest.mark.parametrize("has_eye", [True, False])
 def test_with_an_eye_siblings_are_no_negatives_of_content(model, with_eye, monkeypatch, has_eye):
     drawn = []
@@ -390,25 +413,29 @@ def test_with_an_eye_siblings_are_no_negatives_of_content(model, with_eye, monke
         return 0.0
 
     monkeypatch.setattr(losses, "matching", matching)
-    sibling = jnp.zeros((4, 4), bool).at[0, 1].set(True).at[1, 0].set(True)
+    apart, alike = jnp.zeros((2, 4, 4), bool)
+    apart, alike = apart.at[0, 1].set(True).at[1, 0].set(True), alike.at[2, 3].set(True)
     chosen = with_eye if has_eye else model
     config = losses.LossConfig(1.0, 2)
-    _, terms = still_loss(chosen, config, sibling)
+    _, terms = still_loss(chosen, config, sibling=apart | alike, apart=apart)
     [(logits, same, left)] = drawn
-    both = hard_negatives.same_pair(captions(4), jnp.arange(4))
-    assert not (both & sibling).any()
+    pairs = hard_negatives.same_pair(captions(4), jnp.arange(4))
+    assert not (pairs & (apart | alike)).any()
+    wanted = pairs | apart if has_eye else pairs
     assert terms["contrastive"] == pytest.approx(
-        float(losses.contrastive(logits, both | sibling if has_eye else both)), rel=1e-5
+        float(losses.contrastive(logits, wanted)), rel=1e-5
     )
-    np.testing.assert_array_equal(same, both | sibling if has_eye else both)
-    assert (left is None) == has_eye
+    np.testing.assert_array_equal(same, wanted)
+    # An order is nothing that an eye sees: the re-ranker learns it.
+    np.testing.assert_array_equal(left, alike if has_eye else apart | alike)
     # Content alone, though the scores of search have motion, too.
     text, video = chosen.still_text(captions(4)), chosen.still_video(clips(4))
     scale = chosen.clip.logit_scale
     np.testing.assert_allclose(logits, scale * text.embedding @ video.embedding.T, rtol=1e-4)
     if has_eye:
         _, without = still_loss(chosen, config)
-        assert terms["moving"] == pytest.approx(float(without["moving"]), rel=1e-6)
+        for name in ("moving", "agreeing"):
+            assert terms[name] == pytest.approx(float(without[name]), rel=1e-6)
 
 
 def test_reading_is_how_far_off_and_following_how_unlikely():
