@@ -106,11 +106,10 @@ def matching(
     each video likewise with captions (`hard_negatives.pairs` draws them). Negatives come from the
     coarse softmax, so their coarse scores are already accounted for. The loss therefore compares
     only what the re-ranker adds to the coarse score (with fusion: its own score). With an eye for
-    motion, neither score knows motion here. This is
-    ranking or binary NCE with the coarse softmax as noise (Ma and Collins 2018, "Noise Contrastive
-    Estimation and Negative Sampling for Conditional Models"); at its optimum the ranking score is
-    the true log-odds. Comparing the ranking score itself would teach the re-ranker to undo the
-    coarse one.
+    motion, neither score knows motion here. This is ranking or binary NCE with the coarse softmax
+    as noise (Ma and Collins 2018, "Noise Contrastive Estimation and Negative Sampling for
+    Conditional Models"); at its optimum the ranking score is the true log-odds. Comparing the
+    ranking score itself would teach the re-ranker to undo the coarse one.
 
     Args:
       text, video: features of B captions and B videos.

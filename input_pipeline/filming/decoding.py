@@ -56,7 +56,7 @@ def _starts(encoded: tf.Tensor, mark: bytes) -> tf.Tensor:
 
 
 def _crop_jpeg(encoded: tf.Tensor, region: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """A region of a JPEG, where needed decoded with the columns beside it.
+    """A region of a JPEG, decoded with the columns beside it where they decide a colour.
 
     Colour is stored at half the width, and the decoder treats the outermost columns that it reads
     as the picture's edge. Two would get wrong colours: a last column that is the second of a pair,
