@@ -59,6 +59,20 @@ def test_a_single_run(tmp_path, capsys):
     assert "leave out --main" in capsys.readouterr().err
 
 
+def test_every_term_of_a_loss_that_knows_motion_has_a_curve_and_no_other_run_an_empty_one(tmp_path):
+    terms = "loss", "matching", "moving", "agreeing", "reading", "following"
+    for arm, logged in (("animated", terms), ("still", terms[:2])):
+        write_run(tmp_path / arm, a_run.results())
+        lines = [json.dumps({"step": step} | dict.fromkeys(logged, 1.0 / step)) for step in (1, 2)]
+        (tmp_path / arm / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    report(tmp_path, "animated")
+    alts = re.findall(
+        r"(\w+) over 2 steps; at the end: ([^\"<]+)", (tmp_path / "report.html").read_text()
+    )
+    assert [name for name, _ in alts] == [*terms]
+    assert [ends.count("0.5") for _, ends in alts] == [2, 2, 1, 1, 1, 1]
+
+
 def test_a_run_that_kept_nothing_but_its_results(tmp_path):
     results.write(tmp_path / "results.json", a_run.results())
     report(tmp_path)

@@ -26,7 +26,8 @@ from animclip_jax.reporting.pictures import embed
 
 STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 TITLES = {"text_to_video": "Text to video", "video_to_text": "Video to text"}
-SHOWN_METRICS = ("loss", "contrastive", "matching")
+# Those of a model with an eye for motion come last.
+SHOWN_METRICS = ("loss", "contrastive", "matching", "moving", "agreeing", "reading", "following")
 
 _PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
