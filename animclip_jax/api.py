@@ -75,6 +75,9 @@ class Model:
         """Embeddings of sentences: float32 [N, E], unit length; of one string, N is 1.
 
         `encode_text(...) @ encode_video(...).embedding.T` are cosine similarities.
+
+        Raises:
+          ValueError: there is no sentence.
         """
         return self._captions([texts] if isinstance(texts, str) else list(texts)).embedding
 
@@ -88,8 +91,8 @@ class Model:
         Returns:
           NumPy arrays: embedding float32 [N, E], unit length, and code, which the re-ranker reads.
         Raises:
-          FileNotFoundError: there is no such file. ValueError: it can't be decoded, or the frames
-            have another shape or dtype.
+          FileNotFoundError: there is no such file. ValueError: it can't be decoded, the frames have
+            another shape or dtype, or there is no video.
         """
         given = [videos] if isinstance(videos, str | Path | np.ndarray) else list(videos)
         if not given:

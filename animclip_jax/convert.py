@@ -1,7 +1,8 @@
 """`animclip convert SOURCE --out DIR`: CLIP's weights from one layout into another.
 
 SOURCE is a folder (Hugging Face's CLIPModel, open_clip's or ours), a file (OpenAI's .pt,
-open_clip's .safetensors), or a name on the Hugging Face Hub such as openai/clip-vit-base-patch32.
+open_clip's .safetensors, big_vision's or VideoPrism's .npz), or a name on the Hugging Face Hub such
+as openai/clip-vit-base-patch32.
 """
 
 from __future__ import annotations

@@ -376,7 +376,7 @@ def _object(value: Any, where: str, advice: str, fields: Fields) -> dict[str, An
         found = type(value).__name__
         raise ValueError(f"{where}: found {found}, wanted a JSON object{_and(advice)}")
     for name, kind in fields.items():
-        if not isinstance(value.get(name), kind) or (kind is int and value[name] is True):
+        if not isinstance(value.get(name), kind) or (kind is int and isinstance(value[name], bool)):
             found = f"{value[name]!r:.80}" if name in value else "nothing"
             raise ValueError(
                 f"{where}: found {found} as {name!r}, wanted {_KINDS[kind]}{_and(advice)}"

@@ -55,6 +55,7 @@ def main(argv: list[str] | None = None) -> int:
 def _index(options: argparse.Namespace, engine: engines.Engine) -> None:
     if options.engine is not None:
         process.leave_devices_alone()  # A process of the cluster encodes with them.
+    limits = Limits(options.time_limit, options.memory_limit)
     path = api.find(options.model)
     model = api.load(path)
     size, resize, interpolation, antialias = model.config.clip.fitted
@@ -62,7 +63,6 @@ def _index(options: argparse.Namespace, engine: engines.Engine) -> None:
         *(model.config.num_frames, size, options.window, options.shots),
         *(resize, interpolation, antialias),
     )
-    limits = Limits(options.time_limit, options.memory_limit)
     effort = Effort(options.batch_size, options.processes, limits, options.retry, engine)
     out = options.part.place(options.out) if options.part else options.out
     where = options.out, options.videos, model, path

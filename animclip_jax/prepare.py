@@ -1,6 +1,7 @@
 """`animclip prepare SOURCE --out=STORE`: decodes videos, and shrinks pictures, once and for all.
 
-`animclip prepare --bake=N --config=FILE --out=DIR` makes whole batches instead (see bake.py).
+`animclip prepare --bake=N --config=FILE --out=DIR` makes whole batches instead
+(see training/bake.py).
 """
 
 import sys

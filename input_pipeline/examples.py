@@ -62,12 +62,6 @@ class Examples:
     boxes: np.ndarray | None = None
     digest: str = ""
 
-    @property
-    def coverage(self) -> dict[str, int]:
-        """How many items the source should have, "wanted", and how many of them are "found"."""
-        found = len(self.ids)
-        return {"wanted": found + len(self.missing), "found": found}
-
 
 @dataclass(frozen=True)
 class BatchConfig:

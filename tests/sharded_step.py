@@ -24,7 +24,6 @@ import optax
 
 from animclip_jax import sharding
 from animclip_jax.animation.batch import Filmed
-from animclip_jax.animation.plan import upright
 from animclip_jax.animation.told import AXES
 from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
@@ -35,6 +34,7 @@ from animclip_jax.models.transformer import TransformerConfig
 from animclip_jax.sharding import attention_kernel
 from animclip_jax.training import lora, step
 from animclip_jax.training.lora import LoraConfig
+from tests.plans import upright
 
 BATCH, FRAMES, LENGTH, NEGATIVES = 16, 3, 12, 2
 # Sizes that nothing else shares: a shape says what it is.

@@ -110,6 +110,13 @@ def test_a_damaged_json_file_is_named_with_what_is_wrong_and_what_to_do(tmp_path
         assert raised.value.__context__ is None or raised.value.__suppress_context__
 
 
+@pytest.mark.parametrize("value", ["true", "false", '"1"', "1.5"])
+def test_what_is_no_whole_number_is_named(tmp_path, value):
+    (tmp_path / "a.json").write_text(f'{{"n": {value}}}')
+    with pytest.raises(ValueError, match="as 'n', wanted a whole number"):
+        files.read_object(tmp_path / "a.json", fields={"n": int})
+
+
 def test_a_missing_json_file_is_named(tmp_path):
     for read in (files.read_json, files.read_object, files.read_lines):
         for path in (tmp_path / "a.json", tmp_path):

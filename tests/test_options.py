@@ -19,6 +19,7 @@ from animclip_jax.options import convert as convert_options
 from animclip_jax.options import export as export_options
 from animclip_jax.options import prepare as prepare_options
 from animclip_jax.options import search as search_options
+from animclip_jax.options import serve as serve_options
 from animclip_jax.weights.folder import FORMAT
 from input_pipeline.store import making
 from input_pipeline.store import videos as prepare_videos
@@ -169,6 +170,18 @@ def test_a_blank_sentence_is_an_error(sentence: str, capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit) as end:
         search_options.parse(["index", sentence])
     assert end.value.code == 2 and "blank" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "token", ["short1", "with a blank 12345", "пароль1234567890", "№1234567890123456"]
+)
+def test_a_token_that_no_header_holds_is_an_error(
+    token: str, capsys: pytest.CaptureFixture
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        serve_options.parse(["index", f"--token={token}"])
+    assert end.value.code == 2 and "--token: wanted" in capsys.readouterr().err
+    assert serve_options.parse(["index", "--token=0123456789abcdefXYZ"]).token
 
 
 def test_choices_are_those_that_there_are() -> None:

@@ -1,5 +1,6 @@
 """`animclip serve` where clients say nothing, trickle or do not listen, and where it fails."""
 
+import asyncio
 import contextlib
 import http.client
 import shutil
@@ -9,6 +10,7 @@ import time
 import pytest
 
 from animclip_jax import api
+from animclip_jax.engines.engine import EngineError
 from animclip_jax.serving import answers, app, guard
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index.reader import Index
@@ -156,6 +158,22 @@ def searcher(indexed, search_model_path):
 @pytest.fixture
 def guarded(searcher):
     return guard.Guard(app.make_app(searcher))
+
+
+def test_an_engine_that_fails_is_told_and_asked_beside_all_other_work(
+    guarded, searcher, monkeypatch
+):
+    def fail(*given, **options):
+        with pytest.raises(RuntimeError):
+            asyncio.get_running_loop()  # Whatever runs on it waits for what is asked here.
+        raise EngineError("qdrant:http://db:6333/films: timed out")
+
+    monkeypatch.setattr(searcher.index, "thumbnail", fail)
+    monkeypatch.setattr(searcher, "answer", fail)
+    for path in (f"/thumbnail/{searchable.moment('red.mp4')}", "/api/search?q=a"):
+        reply = ask(guarded, path)
+        assert reply.status == 503 and reply.headers["retry-after"] == "1"
+        assert reply.json["error"] == "qdrant:http://db:6333/films: timed out"
 
 
 def test_a_model_that_fails_is_told_as_an_error(guarded, searcher, monkeypatch, caplog):

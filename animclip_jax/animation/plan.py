@@ -2,8 +2,6 @@
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 
 class ShotPlan(NamedTuple):
     """The windows through which a canvas is seen, and what the lens and the cut make of them.
@@ -83,26 +81,4 @@ def part_shapes(num_frames: int, most_overlap: int, thing_frames: int) -> ShotPl
         thing_boxes=(H, 4),
         thing_shear=(H, 2),
         thing_smear=(H, 4),
-    )
-
-
-def upright(boxes: np.ndarray) -> ShotPlan:
-    """The plan of sharp, upright windows float32 [..., T, 4], without transitions and things."""
-    lead = boxes.shape[:-2]
-    each = np.zeros(boxes.shape[:-1], np.float32)
-    return ShotPlan(
-        boxes=boxes,
-        shear=np.zeros((*each.shape, 2), np.float32),
-        blur=each,
-        smear=np.zeros_like(boxes),
-        at=np.zeros((*lead, 0), np.int32),
-        mix=np.zeros((*lead, 0, 3), np.float32),
-        gain=each + np.float32(1),
-        offset=each,
-        extent=np.ones((*lead, 2), np.float32),
-        home=np.zeros((*lead, 0), np.float32),
-        fill=np.zeros((*lead, 0), np.float32),
-        thing_boxes=np.zeros((*lead, 0, 4), np.float32),
-        thing_shear=np.zeros((*lead, 0, 2), np.float32),
-        thing_smear=np.zeros((*lead, 0, 4), np.float32),
     )

@@ -29,8 +29,9 @@ def find_sweep(workdir: Path) -> Sweep | None:
     """
     path = workdir / layout.SWEEP
     if not path.is_file():
-        if (workdir / layout.CONFIG).is_file():
-            return None  # its best step's folder holds results, too
+        # A run's best step, or other evaluations, may stand in folders below.
+        if any((workdir / file).is_file() for file in (layout.CONFIG, layout.RANKS)):
+            return None
         signs = (layout.RESULTS, layout.CONFIG, layout.METRICS)
         folders = sorted(folder for folder in workdir.iterdir() if folder.is_dir())
         runs = [one.name for one in folders if any((one / file).is_file() for file in signs)]

@@ -18,6 +18,6 @@ def write(directory: Path, source: Source) -> None:
 
 
 def load(directory: Path) -> functions.Loaded:
-    """The model's functions; raises as `exported.load`."""
+    """The model's functions; raises as `api.load`."""
     found = api.load(directory, jax.local_devices()[:1])
     return functions.of_encoder(found.encoder, found.reranks)

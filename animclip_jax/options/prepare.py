@@ -5,6 +5,7 @@ from ml_collections import config_flags
 
 from animclip_jax.cli import flags as command_line
 from animclip_jax.options import kinds
+from animclip_jax.process import CACHE
 from input_pipeline.media.workers import Limits
 
 # As in input_pipeline.store.videos and input_pipeline.store.making, which load a video decoder.
@@ -20,11 +21,7 @@ def _define(values: flags.FlagValues) -> None:
     limits = Limits()
     path = kinds.define_path(values)
     path("out", None, "the folder to write, a source for training as folder:DIR")
-    path(
-        "cache_dir",
-        "~/.cache/animclip",
-        "the folder for lists of pictures",
-    )
+    path("cache_dir", CACHE, "the folder for lists of pictures")
     flags.DEFINE_multi_string(
         "split", [], "a split or protocol of a video set; repeat it for more", flag_values=values
     )

@@ -99,8 +99,8 @@ def _check(parser: Parser, options: argparse.Namespace) -> None:
     """Ends the command where an option is out of its range, or strangers would be let in."""
     if not is_loopback(options.host) and not options.token:
         parser.error(f"--host={options.host}: other machines reach that address; give --token")
-    if options.token and (len(options.token) < MIN_TOKEN or not options.token.isalnum()):
-        parser.error(f"--token: wanted {MIN_TOKEN} letters and digits or more")
+    if options.token and not _is_token(options.token):
+        parser.error(f"--token: wanted {MIN_TOKEN} letters (a to z) and digits or more")
     for name in ("rerank_k", "max_waiting", "max_connections", "max_per_client"):
         if getattr(options, name) < 1:
             parser.error(f"--{dashed(name)}={getattr(options, name)}: wanted 1 or more")
@@ -110,3 +110,8 @@ def _check(parser: Parser, options: argparse.Namespace) -> None:
         parser.error(f"--previews-limit={options.previews_limit:g}: wanted {MIN_GIBIBYTES} or more")
     if not 0 <= options.port < 65536:
         parser.error(f"--port={options.port}: wanted 0 to 65535")
+
+
+def _is_token(text: str) -> bool:
+    """Whether a text is long enough, and of letters that headers and cookies can hold."""
+    return len(text) >= MIN_TOKEN and text.isascii() and text.isalnum()

@@ -10,7 +10,7 @@ import numpy as np
 from animclip_jax import files
 from animclip_jax.evaluation.comparison import read_ranks
 from animclip_jax.reporting.pictures import inside
-from animclip_jax.runs import layout
+from animclip_jax.runs import layout, run_config
 
 T = TypeVar("T")
 
@@ -84,7 +84,7 @@ class Arm(NamedTuple):
     @property
     def settings(self) -> dict[str, Any]:
         """The run's configuration, flat, by dotted name."""
-        return flat(self.results["config"])
+        return run_config.flat(self.results["config"])
 
 
 def load_arm(directory: Path, name: str, results: dict[str, Any]) -> Arm:
@@ -102,16 +102,6 @@ def load_arm(directory: Path, name: str, results: dict[str, Any]) -> Arm:
         _parse(rankings, _rankings) if rankings.exists() else None,
         read_ranks(directory, results) if (directory / layout.RANKS).exists() else None,
     )
-
-
-def flat(config: dict[str, Any], above: str = "") -> dict[str, Any]:
-    """Nested settings by dotted name."""
-    names: dict[str, Any] = {}
-    for name, value in config.items():
-        names |= (
-            flat(value, f"{above}{name}.") if isinstance(value, dict) else {above + name: value}
-        )
-    return names
 
 
 def _parse(path: Path, build: Callable[[Path, Any], T]) -> T:

@@ -21,3 +21,8 @@ FINISHED = "finished"
 NEW = ".new"
 SWEEP = "sweep.json"
 MAIN_ARM = "animated"
+
+
+def not_finite(process: int) -> str:
+    """NOT_FINITE of one of several processes."""
+    return f"not_finite.{process}.txt"

@@ -51,18 +51,19 @@ class RunLog:
           ValueError: WORKDIR/metrics.jsonl holds a line that is no log line, other than a last one
             that a kill cut off.
         """
-        workdir.mkdir(parents=True, exist_ok=True)
         self._total, self._first, self._quiet = total_steps, first_step, quiet
-        self._last = _forget_after(workdir / layout.METRICS, first_step)
         self._workdir, self._tracker = workdir, tracker
         with contextlib.ExitStack() as stack:
+            # The first to be entered: it is closed where the others can't be opened, too.
+            if tracker is not None:
+                stack.enter_context(contextlib.closing(tracker))
+            workdir.mkdir(parents=True, exist_ok=True)
+            self._last = _forget_after(workdir / layout.METRICS, first_step)
             stack.enter_context(files.writing(workdir / layout.METRICS))
             lines = (workdir / layout.METRICS).open("a", buffering=1, encoding="utf-8")
             self._lines = stack.enter_context(lines)
             board = _Board(workdir / layout.TENSORBOARD, first_step + 1)
             self._board = stack.enter_context(contextlib.closing(board))
-            if tracker is not None:
-                stack.enter_context(contextlib.closing(tracker))
             self._files = stack.pop_all()
         self._began = self._spoke = time.monotonic()
         self._spoke_at = first_step

@@ -1,7 +1,8 @@
 """A run's folder in a bucket: checkpoints go there at once, everything else from time to time.
 
 Log lines are appended and TensorBoard's files grow, which buckets can't do: these live in a local
-folder, are copied up with every checkpoint, and fetched where a run goes on on another machine.
+folder and are copied up with every checkpoint. A run that goes on on another machine fetches the
+log lines; its TensorBoard begins anew there.
 """
 
 import hashlib

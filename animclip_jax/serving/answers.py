@@ -176,7 +176,8 @@ SHARED_ERRORS = errors(
     _408="The request did not arrive in time.",
     _421="The Host header names another server.",
     _500="The server failed; its output says why.",
-    _503="Too many searches, previews or connections at once; try again.",
+    _503="Too many searches, previews or connections at once, or no answer from the engine that "
+    "holds a published index; try again.",
 )
 # Pydantic's 422 never goes out: a wrong parameter is a 400.
 SHARED_ERRORS["default"] = {"model": Error, "description": "Any other error."}

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Match
 
+from animclip_jax.engines.engine import EngineError
 from animclip_jax.serving import answers, inline
 from animclip_jax.serving.footage import Footage
 from animclip_jax.serving.guard import refused
@@ -68,6 +69,7 @@ def make_app(
         generate_unique_id_function=lambda route: route.name,
         exception_handlers={
             HTTPException: _explain,
+            EngineError: _explain_engine,
             RequestValidationError: _explain_invalid,
         },
     )
@@ -267,6 +269,11 @@ async def _explain(request: Request, error: HTTPException) -> Response:
         routes = (one for one in request.app.routes if one.matches(scope)[0] == partial)
         headers["allow"] = ", ".join(sorted(set().union(*(one.methods for one in routes))))
     return refused(error.status_code, error.detail, headers)
+
+
+async def _explain_engine(request: Request, error: EngineError) -> Response:
+    """A published index that can't be read now."""
+    return refused(503, str(error), {"retry-after": "1"})
 
 
 async def _explain_invalid(request: Request, error: RequestValidationError) -> Response:

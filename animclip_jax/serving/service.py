@@ -12,6 +12,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 import numpy as np
 from fastapi import Query as InQuery
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -169,7 +170,9 @@ class Service:
     async def thumbnail(self, moment: Moment) -> Response:
         """A segment's middle frame."""
         index = self.searcher.index
-        return Response(index.thumbnail(existing(index, moment)), media_type="image/jpeg")
+        # A published index asks its engine, which may take long.
+        found = await run_in_threadpool(index.thumbnail, existing(index, moment))
+        return Response(found, media_type="image/jpeg")
 
     async def picture(self, picture: Picture) -> Response:
         """A picture that was sent, made small."""

@@ -63,6 +63,8 @@ class Validation:
             return f"{line}, the best was {self.best:.1f}"
         self.best = score
         self.checkpoints.made_of[SCORE] = score
+        # A killed run may have kept a later step, and gone on before it: Orbax keeps the last one.
+        self.checkpoints.remove_from(step)
         self.checkpoints.save(step, state)
         return f"{line}, the best so far"
 

@@ -92,6 +92,12 @@ class Checkpoints:
             with self._writing():
                 self.manager.save(step, args=ocp.args.Composite(**saves, **{MADE_OF: made_of}))
 
+    def remove_from(self, step: int) -> None:
+        """Removes what was saved after `step` steps or more."""
+        for saved in self.manager.all_steps():
+            if saved >= step:
+                self.manager.delete(saved)
+
     def read_made_of(self, step: int) -> dict[str, Any]:
         """What the checkpoint of that step was made of. Raises ValueError: it can't be read."""
         only = ocp.args.Composite(**{MADE_OF: ocp.args.JsonRestore()})

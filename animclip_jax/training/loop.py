@@ -163,6 +163,9 @@ def begin(run: Run, checkpoints: Checkpoints) -> step.TrainState:
         state = state._replace(params=params, average=config.begin_average(params))
     say(sharding.table((state.params, state.average, state.opt_state)))
     say(reranking_cost(config.model))
+    left = config.steps - int(state.step)
+    if run.options.traced and left <= BEFORE_TRACE:
+        say(f"no trace: {count(left, 'step')} left, and the first {BEFORE_TRACE} are not traced")
     return state
 
 

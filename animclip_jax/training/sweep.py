@@ -89,15 +89,21 @@ def train_arms(
         _claim(workdir, arms)
     for arm, changes in arms.items():
         config, folder = configure(arm), workdir / arm
-        print(f"\n{arm}: {changes or 'the configuration as it is'}", flush=True)
+        _say(f"\n{arm}: {changes or 'the configuration as it is'}")
         if run_config.is_finished(folder):
             run_config.require_same(Mirror(folder, config.cache_dir).local, config.settings)
-            print(f"finished already, in {folder}")
+            _say(f"finished already, in {folder}")
             continue
         code = train(config, folder, changes)
         if not run_config.is_finished(folder):
             return code
     return 0
+
+
+def _say(line: str) -> None:
+    """Prints a line, once for all processes."""
+    if jax.process_index() == 0:
+        print(line, flush=True)
 
 
 def _claim(workdir: epath.Path, arms: Arms) -> None:

@@ -92,10 +92,13 @@ class Watch:
     def _refuse(self, step: int, values: dict[str, float], index: np.ndarray) -> None:
         names = self.names(index)
         terms = ", ".join(f"{name} {value:g}" for name, value in values.items())
-        path = self.workdir / layout.NOT_FINITE
+        batch, file = "Its batch", layout.NOT_FINITE
+        if jax.process_count() > 1:  # Each knows its own part, and folders may be one.
+            batch, file = "This process's part of its batch", layout.not_finite(jax.process_index())
+        path = self.workdir / file
         files.write_text(path, f"step {step}: {terms}\n" + "".join(f"{name}\n" for name in names))
         raise ValueError(
-            f"step {step} is not finite: {terms}. Its batch was made of {', '.join(names[:8])}; "
+            f"step {step} is not finite: {terms}. {batch} was made of {', '.join(names[:8])}; "
             f"all {len(names)} are in {path}. Checkpoints of earlier steps are intact. "
             "Check those items, lower optimizer.learning_rate, or raise optimizer.warmup_steps"
         )

@@ -46,7 +46,9 @@ class Filters:
 
     def __post_init__(self) -> None:
         for day in ("since", "until"):
-            if isinstance(given := getattr(self, day), str):
+            if isinstance(given := getattr(self, day), datetime.datetime):
+                object.__setattr__(self, day, given.date())
+            elif isinstance(given, str):
                 try:
                     object.__setattr__(self, day, datetime.date.fromisoformat(given))
                 except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,11 +32,11 @@ def written(text: str) -> tuple[Path | At, float]:
     A file that is called so is that file. Raises ValueError as `weighted`.
     """
     weight = 1.0
-    if not Path(text).expanduser().exists():
+    if not os.path.exists(Path(text).expanduser()):  # False, too, where a name is too long.
         text, weight = weighted(text)
     path = Path(text).expanduser()
     match = _AT.fullmatch(text)
-    if match is None or path.exists():
+    if match is None or os.path.exists(path):
         return path, weight
     hours, minutes, seconds = (float(part or 0) for part in match.groups()[1:])
     at = At(Path(match[1]).expanduser(), 3600 * hours + 60 * minutes + seconds)

@@ -27,8 +27,8 @@ class Listing:
     """Videos and photos of a folder by their paths below it, in `/`.
 
     subtitles: of a video, the files beside it. others: how many files are none of these by their
-    names. left: what can't be used now, by its path,
-    with the reason; of a folder, that is so of all below it. empty: folders with nothing in them.
+    names. left: what can't be used now, by its path, with the reason; of a folder, that is so of
+    all below it. empty: folders with nothing in them.
     """
 
     videos: dict[str, Stamp] = field(default_factory=dict)

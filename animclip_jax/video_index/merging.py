@@ -46,13 +46,13 @@ def merge(directory: Path, wanted: Catalogue, listing: Listing, number: int) -> 
         merged |= {name: (place, video, found) for name, video in found.videos.items()}
         bad |= found.quarantined
     merged, bad = listing.in_order(merged), listing.in_order(bad)
-    first = 0
+    first, shard = 0, shards.next_name(directory)
     for name, (_, video, _) in merged.items():
-        wanted.videos[name] = video._replace(shard=shards.next_name(directory), first=first)
+        wanted.videos[name] = video._replace(shard=shard, first=first)
         first += video.segments
     wanted.quarantined = bad
     if merged:
-        shards.write(directory, shards.next_name(directory), first, _rows(merged))
+        shards.write(directory, shard, first, _rows(merged))
     catalogues.save(directory, wanted)
     for part in parts.all_of(number, directory):
         shutil.rmtree(part.place(directory))

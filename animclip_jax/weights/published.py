@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from animclip_jax import files
 from animclip_jax.models.clip import ClipConfig
+from animclip_jax.process import CACHE
 from animclip_jax.weights import folder, hub, manifest, source
 from animclip_jax.weights.deferred import Array
 
-KEPT = "~/.cache/animclip/weights"
+KEPT = f"{CACHE}/weights"
 # Digits of a commit in a folder's name.
 _DIGITS = 12
 

@@ -26,7 +26,10 @@ ORDER = (
 
 
 class Captions(NamedTuple):
-    """tf.string [B] each: of the clips, and of the same clips backwards."""
+    """Of B clips, and of the same clips backwards: tf.string [B] each.
+
+    axes: float32 [B, 7], what the clips' say along each of AXES.
+    """
 
     forwards: tf.Tensor
     backwards: tf.Tensor

@@ -71,7 +71,7 @@ def ways(
     motion: tf.Tensor,
     radius: tf.Tensor,
     camera: tf.Tensor,
-    known: tf.Tensor | None,
+    known: tf.Tensor,
 ) -> Way:
     """How each clip's thing moves, and where: inside the frame, unless it comes or goes.
 
@@ -104,10 +104,9 @@ def ways(
     drawn_place = of_clip(draws["thing"])
     middle = 0.5 * (drawn_place[:, 4:6] + drawn_place[:, 6:8])
     place = low + between(middle, config.thing.place) * (high - low)
-    if known is not None:
-        place = tf.where(known == known, known, place)
-        step = tf.clip_by_value(step, tf.minimum(-room - place, 0.0), tf.maximum(room - place, 0.0))
-        hop = tf.minimum(hop, tf.maximum(place[:, 0] + room[:, 0], 0.0))
+    place = tf.where(known == known, known, place)
+    step = tf.clip_by_value(step, tf.minimum(-room - place, 0.0), tf.maximum(room - place, 0.0))
+    hop = tf.minimum(hop, tf.maximum(place[:, 0] + room[:, 0], 0.0))
 
     outside = towards * (0.5 + radius) * _OUTSIDE
     comes, goes = one_of(motion, "enter", "pass_by"), one_of(motion, "leave", "pass_by")

@@ -72,7 +72,7 @@ def read(path: Path) -> list[Line]:
 def embedded(path: Path) -> list[Line]:
     """The lines of a video's tracks of text. Raises as `opened`; a broken track says nothing."""
     with opened(path) as film:
-        streams = [one for one in film.file.streams.subtitles if one.name in CODECS]
+        streams = [one for one in film.file.streams.subtitles if _is_text(one)]
         clock = clock_of(film)
         zero = float(clock.zero * clock.unit)
         lines: list[Line] = []
@@ -80,6 +80,11 @@ def embedded(path: Path) -> list[Line]:
             with contextlib.suppress(av.FFmpegError), opened(path) as again:
                 lines += _lines(again.file, again.file.streams[stream.index], zero)
         return lines
+
+
+def _is_text(stream: Any) -> bool:
+    """Whether a track is one of text that can be decoded; of others PyAV does not know the name."""
+    return stream.codec_context is not None and stream.name in CODECS
 
 
 def _lines(file: Any, stream: Any, zero: float) -> Iterator[Line]:

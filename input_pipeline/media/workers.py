@@ -22,11 +22,21 @@ from animclip_jax import files
 _hiding = threading.Lock()
 
 
-class Limits(NamedTuple):
-    """What one file may cost. The memory is held on Linux alone."""
+@dataclass(frozen=True)
+class Limits:
+    """What one file may cost. The memory is held on Linux alone.
+
+    Raises ValueError for a limit that no file could keep.
+    """
 
     seconds: float = 300.0
     gibibytes: float = 4.0  # of address space, beyond what the process starts with
+
+    def __post_init__(self) -> None:
+        if not self.seconds > 0:
+            raise ValueError(f"time limit {self.seconds:g}: wanted more than 0 seconds a file")
+        if not 0 < self.gibibytes < math.inf:
+            raise ValueError(f"memory limit {self.gibibytes:g}: wanted more than 0 GiB a file")
 
 
 class Failure(NamedTuple):

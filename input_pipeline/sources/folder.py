@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from input_pipeline.store import making, videos
 
 CHECKED = "checked.jsonl"
 _HEADER = dict.fromkeys(picture.Header._fields, int)
+# DIR@FIELD=VALUE; a value may hold an @, such as an address.
+_CONDITION = re.compile("(.*)@([^@=]*)=(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -253,17 +256,16 @@ def check_pictures(listing: Listing, cache: Path) -> None:
 
 def split_location(location: str) -> tuple[epath.Path, str | None, str]:
     """PLACE or PLACE@FIELD=VALUE -> PLACE, a folder or a file in it, FIELD or None, VALUE."""
-    directory, at, condition = location.rpartition("@")
+    directory, value = location, ""
     field: str | None = None
-    value = ""
-    if at and "=" in condition:
-        field, _, value = condition.partition("=")
+    if "@" in location and not os.path.exists(os.path.expanduser(location)):
+        match = _CONDITION.fullmatch(location)
+        if match is None:
+            found = location.rpartition("@")[2]
+            raise ValueError(f"folder:{location}: {found!r} after @, wanted FIELD=VALUE")
+        directory, field, value = match.groups()
         if not field:
             raise ValueError(f"folder:{location}: no field before =, wanted DIR@FIELD=VALUE")
-    elif Path(location).exists() or not at:
-        directory = location
-    else:
-        raise ValueError(f"folder:{location}: {condition!r} after @, wanted FIELD=VALUE")
     # No epath.Path.absolute, which takes a bucket for a folder here.
     path = epath.Path(directory).expanduser()
     if "://" not in directory:

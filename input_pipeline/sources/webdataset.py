@@ -8,6 +8,7 @@ the tar from its start: right, but slow.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import tarfile
@@ -153,7 +154,9 @@ def _mapped(files: list[str]) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.
         element_shape=tf.constant([-1], tf.int64), max_num_elements=-1, element_dtype=tf.uint8
     )
     for file in files:
-        mapped = ops.tensor(np.memmap(file, np.uint8, "r"))
+        # Of no bytes nothing can be mapped; the number of each tar stays what it is.
+        is_empty = os.path.getsize(file) == 0
+        mapped = ops.tensor(np.zeros(0, np.uint8) if is_empty else np.memmap(file, np.uint8, "r"))
         tars = tf.raw_ops.TensorListPushBack(input_handle=tars, tensor=mapped)
 
     def read(number: tf.Tensor, offset: tf.Tensor, length: tf.Tensor) -> tf.Tensor:

@@ -169,14 +169,12 @@ def check(directory: str | os.PathLike[str]) -> dict[str, Any]:
     for name in (SUMMARY, INDEX, RECORDS):
         if not (place / name).is_file():
             raise FileNotFoundError(
-                f"{place / name}: missing, so {place} is not a complete store; "
-                "remove the directory and prepare it again"
+                f"{place / name}: missing, so {place} is not a complete store; {AGAIN}"
             )
     summary = read_summary(place)
     if summary.get("version") != VERSION:
         raise ValueError(
-            f"{place / SUMMARY}: version {summary.get('version')!r}, wanted {VERSION}; "
-            "remove the directory and prepare it again"
+            f"{place / SUMMARY}: version {summary.get('version')!r}, wanted {VERSION}; {AGAIN}"
         )
     return summary
 
@@ -198,8 +196,7 @@ def each_item(directory: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
     if number != summary["num_items"]:
         raise ValueError(
             f"{place / INDEX}: {count(number, 'item')}, but {SUMMARY} says "
-            f"{summary['num_items']}; "
-            "remove the directory and prepare it again"
+            f"{summary['num_items']}; {AGAIN}"
         )
     _check_length(place / RECORDS, item)
 
@@ -262,6 +259,5 @@ def _check_length(path: epath.Path, last: dict[str, Any] | None) -> None:
     found = path.stat().length
     if found != wanted:
         raise ValueError(
-            f"{path}: {found} bytes, wanted {wanted} by its index (cut short or mixed up); "
-            "remove the directory and prepare it again"
+            f"{path}: {found} bytes, wanted {wanted} by its index (cut short or mixed up); {AGAIN}"
         )

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from animclip_jax.animation.flow import flow, places
-from animclip_jax.animation.plan import ShotPlan, upright
+from animclip_jax.animation.plan import ShotPlan
 from animclip_jax.animation.render import render
+from tests.plans import upright
 
 SIZE, GRID = 64, 16
 # A dot on a dark canvas, and the frame that shows it.

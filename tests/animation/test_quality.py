@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from animclip_jax.animation import things
-from animclip_jax.animation.plan import ShotPlan, upright
+from animclip_jax.animation.plan import ShotPlan
 from animclip_jax.animation.render import render
 from benchmarks import flicker
+from tests.plans import upright
 
 film = jax.jit(render, static_argnums=2)
 SIDE, FRAME = 140, 64

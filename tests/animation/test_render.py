@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from animclip_jax.animation import render as renderer
-from animclip_jax.animation.plan import ShotPlan, upright
+from animclip_jax.animation.plan import ShotPlan
 from animclip_jax.animation.render import axis_weights, render, triangles
 from tests.animation.waves import wave, wave_at
+from tests.plans import upright
 
 
 def picture(size: int, seed: int = 0) -> np.ndarray:

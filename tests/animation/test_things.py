@@ -12,9 +12,10 @@ import pytest
 
 from animclip_jax.animation import render as renderer
 from animclip_jax.animation import things
-from animclip_jax.animation.plan import ShotPlan, upright
+from animclip_jax.animation.plan import ShotPlan
 from animclip_jax.animation.render import render
 from tests.animation.waves import wave, wave_at
+from tests.plans import upright
 
 # On a CPU the renderer takes taps; other devices take products.
 BOTH_WAYS = pytest.mark.parametrize(

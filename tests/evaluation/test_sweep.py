@@ -82,3 +82,9 @@ def test_a_run_with_a_best_step_is_no_sweep(tmp_path, run):
         results.write(folder / "results.json", run)
     (tmp_path / "config.json").write_text("{}")
     assert find_sweep(tmp_path) is None
+
+
+def test_evaluations_below_another_are_no_arms_of_it(sweep, run):
+    results.write(sweep / "results.json", run)
+    (sweep / "ranks.npz").touch()
+    assert find_sweep(sweep) is None

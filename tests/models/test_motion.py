@@ -12,7 +12,7 @@ import pytest
 from flax import nnx
 
 from animclip_jax.animation.flow import flow, places
-from animclip_jax.animation.plan import ShotPlan, upright
+from animclip_jax.animation.plan import ShotPlan
 from animclip_jax.animation.render import render
 from animclip_jax.animation.told import AXES
 from animclip_jax.models.motion import (
@@ -26,6 +26,7 @@ from animclip_jax.models.motion import (
     Reader,
 )
 from animclip_jax.models.retriever import Retriever
+from tests.plans import upright
 from tests.small_model import CONFIG, SMALL, captions, clips
 
 WITH_MOTION = dataclasses.replace(CONFIG, motion=MotionConfig(features=8, side=32))

@@ -70,6 +70,15 @@ def test_it_gets_what_is_logged_and_the_configuration(
     assert stand_in.given["name"] != began["name"]
 
 
+def test_its_run_is_finished_where_the_log_cannot_be_opened(
+    name: str, stand_in: StandIn, tmp_path: Path
+) -> None:
+    (tmp_path / "metrics.jsonl").write_text("rubbish\n{}\n")
+    with pytest.raises(ValueError, match="line 1"):
+        log_steps(name, tmp_path, 0, range(1))
+    assert stand_in.finished == 1
+
+
 def test_one_that_fails_ends_no_run(
     name: str, stand_in: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

@@ -1,6 +1,8 @@
 """Checkpoints come back bit-equal; another model's is refused, a damaged one named."""
 
 import shutil
+from types import SimpleNamespace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,7 @@ from orbax.checkpoint._src.path import gcs_utils
 
 from animclip_jax import sharding
 from animclip_jax.training import checkpoint
+from animclip_jax.training.best_checkpoint import Validation
 from animclip_jax.training.checkpoint import Checkpoints
 from animclip_jax.training.step import TrainState
 
@@ -42,6 +45,35 @@ def test_only_the_newest_are_kept(tmp_path):
             checkpoints.save(number, state())
     kept = {path.name for path in (tmp_path / "checkpoints").iterdir()}
     assert kept == {"2", "3"}
+
+
+def test_an_earlier_step_takes_the_place_of_later_ones_that_are_removed(tmp_path):
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.save(3, state())
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.remove_from(2)
+        checkpoints.save(2, state(2.0))
+    assert newest(tmp_path) == 2
+    with Checkpoints(tmp_path) as checkpoints:
+        found = checkpoints.restore(2, state())
+    jax.tree.map(np.testing.assert_array_equal, found, state(2.0))
+
+
+def test_a_better_step_before_the_one_that_a_killed_run_kept_is_the_best(tmp_path, monkeypatch):
+    scores = iter([50.0, 60.0])
+    monkeypatch.setattr(
+        "animclip_jax.evaluation.arm.evaluate",
+        lambda *_: {"text_to_video": {"reranked": {"R@1": next(scores)}}},
+    )
+    config: Any = SimpleNamespace(source="drawn:val")
+    mirror: Any = SimpleNamespace(local=tmp_path, remote=tmp_path)
+    mesh: Any = None  # That of the search, which is replaced.
+    made_of: dict[str, Any] = {"config": {"data": {}}}
+    for step, found in ((3, state()), (2, state(2.0))):
+        with Validation(config, mirror, mesh, dict(made_of)) as validation:
+            assert "the best so far" in validation.look(step, found)
+    with Checkpoints(tmp_path / "best", create=False) as checkpoints:
+        assert checkpoints.latest() == 2 and checkpoints.read_made_of(2)["R@1"] == 60.0
 
 
 def test_parameters_alone(tmp_path):

@@ -92,3 +92,11 @@ def test_what_a_finished_arm_began_with_may_be_gone(tmp_path):
     assert list(run(tmp_path / "sweep", arms, "clip")) == ["first", "second"]
     weights.rename(tmp_path / "moved")
     assert run(tmp_path / "sweep", arms, "clip") == {}
+
+
+@pytest.mark.parametrize("process", [0, 1])
+def test_one_of_several_processes_speaks(tmp_path, monkeypatch, capsys, process):
+    monkeypatch.setattr("animclip_jax.training.sweep.jax.process_index", lambda: process)
+    (tmp_path / "sweep").mkdir()
+    run(tmp_path / "sweep", {"first": {}})
+    assert ("first: the configuration as it is" in capsys.readouterr().out) == (process == 0)

@@ -70,3 +70,16 @@ def test_what_is_not_finite_stops_the_run_and_names_the_batch(tmp_path, wrong):
     with pytest.raises(ValueError, match=r"step 3 is not finite: .*picture 4, picture 7"):
         watched.started(4, metrics(), [1])
     assert "picture 7\n" in (tmp_path / "not_finite.txt").read_text()
+
+
+def test_each_of_several_processes_names_its_own_part(tmp_path, monkeypatch):
+    monkeypatch.setattr("animclip_jax.training.watch.jax.process_count", lambda: 2)
+    for process in range(2):
+        monkeypatch.setattr("animclip_jax.training.watch.jax.process_index", lambda n=process: n)
+        watched = watch(tmp_path, None)
+        watched.started(3, metrics(loss=float("nan")), [process])
+        with pytest.raises(ValueError, match=f"This process's part .* picture {process}"):
+            watched.look()
+    for process in range(2):
+        text = (tmp_path / f"not_finite.{process}.txt").read_text()
+        assert text.endswith(f"picture {process}\n") and text.count("picture") == 1

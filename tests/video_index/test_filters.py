@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import shutil
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,6 +121,15 @@ def test_an_index_that_is_older_than_sizes_looks_at_thumbnails(home, searcher, t
     for shape in ("portrait", "landscape", "square"):
         filters = Filters(shape=shape)
         np.testing.assert_array_equal(filters.allowed(old), filters.allowed(searcher.index))
+
+
+@pytest.mark.parametrize("day", ["since", "until"])
+def test_a_day_may_be_given_with_its_time(searcher, day):
+    noon = datetime.datetime(2024, 3, 1, 12)
+    of_noon: dict[str, Any] = {day: noon}
+    of_day: dict[str, Any] = {day: noon.date()}
+    found, wanted = Filters(**of_noon), Filters(**of_day)
+    np.testing.assert_array_equal(found.allowed(searcher.index), wanted.allowed(searcher.index))
 
 
 def test_a_name_of_many_stars_takes_no_time(searcher):

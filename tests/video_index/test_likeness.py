@@ -28,6 +28,7 @@ def searcher(indexed, search_model):
         ("a.mp4@1:02.5^2", (At(Path("a.mp4"), 62.5), 2)),
         ("a.mp4@1:01:02", (At(Path("a.mp4"), 3662), 1)),
         ("me@home.mp4", (Path("me@home.mp4"), 1)),
+        ("a" * 300, (Path("a" * 300), 1)),  # longer than a file's name can be
     ],
 )
 def test_a_file_a_moment_and_a_weight_are_read(text, wanted):

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from animclip_jax.animation import render
-from animclip_jax.animation.plan import upright
 from input_pipeline.filming import canvas as filming
+from tests.plans import upright
 
 
 def test_the_canvas_is_anti_aliased() -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from animclip_jax.animation.plan import upright
 from input_pipeline.filming import two_pictures
+from tests.plans import upright
 
 
 @pytest.mark.parametrize("canvas_size", [48, 49, 320])

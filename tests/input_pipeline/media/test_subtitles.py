@@ -1,7 +1,11 @@
 """What is said in a video: files beside it, tracks in it, and lines in the right segments."""
 
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
+import numpy as np
 import pytest
 
 from input_pipeline.media import subtitles
@@ -9,7 +13,7 @@ from input_pipeline.media.indexing import Task, read_file
 from input_pipeline.media.segments import Segment, SegmentSettings
 from input_pipeline.media.subtitles import Line
 from tests import said
-from tests.films import write_film
+from tests.films import greys, write_film
 
 LINES = [(0.5, 1.5, "Hello there"), (3661.25, 3662, "an hour later")]
 TIMES = [n / 8 for n in range(40)]
@@ -80,6 +84,25 @@ def test_tracks_of_text_are_read(tmp_path: Path, suffix: str) -> None:
     path = said.embed(film, [(0.5, 1.5, "Hello there"), (2, 3, "é")], tmp_path / f"told{suffix}")
     assert subtitles.embedded(path) == [Line(0.5, 1.5, "Hello there"), Line(2, 3, "é")]
     assert subtitles.embedded(film) == []
+
+
+def test_a_track_that_cannot_be_decoded_costs_its_video_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "film.ts"
+    with av.open(str(path), "w") as file:
+        film: Any = file.add_stream("mpeg2video", rate=25)
+        film.width, film.height, film.pix_fmt = 64, 48, "yuv420p"
+        teletext = file.add_mux_stream("dvb_teletext")
+        for number, grey in enumerate(greys(10)):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(grey), format="rgb24")
+            frame.pts = number
+            file.mux(film.encode(frame))
+        page = av.Packet(bytes([0x10]) + bytes(45))
+        page.stream, page.pts, page.dts, page.time_base = teletext, 0, 0, Fraction(1, 90000)
+        file.mux(page)
+        file.mux(film.encode(None))
+    with av.open(str(path)) as file:
+        assert [one.type for one in file.streams] == ["video", "subtitle"]
+    assert subtitles.embedded(path) == []
 
 
 def test_a_line_is_said_in_the_segment_that_shows_its_middle() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -116,3 +117,16 @@ def test_a_caller_that_is_closed_lets_nobody_wait_for_an_endless_file() -> None:
             time.sleep(0.01)
         caller.close()
         assert answer.result(60) == Failure("the decoder crashed (exit code -15)")
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, math.nan])
+def test_a_time_that_no_file_could_keep_is_an_error(seconds: float) -> None:
+    with pytest.raises(ValueError, match=f"time limit {seconds:g}: wanted more than 0 seconds"):
+        Limits(seconds=seconds)
+    Limits(seconds=math.inf)
+
+
+@pytest.mark.parametrize("gibibytes", [0.0, -1.0, math.nan, math.inf])
+def test_a_memory_that_no_file_could_keep_is_an_error(gibibytes: float) -> None:
+    with pytest.raises(ValueError, match=f"memory limit {gibibytes:g}: wanted more than 0 GiB"):
+        Limits(gibibytes=gibibytes)

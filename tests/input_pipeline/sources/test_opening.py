@@ -54,6 +54,23 @@ def test_pictures_are_fetched_as_they_are(tmp_path: Path) -> None:
     assert [frames.shape for frames in dataset.as_numpy_iterator()] == [(1,), (1,)]
 
 
+def test_an_at_sign_may_be_part_of_a_folder_and_of_a_value(tmp_path: Path) -> None:
+    folder = tmp_path / "run@lr=3"
+    folder.mkdir()
+    lines = []
+    for user in ("a@b.com", "c@d.com"):
+        Image.new("RGB", (20, 10)).save(folder / f"{user}.jpg")
+        lines.append(json.dumps({"image": f"{user}.jpg", "captions": ["x"], "user": user}))
+    (folder / "captions.jsonl").write_text("\n".join(lines))
+    whole = opening.open_source(f"folder:{folder}", str(tmp_path / "cache"))
+    assert whole.ids == ["a@b.com.jpg", "c@d.com.jpg"]
+    one = opening.open_source(f"folder:{folder}@user=a@b.com", str(tmp_path / "cache"))
+    assert one.ids == ["a@b.com.jpg"]
+    for wrong, said in (("@user", "'user' after @, wanted"), ("@=a", "no field before =")):
+        with pytest.raises(ValueError, match=said):
+            opening.open_source(f"folder:{tmp_path}{wrong}", str(tmp_path / "cache"))
+
+
 def test_videos_are_fetched_from_their_store(tmp_path: Path) -> None:
     lines = []
     for n in range(3):

@@ -111,7 +111,7 @@ def test_what_can_be_seen_at_once_is_quarantined(
     lines = map(json.loads, examples.quarantine.read_text().splitlines())
     reasons = {line["file"]: line["reason"] for line in lines}
     assert list(reasons) == ["text", "mute", "empty", "000000003 again", "tiff"]
-    assert examples.missing == reasons and examples.coverage == {"wanted": 11, "found": 6}
+    assert examples.missing == reasons and len(examples.ids) == 6
     for name, part in [("text", "identify"), ("mute", "no caption"), ("empty", "no caption"),
                        ("000000003 again", "this name already"), ("tiff", "a TIFF")]:  # fmt: skip
         assert part in reasons[name], reasons[name]
@@ -136,7 +136,7 @@ def test_two_downloads_that_number_their_keys_alike_are_both_used(
     assert examples.captions == wanted
     assert examples.fetch(tf.constant(6, tf.int64)).numpy()[0] == encoded(41)
     # What can't be used of the one is not excused by its namesake in the other.
-    assert [*examples.missing] == ["000000009"] and examples.coverage["wanted"] == 10
+    assert [*examples.missing] == ["000000009"] and len(examples.ids) == 9
     assert "1 of 10 files can't be used" in capsys.readouterr().err
 
 

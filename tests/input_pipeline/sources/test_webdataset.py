@@ -16,7 +16,7 @@ import tensorflow as tf
 from input_pipeline.columns import columns
 from input_pipeline.columns.columns import Row
 from input_pipeline.media import picture
-from input_pipeline.sources import shards, webdataset
+from input_pipeline.sources import opening, shards, webdataset
 from tests.input_pipeline.shard_files import encoded
 
 
@@ -222,3 +222,15 @@ def test_a_real_tar_of_videos_says_what_it_holds(samples: Path) -> None:
     found = list(webdataset.read(str(samples / "video2dataset_return_all_test.tar")))
     assert len(found) == 6
     assert {item[1] for item in found} == {"0 pictures, wanted one; found json, mp4, txt"}
+
+
+def test_an_empty_tar_leaves_the_others_readable(tmp_path: Path) -> None:
+    for name in ("0", "2"):
+        tar_of(tmp_path / f"{name}.tar", {"a.jpg": encoded(1), "a.txt": b"a caption"})
+    (tmp_path / "1.tar").touch()
+    source = f"webdataset:{tmp_path / '*.tar'}"
+    examples = opening.open_source(source, str(tmp_path / "cache"))
+    assert len(examples.ids) == 2
+    for number in range(2):
+        (found,) = examples.fetch(tf.constant(number, tf.int64)).numpy().tolist()
+        assert found == encoded(1)
