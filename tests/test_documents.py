@@ -19,9 +19,17 @@ SHOWN = [*PAGES, ROOT / "Makefile", *sorted((ROOT / "configs").rglob("[!_]*.py")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", prose):
+    for target, part in re.findall(r"\]\(([^)#]*)(#[^)]*)?\)", prose):
         if not target.startswith("https:"):
-            assert (page.parent / target).exists(), f"{page.name} points at {target}"
+            path = page.parent / target if target else page
+            assert path.exists(), f"{page.name} points at {target}"
+            assert not part or part[1:] in headings(path), f"{page.name} points at {target}{part}"
+
+
+def headings(page):
+    """What links to the headings of a page are called."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_things_live_where_the_page_for_contributors_says():
@@ -31,7 +39,9 @@ def test_things_live_where_the_page_for_contributors_says():
     for sought, cell in rows:
         for path, name in re.findall(r"`([\w/]+\.py)`(?: \(`(\w+)`\))?", cell):
             assert (ROOT / path).is_file(), f"{sought}: there is no {path}"
-            assert name in (ROOT / path).read_text(), f"{sought}: no {name} in {path}"
+            defined = rf"^ *(class|def) {name}\b|^{name}\b.* = "
+            is_there = re.search(defined, (ROOT / path).read_text(), re.MULTILINE)
+            assert not name or is_there, f"{sought}: no {name} in {path}"
 
 
 def commands(path):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from configs import quickstart
 from tests.repository import ROOT, tracked
 
 # An interpreter that only writes down how it is called, in calls.log beside the Makefile.
@@ -173,6 +174,15 @@ def test_the_demo_takes_a_model_and_a_folder_of_videos(tmp_path: Path) -> None:
     assert "wanted both" in told("MODEL=openai/clip-vit-base-patch32")
     drawn = told()
     assert "input_pipeline.drawn.films" in drawn and "index-of-yours" not in drawn
+
+
+def test_the_quickstart_trains_all_arms_and_reports_where_the_demo_looks() -> None:
+    asked = ("make", "-n", "-C", str(ROOT), "quickstart")
+    told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    train = "train --config=configs/quickstart.py --sweep --workdir=runs/quickstart\n"
+    assert told.index(train) < told.index("report runs/quickstart\n")
+    demo = re.search(r"^DEMO_RUN \?= (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert demo is not None and demo[1] == f"runs/quickstart/{next(iter(quickstart.sweep()))}"
 
 
 def test_every_python_with_constraints_may_install() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from animclip_jax import api
 from animclip_jax.engines.engine import EngineError
-from animclip_jax.serving import answers, app, guard
+from animclip_jax.serving import answers, app, connection, guard
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index.reader import Index
 from animclip_jax.video_index.searcher import Searcher
@@ -251,3 +251,10 @@ def test_a_client_that_leaves_is_no_error(guarded, caplog):
     ]
     assert ask(guarded, "/api/search", "POST", gone).status == 400
     assert not caplog.records
+
+
+def test_a_client_is_an_address_or_in_ipv6_a_network_of_them():
+    one, other, elsewhere = "2001:db8::1", "2001:db8::f:1", "2001:db8:0:1::1"
+    assert connection._network(one) == connection._network(other) != connection._network(elsewhere)
+    assert connection._network("fe80::1%eth0") == connection._network("fe80::2")
+    assert connection._network("10.0.0.1") != connection._network("10.0.0.2")

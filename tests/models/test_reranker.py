@@ -146,6 +146,7 @@ def test_at_the_start_the_order_is_the_coarse_one_in_both_directions(kind):
     text, video = features(model)
     coarse = text.embedding @ video.embedding.T
     fused = all_pairs(model, text, video)
+    np.testing.assert_allclose(fused, model.clip.logit_scale * coarse, rtol=1e-5)
     for axis in (0, 1):
         np.testing.assert_array_equal(np.argsort(fused, axis), np.argsort(coarse, axis))
 

@@ -18,42 +18,6 @@ NOTHING_SHARED = jnp.eye(2, dtype=bool)
 KEY = jax.random.key(0)
 
 
-def test_contrastive_of_a_literal_matrix():
-    logits = jnp.array([[2.0, 0.0], [1.0, 3.0]])
-    rows = [np.exp(2) / (np.exp(2) + 1), np.exp(3) / (np.exp(1) + np.exp(3))]
-    columns = [np.exp(2) / (np.exp(2) + np.exp(1)), np.exp(3) / (1 + np.exp(3))]
-    wanted = -np.mean(np.log(rows + columns))
-    assert losses.contrastive(logits, NOTHING_SHARED) == pytest.approx(wanted, rel=1e-6)
-
-
-def test_equal_embeddings_cost_the_log_of_the_batch():
-    assert losses.contrastive(jnp.zeros((8, 8)), jnp.eye(8, dtype=bool)) == pytest.approx(
-        np.log(8), rel=1e-6
-    )
-
-
-def test_false_negatives_are_left_out():
-    logits = jnp.array([[2.0, 9.0, 0.0], [9.0, 2.0, 0.0], [0.0, 0.0, 2.0]])
-    same = np.eye(3, dtype=bool)
-    same[0, 1] = same[1, 0] = True
-    smaller = logits[jnp.array([0, 2])][:, jnp.array([0, 2])]
-    with_mask = losses.contrastive(logits, jnp.asarray(same))
-    assert with_mask < losses.contrastive(logits, jnp.eye(3, dtype=bool))
-    # Each of the twins sees the third item only, as in the batch without its twin.
-    np.testing.assert_allclose(
-        3 * with_mask,
-        2 * losses.contrastive(smaller, NOTHING_SHARED) + _twin(logits),
-        rtol=1e-6,
-    )
-
-
-def _twin(logits: jax.Array) -> float:
-    """What one twin and the third item's second wrong answer add: log-softmaxes by hand."""
-    own = -np.log(np.exp(2) / (np.exp(2) + 1))
-    third = -np.log(np.exp(2) / (np.exp(2) + 2)) + np.log(np.exp(2) / (np.exp(2) + 1))
-    return float(own + third)
-
-
 def test_same_pair_finds_equal_captions_and_equal_items():
     tokens = jnp.array([[1, 2], [1, 3], [1, 2], [4, 4]])
     same = hard_negatives.same_pair(tokens, jnp.array([0, 1, 2, 1]))

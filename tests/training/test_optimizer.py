@@ -26,6 +26,7 @@ def test_learning_rate_rises_and_falls():
     rate = optimizer.learning_rate(CONFIG, 110)
     np.testing.assert_allclose([rate(0), rate(5), rate(10)], [0, 0.05, 0.1], rtol=1e-6)
     np.testing.assert_allclose([rate(60), rate(110)], [0.05, 0], atol=1e-6)
+    assert rate(35) == pytest.approx(0.05 * (1 + np.cos(np.pi / 4))), "a cosine, no line"
 
 
 @pytest.mark.parametrize("algorithm", optimizer.ALGORITHMS)

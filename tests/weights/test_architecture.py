@@ -47,6 +47,11 @@ def test_the_section_that_transformers_lets_win():
     config = hugging_face_config.read(OLD | both, "config.json")
     assert (config.vision.width, config.vision.layers, config.vision.heads) == (1024, 24, 16)
     assert config.patch_size == 32
+
+
+def test_transformers_lets_the_same_section_win():
+    large = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16}
+    both = {"vision_config": {"patch_size": 14}, "vision_config_dict": large}
     transformers = pytest.importorskip("transformers", reason="needs the extra `parity`")
     theirs = transformers.CLIPConfig(**OLD | both).vision_config
     assert (theirs.hidden_size, theirs.patch_size) == (1024, 32)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from input_pipeline.examples import BatchConfig, Examples, Told
 from input_pipeline.media.video import write_video
 from input_pipeline.sources import opening
 from input_pipeline.store import records
+from tests import memory
 from tests.input_pipeline.pictures import BROKEN, GOOD
 from tests.input_pipeline.shard_files import encoded, write_tar, write_tfrecord
 
@@ -203,7 +203,8 @@ def test_every_odd_picture_and_caption_is_used_or_quarantined(
     samples += [(name.replace(" ", "_"), text, encoded(5)) for name, text in ODD_CAPTIONS.items()]
     good = [name for name, _, _ in samples if name != "empty"]
     samples += [(f"bad_{name.replace(' ', '_')}", "x", b) for name, (b, _) in BROKEN.items()]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    memory.forget()
+    before = memory.peak()
     examples = opening.open_source(write_source(kind, tmp_path, samples), str(tmp_path / "cache"))
     # One batch is an epoch, of folders without what was found before.
     animation = AnimationConfig(num_frames=2, image_size=16)
@@ -212,7 +213,7 @@ def test_every_odd_picture_and_caption_is_used_or_quarantined(
     for batch, _ in zip(run, range(2), strict=False):
         assert {examples.ids[n] for n in batch.index} == set(good)
         assert (batch.tokens.max(axis=1) == 49407).all()
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000  # kB
+    assert memory.peak() - before < 400_000
     assert examples.quarantine is not None
     lines = [json.loads(line) for line in examples.quarantine.read_text().splitlines()]
     assert all(line["count"] == 1 and len(line["reason"]) > 9 for line in lines)

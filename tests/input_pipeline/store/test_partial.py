@@ -20,6 +20,7 @@ def fill(directory: Path) -> None:
 
 
 def read_in_turn(directory: Path, turns: multiprocessing.Queue) -> None:
+    turns.put("there")
     with Partial(directory, {"size": 1}) as partial:
         turns.put(sorted(name for name in ("a", "late") if name in partial))
 
@@ -93,8 +94,9 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         partial.add("a", STAMP, A)
         process = context.Process(target=read_in_turn, args=(tmp_path / "p", turns))
         process.start()
-        process.join(1.5)
+        assert turns.get(timeout=300) == "there"
+        process.join(1.0)
         assert process.is_alive() and turns.empty()
         partial.add("late", STAMP, B)
-    assert turns.get(timeout=30) == ["a", "late"]
+    assert turns.get(timeout=300) == ["a", "late"]
     process.join()
