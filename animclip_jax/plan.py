@@ -52,7 +52,8 @@ def _plan(config: TrainingConfig, topology: str | None, wants_best: bool, file: 
             return 3
         chosen, found = best
         config = changed(config, chosen)
-        print("\nThe least work that fits:", readable.as_flags(chosen), end="\n\n")
+        sure = "fits" if found.fits else "may fit, since the memory here is not known"
+        print(f"\nThe least work that {sure}:", readable.as_flags(chosen), end="\n\n")
     else:
         found = plan(config, devices, phase)
     print(readable.as_text(found, config, place, devices))

@@ -10,7 +10,6 @@ presets, in dB over a clip.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from animclip_jax import files
 from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
 from animclip_jax.animation.render import render
@@ -78,7 +78,7 @@ def main() -> None:
         report[preset] = {"median_db": float(np.median(found)), "worst_db": min(found)}
         print(f"{preset:8} median {np.median(found):5.1f} dB, worst {min(found):5.1f} dB")
     if options.json:
-        options.json.write_text(json.dumps({"ratios": {}, "psnr": report}) + "\n")
+        files.write_json(options.json, {"ratios": {}, "psnr": report})
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ caption's candidates; it is changed when the two stand the other way round than 
 """
 
 import argparse
-import json
-import os
 import sys
 from pathlib import Path
 
@@ -16,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from animclip_jax import process, settings, sharding
+from animclip_jax import files, process, settings, sharding
 from animclip_jax.evaluation import metrics
 from animclip_jax.evaluation.arm import embed
 from animclip_jax.models import parameters
@@ -91,9 +89,7 @@ def main(argv: list[str] | None = None) -> int:
         cells = [f"{x:.3f}" if isinstance(x, float) else x for x in row.values()]
         print(f"| {' | '.join(cells)} |")
     if options.json:
-        temporary = options.json.with_name(f".{options.json.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(rows, indent=2) + "\n")
-        os.replace(temporary, options.json)
+        files.write_json(options.json, rows, indent=2)
     return 0
 
 

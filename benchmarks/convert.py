@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from animclip_jax import files
+
 _ROLLUP = Path("/proc/self/smaps_rollup")
 PAUSE = 0.01  # seconds between two looks
 WHOLE, HALF, NPZ = "model.safetensors", "half.safetensors", "model.npz"
@@ -152,7 +154,7 @@ def main() -> None:
             )
             found.append(row)
     if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+        files.write_json(options.json, found, indent=1)
     return None
 
 

@@ -21,6 +21,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from animclip_jax import files
+
 VIDEOS, QUICK_VIDEOS = 5_000, 400
 # In the first of them programs are compiled.
 ROUNDS, QUICK_ROUNDS = 3, 2
@@ -114,7 +116,7 @@ def main() -> None:
             print(f"{name:28} {seconds['evaluation']:8.1f} s, command {seconds['command']:8.1f} s")
     print(f"{'ratio':28} {report['ratio']:8.3f}")
     if given.json:
-        given.json.write_text(json.dumps(report, indent=1) + "\n")
+        files.write_json(given.json, report, indent=1)
 
 
 if __name__ == "__main__":

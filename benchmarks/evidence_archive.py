@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -53,15 +54,18 @@ def unpacked(sweeps: Sequence[Path]) -> Iterator[list[Path]]:
     """
     with tempfile.TemporaryDirectory() as temporary:
         found: list[Path] = []
-        for path in sweeps:
+        for number, path in enumerate(sweeps):
             if path.suffix != ".zip":
                 found.append(path)
                 continue
-            folder = Path(temporary) / path.name
+            folder = Path(temporary) / str(number)  # several may have one name
+            folder.mkdir()
             try:
                 _unpack(path, folder)
-            except zipfile.BadZipFile as error:
-                raise ValueError(f"{path}: not an archive of runs ({error})") from None
+            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+                raise ValueError(f"{path}: damaged, or no archive of runs ({error})") from None
+            if not any(folder.iterdir()):
+                raise ValueError(f"{path}: an empty archive, wanted runs")
             found += sorted(folder.iterdir())
         yield found
 

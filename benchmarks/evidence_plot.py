@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.figure
 from PIL import Image
 
+from animclip_jax import files
 from benchmarks.evidence_rows import Row
 
 if TYPE_CHECKING:
@@ -63,9 +64,8 @@ def plot(
     figure.savefig(drawn, format="png", facecolor="white")
     with Image.open(drawn) as image:
         few = image.convert("RGB").quantize(64, dither=Image.Dither.NONE)
-    temporary = path.with_name(f".{path.name}")  # whole or not at all
-    few.save(temporary, format="PNG", optimize=True)
-    temporary.replace(path)
+    with files.replacing(path) as temporary:
+        few.save(temporary, format="PNG", optimize=True)
 
 
 def _name(row: Row, base: str) -> str:

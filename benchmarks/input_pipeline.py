@@ -31,7 +31,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from animclip_jax import process  # noqa: E402
+from animclip_jax import files, process  # noqa: E402
 from animclip_jax.animation.batch import Batch  # noqa: E402
 from animclip_jax.animation.batch import Filmed
 from animclip_jax.animation.config import AnimationConfig  # noqa: E402
@@ -88,7 +88,7 @@ def main() -> int:
     print(json.dumps(shown, indent=2))
     print(f"not installed, not measured: {', '.join(input_peers.missing()) or 'none'}")
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+        files.write_json(options.json, figures, indent=2)
     return 0
 
 

@@ -33,6 +33,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from animclip_jax import files
+
 PICTURES, BATCH, BATCHES, SEED = 64, 64, 4, 7
 SIZE, DIGITS = (64, 96), 9
 # Columns of places in the TFRecord: bytes a number.
@@ -235,7 +237,7 @@ def main() -> None:
     found = {"many": many, "few": few, "seconds_to_compile_a_million": round(seconds, 1)}
     print(json.dumps(found, indent=2))
     if options.json:
-        options.json.write_text(json.dumps(found, indent=2) + "\n")
+        files.write_json(options.json, found, indent=2)
 
 
 if __name__ == "__main__":

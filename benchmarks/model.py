@@ -16,7 +16,6 @@ import contextlib
 import dataclasses
 import functools
 import importlib.util
-import json
 import os
 import platform
 import statistics
@@ -32,7 +31,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from animclip_jax import process
+from animclip_jax import files, process
 from animclip_jax.models.clip import Clip, ClipConfig
 from animclip_jax.models.presets import PRESETS, RERANKERS
 from animclip_jax.models.reranker import CODE_DTYPES, Reranker
@@ -388,9 +387,7 @@ def main(argv: list[str] | None = None) -> int:
         print("\nPyTorch was not measured: torch and transformers are not installed")
     print("\n" + table([{"ratio": name, "": value} for name, value in found["ratios"].items()]))
     if options.json:
-        temporary = options.json.with_name(f".{options.json.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(found, indent=2) + "\n")
-        os.replace(temporary, options.json)
+        files.write_json(options.json, found, indent=2)
     return 0
 
 

@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from animclip_jax import files
+
 ROUNDS, QUICK_ROUNDS = 20, 3
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
@@ -86,7 +88,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{name}: p50 {row['p50_ms']:.0f} ms, most {row['max_ms']:.0f} ms")
     if options.json:
         report = {"segments": index["segments"], "cores": os.cpu_count(), "rows": rows}
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+        files.write_json(options.json, report, indent=1)
     return 0
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import os
 import subprocess
 import tempfile
@@ -26,6 +25,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from animclip_jax import files
 from input_pipeline.filming import decoding
 from input_pipeline.media import picture, video
 
@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"\n{title}\n")
         print_table(rows)
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+        files.write_json(options.json, figures, indent=2)
     return 0
 
 

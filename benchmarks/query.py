@@ -228,7 +228,7 @@ def main(argv: list[str] | None = None) -> int:
         if found:
             print(f"{kind}, ratios: {_words(found)}")
     if options.json:
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+        files.write_json(options.json, report, indent=1)
     return 0
 
 

@@ -29,7 +29,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from animclip_jax import sharding
+from animclip_jax import files, sharding
 from animclip_jax.evaluation.two_stage import Gallery, Search
 from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
@@ -296,7 +296,7 @@ def main(argv: list[str] | None = None) -> int:
         sizes = options.sizes or (QUICK_SIZES if options.quick else SIZES)
         report |= tables(one, sizes, options.scratch)
     if options.json:
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+        files.write_json(options.json, report, indent=1)
     return 0
 
 

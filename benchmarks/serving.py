@@ -11,7 +11,6 @@ import argparse
 import http.client
 import itertools
 import json
-import os
 import sys
 import threading
 import time
@@ -20,6 +19,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import numpy as np
+
+from animclip_jax import files
 
 CLIENTS, REQUESTS = (1, 4, 16), 400
 QUICK_CLIENTS, QUICK_REQUESTS = (1, 4), 60
@@ -105,9 +106,7 @@ def main(argv: list[str] | None = None) -> int:
         cells = [f"{x:.1f}" if isinstance(x, float) else str(x) for x in row.values()]
         print(f"| {' | '.join(cells)} |")
     if options.json:
-        temporary = options.json.with_name(f".{options.json.name}.{os.getpid()}")
-        temporary.write_text(json.dumps({"index": index, "rows": rows}, indent=2) + "\n")
-        os.replace(temporary, options.json)
+        files.write_json(options.json, {"index": index, "rows": rows}, indent=2)
     return 0 if not any(row["failed"] for row in rows) else 1
 
 

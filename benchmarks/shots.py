@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from animclip_jax import files
 from benchmarks.edited_films import FPS, Change, drawn_clip, read_clip, write_films
 from input_pipeline.media.container import decode, opened, packet_timing
 from input_pipeline.media.shots import Shots
@@ -177,7 +178,7 @@ def main(argv: list[str] | None = None) -> None:
                 films[here[name]] = EDITED, [Change(*one) for one in truth[name]]
         rows = measure(films, {"ours": ours} | others)
     if options.json:
-        options.json.write_text(json.dumps(rows, indent=1))
+        files.write_json(options.json, rows, indent=1)
     print(table(rows))
 
 

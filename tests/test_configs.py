@@ -140,3 +140,11 @@ def test_every_architecture_is_pretrained_with_its_own_loss_from_its_own_weights
     is_large = PRESETS[name].vision.width >= 1024
     clips = 2048 if "videoprism" in name else 4096 if is_large else 16384
     assert (run.batches.batch_size, run.mesh.fsdp) == (clips, 8 if is_large else 1)
+    protocols.describe(
+        run.evaluation.protocol,
+        run.evaluation.source,
+        num_videos=497,
+        num_captions=9940,
+        missing=0,
+        num_frames=run.model.num_frames,
+    )

@@ -81,6 +81,23 @@ def test_what_the_browser_can_not_play_plays_by_a_preview(page, name):
     page.wait_for_selector(".card video", state="detached")
 
 
+def test_the_timeline_seeks_in_a_preview_and_from_one_to_the_next(page):
+    page.goto(urllib.parse.urljoin(page.url, f"/?like={searchable.moment('tv.ts', 0)}"))
+    page.locator(f"li[data-id='{searchable.moment('tv.ts', 0)}'] .open").click()
+    player = "#detail video"
+    wait_until_it_plays(page, player)
+    now = f"document.querySelector('{player}').currentTime"
+    for second, wanted in ((4, (3.9, 6)), (10, (9.9, 12))):
+        page.evaluate(
+            f"""() => {{
+              slider.value = {second};
+              slider.dispatchEvent(new Event('input', {{ bubbles: true }}));
+              slider.dispatchEvent(new Event('change', {{ bubbles: true }}));
+            }}"""
+        )
+        page.wait_for_function(f"() => {now} > {wanted[0]} && {now} < {wanted[1]}")
+
+
 def test_what_the_browser_plays_has_no_preview_made(page, home):
     before = previews(home)
     page.locator(".card", has_text="plain.mp4").first.hover()

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import urllib.parse
 
 import pytest
 from PIL import Image
@@ -109,6 +110,13 @@ def test_a_picture_that_the_server_forgot_is_said(page, server):
     assert "choose it again" in page.text_content("#status")
     page.click("#chips button")
     page.wait_for_selector(".card")
+
+
+def test_both_rankings_are_no_filter(page):
+    page.goto(urllib.parse.urljoin(page.url, "/?q=a+red+block&by=both"))
+    page.wait_for_selector(".card")
+    assert page.text_content("#filters summary") == "Filters"
+    assert page.input_value("#filters [name=by]") == ""
 
 
 def test_filters_are_part_of_the_address(page):

@@ -140,3 +140,18 @@ def test_the_colours_are_the_systems_until_others_are_chosen(browser, server, sy
         page.reload()
         assert (page.evaluate(colour) == light) == (other == "light"), "it is remembered"
         assert page.input_value("select.theme") == other
+
+
+def test_results_stay_where_more_of_them_cannot_be_had(page):
+    page.add_init_script("window.IntersectionObserver.prototype.observe = () => {}")
+    page.reload()
+    search(page)
+    page.wait_for_function(f"() => {CARDS} >= 24")
+    busy = {"status": 503, "json": {"error": "too many searches at once"}}
+    page.route("**/api/search?*", lambda route: route.fulfill(**busy), times=1)
+    page.click("#more")
+    page.wait_for_selector("#status.error:has-text('too many searches')")
+    assert page.locator(".card").count() == 24 and page.is_visible("#more")
+    page.click("#more")
+    page.wait_for_function(f"() => {CARDS} === 48")
+    assert page.locator("#status.error").count() == 0

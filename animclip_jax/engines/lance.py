@@ -76,6 +76,15 @@ class Lance:
             self.tables[name] = self.base.open_table(name)
         return self.tables[name]
 
+    def _there(self, name: str) -> Any:
+        """A table that documents say is there. Raises EngineError where it is not."""
+        if (found := self._table(name)) is None:
+            raise EngineError(
+                f"{self.place}: has no table {name}: it was removed, or copied in part; the same "
+                "animclip index --to completes it"
+            )
+        return found
+
     def _made(self, name: str, columns: pa.Schema) -> Any:
         if (found := self._table(name)) is None:
             self.base = self.base or lancedb.connect(self.place.where)
@@ -116,7 +125,7 @@ class Lance:
         with self._told():
             for start in range(0, len(numbers), KEYS):
                 some = ", ".join(map(str, numbers[start : start + KEYS]))
-                self._table(CATALOGUE).delete(f"{NUMBER} IN ({some})")
+                self._there(CATALOGUE).delete(f"{NUMBER} IN ({some})")
 
     def add(self, first: int, segments: Segments) -> None:
         with self._told():
@@ -125,10 +134,12 @@ class Lance:
 
     def remove(self, ranges: Sequence[tuple[int, int]]) -> None:
         with self._told():
+            if (found := self._table(SEGMENTS)) is None:
+                return
             for start in range(0, len(ranges), RANGES):
                 some = ranges[start : start + RANGES]
                 said = " OR ".join(f"({KEY} >= {first} AND {KEY} < {end})" for first, end in some)
-                self._table(SEGMENTS).delete(said)
+                found.delete(said)
 
     def count(self) -> int:
         with self._told():
@@ -142,12 +153,16 @@ class Lance:
             return np.sort(found.search().select([KEY]).to_arrow()[KEY].to_numpy())
 
     def finish(self) -> None:
-        """Builds the indexes where they are worth it, joins small pieces, forgets what is old."""
+        """Builds the indexes where they are worth it, joins small pieces, forgets what is old.
+
+        Of the segments only when their pieces are joined: until then, what was removed stays in the
+        files.
+        """
         with self._told():
             found = self._table(SEGMENTS)
             if found is None:
                 return
-            self._table(CATALOGUE).optimize(cleanup_older_than=KEPT)
+            self._there(CATALOGUE).optimize(cleanup_older_than=KEPT)
             # It writes all of the codes anew.
             if found.stats()["fragment_stats"]["num_fragments"] > MAX_PIECES:
                 found.optimize(cleanup_older_than=KEPT)
@@ -170,7 +185,7 @@ class Lance:
 
     def search(self, vector: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         with self._told():
-            found = self._table(SEGMENTS)
+            found = self._there(SEGMENTS)
             # Of an average partition; what lies outside of the index is always looked at.
             asked = found.search(vector, vector_column_name=EMBEDDING).distance_type("cosine")
             asked = asked.nprobes(max(1, LOOKED_AT // PARTITION)).refine_factor(REFINED)
@@ -179,7 +194,7 @@ class Lance:
 
     def read(self, keys: np.ndarray, columns: Sequence[str]) -> list[Any]:
         with self._told():
-            found, parts = self._table(SEGMENTS), []
+            found, parts = self._there(SEGMENTS), []
             for start in range(0, len(keys), KEYS):
                 some = keys[start : start + KEYS].tolist()
                 wanted = f"{KEY} IN ({', '.join(map(str, some))})"

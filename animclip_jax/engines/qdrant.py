@@ -83,14 +83,23 @@ class Qdrant:
     def documents(self) -> dict[int, str]:
         with self._told():
             found = self._all(self.catalogue, [JSON])
-            return {int(one.id): one.payload[JSON] for one in found}
+            return {int(one.id): self._json(one) for one in found}
 
     def document(self, number: int) -> str | None:
         with self._told():
             if not self.client.collection_exists(self.catalogue):
                 return None
             found = self.client.retrieve(self.catalogue, [number], with_payload=True)
-            return (found[0].payload or {})[JSON] if found else None
+            return self._json(found[0]) if found else None
+
+    def _json(self, point: Any) -> str:
+        """Of a point of the catalogue; raises EngineError where it is another program's."""
+        if (written := (point.payload or {}).get(JSON)) is None:
+            raise EngineError(
+                f"{self.place}: the collection {self.catalogue} is another program's; name another "
+                "one behind the URL's /"
+            )
+        return written
 
     def put(self, documents: dict[int, str]) -> None:
         with self._told():

@@ -54,7 +54,7 @@ class Traffic:
 class Plan:
     """Everything is for one chip and one step. None is what is not known.
 
-    fits: the compiler's word on TPUs, a comparison with the device's memory elsewhere.
+    fits: what the compiler accepted is compared with the device's memory, too.
     hbm_gib_by_kind: None where the program does not fit: the compiler then says the total alone.
     flops: of matrix products, 2 a multiply-add; highest_flops: those of them in float32 at HIGHEST
       precision, which a TPU passes over six times. hbm_traffic_gib: read and written.
@@ -172,9 +172,10 @@ def _memory_by_kind(mesh: Mesh, state: Any, memory: Any) -> dict[str, float]:
 def _traffic(mesh: Mesh, cost: hlo.Cost) -> list[Traffic]:
     found: dict[tuple[str, str, int], list[float]] = {}
     for one, size in cost.collectives.items():
-        if len(one.group) == 1:  # with itself
+        group = one.group or tuple(range(mesh.devices.size))  # none named: all of them
+        if len(group) == 1:  # with itself
             continue
-        row = found.setdefault((one.kind, axes_of(mesh, one.group), len(one.group)), [0, 0])
+        row = found.setdefault((one.kind, axes_of(mesh, group), len(group)), [0, 0])
         row[0] += cost.calls[one]
         row[1] += size
     return [Traffic(*key, int(count), size / GIB) for key, (count, size) in found.items()]

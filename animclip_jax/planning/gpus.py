@@ -10,8 +10,10 @@ import jax
 # What choosing a kernel by running it would need is left alone; products go to cuBLAS, whose
 # choice changes neither memory nor FLOPs.
 WITHOUT_RUNNING = {"xla_gpu_autotune_level": 0, "xla_gpu_enable_triton_gemm": False}
-# The share of its memory that JAX takes of a GPU, and the variable that says otherwise.
-MEMORY_SHARE, SHARE_VARIABLE = 0.75, "XLA_PYTHON_CLIENT_MEM_FRACTION"
+# The share of its memory that JAX takes of a GPU, and the variables that say otherwise, the newer
+# first, as JAX reads them.
+MEMORY_SHARE = 0.75
+SHARE_VARIABLES = "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"
 MOST = 8  # of one machine, all joined by NVLink
 PLUGINS = ("jax_cuda12_plugin", "jax_cuda13_plugin")
 
@@ -60,6 +62,7 @@ def gpu_devices(topology: str) -> Sequence[jax.Device]:
             f"--topology={topology}: wanted a TPU slice, such as v5e:16x16, or one of "
             f"{', '.join(GPUS)}, a colon, and how many of them, 1 to {MOST}"
         )
+    _memory_share()  # What is wrong is said before anything is compiled.
     if not has_compiler():
         raise ValueError(
             f"--topology={topology}: the compiler for GPUs is not installed: "
@@ -94,9 +97,20 @@ def compiler_options(device: jax.Device) -> dict[str, Any]:
 
 
 def memory_for_jax(device: jax.Device) -> float:
-    """Bytes that JAX would take of a described GPU."""
+    """Bytes that JAX would take of a described GPU; raises ValueError as `_memory_share`."""
     (memory,) = (gpu.memory for gpu in GPUS.values() if gpu.kind == device.device_kind)
-    return memory * float(os.environ.get(SHARE_VARIABLE, MEMORY_SHARE))
+    return memory * _memory_share()
+
+
+def _memory_share() -> float:
+    """Raises ValueError where a variable of JAX's is no share."""
+    for name in SHARE_VARIABLES:
+        if text := os.environ.get(name):
+            try:
+                return float(text)
+            except ValueError:
+                raise ValueError(f"{name}={text}: wanted a share such as 0.75") from None
+    return MEMORY_SHARE
 
 
 def _description(gpu: Gpu) -> str:

@@ -81,7 +81,7 @@ def _collective_lines(found: Plan) -> list[str]:
 def tried(settings: Settings, found: Plan) -> str:
     """One of the settings that `suggest` tried, in a line."""
     step = f"{found.seconds['step'] * 1e3:8.1f} ms at best" if found.seconds else ""
-    word = "does not fit" if found.fits is False else "fits"
+    word = {False: "does not fit", True: "fits", None: "unknown"}[found.fits]
     of = "" if found.hbm_gib_available is None else f" of {found.hbm_gib_available:.2f}"
     gib = f"{found.hbm_gib_per_chip:6.2f}{of} GiB"
     return f"{as_flags(settings):<70} {word:<12} {gib} {step}"

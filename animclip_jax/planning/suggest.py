@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -10,6 +10,7 @@ import jax
 from animclip_jax.models.transformer import REMAT_POLICIES
 from animclip_jax.planning import program
 from animclip_jax.planning.estimate import GIB, Phase, Plan, available_gib, plan, silent
+from animclip_jax.sharding import MeshConfig
 from animclip_jax.training.config import TrainingConfig
 
 # Forward passes that a step takes beyond its one, as parts of a whole step: a forward pass is a
@@ -47,7 +48,8 @@ def candidates(config: TrainingConfig, chips: int) -> list[Settings]:
     batch_size = config.batches.batch_size
     rows = batch_size // chips  # a part needs one of every chip
     counts = [2**i for i in range(rows.bit_length()) if rows % 2**i == 0] or [1]
-    for remat, fsdp, count in itertools.product(REMAT_POLICIES, _fsdp_sizes(chips), counts):
+    sizes = _fsdp_sizes(config.mesh, chips)
+    for remat, fsdp, count in itertools.product(REMAT_POLICIES, sizes, counts):
         work = 1 + EXTRA_OF_REMAT[remat] + (EXTRA_OF_MICROBATCH if count > 1 else 0)
         microbatch = 0 if count == 1 else batch_size // count
         found.append((work, count, fsdp, Settings(remat, fsdp, microbatch)))
@@ -97,5 +99,7 @@ def least_gib(config: TrainingConfig, devices: Sequence[jax.Device]) -> Callable
     return least
 
 
-def _fsdp_sizes(chips: int) -> Iterator[int]:
-    return (size for size in (1, 8) if chips % size == 0)
+def _fsdp_sizes(mesh: MeshConfig, chips: int) -> list[int]:
+    """Those of 1 and 8 that cover the chips with the mesh's other axes as they are."""
+    rows = {size: chips / (size * mesh.tensor) for size in (1, 8)}
+    return [size for size, data in rows.items() if data == int(data) and mesh.data in (-1, data)]

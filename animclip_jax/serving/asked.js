@@ -11,7 +11,8 @@ const template = document.getElementById("chip");
 export function asked() {
   const found = new URLSearchParams();
   for (const [name, value] of new URLSearchParams(location.search)) {
-    if (NAMES.includes(name) && value.trim()) found.append(name, value.trim());
+    const isDefault = name === "by" && value.trim() === "both";
+    if (NAMES.includes(name) && value.trim() && !isDefault) found.append(name, value.trim());
   }
   return found;
 }

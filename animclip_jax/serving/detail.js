@@ -168,8 +168,10 @@ function pick(one, isNew = true, seconds = one.start) {
   if (player?.src.includes("/video/")) {
     player.currentTime = seconds;
     player.play().catch(() => {}); // It was stopped meanwhile.
-  } else if (isOther || !player) {
-    play(dialog, { ...video, ...one }, true);
+  } else if (player && !isOther) {
+    player.currentTime = seconds; // Of a preview, which has this segment alone.
+  } else {
+    play(dialog, { ...video, ...one }, true, seconds);
   }
   slide(seconds);
   tell();

@@ -54,6 +54,8 @@ async function ask(parameters, options, sought, isMore = false) {
   asking?.abort();
   clearTimeout(typing);
   const mine = asking = new AbortController();
+  // Results that are there stay where more of them can't be had.
+  const failed = (text) => isMore ? say(text, true) : fail(text);
   if (!isMore) wanted = STEP;
   more.setAttribute("aria-busy", "true");
   say(`Searching ${sought} ...`);
@@ -67,7 +69,7 @@ async function ask(parameters, options, sought, isMore = false) {
       return null; // A proxy's page.
     });
     if (!response.ok || !found) {
-      fail(found?.error ?? `The server answered ${response.status}.`);
+      failed(found?.error ?? `The server answered ${response.status}.`);
       return null;
     }
     answer = found;
@@ -76,7 +78,7 @@ async function ask(parameters, options, sought, isMore = false) {
     show(isMore);
     return found;
   } catch (error) {
-    if (error.name !== "AbortError") fail("The server does not answer.");
+    if (error.name !== "AbortError") failed("The server does not answer.");
     return null;
   } finally {
     if (asking === mine) more.removeAttribute("aria-busy");
@@ -141,9 +143,11 @@ async function showMore() {
   if (!answer || more.getAttribute("aria-busy") === "true") return;
   const isAtButton = document.activeElement === more;
   const before = results.children.length;
+  const [shown, had] = [answer, wanted];
   wanted = Math.min(wanted + STEP, MOST);
-  await ask(asked(), {}, "for more", true);
-  if (isAtButton) (results.children[before] ?? results.lastElementChild).querySelector("button").focus();
+  const found = await ask(asked(), {}, "for more", true);
+  if (!found && answer === shown) wanted = had;
+  if (found && isAtButton) (results.children[before] ?? results.lastElementChild).querySelector("button").focus();
 }
 
 // The picture has an address when the server knows it.
@@ -160,6 +164,7 @@ async function byPicture(file) {
   if (!found) return;
   parameters.append("like", found.like.at(-1).id);
   if (address(parameters) !== address(asked())) history.pushState(null, "", address(parameters));
+  answered = written(asked());
   name();
 }
 

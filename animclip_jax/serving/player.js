@@ -78,7 +78,7 @@ function show(current, one, kind, address, failed) {
     player.addEventListener("loadedmetadata", (event) => {
       if (!player.videoWidth) fail(event);
     });
-    if (isLarge) playOn(player, one.start);
+    if (isLarge) playOn(player, current.from);
     else playFrom(player, one.start, one.end, current.from);
   }
   player.src = address;

@@ -196,17 +196,20 @@ def _architecture(arrays: Mapping[str, Array], path: Path) -> ClipConfig:
         raise ValueError(
             f"{path}: no SigLIP of big_vision, which has {', '.join(faults)}, under {PREFIX}"
         )
-    vision, text = (
-        TransformerConfig(
-            width=arrays[f"{tower}/{block}"].shape[0],
-            layers=len(
-                {m[1] for n in arrays if (m := re.match(rf"{tower}/encoderblock_(\d+)/", n))}
-            ),
-            heads=arrays[f"{tower}/{block}"].shape[1],
-            mlp_width=arrays[f"{tower}/encoderblock_0/MlpBlock_0/Dense_0/kernel"].shape[1],
+    try:
+        vision, text = (
+            TransformerConfig(
+                width=arrays[f"{tower}/{block}"].shape[0],
+                layers=len(
+                    {m[1] for n in arrays if (m := re.match(rf"{tower}/encoderblock_(\d+)/", n))}
+                ),
+                heads=arrays[f"{tower}/{block}"].shape[1],
+                mlp_width=arrays[f"{tower}/encoderblock_0/MlpBlock_0/Dense_0/kernel"].shape[1],
+            )
+            for tower in ("img/Transformer", "txt/Encoder_0")
         )
-        for tower in ("img/Transformer", "txt/Encoder_0")
-    )
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     patch_size = arrays["img/embedding/kernel"].shape[0]
     vocab_size = arrays["txt/Embed_0/embedding"].shape[0]
     pool_mlp = arrays["img/MAPHead_0/MlpBlock_0/Dense_0/kernel"].shape[1]

@@ -68,8 +68,6 @@ def download(repository: str, revision: str | None = None) -> Download:
     if revision is not None and not re.fullmatch("[0-9a-f]{40}", revision):
         raise ValueError(f"--revision={revision}: wanted a commit, 40 hexadecimal digits")
     is_named = revision is not None
-    if is_named and (kept := _kept(repository, revision, is_named)):
-        return kept
     # Slow to import, and needed here alone.
     import huggingface_hub
 
@@ -84,15 +82,16 @@ def download(repository: str, revision: str | None = None) -> Download:
             Path(huggingface_hub.hf_hub_download(repository, name, revision=revision))
             for name in chosen
         ]
-        if len({path.parent for path in paths}) > 1:
-            raise OSError("it changed meanwhile; run the same command again")
-        return Download(_place(paths[0].parent, chosen), paths[0].parent.name)
     except ValueError as error:
         if str(error).startswith(f"{repository}: "):
             raise
         problem: Exception = error
     except Exception as error:  # The Hub's client lets errors of several libraries through.
         problem = error
+    else:
+        if len({path.parent for path in paths}) > 1:
+            raise OSError(f"{repository}: it changed meanwhile; run the same command again")
+        return Download(_place(paths[0].parent, chosen), paths[0].parent.name)
     if kept := _kept(repository, revision, is_named):
         return kept
     reason = " ".join(str(problem).split())
@@ -105,7 +104,10 @@ def download(repository: str, revision: str | None = None) -> Download:
 
 
 def _kept(repository: str, revision: str | None, is_named: bool) -> Download | None:
-    """A commit, or the newest, in the Hub's cache, where all that is read is there."""
+    """A commit, or the newest, in the Hub's cache, where its weights are there.
+
+    Other programs may have left out files beside them: who can asks the Hub first.
+    """
     import huggingface_hub
 
     try:

@@ -76,6 +76,8 @@ def _read(path: Path, activation: str | None) -> tuple[Mapping[str, Array], Clip
     # OpenAI published TorchScript archives, and trained all its models with quick_gelu.
     known = "quick_gelu" if is_script else None
     beside = path.parent / OPEN_CLIP_CONFIG
+    if {"log_logit_scale", "clip/log_logit_scale"} & set(tensors):
+        raise ValueError(f"{path}: a file of this project's; give its folder, {path.parent}")
     if any(key.startswith(("text_model.", "vision_model.")) for key in tensors):
         return _hugging_face(tensors, path.parent, path, activation)
     return _openai(tensors, beside if beside.is_file() else None, path, known, activation)

@@ -11,6 +11,7 @@ import collections
 import math
 import pickle
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,10 @@ import numpy as np
 
 from animclip_jax import files, words
 from animclip_jax.weights import mapped_zip
+
+# What reading raises where an entry is not there, is encrypted or cut off, or has other bytes or a
+# damaged name.
+DAMAGE = zipfile.BadZipFile, zlib.error, KeyError, RuntimeError, EOFError, UnicodeDecodeError
 
 DTYPES = {
     "DoubleStorage": np.float64,
@@ -69,22 +74,27 @@ def read(path: Path) -> Archive:
       ValueError: it is no such archive, or holds anything but tensors and plain containers.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _opened(path) as archive:
             root, is_script = _survey(archive, path)
             found = _unpickle(archive.read(f"{root}/data.pkl"), path)
             described = list(_walk(found, ""))
             tensors = {name: _array(archive, root, tensor, path) for name, tensor in described}
+    except DAMAGE as error:
+        found = str(error) or "cut off"
+        raise ValueError(f"{path}: a damaged archive: {found}; download it again") from error
+    if not tensors:
+        raise ValueError(f"{path}: no tensor in it, wanted a state dict or a TorchScript module")
+    return Archive(tensors, is_script)
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
         raise ValueError(
             f"{path}: not a zip archive ({error}), as PyTorch 1.6 and later write: load an older "
             "file there and save it again"
         ) from error
-    # An entry is not there, is encrypted, is cut off, or its name is damaged.
-    except (KeyError, RuntimeError, EOFError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: a damaged archive: {str(error) or 'cut off'}") from error
-    if not tensors:
-        raise ValueError(f"{path}: no tensor in it, wanted a state dict or a TorchScript module")
-    return Archive(tensors, is_script)
 
 
 def _survey(archive: zipfile.ZipFile, path: Path) -> tuple[str, bool]:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from animclip_jax import files
 from animclip_jax.models import parameters
 from animclip_jax.models.clip_config import ClipConfig
 from animclip_jax.models.towers import VIDEOPRISM
@@ -48,7 +49,8 @@ class _Rule(NamedTuple):
 
 def is_in(path: Path) -> bool:
     """Whether an .npz names a video encoder of VideoPrism; raises as `npz_file.read`."""
-    return any("spatial_encoder/" in name for name in npz_file.read(path))
+    with files.unpacking(path) as archive:
+        return any("spatial_encoder/" in name for name in archive.namelist())
 
 
 def read(path: Path) -> tuple[dict[str, Deferred], ClipConfig]:
@@ -198,15 +200,18 @@ def _architecture(arrays: Mapping[str, Array], path: Path) -> ClipConfig:
             f"under {PREFIX}; its video encoders alone read no captions"
         )
     attention = [arrays[f"{block}/self_attention/query/w"].shape for block in blocks]
-    vision, text = (
-        TransformerConfig(
-            width=attention[number][1],
-            layers=attention[number][0],
-            heads=attention[number][2],
-            mlp_width=arrays[f"{blocks[number]}/ff_layer/ffn_layer1/linear/kernel"].shape[2],
+    try:
+        vision, text = (
+            TransformerConfig(
+                width=attention[number][1],
+                layers=attention[number][0],
+                heads=attention[number][2],
+                mlp_width=arrays[f"{blocks[number]}/ff_layer/ffn_layer1/linear/kernel"].shape[2],
+            )
+            for number in (0, 3)
         )
-        for number in (0, 3)
-    )
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     video = dataclasses.replace(
         VIDEOPRISM.video,
         frames=arrays[_TIMES].shape[0],

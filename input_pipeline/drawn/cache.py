@@ -1,5 +1,6 @@
 """Draws a split of the drawn world into a prepared store, once, with all cores."""
 
+import collections
 import os
 from concurrent.futures import ProcessPoolExecutor
 from io import BytesIO
@@ -61,12 +62,12 @@ def _write(directory: Path, split: str, count: int) -> None:
         tqdm(total=count, desc=f"drawing {split}", unit="scene", disable=None) as bar,
     ):
         with hidden_main():
-            chunks = [
+            chunks = collections.deque(
                 pool.submit(draw, split, start, min(start + CHUNK, count)) for start in starts
-            ]
+            )
         try:
-            for chunk in chunks:
-                for item in chunk.result():
+            while chunks:  # None is kept once it is stored.
+                for item in chunks.popleft().result():
                     store.add(*item)
                     bar.update()
         finally:

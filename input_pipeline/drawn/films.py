@@ -22,7 +22,12 @@ SIZE, FPS = 288, 4.0
 
 
 def write_films(directory: Path, split: str, count: int) -> None:
-    """Writes scenes 0 to count - 1 of a split that are not there yet, each whole."""
+    """Writes scenes 0 to count - 1 of a split that are not there yet, each whole.
+
+    Raises ValueError for a count below 1.
+    """
+    if count < 1:
+        raise ValueError(f"--count={count}: wanted 1 or more")
     directory.mkdir(parents=True, exist_ok=True)
     for index in tqdm(range(count), f"drawing {directory}", unit="video", disable=None):
         drawn = scene(split, index)
@@ -40,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         write_films(options.directory, options.split, options.count)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         print(f"films: {error}", file=sys.stderr)
         return 1
     return 0

@@ -42,7 +42,7 @@ class Download:
                 is_video = path.suffix.lower() in SUFFIXES
                 # Unlike Path.resolve, realpath bears links that lead to themselves.
                 if not Path(os.path.realpath(path)).is_relative_to(inside):
-                    self._outside.add(path.stem if is_video else name)
+                    self._outside.add(path.stem if is_video else name.removesuffix(".gz"))
                 elif is_video:
                     self._videos.setdefault(path.stem, []).append(path)
                 else:
@@ -57,8 +57,8 @@ class Download:
         return f"no video file of that name in {self.directory}"
 
     def has(self, name: str) -> bool:
-        """Whether there is an annotation file of that name."""
-        return name in self._annotations
+        """Whether there is an annotation file of that name, were it one that can't be read."""
+        return name in self._annotations or name in self._outside
 
     def names(self, start: str, end: str) -> list[str]:
         """The annotation files whose names start and end so."""
@@ -69,6 +69,8 @@ class Download:
 
         Raises FileNotFoundError without one, ValueError where there are several.
         """
+        if name not in self._annotations and name in self._outside:
+            raise FileNotFoundError(f"{self.directory}: {name} is a link that leads out of it")
         if name not in self._annotations:
             raise FileNotFoundError(f"{self.directory}: no {name} in it (nor {name}.gz)")
         return self._only(name, self._annotations[name])

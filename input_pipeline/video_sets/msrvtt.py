@@ -41,10 +41,16 @@ def read(download: Download) -> dict[str, dict[str, list[str]]]:
                     raise ValueError(f"{where}: found the caption {found}, wanted texts")
                 captions.setdefault(id, []).append(caption)
             for video in content["videos"]:
-                id = video["video_id"]
-                splits[f"full-{PARTS[video['split']]}"][id] = captions.setdefault(id, [])
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{where}: not a file of MSR-VTT: {error!r} is missing") from error
+                id, part = video["video_id"], video["split"]
+                if part not in PARTS:
+                    wanted = ", ".join(PARTS)
+                    raise ValueError(f"{where}: found the split {part!r:.40}, wanted {wanted}")
+                splits[f"full-{PARTS[part]}"][id] = captions.setdefault(id, [])
+        except KeyError as error:
+            raise ValueError(f"{where}: not a file of MSR-VTT: {error} is missing") from error
+        except TypeError as error:
+            wanted = "wanted an object with lists of sentences and videos"
+            raise ValueError(f"{where}: not a file of MSR-VTT, {wanted}") from error
     if download.has(PAIRS):
         rows: list[dict[str, Any]] = download.rows(PAIRS, "video_id", "sentence")
         pairs: dict[str, list[str]] = {}

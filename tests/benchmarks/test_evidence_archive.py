@@ -11,6 +11,7 @@ from benchmarks import evidence, evidence_archive
 from tests.repository import ROOT
 from tests.room import room
 
+KEPT = evidence_archive.ARCHIVES
 MADE = 1_764_000_000  # seconds since 1970
 
 
@@ -52,7 +53,26 @@ def test_what_cannot_be_packed_or_read_is_named(sweeps, tmp_path, monkeypatch, c
     assert "ranks.npz" in capsys.readouterr().err and not (tmp_path / "some.zip").exists()
     (tmp_path / "some.zip").write_bytes(b"no archive")
     assert evidence.main(["some", str(tmp_path / "some.zip"), "--base", "full"]) == 1
-    assert f"{tmp_path / 'some.zip'}: not an archive of runs" in capsys.readouterr().err
+    assert f"{tmp_path / 'some.zip'}: damaged, or no archive of runs" in capsys.readouterr().err
+    packed = bytearray((KEPT / "together.zip").read_bytes())
+    packed[2000:2100] = bytes(100)
+    zipfile.ZipFile(tmp_path / "empty.zip", "w").close()
+    (tmp_path / "flipped.zip").write_bytes(packed)
+    wrong = {"flipped.zip": "damaged, or no archive", "empty.zip": "an empty archive"}
+    for name, said in wrong.items():
+        assert evidence.main(["some", str(tmp_path / name), "--base", "full"]) == 1
+        assert f"{tmp_path / name}: {said}" in capsys.readouterr().err
+
+
+def test_archives_of_one_name_are_unpacked_apart(sweeps, tmp_path, monkeypatch):
+    packed = []
+    for number, sweep in enumerate(sweeps[:2]):
+        monkeypatch.setattr(evidence_archive, "ARCHIVES", tmp_path / f"of {number}")
+        assert evidence_archive.main(["some", str(sweep)]) == 0
+        packed.append(tmp_path / f"of {number}" / "some.zip")
+    with evidence_archive.unpacked(packed) as found:
+        ranks = [(path / "full" / "ranks.npz").read_bytes() for path in found]
+    assert ranks == [(sweep / "full" / "ranks.npz").read_bytes() for sweep in sweeps[:2]]
 
 
 def test_a_full_disk_leaves_the_archive_that_was_there(sweeps, tmp_path, monkeypatch, capsys):

@@ -71,3 +71,16 @@ def test_a_half_written_table_is_one_clear_error(tmp_path, pattern):
     with pytest.raises(EngineError, match=r"lancedb:.*remove it and publish again") as told:
         connect(place).search(np.ones(16, np.float32), 5)
     assert "\n" not in str(told.value) and ".rs" not in str(told.value)
+
+
+def test_a_table_that_is_gone_is_one_clear_error(tmp_path):
+    place = Place("lancedb", str(tmp_path / "table"))
+    engine = lance.Lance(place)
+    engine.put({0: "about"})
+    for asked in (
+        lambda: engine.search(np.ones(16, np.float32), 5),
+        lambda: engine.read(np.array([0]), [EMBEDDING]),
+    ):
+        with pytest.raises(EngineError, match=f"has no table {lance.SEGMENTS}: .*completes it"):
+            asked()
+    engine.remove([(0, 3)])  # Nothing is there to be removed.

@@ -59,3 +59,11 @@ def test_the_compilers_refusals_are_read(said, used, available):
     assert found is not None
     assert estimate.gibibytes(found[1], found[2]) == used
     assert estimate.gibibytes(found[3], found[4]) == available
+
+
+def test_a_collective_that_names_no_devices_is_of_all():
+    one = hlo.Collective("all-reduce", ())
+    cost: Any = SimpleNamespace(collectives={one: 2**30}, calls={one: 3})
+    (found,) = estimate._traffic(MESH, cost)
+    assert (found.devices, found.axes, found.count, found.gib) == (32, "data x fsdp", 3, 1.0)
+    assert found.sent_gib == 2 * 31 / 32

@@ -1,5 +1,8 @@
 """Plans for GPUs that are not here: what is known of them, and what their compiler says."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -38,7 +41,7 @@ def test_a_program_is_compiled_for_gpus_that_nobody_holds(monkeypatch):
     assert len(devices) == 4 and all(map(gpus.is_described, devices))
     assert not any(map(gpus.is_described, jax.devices()))
     assert estimate.available_gib(devices[0]) == pytest.approx(59.33, abs=0.01)
-    monkeypatch.setenv(gpus.SHARE_VARIABLE, "0.9")
+    monkeypatch.setenv(gpus.SHARE_VARIABLES[1], "0.9")
     assert estimate.available_gib(devices[0]) == pytest.approx(71.2, abs=0.01)
 
     mesh = jax.sharding.Mesh(devices, ("data",))
@@ -53,3 +56,19 @@ def test_a_program_is_compiled_for_gpus_that_nobody_holds(monkeypatch):
     assert found.flops == 2 * 512 * 256 * 128 / 4
     (gathered,) = found.collectives
     assert gathered == ("all-gather", (0, 1, 2, 3))
+
+
+def test_the_share_of_memory_is_the_one_that_jax_reads(monkeypatch):
+    device: Any = SimpleNamespace(device_kind="NVIDIA H200")
+    newer, older = gpus.SHARE_VARIABLES
+    for name in gpus.SHARE_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    whole = gpus.GPUS["h200"].memory
+    assert gpus.memory_for_jax(device) == 0.75 * whole
+    monkeypatch.setenv(older, "0.5")
+    assert gpus.memory_for_jax(device) == 0.5 * whole
+    monkeypatch.setenv(newer, "0.9")
+    assert gpus.memory_for_jax(device) == 0.9 * whole
+    monkeypatch.setenv(newer, "x")
+    with pytest.raises(ValueError, match="XLA_CLIENT_MEM_FRACTION=x: wanted a share"):
+        gpus.gpu_devices("h200:1")

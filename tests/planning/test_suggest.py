@@ -23,8 +23,9 @@ def search(monkeypatch):
     least: GiB a clip that are stored, by remat; a chip has 8 clips, 16 GiB, and 2 GiB of state.
     """
 
-    def run(used, least=None, available: float | None = 16.0):
-        config = settings.training(settings.changed(folders.get_config(), {"batch_size": 128}))
+    def run(used, least=None, available: float | None = 16.0, **changes):
+        changes = {"batch_size": 128} | changes
+        config = settings.training(settings.changed(folders.get_config(), changes))
         tried = []
 
         def plan(config, devices, phase):
@@ -69,6 +70,20 @@ def test_a_state_that_is_too_large_is_split(search):
     best, tried = search(lambda remat, fsdp, parts: 15 + 2 / fsdp)
     assert best == ("none", 8, 0)
     assert tried == [("none", 1, 0), ("none", 8, 0)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sizes"),
+    [
+        ({"mesh.tensor": 4}, {1}),  # 16 chips: 8 x 4 would be 32
+        ({"mesh.tensor": 2}, {1, 8}),
+        ({"mesh.data": 16}, {1}),
+        ({"mesh.data": 2}, {8}),
+    ],
+)
+def test_only_meshes_that_cover_the_chips_are_tried(search, changes, sizes):
+    _, tried = search(lambda remat, fsdp, parts: 17, **changes)
+    assert {fsdp for _, fsdp, _ in tried} == sizes
 
 
 def test_where_nothing_fits_there_is_no_suggestion(search):

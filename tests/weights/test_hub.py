@@ -41,6 +41,13 @@ def test_what_is_in_the_cache_needs_no_network(stand_in, tmp_path):
         hub.download("some/clip", OTHER)
 
 
+def test_what_another_program_left_out_of_the_cache_is_downloaded(stand_in):
+    stand_in.files["preprocessor_config.json"] = b"{}"
+    (hub.download("some/clip", COMMIT).path / "preprocessor_config.json").unlink()
+    found = hub.download("some/clip", COMMIT)
+    assert (found.path / "preprocessor_config.json").is_file()
+
+
 @pytest.mark.parametrize(
     "there, wanted",
     [

@@ -182,6 +182,16 @@ def test_damaged_and_other_files_are_refused(tmp_path, dumps):
             torch_archive.read(tmp_path / "a.pt")
 
 
+def test_a_tensor_with_another_byte_is_damage_and_no_old_format(tmp_path):
+    whole = bytearray((GOLDEN / "openai.pt").read_bytes())
+    with zipfile.ZipFile(GOLDEN / "openai.pt") as packed:
+        largest = packed.read(max(packed.infolist(), key=lambda one: one.file_size))
+    whole[whole.index(largest) + len(largest) // 2] ^= 1
+    (tmp_path / "a.pt").write_bytes(whole)
+    with pytest.raises(ValueError, match="a.pt: a damaged archive: .*download it again"):
+        [np.asarray(one) for one in torch_archive.read(tmp_path / "a.pt").tensors.values()]
+
+
 def test_a_damaged_index_is_named(tmp_path):
     whole = (GOLDEN / "openai.pt").read_bytes()
     name = whole.rindex(b"/data.pkl") + 1  # in the index, behind an entry's 46 bytes

@@ -21,3 +21,9 @@ def test_a_film_is_what_the_world_draws_and_is_drawn_once(tmp_path, monkeypatch)
     before = [path.stat().st_mtime_ns for path in paths]
     assert films.main([str(tmp_path / "films"), "--count=2"]) == 0
     assert [path.stat().st_mtime_ns for path in paths] == before
+
+
+def test_a_count_of_none_is_an_error(tmp_path, capsys):
+    assert films.main([str(tmp_path / "films"), "--count=0"]) == 1
+    assert "--count=0: wanted 1 or more" in capsys.readouterr().err
+    assert not (tmp_path / "films").exists()

@@ -77,7 +77,9 @@ def test_links_cannot_leave_the_folder(write, tmp_path: Path) -> None:
     assert re.search("a link that leads out of .*download", str(download.video("v1")))
     assert download.video("v3") == directory / "v3.mp4"
     assert "no video file" in str(download.video("v4"))
-    assert not download.has("secret.json")
+    assert download.has("secret.json"), "so that nothing is left out silently"
+    with pytest.raises(FileNotFoundError, match="secret.json is a link that leads out of it"):
+        download.json("secret.json")
 
 
 def test_an_object_with_a_name_twice_is_not_cut_to_the_last(write) -> None:

@@ -99,6 +99,16 @@ def test_what_can_not_be_a_caption_or_a_video_is_named(write, broken) -> None:
         msrvtt.read(Download(directory))
 
 
+def test_what_is_no_file_of_msr_vtt_is_said_in_words(write) -> None:
+    directory = write(FILES | {"MSRVTT_data.json": []}, "a")
+    with pytest.raises(ValueError, match="wanted an object with lists of sentences and videos"):
+        msrvtt.read(Download(directory))
+    wrong = {"videos": [{"video_id": "video0", "split": "valid"}]}
+    directory = write(FILES | {"MSRVTT_data.json": data([*SPLIT]) | wrong}, "b")
+    with pytest.raises(ValueError, match="found the split 'valid', wanted train, "):
+        msrvtt.read(Download(directory))
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
