@@ -185,7 +185,8 @@ def test_damaged_and_other_files_are_refused(tmp_path, dumps):
 def test_a_tensor_with_another_byte_is_damage_and_no_old_format(tmp_path):
     whole = bytearray((GOLDEN / "openai.pt").read_bytes())
     with zipfile.ZipFile(GOLDEN / "openai.pt") as packed:
-        largest = packed.read(max(packed.infolist(), key=lambda one: one.file_size))
+        plain = [one for one in packed.infolist() if "/data/" in one.filename]
+        largest = packed.read(max(plain, key=lambda one: one.file_size))
     whole[whole.index(largest) + len(largest) // 2] ^= 1
     (tmp_path / "a.pt").write_bytes(whole)
     with pytest.raises(ValueError, match="a.pt: a damaged archive: .*download it again"):
