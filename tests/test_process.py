@@ -61,7 +61,6 @@ def test_programs_of_queries_are_kept_where_there_is_room(tmp_path, monkeypatch)
         monkeypatch.setattr(process, "CACHE", str(tmp_path / "other"))
         process.keep_programs_of_queries()
         assert getattr(jax.config, folder) == str(tmp_path / "kept" / "compiled"), "JAX's own"
-        assert not (tmp_path / "other").exists()
     finally:
         for name, value in before.items():
             jax.config.update(name, value)

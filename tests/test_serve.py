@@ -289,7 +289,7 @@ def test_mistakes_are_told_in_a_line(indexed, tmp_path, capsys):
     for flags, told in (
         (["--host=0.0.0.0"], "give --token"),
         (["--host=example.org"], "give --token"),
-        (["--host=0.0.0.0", "--token=short"], "16 letters and digits or more"),
+        (["--host=0.0.0.0", "--token=short"], "16 letters (a to z) and digits or more"),
         (["--port=99999"], "wanted 0 to 65535"),
     ):
         with pytest.raises(SystemExit) as refused:

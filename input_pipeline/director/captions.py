@@ -28,7 +28,7 @@ ORDER = (
 class Captions(NamedTuple):
     """Of B clips, and of the same clips backwards: tf.string [B] each.
 
-    axes: float32 [B, 7], what the clips' say along each of AXES.
+    axes: float32 [B, 7], what the captions of the clips say along each of AXES.
     """
 
     forwards: tf.Tensor
