@@ -109,6 +109,22 @@ def test_another_seed_films_another_clip(photo: Path) -> None:
     assert (once != film(picture, config, 2)).any()
 
 
+def test_the_command_films_another_take_for_another_seed(photo: Path, tmp_path: Path) -> None:
+    made = []
+    for number, seed in enumerate((1, 1, 2)):
+        out = tmp_path / f"{number}.png"
+        assert animate_photo.main([str(photo), "--out", str(out), f"--seed={seed}", *SMALL]) == 0
+        made.append(out.read_bytes())
+    assert made[0] == made[1] != made[2]
+
+
+def test_the_command_shows_so_many_frames_a_second(photo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "clip.gif"
+    assert animate_photo.main([str(photo), "--out", str(out), "--fps=5", *SMALL]) == 0
+    with Image.open(out) as image:
+        assert image.info["duration"] == 200  # milliseconds
+
+
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_one_component_alone(photo: Path, tmp_path: Path, name: str) -> None:
     out = tmp_path / "sheet.jpg"

@@ -7,6 +7,7 @@ import pytest
 
 from animclip_jax import index, search
 from animclip_jax.models.clip import ClipConfig
+from animclip_jax.video_index.effort import Effort
 from animclip_jax.weights import folder, hub
 from input_pipeline.media import engines
 from tests import processes, searchable
@@ -33,6 +34,29 @@ def test_index_and_search_without_tensorflow(search_model_path, tmp_path):
     heading, *lines = found.stdout.splitlines()
     assert heading.split() == ["rank", "before", "reranked", "coarse", "moment"]
     assert [line.split()[0] for line in lines] == ["1", "2", "3"]
+
+
+def test_limits_of_a_file_reach_those_who_read_it(search_model_path, tmp_path, monkeypatch):
+    class Begun(Exception):
+        """Instead of indexing."""
+
+    def begin(*given: object, **more: object) -> None:
+        raise Begun(*given)
+
+    monkeypatch.setattr(index, "update", begin)
+    videos = searchable.write_videos(tmp_path / "videos")
+    line = [str(videos), "--model", str(search_model_path), "--out", str(tmp_path / "index")]
+    with pytest.raises(Begun) as begun:
+        index.main([*line, "--time-limit=7", "--memory-limit=2"])
+    (effort,) = (one for one in begun.value.args if isinstance(one, Effort))
+    assert (effort.limits.seconds, effort.limits.gibibytes) == (7, 2)
+
+
+@pytest.mark.parametrize("limit", ["--time-limit=0", "--time-limit=nan", "--memory-limit=inf"])
+def test_a_limit_that_no_file_keeps_ends_it_before_anything_is_read(tmp_path, capsys, limit):
+    videos = searchable.write_videos(tmp_path / "videos")
+    assert index.main([str(videos), "--out", str(tmp_path / "index"), "--model=none", limit]) == 1
+    assert "limit " in capsys.readouterr().err and not (tmp_path / "index").exists()
 
 
 def test_converted_weights_say_that_they_search_coarsely(tmp_path, capsys):
