@@ -54,7 +54,7 @@ test: setup ## run all tests except the slow ones
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow'
 
 test-quick: setup ## run the tests that need no compilation and no process, in a minute
-	$(BIN)/python -m pytest -n 2 --dist worksteal --quick -m 'not slow and not long'
+	$(BIN)/python -m pytest -n 2 --dist worksteal -rN --quick -m 'not slow and not long'
 
 test-all: setup ## run all tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal
