@@ -9,6 +9,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from animclip_jax import files
@@ -47,6 +48,7 @@ def write_index(directory: Path, pairs: int) -> None:
     files.write_json(directory / records.SUMMARY, summary)
 
 
+@pytest.mark.long
 def test_a_process_holds_few_bytes_of_a_pair(tmp_path: Path) -> None:
     write_index(tmp_path / "few", 64)
     write_index(tmp_path / "many", PAIRS)

@@ -59,6 +59,7 @@ def test_a_jpegs_pixels_are_those_that_pillow_reads(name: str, behind: bytes) ->
         np.testing.assert_array_equal(made, whole[y : y + height, x : x + width])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name", ["full colour", "colour at half the width", "colour at half the size"]
 )

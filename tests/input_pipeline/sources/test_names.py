@@ -22,6 +22,7 @@ NAMES = 400_000
 MOST_BYTES = 20_000_000
 
 
+@pytest.mark.long
 def test_many_names_take_no_memory(tmp_path: Path) -> None:
     with Names(tmp_path / "names") as names:
         names.add("first")
