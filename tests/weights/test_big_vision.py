@@ -200,6 +200,14 @@ def test_arrays_that_do_not_fit_are_named_together(tmp_path, tree):
     ]
 
 
+def test_heads_that_do_not_divide_the_width_are_said_with_the_file(tmp_path, tree):
+    name = "txt/Encoder_0/encoderblock_0/MultiHeadDotProductAttention_0/query/kernel"
+    width = tree[name].shape[0]
+    tree[name] = np.zeros((width, 7, 8), np.float32)
+    with pytest.raises(ValueError, match=r"a\.npz: .*heads 7"):
+        big_vision.read(saved(tmp_path, tree))
+
+
 def test_a_file_of_something_else_is_refused(tmp_path, tree):
     np.savez(tmp_path / "a.npz", x=np.zeros(3))
     with pytest.raises(ValueError, match="a.npz: no SigLIP of big_vision, which has img/embedding"):

@@ -85,6 +85,13 @@ def test_our_own_folder(tmp_path):
         source.read(tmp_path / "clip", "gelu")
 
 
+def test_the_tensors_of_our_own_folder_alone_ask_for_it(tmp_path):
+    folder.save(tmp_path / "clip", drawn(GOLDEN_CLIP), GOLDEN_CLIP)
+    path = tmp_path / "clip" / folder.TENSORS
+    with pytest.raises(ValueError, match=f"{path}: .*give its folder, {tmp_path / 'clip'}"):
+        source.read(path)
+
+
 def test_pixel_statistics_come_along(hugging_face, open_clip):
     half = (0.5, 0.5, 0.5)
     other = {"image_mean": half, "image_std": half}
