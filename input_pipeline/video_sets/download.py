@@ -57,7 +57,7 @@ class Download:
         return f"no video file of that name in {self.directory}"
 
     def has(self, name: str) -> bool:
-        """Whether there is an annotation file of that name, were it one that can't be read."""
+        """Whether there is an annotation file of that name, or a link that leads out."""
         return name in self._annotations or name in self._outside
 
     def names(self, start: str, end: str) -> list[str]:
