@@ -20,9 +20,13 @@ from animclip_jax.cli import signals
 HEARTBEAT_SECONDS = 30
 # How long processes wait for each other at the start.
 SECONDS_TO_COME = 300
-# What the first process that fails leaves for the others, and how long it waits for them to read.
-REASON = "animclip/reason"
-SECONDS_TO_READ = 5
+# What the first process that fails leaves for the others, and what each of these says that read it.
+REASON, HEARD = "animclip/reason", "animclip/heard"
+# How long process 0 waits until the others have read it, which may be on a machine that stalls; and
+# how long one whose connection broke waits for the reason. Together less than HEARTBEAT_SECONDS.
+SECONDS_TO_HEAR, SECONDS_TO_READ = 15, 5
+# From what a process says that it has heard to its end.
+SECONDS_TO_LEAVE = 1
 # How long they wait for the slowest of them, which may decode, compile or write. One that has ended
 # is found much earlier, by its silence.
 SECONDS_TO_WAIT = 24 * 3600
@@ -156,7 +160,9 @@ def wait(name: str) -> None:
 
     def arrive() -> None:
         try:
-            _client().wait_at_barrier(f"animclip/{next(_waits)}/{name}", 1000 * SECONDS_TO_WAIT)
+            _joined().client.wait_at_barrier(
+                f"animclip/{next(_waits)}/{name}", 1000 * SECONDS_TO_WAIT
+            )
         except Exception as error:
             failed.append(error)
 
@@ -168,11 +174,12 @@ def wait(name: str) -> None:
         raise failed[0]
 
 
-def _client() -> Any:
-    # JAX has no public way to its key-value store and barriers; None where a process is alone.
+def _joined() -> Any:
+    # JAX has no public way to its key-value store and barriers; no client where a process is alone.
+    # jax.process_index() would start the devices, where all processes wait for each other.
     from jax._src.distributed import global_state
 
-    return global_state.client
+    return global_state
 
 
 @contextlib.contextmanager
@@ -181,12 +188,13 @@ def ending_together(after_sigterm: int = 0) -> Iterator[None]:
 
     The others may be waiting for the one that failed in the middle of a step, where no exception
     reaches them: they end without unwinding, with exit code 1. So does the one that failed, because
-    leaving the run in order means waiting for the others.
+    leaving the run in order means waiting for the others. Process 0 ends last: JAX aborts the
+    others as soon as it is gone.
 
     Args:
       after_sigterm: the exit code of one that SIGTERM ended.
     """
-    client, done = _client(), threading.Event()
+    client, done, ending = _joined().client, threading.Event(), threading.Lock()
     if client is None:
         yield
         return
@@ -194,7 +202,10 @@ def ending_together(after_sigterm: int = 0) -> Iterator[None]:
     def watch() -> None:
         while not done.is_set():
             with contextlib.suppress(jax.errors.JaxRuntimeError):
-                _end(client.blocking_key_value_get(REASON, 1000))
+                reason = client.blocking_key_value_get(REASON, 1000)
+                with ending:
+                    if not done.is_set():
+                        _leave(reason)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -204,16 +215,33 @@ def ending_together(after_sigterm: int = 0) -> Iterator[None]:
         # That of a broken connection is a consequence: whoever broke it says more.
         if isinstance(error, jax.errors.JaxRuntimeError):
             time.sleep(SECONDS_TO_READ)
-        text = f"process {jax.process_index()}: {_text(error)}"
-        with contextlib.suppress(jax.errors.JaxRuntimeError):
-            client.key_value_set(REASON, text)
-            time.sleep(SECONDS_TO_READ)
+        text = f"process {_joined().process_id}: {_text(error)}"
         stopped = isinstance(error, KeyboardInterrupt)
         code = after_sigterm if isinstance(error, signals.Terminated) else 130
-        _end(text, code if stopped else 1)
+        with ending:
+            done.set()
+        with contextlib.suppress(jax.errors.JaxRuntimeError):
+            client.key_value_set(REASON, text)
+        _leave(text, code if stopped else 1)
     finally:
         done.set()
         watcher.join()
+
+
+def _leave(reason: str, code: int = 1) -> NoReturn:
+    """Says why, and ends; process 0 not before the others have heard the reason."""
+    print(f"animclip: {reason}", file=sys.stderr, flush=True)
+    joined = _joined()
+    with contextlib.suppress(jax.errors.JaxRuntimeError):
+        joined.client.key_value_set(f"{HEARD}/{joined.process_id}", "")
+    if joined.process_id == 0:
+        end = time.monotonic() + SECONDS_TO_HEAR
+        for other in range(1, joined.num_processes):
+            left = max(0, int(1000 * (end - time.monotonic())))
+            with contextlib.suppress(jax.errors.JaxRuntimeError):
+                joined.client.blocking_key_value_get(f"{HEARD}/{other}", left)
+        time.sleep(SECONDS_TO_LEAVE)
+    os._exit(code)
 
 
 def _text(error: BaseException) -> str:

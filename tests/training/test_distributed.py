@@ -211,6 +211,45 @@ def test_one_that_vanishes_ends_the_other(flags, tmp_path, victim):
     assert ended[1 - victim][0] not in (0, -signal.SIGKILL), ended
 
 
+@pytest.mark.parametrize("failing, stalled", [(0, 2), (2, 1), (1, 0)])
+def test_one_that_stalls_still_hears_the_reason(failing, stalled, tmp_path):
+    """Its machine is busy with other things; whoever ends in the meantime doesn't abort it."""
+    started = three_joined(tmp_path)
+    try:
+        started[stalled].send_signal(signal.SIGSTOP)
+        (tmp_path / f"fail-{failing}").touch()
+        time.sleep(distributed.SECONDS_TO_READ + 3)
+        started[stalled].send_signal(signal.SIGCONT)
+    finally:
+        ended = wait(started, 60)
+    for code, said in ended:
+        assert code == 1, said
+        assert said.count(f"process {failing}: the disk of this machine is gone") == 1, said
+
+
+@pytest.mark.parametrize("stopped", [0, 1])
+def test_a_process_that_is_stopped_ends_all_of_them_with_its_own_code(stopped, tmp_path):
+    started = three_joined(tmp_path)
+    started[stopped].send_signal(signal.SIGTERM)
+    for number, (code, said) in enumerate(wait(started, 60)):
+        assert code == (143 if number == stopped else 1), said
+        assert said.count(f"process {stopped}: stopped by SIGTERM") == 1, said
+
+
+def three_joined(folder: Path) -> list[subprocess.Popen]:
+    """Three of tests/programs/one_that_fails.py that wait for an end."""
+    where = f"localhost:{processes.free_port()}"
+    numbers = range(3)
+    started = [
+        processes.started(
+            processes.program("one_that_fails", where, 3, number, folder), stderr=subprocess.PIPE
+        )
+        for number in numbers
+    ]
+    until(lambda: all((folder / str(number)).exists() for number in numbers), started)
+    return started
+
+
 def until(ready, started: list[subprocess.Popen]) -> None:
     end = time.monotonic() + 240
     while True:
