@@ -18,6 +18,11 @@ def holdings(videos: int, photos: int, segments: int) -> str:
     return f"{' and '.join(kinds)} in {count(segments, 'segment')}"
 
 
+def installs(extra: str) -> str:
+    """The command that adds an extra's packages, of a package from wherever it was installed."""
+    return f'pip install "animclip-jax[{extra}]"'
+
+
 def readable(name: str) -> str:
     """A file's name as text, also where its bytes are none."""
     return os.fsencode(name).decode("utf-8", "replace")

@@ -6,12 +6,14 @@ Where it is not installed, importing this raises ModuleNotFoundError, which says
 
 import contextlib
 
+from animclip_jax import words
+
 try:
     import tensorflow as tf
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        "TensorFlow is not installed. Training, evaluating, preparing and filming need it: pip "
-        'install "animclip-jax[train]"',
+        "TensorFlow is not installed. Training, evaluating, preparing and filming need it: "
+        + words.installs("train"),
         name="tensorflow",
     ) from error
 from tensorflow.compiler.tf2xla.python import xla

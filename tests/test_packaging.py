@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from animclip_jax.engines.place import SCHEMES
+from animclip_jax.runs import tracker
 from configs import quickstart
 from tests.repository import ROOT, tracked
 
@@ -204,6 +206,22 @@ def test_the_oldest_versions_are_those_that_set_up_allows() -> None:
     for name, bound in bounds:
         pinned = pins[name.lower().replace("_", "-")]
         assert pinned == bound or re.fullmatch(rf"{re.escape(bound)}(\.0)+", pinned), name
+
+
+def test_every_extra_that_is_named_exists() -> None:
+    """In messages, docs, the Makefile and CI; an engine and a tracker are extras of their name."""
+    setup = (ROOT / "setup.py").read_text()
+    extras = set(re.findall(r'^        "(\w+)": \[|^        "(\w+)": [A-Z]+,', setup, re.M))
+    known = {first or second for first, second in extras}
+    named = {*SCHEMES, *tracker.NAMES}
+    for path in tracked():
+        if path.suffix in (".py", ".md", ".sh", ".ipynb", "") and path.parent.name != "findings":
+            text = path.read_text(errors="ignore")
+            for listed in re.findall(r"""installs\(["'](\w+)["']\)|["' ]\.\[([\w,]+)\]""", text):
+                named |= set("".join(listed).split(","))
+            for listed in re.findall(r"animclip-jax\[([\w,]+)\]", text):
+                named |= set(listed.split(","))
+    assert len(named) > 12 and named <= known, named - known
 
 
 @pytest.mark.parametrize("tag", ["py311", "py312", "py313", "oldest-py311"])

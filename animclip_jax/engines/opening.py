@@ -1,5 +1,6 @@
 """The engine of a place, whose library is imported when it is needed."""
 
+from animclip_jax import words
 from animclip_jax.engines.engine import Engine, EngineError
 from animclip_jax.engines.place import LANCEDB, PARQUET, Place
 
@@ -20,6 +21,4 @@ def connect(place: Place) -> Engine:
 
         return Qdrant(place)
     except ImportError as error:
-        raise EngineError(
-            f"{place}: {error}; pip install -e '.[{place.engine}]' in the checkout installs it"
-        ) from error
+        raise EngineError(f"{place}: {error}: {words.installs(place.engine)}") from error

@@ -18,7 +18,7 @@ from animclip_jax import api
 from animclip_jax.models.retriever import VideoFeatures
 from animclip_jax.retrieval.coarse import top_k as best_items
 from animclip_jax.retrieval.rerank import Captions, PairScorer, encode_captions
-from animclip_jax.words import count
+from animclip_jax.words import count, installs
 
 # Videos that an error names.
 NAMED = 20
@@ -43,7 +43,7 @@ class DualEncoder:
           ModuleNotFoundError: mteb is not installed. ValueError: mteb takes no such name.
         """
         if importlib.util.find_spec("mteb") is None:
-            raise ModuleNotFoundError("mteb is not installed: pip install 'animclip-jax[mteb]'")
+            raise ModuleNotFoundError(f"mteb is not installed: {installs('mteb')}")
         from mteb.models.model_meta import ModelMeta
 
         clip = model.config.clip

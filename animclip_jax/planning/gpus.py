@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import jax
 
+from animclip_jax import words
+
 # What choosing a kernel by running it would need is left alone; products go to cuBLAS, whose
 # choice changes neither memory nor FLOPs.
 WITHOUT_RUNNING = {"xla_gpu_autotune_level": 0, "xla_gpu_enable_triton_gemm": False}
@@ -66,7 +68,7 @@ def gpu_devices(topology: str) -> Sequence[jax.Device]:
     if not has_compiler():
         raise ValueError(
             f"--topology={topology}: the compiler for GPUs is not installed: "
-            "pip install 'animclip-jax[gpu]'"
+            f"{words.installs('gpu')}"
         )
     from jax.experimental import topologies
 

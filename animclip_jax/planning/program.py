@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from animclip_jax import process, sharding
+from animclip_jax import process, sharding, words
 from animclip_jax.animation.batch import Batch, Filmed, Footage
 from animclip_jax.animation.plan import ShotPlan, part_shapes
 from animclip_jax.animation.told import AXES
@@ -44,8 +44,8 @@ def tpu_devices(topology: str) -> Sequence[jax.Device]:
         import libtpu  # noqa: F401  (jax does not say it lacks)
     except ModuleNotFoundError:
         raise ValueError(
-            f"--topology={topology}: libtpu, the compiler for TPUs, is not installed: pip install "
-            "-e '.[tpu]' in the checkout"
+            f"--topology={topology}: libtpu, the compiler for TPUs, is not installed: "
+            f"{words.installs('tpu')}"
         ) from None
     try:
         described = topologies.get_topology_desc(platform="tpu", topology_name=topology)

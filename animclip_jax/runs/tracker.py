@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from animclip_jax import words
+
 WANDB, TRACKIO = "wandb", "trackio"
 NAMES = (WANDB, TRACKIO)
 PROJECT = "animclip"
@@ -33,9 +35,7 @@ def require(name: str) -> None:
     if name not in NAMES:
         raise ValueError(f"log.to is {name!r}: wanted {' or '.join(NAMES)}, or nothing")
     if importlib.util.find_spec(name) is None:
-        raise ValueError(
-            f'log.to is {name}, which is not installed: pip install "animclip-jax[{name}]"'
-        )
+        raise ValueError(f"log.to is {name}, which is not installed: {words.installs(name)}")
 
 
 class Tracker:

@@ -7,7 +7,7 @@ import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from animclip_jax import files
+from animclip_jax import files, words
 from animclip_jax.engines.engine import EngineError
 from animclip_jax.engines.place import Place
 from animclip_jax.video_index import catalogue as catalogues
@@ -67,9 +67,7 @@ def _write(folder: Path, local: Local, place: Place) -> None:
 
         from animclip_jax.engines import columns
     except ImportError as error:
-        raise EngineError(
-            f"{place}: {error}; pip install -e '.[parquet]' in the checkout installs it"
-        ) from error
+        raise EngineError(f"{place}: {error}: {words.installs('parquet')}") from error
     about = {
         "format": FORMAT,
         "version": VERSION,

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from animclip_jax import words
 from input_pipeline.media.indexing import Read, Source, Task
 from input_pipeline.media.segments import SegmentSettings, frames_of
 from input_pipeline.media.workers import Caller, Failure, Limits
@@ -93,9 +94,7 @@ def connected(address: str) -> Iterator[Cluster]:
     try:
         import ray
     except ImportError:
-        raise ValueError(
-            "--engine=ray: Ray is not installed: pip install 'animclip-jax[ray]'"
-        ) from None
+        raise ValueError(f"--engine=ray: Ray is not installed: {words.installs('ray')}") from None
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address:
         _require_cluster(address)
