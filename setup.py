@@ -16,6 +16,7 @@ NO_CPU_WHEEL = (
 PARQUET = ["pyarrow>=21"]
 LANCEDB = ["lancedb>=0.40,<0.41", *PARQUET]
 QDRANT = ["httpx>=0.27,<1", "qdrant-client>=1.16,<2"]
+BROWSER = ["axe-playwright-python>=0.1.6", "playwright>=1.50"]
 RAY = "ray>=2.50,<3"
 # What training, evaluating, preparing and filming need besides; everything else runs without it.
 TRAIN = [
@@ -97,15 +98,16 @@ setup(
         "tpu": ["jax[tpu]"],
         # What benchmarks compare with; kornia brings torch.
         "bench": [
+            *BROWSER,
             "albumentations",
-            "axe-playwright-python",
             "faiss-cpu",
             "kornia",
             "opencv-python-headless",
-            "playwright",
             "scenedetect-headless==0.7.2",
             "scikit-image",
         ],
+        # Drives Chromium, which is no Python package, in the tests of pages.
+        "browser": BROWSER,
         "lancedb": LANCEDB,
         "qdrant": QDRANT,
         "parquet": PARQUET,

@@ -28,6 +28,12 @@ sys.dont_write_bytecode = False
 import animclip_jax  # noqa: E402, F401  (quietens JAX and TensorFlow, before they load)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tests that need a browser can be chosen, and left out, as such."""
+    if "browser" in getattr(item, "fixturenames", ()):
+        item.add_marker("browser")
+
+
 @pytest.fixture(scope="session")
 def search_model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small model of random weights that re-ranks."""

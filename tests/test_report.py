@@ -265,6 +265,7 @@ MEASURE = ROOT / "tests" / "programs" / "measure.html"
 
 
 @pytest.mark.slow
+@pytest.mark.browser
 def test_in_a_browser_nothing_overflows_and_no_picture_is_broken(tmp_path):
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
     if browser is None:

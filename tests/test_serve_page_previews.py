@@ -81,21 +81,25 @@ def test_what_the_browser_can_not_play_plays_by_a_preview(page, name):
     page.wait_for_selector(".card video", state="detached")
 
 
-def test_the_timeline_seeks_in_a_preview(page):
-    page.goto(urllib.parse.urljoin(page.url, f"/?like={searchable.moment('tv.ts', 0)}"))
-    page.locator(f"li[data-id='{searchable.moment('tv.ts', 0)}'] .open").click()
+@pytest.mark.parametrize("number, seconds", [(0, 4), (1, 10)])
+@pytest.mark.parametrize("name", ["tv.ts", "phone.mp4"])
+def test_the_timeline_seeks_in_a_preview(page, name, number, seconds):
+    one = searchable.moment(name, number)
+    page.goto(urllib.parse.urljoin(page.url, f"/?like={one}"))
+    page.locator(f"li[data-id='{one}'] .open").click()
     wait_until_it_plays(page, "#detail video")
     # Playing on would reach the place, too: where a seek lands counts.
     page.evaluate(
-        """() => {
+        """(seconds) => {
           window.landed = [];
           const note = (event) => landed.push(event.target.currentTime);
           document.addEventListener("seeked", note, true);
-          slider.value = 4;
+          slider.value = seconds;
           slider.dispatchEvent(new Event("input", { bubbles: true }));
-        }"""
+        }""",
+        seconds,
     )
-    page.wait_for_function("() => landed.some((at) => Math.abs(at - 4) < 0.5)")
+    page.wait_for_function(f"() => landed.some((at) => Math.abs(at - {seconds}) < 0.5)")
 
 
 def test_what_the_browser_plays_has_no_preview_made(page, home):

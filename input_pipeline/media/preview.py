@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -20,7 +22,7 @@ from input_pipeline.media.workers import cores
 LONG_SIDE, SHORT_SIDE = 854, 480
 MAX_SECONDS, MAX_RATE, MAX_BITS = 30.0, 30, 1_500_000
 # Written down where a preview is kept: raise it when the same clip makes another file.
-VERSION = 1
+VERSION = 2
 
 TICKS, SAMPLES = 90_000, 48_000  # a second
 BT601 = 6  # FFmpeg's number for it, AVCOL_SPC_SMPTE170M.
@@ -148,7 +150,7 @@ class _Mp4:
         if self.sound and not self.broken:
             self.file.mux(self.sound.encode(None))
         self.file.close()
-        return self.data.getvalue()
+        return _ending_at(self.clip.end, bytearray(self.data.getvalue()))
 
     def _encode(self, time: float, frame: av.VideoFrame) -> None:
         if is_opaque(frame) and "DISPLAYMATRIX" not in self.mark.side_data:
@@ -166,3 +168,32 @@ class _Mp4:
         frame.pts, frame.time_base = round(time * TICKS), Fraction(1, TICKS)
         self.file.mux(self.film.encode(frame))
         self.last = time
+
+
+def _ending_at(seconds: float, mp4: bytearray) -> bytes:
+    """The file, where every track says when it ends, on the clock of the original.
+
+    Of fragments, the muxer says nothing. Chromium then takes the length of what is there for its
+    end, and can't seek beyond it in a clip that begins later.
+    """
+
+    def tell(begin: int, end: int) -> None:
+        for kind, start, stop in _boxes(mp4, begin, end):
+            if kind in (b"moov", b"trak", b"mdia"):
+                tell(start, stop)
+            elif kind == b"mdhd":
+                # Behind its version and two dates: ticks a second, and how many of them.
+                (rate,) = struct.unpack_from(">I", mp4, start + 12)
+                # The largest number means that it is not known.
+                struct.pack_into(">I", mp4, start + 16, min(round(seconds * rate), 2**32 - 1))
+
+    tell(0, len(mp4))
+    return bytes(mp4)
+
+
+def _boxes(mp4: bytearray, begin: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """The kind of each box there, and where its content begins and ends."""
+    while begin < end:
+        size, kind = struct.unpack_from(">I4s", mp4, begin)
+        yield kind, begin + 8, begin + size
+        begin += size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import io
+import struct
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,6 +76,24 @@ def test_a_clip_shows_its_seconds_at_the_times_of_the_video(tmp_path: Path, name
     assert shown[0].time == pytest.approx(begin + 2.5, abs=0.002)
     assert shown[-1].time == pytest.approx(begin + 3.4, abs=0.07)
     assert [at(shown, begin + 2.55 + n / 10) for n in range(10)] == [*range(25, 35)]
+
+
+@pytest.mark.parametrize("sound", [None, (0, 4)])
+def test_each_track_says_when_it_ends_on_the_clock_of_the_video(tmp_path: Path, sound: Any) -> None:
+    """Browsers seek up to there; the length of what is shown, a second, is no end of it."""
+    path = films.write_film(tmp_path / "film.mp4", FOUR_SECONDS, codec=MPEG4, sound=sound)
+    file: Any = av.open(io.BytesIO(preview.make(Clip(path, 2.5, 3.5))))
+    with file:
+        ends = [float(stream.duration * stream.time_base) for stream in file.streams]
+    assert ends == [3.5] * (1 if sound is None else 2)
+
+
+def test_an_end_beyond_what_a_file_can_say_is_not_known() -> None:
+    """2^32 ticks are 13 hours and a quarter."""
+    box = bytearray(
+        struct.pack(">I4sI", 8 + 24, b"mdhd", 0) + bytes(8) + struct.pack(">III", 90_000, 0, 0)
+    )
+    assert preview._ending_at(50_000.0, box)[24:28] == b"\xff" * 4
 
 
 @pytest.mark.parametrize("kind", clocks.KINDS)
