@@ -4,9 +4,8 @@
 
 Makes a state dict of random float32 weights under OpenAI's names, as .safetensors, as the same in
 float16 and, where PyTorch is installed, as .pt; and a SigLIP of the same towers as big_vision's
-.npz. Converts each in a process of its own. Memory is the greatest that
-/proc/self/smaps_rollup says of pages that are no file's (Anonymous):
-pages of the mapped file can be given up at any time. Less what the process had before.
+.npz. Converts each in a process of its own. Memory is the most that it had of pages that are no
+file's, less what it had before: pages of the mapped file can be given up at any time.
 """
 
 import argparse
@@ -14,44 +13,15 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from animclip_jax import files
+from benchmarks.private_memory import Peak
 
-_ROLLUP = Path("/proc/self/smaps_rollup")
-PAUSE = 0.01  # seconds between two looks
 WHOLE, HALF, NPZ = "model.safetensors", "half.safetensors", "model.npz"
-
-
-def anonymous() -> int:
-    """Bytes of this process."""
-    line = next(x for x in _ROLLUP.read_text().splitlines() if x.startswith("Anonymous:"))
-    return int(line.split()[1]) * 1024
-
-
-class Peak:
-    """The greatest private memory while the block runs, less what there was, and its seconds."""
-
-    def __enter__(self) -> "Peak":
-        self.bytes, self._before, self._done = 0, anonymous(), threading.Event()
-        self._watch = threading.Thread(target=self._look)
-        self._watch.start()
-        self._began = time.monotonic()
-        return self
-
-    def _look(self) -> None:
-        while not self._done.wait(PAUSE):
-            self.bytes = max(self.bytes, anonymous() - self._before)
-
-    def __exit__(self, *_: object) -> None:
-        self.seconds = time.monotonic() - self._began
-        self._done.set()
-        self._watch.join()
 
 
 def make(path: Path, layers: int, width: int) -> None:
@@ -121,7 +91,7 @@ def main() -> None:
         return torch.save(load_file(options.file), options.file.with_suffix(".pt"))
     if options.only:
         peak = (convert if options.only == "convert" else load_and_copy)(options.file)
-        print(json.dumps({"private_bytes": peak.bytes, "seconds": peak.seconds}))
+        print(json.dumps({"private_bytes": peak.grown, "seconds": peak.seconds}))
         return None
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:

@@ -35,6 +35,7 @@ from animclip_jax.video_index.catalogue import Catalogue, Stamp, Video
 from animclip_jax.video_index.outgoing import BATCH
 from animclip_jax.video_index.publication import ABOUT, About, Published
 from animclip_jax.video_index.stage_one import Flat
+from benchmarks.private_memory import private_bytes
 from input_pipeline.media.segment_settings import SegmentSettings
 
 WIDTH, K = 512, 50
@@ -58,12 +59,6 @@ def gallery(segments: int) -> Iterator[np.ndarray]:
         yield vectors(min(BATCH, segments - first), 1 + first)
 
 
-def private_mebibytes() -> float:
-    """Of this process; what is mapped from files can be dropped at any time, and does not count."""
-    told = Path("/proc/self/status").read_text()
-    return int(told.partition("RssAnon:")[2].split()[0]) / 1024
-
-
 def asked(ask: Callable[[np.ndarray], list[int]], queries: np.ndarray) -> dict[str, Any]:
     """Keys of the best of each query, and milliseconds; the first query comes once before."""
     ask(queries[0])
@@ -76,7 +71,7 @@ def asked(ask: Callable[[np.ndarray], list[int]], queries: np.ndarray) -> dict[s
     return {
         "p50 ms": statistics.median(spent),
         "p90 ms": ordered[int(0.9 * len(ordered))],
-        "private MiB": private_mebibytes(),
+        "private MiB": private_bytes() / 2**20,
         "found": found,
     }
 
@@ -112,7 +107,7 @@ def build(place: Place, segments: int, queries: np.ndarray) -> dict[str, Any]:
     ended = time.perf_counter()
     size = sum(path.stat().st_size for path in Path(place.where).rglob("*") if path.is_file())
     spent = {"add s": added - began, "index s": ended - added, "disk GB": size / 1e9}
-    return spent | {"private MiB": private_mebibytes()}
+    return spent | {"private MiB": private_bytes() / 2**20}
 
 
 def _videos(first: int, count: int) -> Iterator[Published]:
@@ -141,7 +136,7 @@ def search(place: Place, segments: int, queries: np.ndarray) -> dict[str, Any]:
     return found | {
         "open s": opened,
         "p50 ms, codes": statistics.median(spent),
-        "private MiB": private_mebibytes(),
+        "private MiB": private_bytes() / 2**20,
     }
 
 

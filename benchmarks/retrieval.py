@@ -19,7 +19,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -40,13 +39,13 @@ from animclip_jax.models.video_code import PackedCode
 from animclip_jax.retrieval.coarse import hold, top_k
 from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.retrieval.rerank import Captions, PairScorer
+from benchmarks.private_memory import Peak
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 QUICK_SIZES = SIZES[:3]
 K, WIDTH, FRAMES, CODE_TOKENS, CODE_WIDTH = 50, 512, 12, 60, 256
 MANY = 1000  # queries at once
 PAIRS = 20  # queries that meet every video
-SAMPLE_SECONDS = 0.01
 
 
 def encoder(layers: int) -> Encoder:
@@ -105,28 +104,6 @@ def captions(random: np.random.Generator, count: int) -> Captions:
             mask = np.arange(length) < length - 4
             features.append(TextFeatures(unit(random, size), hidden, np.tile(mask, (size, 1))))
     return Captions(unit(random, count), bucket, place, features)
-
-
-class Peak:
-    """The most private memory that a block of code had, GiB; file pages are not private."""
-
-    def __enter__(self) -> "Peak":
-        self.gib, self._done = 0.0, threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while True:
-            status = Path("/proc/self/status").read_text()
-            anonymous = next(line for line in status.splitlines() if line.startswith("RssAnon"))
-            self.gib = max(self.gib, int(anonymous.split()[1]) / 2**20)
-            if self._done.wait(SAMPLE_SECONDS):
-                return
 
 
 def seconds(function: Callable[[], Any], repeats: int = 5) -> tuple[float, float]:
@@ -201,7 +178,7 @@ def mapped_row(one: Encoder, size: int, video: VideoFeatures) -> dict[str, Any]:
     part = np.asarray(video.embedding[: QUICK_SIZES[-1]], np.float32)
     product = seconds(functools.partial(np.matmul, text.embedding, part.T))[1] * size / len(part)
     row = {"videos": size, "coarse_ms": coarse, "product_ms": 1000 * product}
-    return row | {"rerank_ms": rerank, "private_gib": peak.gib}
+    return row | {"rerank_ms": rerank, "private_gib": peak.bytes / 2**30}
 
 
 def all_pairs(one: Encoder, video: VideoFeatures) -> dict[str, Any]:
@@ -264,8 +241,8 @@ def evaluation(one: Encoder, num_captions: int, num_videos: int) -> dict[str, An
         for direction, queries in (("text_to_video", num_captions), ("video_to_text", num_videos)):
             with tqdm(total=queries * K, desc=direction, unit="pair", mininterval=10) as bar:
                 report[direction] = search(direction == "text_to_video", K, bar.update)[2]
-            print(f"{direction}: {report[direction]}, {peak.gib:.2f} GiB", flush=True)
-    return report | {"private_gib": peak.gib}
+            print(f"{direction}: {report[direction]}, {peak.bytes / 2**30:.2f} GiB", flush=True)
+    return report | {"private_gib": peak.bytes / 2**30}
 
 
 def rounded(row: dict[str, Any]) -> str:
