@@ -212,6 +212,13 @@ def make(tmp_path):
         one.close()
 
 
+def test_the_shelf_holds_as_many_bytes_as_the_gibibytes_that_were_asked_for(tmp_path):
+    with previews.kept_in(tmp_path, 0.25) as kept:
+        assert kept is not None and kept.shelf.limit == 2**28
+    with previews.kept_in(None, 0.25) as none:
+        assert none is None
+
+
 def test_who_asks_for_the_same_clip_waits_for_one(make, film):
     answers = find(make(stand_in_previews.make_slowly), [Clip(film, 3.0, 4.0)] * 50)
     assert len({path for path, _ in answers}) == 1 and calls(film) == ["3"]
