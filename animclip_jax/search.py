@@ -17,11 +17,12 @@ import argparse
 from animclip_jax import process
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.search import parse
-from animclip_jax.video_index import likeness, moments
+from animclip_jax.video_index import likeness, moments, spoken
 from animclip_jax.video_index.open import note, open_index
 from animclip_jax.video_index.query import Part, Query
 from animclip_jax.video_index.ranking import Hit
 from animclip_jax.video_index.reader import Index
+from animclip_jax.video_index.searcher import SAID
 from animclip_jax.words import clock, on_a_terminal
 from input_pipeline.media import picture
 
@@ -41,7 +42,10 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     shown = answer.hits[: options.n]
     if options.format is None:
-        print(*filter(None, [note(searcher), table(shown, searcher.index)]), sep="\n")
+        found = (
+            table(shown, searcher.index) if shown else nothing(asked, options.by, searcher.index)
+        )
+        print(*filter(None, [note(searcher), found]), sep="\n")
         return 0
     title = options.text or " ".join(map(str, [*options.like, *options.without])) or "moments"
     try:
@@ -65,10 +69,17 @@ def query(options: argparse.Namespace, index: Index) -> Query:
     return Query(tuple(parts))
 
 
+def nothing(asked: Query, by: str, index: Index) -> str:
+    """That there is no result, and why, where that is known."""
+    if by == SAID and not index.speaks:
+        return "no moment found: no video of this index has subtitles, which --by said searches"
+    if by == SAID and spoken.expression(asked) is None:
+        return "no moment found: --by said searches for words, wanted a sentence"
+    return "no moment found"
+
+
 def table(hits: list[Hit], index: Index) -> str:
     """Results for people, one a line."""
-    if not hits:
-        return "no moment found"
     reranked = any(hit.fused is not None for hit in hits)
     lines = ["rank  before  reranked  coarse  moment" if reranked else "rank  coarse  moment"]
     for hit in hits:

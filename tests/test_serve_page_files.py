@@ -136,7 +136,7 @@ def test_the_results_are_exported_as_they_are_shown(page, server):
     assert page.locator("#export[open]").count() == 0
     page.click("fieldset label:has-text('Before')")
     page.click("#export summary")
-    assert links(page)[0] == {"format": ["json"], **shown, "coarse_only": ["true"]}
+    assert links(page)[0] == {"format": ["json"], **shown, "coarse_only": ["true"], "by": ["seen"]}
     href = page.locator("#export a").first.get_attribute("href")
     assert server.ask(href).status == 200
     with page.expect_download() as waiting:

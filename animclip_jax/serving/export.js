@@ -5,19 +5,21 @@ import { asked, written } from "/asked.js";
 const menu = document.getElementById("export");
 const summary = menu.querySelector("summary");
 
-let shown = []; // what the links ask besides the query
+let shown = {}; // what the links ask besides the query
 
 // Offers the results that are shown. count: how many; isCoarse: as ranked before re-ranking.
 export function offerExport(count, isCoarse) {
   menu.hidden = !count;
   menu.open = false;
-  shown = [["n", count], ...(isCoarse ? [["coarse_only", "true"]] : [])];
+  // Before re-ranking, the page shows what was found by sight.
+  shown = { n: count, ...(isCoarse && { coarse_only: "true", by: "seen" }) };
   point();
 }
 
 function point() {
   for (const link of menu.querySelectorAll("a")) {
-    const sent = new URLSearchParams([["format", link.dataset.format], ...asked(), ...shown]);
+    const sent = new URLSearchParams([["format", link.dataset.format], ...asked()]);
+    for (const [name, value] of Object.entries(shown)) sent.set(name, value);
     link.href = `/api/export?${written(sent)}`;
   }
 }

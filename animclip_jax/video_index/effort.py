@@ -1,4 +1,4 @@
-"""How an index is made: what changes the work, and nothing of what is indexed."""
+"""How an index is made: how much at once, how fast, and which files are tried."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ BATCH_SIZE, ON_CPU = 16, 4
 
 @dataclass(frozen=True)
 class Effort:
-    """How it is done: none of these changes what is indexed.
+    """How it is done: none of these changes the segments of a file that is indexed.
 
-    batch_size: segments that are encoded at once; None: ON_CPU there, elsewhere BATCH_SIZE.
+    batch_size: segments that are encoded at once, whose embeddings differ by rounding; None: ON_CPU
+    there, elsewhere BATCH_SIZE. limits: what a file may take; beyond, it is in quarantine.
     processes: None takes all cores. retry: reads quarantined files again. engine: what reads them;
     a cluster encodes them, too.
     """

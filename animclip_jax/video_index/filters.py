@@ -5,10 +5,14 @@ from __future__ import annotations
 import datetime
 import fnmatch
 import io
+import posixpath
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+
+from animclip_jax.words import readable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,10 +81,11 @@ class Filters:
         )
 
     def _is_there(self, name: str) -> bool:
-        folder = self.folder.strip("/")
-        if folder not in ("", ".") and not name.startswith(f"{folder}/"):
+        name, folder = comparable(name), comparable(self.folder)
+        folder = posixpath.normpath(folder.strip("/")) if folder else "."
+        if folder != "." and not name.startswith(f"{folder}/"):
             return False
-        file, wanted = PurePosixPath(name).name.lower(), self.name.lower()
+        file, wanted = PurePosixPath(name).name.lower(), comparable(self.name).lower()
         if "*" in wanted or "?" in wanted:
             pattern = fnmatch.translate(wanted.replace("[", "[[]"))
             return re.match(pattern, file) is not None
@@ -100,6 +105,11 @@ class Filters:
         seconds = float(index.times[end - 1, 1] - index.times[first, 0])
         most = seconds if self.shorter is None else self.shorter
         return not video.photo and (self.longer or 0) <= seconds <= most
+
+
+def comparable(name: str) -> str:
+    """A name as people type it: however its accents are stored, and where bytes are no text."""
+    return unicodedata.normalize("NFC", readable(name))
 
 
 def _shape(index: Index, number: int, video: Video) -> str:

@@ -48,9 +48,14 @@ def table(moments: Iterable[Moment]) -> str:
     writer.writerow((*_COLUMNS, "segments"))
     for moment in moments:
         fields = moment.as_json()
-        spans = " ".join(f"{one.start:g}-{one.end:g}" for one in moment.segments)
+        spans = " ".join(f"{_seconds(one.start)}-{_seconds(one.end)}" for one in moment.segments)
         writer.writerow([_cell(fields[name]) for name in _COLUMNS] + [spans])
     return told.getvalue()
+
+
+def _seconds(time: float) -> str:
+    """To a thousandth, without zeros behind it, however long the video is."""
+    return f"{time:.3f}".rstrip("0").rstrip(".")
 
 
 def _cell(value: Any) -> Any:

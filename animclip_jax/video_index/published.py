@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import tempfile
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -105,16 +104,8 @@ class PublishedIndex(Index):
     def speaks(self) -> bool:
         return any(one.speaks for one in self.documents.values())
 
-    def said(
-        self, expression: str, count: int, allowed: np.ndarray | None = None
-    ) -> list[tuple[int, str]]:
-        may = np.ones(len(self), bool) if allowed is None else allowed
-        found = self._spoken.find(expression, may.tolist().__getitem__, count)
-        return [(one.row, one.excerpt) for one in found]
-
     @functools.cached_property
     def _spoken(self) -> Spoken:
-        """All that is said, read once, when it is first searched for."""
         speaks = [self.documents[name].speaks for name in self.videos]
         speaking = np.flatnonzero(np.repeat(speaks, np.diff(self.starts)))
         texts = [""] * len(self)
@@ -123,11 +114,7 @@ class PublishedIndex(Index):
             (said,) = self.engine.read(self.row[some], [SAID])
             for segment, text in zip(some.tolist(), said, strict=True):
                 texts[segment] = text
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "said.sqlite")
-            path.write_bytes(spoken.pack(texts))
-            # Open, it can be read when its name is gone.
-            return Spoken(path, len(self))
+        return spoken.held(texts)
 
 
 class OnEngine:

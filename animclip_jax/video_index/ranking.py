@@ -113,16 +113,19 @@ def ranked(segments: np.ndarray, scores: np.ndarray, fused: np.ndarray | None) -
     ]
 
 
-def fused(seen: list[Hit], said: list[Hit]) -> list[Hit]:
-    """Hits by sight and hits by words as one list, by reciprocal rank.
+def fused(seen: list[Hit], said: list[Hit], count: int) -> list[Hit]:
+    """Hits by sight and hits by words as one list, the first `count` of both by reciprocal rank.
 
-    A hit of both has 1 / (60 + rank) of each list, and ranks by the sum.
+    A hit of both has 1 / (60 + rank) of each list, and ranks by the sum. The others stand behind,
+    by the better of their ranks: where more are found, the best ones stay what they were.
     """
-    found, points = {hit.segment: hit for hit in seen}, dict[int, float]()
+    found, points, best = {hit.segment: hit for hit in seen}, dict[int, float](), dict[int, int]()
     for hits in (seen, said):
         for hit in hits:
-            points[hit.segment] = points.get(hit.segment, 0.0) + 1 / (FUSION + hit.rank)
+            if hit.rank <= count:
+                points[hit.segment] = points.get(hit.segment, 0.0) + 1 / (FUSION + hit.rank)
+            best[hit.segment] = min(best.get(hit.segment, hit.rank), hit.rank)
     for hit in said:
         found[hit.segment] = found.get(hit.segment, hit)._replace(said=hit.said)
-    order = sorted(found, key=lambda segment: -points[segment])
+    order = sorted(found, key=lambda segment: (-points.get(segment, 0.0), best[segment]))
     return [found[segment]._replace(rank=rank) for rank, segment in enumerate(order, 1)]

@@ -18,7 +18,7 @@ from jax.sharding import NamedSharding
 from animclip_jax.models.retriever import VideoFeatures
 from animclip_jax.models.video_code import PackedCode
 from animclip_jax.video_index import catalogue as catalogues
-from animclip_jax.video_index import scenes, shards
+from animclip_jax.video_index import scenes, shards, spoken
 from animclip_jax.video_index.catalogue import Catalogue
 from animclip_jax.video_index.query import QueryError
 from animclip_jax.video_index.ranking import Hit, Moment, Span
@@ -188,8 +188,10 @@ class Index:
         Raises ValueError where it is not in the index, or shorter.
         """
         name = os.fspath(path)
-        if name not in self.catalogue.videos:
-            name = os.path.relpath(os.path.realpath(path), os.path.realpath(self.root))
+        # A video may be a link, and so may a folder above the root.
+        for where in (os.path.abspath, os.path.realpath):
+            if name not in self.catalogue.videos:
+                name = os.path.relpath(where(path), where(self.root))
         if name not in self.catalogue.videos:
             raise ValueError(
                 f"{path}: not in this index, wanted a video of it before the @; a whole file may "
@@ -214,24 +216,29 @@ class Index:
         Args:
           count: how many, at most. allowed: bool [N], of which segments; None: of all.
         """
-        found = []
-        for shard, part in self.parts.items():
-            if isinstance(part.said, Spoken):
-                segments = self._segments[shard]
-                may = (segments >= 0) if allowed is None else (segments >= 0) & allowed[segments]
-                some = part.said.find(expression, may.tolist().__getitem__, count)
-                found += [(one.score, int(segments[one.row]), one.excerpt) for one in some]
-        return [(segment, excerpt) for _, segment, excerpt in sorted(found)[:count]]
+        may = np.ones(len(self), bool) if allowed is None else allowed
+        found = self._spoken.find(expression, may.tolist().__getitem__, count)
+        return [(one.row, one.excerpt) for one in found]
 
     @functools.cached_property
-    def _segments(self) -> dict[str, np.ndarray]:
-        """Of each row of a shard, its segment: -1 where it is of no video any more."""
-        found, shard = {}, np.array(self.shard)
+    def _spoken(self) -> Spoken:
+        """All that is said, in one place, when it is first searched for.
+
+        How rare a word is counts there over all videos, and none that were removed: shards, each
+        for itself, would rank by their own.
+        """
+        shard, texts = np.array(self.shard), [""] * len(self)
         for name, part in self.parts.items():
-            found[name] = np.full(len(part.times), -1)
+            if not isinstance(part.said, Spoken):
+                continue
+            if len(self.parts) == 1 and np.array_equal(self.row, np.arange(len(part.said))):
+                return part.said
             here = np.flatnonzero(shard == name)
-            found[name][self.row[here]] = here
-        return found
+            segments = dict(zip(self.row[here].tolist(), here.tolist(), strict=True))
+            for row, text in part.said.texts():
+                if row in segments:
+                    texts[segments[row]] = text
+        return spoken.held(texts)
 
     @property
     def hours(self) -> float:

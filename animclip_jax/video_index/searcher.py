@@ -73,7 +73,9 @@ class Searcher:
         group: bool = True,
         **only: Any,
     ) -> list[Moment]:
-        """The n best moments, the best first; fewer where the index is smaller, or ungrouped, K.
+        """The n best moments, the best first; fewer where the index is smaller.
+
+        Ungrouped, at most the K best by sight and the K best by words.
 
         Args:
           query: a sentence, with -word and ^weight as in docs/search.md; a picture uint8
@@ -147,7 +149,8 @@ class Searcher:
         if by != SEEN and self.index.speaks:
             speaking = functools.partial(self._said, query, total)
             said = scenes.spread(speaking, *among)
-            hits = fused(hits, [hit._replace(rank=n) for n, (_, hit) in enumerate(said, 1)])
+            heard = [hit._replace(rank=n) for n, (_, hit) in enumerate(said, 1)]
+            hits = fused(hits, heard, self.num_candidates)
             clock.lap("words")
         candidates = len(hits)
         if num_scenes:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import tempfile
+import unicodedata
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +19,8 @@ from animclip_jax.video_index.query import Query
 _TABLE = (
     "CREATE VIRTUAL TABLE said USING fts5(text, tokenize='porter unicode61 remove_diacritics 2')"
 )
-_FIND = """SELECT rowid, rank, snippet(said, 0, '', '', '…', 16) FROM said
-    WHERE said MATCH ? AND allowed(rowid) ORDER BY rank LIMIT ?"""
+_FIND = """SELECT rowid, snippet(said, 0, '', '', '…', 16) FROM said
+    WHERE said MATCH ? AND allowed(rowid) ORDER BY rank, rowid LIMIT ?"""
 # Words of a sentence that says what is shown, and need not be said.
 _LITTLE = frozenset(
     (
@@ -35,12 +37,20 @@ _CHUNK, _WORD = re.compile(r'"([^"]*)"|(\S+)'), re.compile(r"[^\W_]+")
 class Said(NamedTuple):
     """A segment in which what was searched for is said.
 
-    row: of its shard. score: bm25, lower is better. excerpt: what is said around it.
+    row: of those that were given. excerpt: what is said around it.
     """
 
     row: int
-    score: float
     excerpt: str
+
+
+def held(texts: Sequence[str]) -> Spoken:
+    """What is said in each segment, without a file that stays. Raises ValueError as `pack`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "said.sqlite")
+        path.write_bytes(pack(texts))
+        # Open, it can be read when its name is gone.
+        return Spoken(path, len(texts))
 
 
 def pack(texts: Sequence[str]) -> bytes:
@@ -98,8 +108,12 @@ class Spoken(Sequence[str]):
         found = self.base.execute("SELECT text FROM said WHERE rowid = ?", (int(row),)).fetchone()
         return found[0] if found else ""
 
+    def texts(self) -> Iterator[tuple[int, str]]:
+        """The rows in which anything is said, each with that."""
+        yield from self.base.execute("SELECT rowid, text FROM said")
+
     def find(self, match: str, allowed: Callable[[int], bool], count: int) -> list[Said]:
-        """The best rows of those that are allowed, for an expression of `expression`."""
+        """The best rows, by bm25, of those that are allowed; match: an `expression`."""
         self.base.create_function("allowed", 1, allowed)
         return [Said(*found) for found in self.base.execute(_FIND, (match, count))]
 
@@ -124,7 +138,9 @@ def expression(query: Query) -> str | None:
 
 def _words(text: str) -> list[str]:
     """FTS5's phrases of a sentence: nothing but letters and digits, so that none is an operator."""
-    chunks = [" ".join(_WORD.findall(one[0] or one[1])) for one in _CHUNK.findall(text)]
+    # A letter and its accent as one: else the accent ends the word.
+    found = _CHUNK.findall(unicodedata.normalize("NFC", text))
+    chunks = [" ".join(_WORD.findall(one[0] or one[1])) for one in found]
     chunks = [chunk for chunk in dict.fromkeys(chunks) if chunk]
     telling = [chunk for chunk in chunks if chunk.lower() not in _LITTLE]
     return [f'"{chunk}"' for chunk in (telling or chunks)[:MAX_WORDS]]

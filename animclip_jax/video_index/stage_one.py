@@ -26,7 +26,10 @@ class StageOne(Protocol):
 
 
 class Flat:
-    """Compares a query with all embeddings, which are held on the devices: exact."""
+    """Compares a query with all embeddings, which are held on the devices.
+
+    Exact, except for a TPU's approximate search above 2^20 segments (`retrieval/coarse.py`).
+    """
 
     def __init__(self, embedding: np.ndarray, split: NamedSharding):
         """embedding: float32 [N, E], unit length. split: how they lie on the devices."""

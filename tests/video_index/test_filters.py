@@ -25,6 +25,7 @@ DAYS = {"red.mp4": "2024-02-28", "long.mp4": "2024-02-29", "trip/tall.mp4": "202
 FILTERS = {
     "folder=trip": {"trip/tall.mp4", "trip/sea/blue.png"},
     "folder=/trip/sea/": {"trip/sea/blue.png"},
+    "folder=./trip//sea": {"trip/sea/blue.png"},
     "folder=tri": set(),
     "folder=..": set(),
     "name=RED": {"red.mp4"},
@@ -96,6 +97,32 @@ def test_filters_act_before_the_best_are_chosen(home, search_model):
     folder, name = os.path.split(worst.video)
     (found,) = few.search("a block", folder=folder, name=name)
     assert found.video == worst.video
+
+
+@pytest.fixture(scope="module")
+def accented(tmp_path_factory, search_model, search_model_path):
+    """Photos of a Mac, whose accents are letters of their own, and one of an older Linux."""
+    home = tmp_path_factory.mktemp("accented")
+    for folder in ("Mu\N{COMBINING DIAERESIS}ller", os.fsdecode(b"F\xeate")):
+        (home / "videos" / folder).mkdir(parents=True)
+        photo = home / "videos" / folder / "ko\N{COMBINING DIAERESIS}ln.png"
+        Image.new("RGB", (60, 60), BLUE).save(photo)
+    searchable.index(home / "videos", home / "index", search_model, search_model_path)
+    return Searcher(search_model, Index(home / "index"))
+
+
+def test_a_name_is_found_however_its_letters_are_composed(accented):
+    for name in ("K\N{LATIN SMALL LETTER O WITH DIAERESIS}LN", "ko\N{COMBINING DIAERESIS}*.png"):
+        assert len(accented.search("a block", name=name)) == 2
+    folder = "M\N{LATIN SMALL LETTER U WITH DIAERESIS}ller"
+    assert len(accented.search("a block", folder=folder)) == 1
+
+
+def test_every_folder_that_is_offered_finds_its_files(accented):
+    folders = accented.index.folders
+    assert len(folders) == 2
+    for folder in folders:
+        assert len(accented.search("a block", folder=folder)) == 1, folder
 
 
 def test_the_command_takes_the_same(home, capsys):

@@ -11,6 +11,7 @@ from animclip_jax.video_index.likeness import At
 from animclip_jax.video_index.query import QueryError
 from animclip_jax.video_index.reader import Index
 from animclip_jax.video_index.searcher import Searcher
+from input_pipeline.media.video import write_video
 from tests import searchable
 
 
@@ -46,6 +47,17 @@ def test_a_moment_is_the_segment_that_is_shown_then(searcher, indexed, seconds, 
     index = searcher.index
     for path in (Path("shots.mp4"), indexed.parent / "videos" / "shots.mp4"):
         assert index.id(index.at(path, seconds)) == searchable.moment("shots.mp4", number)
+
+
+def test_a_linked_video_is_known_by_its_whole_path(tmp_path, search_model, search_model_path):
+    """As git-annex and DVC keep them: the file itself is in a hidden folder beside it."""
+    (store := tmp_path / "videos" / ".store").mkdir(parents=True)
+    write_video(store / "1.mp4", searchable.shot(searchable.RED, 16), 8)
+    (linked := tmp_path / "videos" / "red.mp4").symlink_to(store / "1.mp4")
+    searchable.index(tmp_path / "videos", tmp_path / "index", search_model, search_model_path)
+    index = Index(tmp_path / "index")
+    for path in (linked, Path("red.mp4")):
+        assert index.names[index.at(path, 0)] == "red.mp4"
 
 
 def test_a_moment_finds_itself_and_so_does_a_result(searcher):

@@ -175,6 +175,14 @@ def test_a_table_holds_no_formula():
     assert list(found[0])[:5] == ["rank", "coarse_rank", "video", "start", "end"]
 
 
+@pytest.mark.parametrize("time", [0, 12, 600, 1234.567, 35999.96, 100000.5])
+def test_a_table_has_the_thousandths_of_long_videos_too(time):
+    (row,) = csv.DictReader(io.StringIO(moments.table([moment(1, "a.mp4", time, time + 2)])))
+    start, end = row["segments"].split("-")
+    assert float(start) == time and float(end) == pytest.approx(time + 2, abs=1e-9)
+    assert not start.endswith((".", ".0"))
+
+
 def write_with_timecode(path: Path, rate: Fraction, timecode: str) -> None:
     with av.open(str(path), "w") as file:
         file.metadata["timecode"] = timecode

@@ -47,6 +47,7 @@ def found(tmp_path):
         ('oven -"cat oven"', [0, 2]),
         ("cat +bread", [4, 0, 2]),
         ("kasebrot plait", [3]),
+        ("Ka\N{COMBINING DIAERESIS}sebrot", [3]),
         ("the", [2, 0]),
         ("-bread", []),
         ("... !?", []),

@@ -61,7 +61,9 @@ def test_a_phrase_is_found_and_each_result_says_why_it_came(run, ask, home, sear
         ("the kettle whistles", False, None)
     ]
     assert "said: the kettle whistles" in ask("kettle whistles", "-n1")
-    assert "no moment found" in ask("nobody says this", "--by=said")
+    assert ask("nobody says this", "--by=said").endswith("no moment found\n")
+    picture = home / "videos" / "red.mp4"
+    assert "wanted a sentence" in ask(f"--like={picture}", "--by=said")
     seen = json.loads(ask("a kettle", "--json", "--by=seen"))["results"]
     assert all(one["said"] is None for one in seen)
     guarded = guard.Guard(app.make_app(Searcher(search_model, Index(home / "index"))))
@@ -74,10 +76,12 @@ def test_a_phrase_is_found_and_each_result_says_why_it_came(run, ask, home, sear
         assert asked.ask(guarded, f"/api/search?q={hostile}").status == 200, hostile
 
 
-def test_without_subtitles_nothing_is_said(indexed, search_model):
+def test_without_subtitles_nothing_is_said(indexed, search_model, capsys):
     searcher = Searcher(search_model, Index(indexed))
     assert not searcher.index.speaks and searcher.search("a block", by="said") == []
     assert all(one.said is None and one.seen for one in searcher.search("a block"))
+    assert search.main([str(indexed), "a block", "--by=said"]) == 0
+    assert "no video of this index has subtitles" in capsys.readouterr().out
     with pytest.raises(ValueError, match="by='heard': wanted one of seen, said, both"):
         searcher.search("a block", by="heard")
 
@@ -133,6 +137,26 @@ def test_what_is_said_outlives_that_shards_become_one(run, ask, home, monkeypatc
     rows = {opened.id(n): part.said[int(opened.row[n])] for n in range(len(opened))}
     assert rows[searchable.moment("long.mp4", 1)] == "a dog barks"
     assert rows[searchable.moment("new.mp4")] == "a new kettle"
+
+
+def test_words_rank_the_same_after_updates_as_after_one_run(run, home, tmp_path, search_model_path):
+    """A word of nearly all that is said in a new video is rare in the index, and found there."""
+    run()
+    for name in ("new", "other"):
+        video.write_video(home / "videos" / f"{name}.mp4", shot(RED, 9), 8)
+        (home / "videos" / f"{name}.srt").write_text(said.srt([(0, 1, f"kettle {name}")]))
+        run()
+    (home / "videos" / "other.mp4").unlink()
+    run()
+    grown = Index(home / "index")
+    assert len(grown.parts) > 1
+    index.main([str(home / "videos"), f"--model={search_model_path}", f"--out={tmp_path / 'once'}"])
+    found, wanted = (
+        [(opened.id(segment), words) for segment, words in opened.said('"kettle"', 9)]
+        for opened in (grown, Index(tmp_path / "once"))
+    )
+    assert found == wanted and len(found) == 3
+    assert found[0] == (searchable.moment("new.mp4"), "kettle new")
 
 
 def test_rows_of_videos_that_are_gone_are_not_found(run, home):
