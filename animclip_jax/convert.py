@@ -15,13 +15,16 @@ if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these
     sys.exit(animclip(["convert", *sys.argv[1:]]))
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.exporting import hugging_face, open_clip
+from animclip_jax.exporting import source as sources
 from animclip_jax.files import require_new
 from animclip_jax.options.convert import parse
-from animclip_jax.weights import big_vision, folder, hub, positions, published, source
+from animclip_jax.weights import big_vision, folder, hub, positions, published
+from animclip_jax.weights.deferred import Array
 from input_pipeline.tokenizers.opening import open_tokenizer
 
 # Of other layouts than ours.
@@ -39,26 +42,27 @@ def main(argv: list[str] | None = None) -> int:
     try:
         require_new(options.out)
         path = Path(options.source)
-        origin: dict[str, str] = {}
-        found_there = None
         if not path.exists() and hub.is_repository(options.source):
-            found_there = published.read(options.source, options.revision, options.activation)
-            params, config, origin, _ = found_there
+            model = published.read(options.source, options.revision, options.activation)
         elif options.revision:
             raise ValueError(f"--revision={options.revision}: {path} is not on the Hub")
         else:
-            params, config = source.deferred(path, options.activation)
+            model = published.local(path, options.activation)
+        params: Mapping[str, Array]
+        params, config = folder.dual_encoders(model.params, model.config)
         if options.tokenizer:
             config = dataclasses.replace(config, tokenizer=str(options.tokenizer))
         open_tokenizer(*config.reading)
         found = config.image_size
         if options.image_size:
             params, config = positions.resize(params, config, options.image_size)
+        left = folder.left_out(model.params, model.config)
         is_changed = options.tokenizer or options.image_size
-        if options.to == folder.FORMAT and found_there is not None and not is_changed:
-            found_there.save(options.out)
+        if options.to == folder.FORMAT and not is_changed:
+            model.save(options.out)
+            params, left = model.params, []
         elif options.to == folder.FORMAT:
-            folder.save(options.out, params, config, origin)
+            folder.save(options.out, params, config, model.origin)
         else:
             WRITERS[options.to](options.out, params, config)
     except (OSError, ValueError) as error:
@@ -70,6 +74,11 @@ def main(argv: list[str] | None = None) -> int:
         f"{options.out}: {millions:.1f} million parameters in the layout of {options.to}, "
         f"{config.image_size} pixels, patches of {config.patch_size}{resized}"
     )
-    if origin:
+    if left and options.to == folder.FORMAT:
+        reason = "--image-size and --tokenizer change the dual encoders alone"
+        print(sources.left_out_in_words(left, reason))
+    elif left:
+        print(sources.left_out_in_words(left))
+    if origin := model.origin:
         print(f"from {origin['repository']} at commit {origin['commit']}")
     return 0

@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     millions = sum(value.size for value in source.params.values()) / 1e6
     print(f"{options.out}: {millions:.1f} million parameters, computes what the model does")
     if left := source.origin.get("left_out"):
-        print(f"not exported, because the format cannot hold it: {', '.join(left)}")
+        print(sources.left_out_in_words(left))
     if options.push:
         try:
             print(push.push(options.out, options.push, options.private))

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from animclip_jax import convert
+from animclip_jax import convert, export
 from animclip_jax.models.clip import ClipConfig
-from animclip_jax.weights import folder, rules, source
+from animclip_jax.weights import folder, manifest, rules, source
 from tests.exporting import models
 from tests.exporting.models import WORDS
 from tests.weights import reference
@@ -39,6 +39,36 @@ def test_positions_are_resized_on_request_alone(tmp_path, capsys):
     params, config = folder.load(out)
     assert isinstance(config, ClipConfig) and config.image_size == 40
     assert params["vision/position_embedding"].shape == (26, 20)
+
+
+@pytest.mark.parametrize("is_export", [True, False])
+def test_a_whole_model_of_a_folder_stays_whole(tmp_path, is_export):
+    whole, out = models.source(), tmp_path / "out"
+    if is_export:
+        export.export(whole, tmp_path / "mine", "safetensors")
+    else:
+        folder.save(tmp_path / "mine", whole.params, whole.config)
+    assert convert.main([str(tmp_path / "mine"), "--out", str(out)]) == 0
+    params, config = folder.load(out)
+    assert config == whole.config and params.keys() == whole.params.keys()
+    for name, value in whole.params.items():
+        np.testing.assert_array_equal(params[name], value)
+    assert (out / manifest.MANIFEST).is_file() == is_export
+
+
+@pytest.mark.parametrize(
+    "flags, reason",
+    [
+        (["--to=hugging_face"], "the format cannot hold it"),
+        (["--to=open_clip"], "the format cannot hold it"),
+        (["--image-size=48"], "--image-size and --tokenizer change the dual encoders alone"),
+    ],
+)
+def test_parts_that_are_left_out_of_a_whole_model_are_named(tmp_path, capsys, flags, reason):
+    folder.save(tmp_path / "mine", models.source(WORDS).params, WORDS)
+    assert convert.main([str(tmp_path / "mine"), "--out", str(tmp_path / "out"), *flags]) == 0
+    left = f"left out, because {reason}: coder, motion, reranker, temporal\n"
+    assert left in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

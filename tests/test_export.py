@@ -110,7 +110,7 @@ def test_what_a_format_has_no_place_for_is_said(tmp_path, capsys):
     export.export(source(WORDS), tmp_path / "whole", "safetensors")
     command = [str(tmp_path / "whole"), "--out", str(tmp_path / "hf"), "--format=hf"]
     assert export.main(command) == 0
-    assert "not exported, because the format cannot hold it: coder, motion, reranker, temporal" in (
+    assert "left out, because the format cannot hold it: coder, motion, reranker, temporal" in (
         capsys.readouterr().out
     )
     left = manifest.check(tmp_path / "hf", "hf")["origin"]["left_out"]

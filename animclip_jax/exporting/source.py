@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -121,9 +121,13 @@ def dual_encoders(source: Source) -> Source:
     config = dataclasses.replace(config, dtype="float32")
     if isinstance(source.config, ClipConfig):
         return source._replace(config=config)
-    left = sorted({name.split("/")[0] for name in source.params} - {"clip"})
-    origin = source.origin | {"left_out": left}
+    origin = source.origin | {"left_out": folder.left_out(source.params, source.config)}
     return Source(params, config, source.num_frames, origin)
+
+
+def left_out_in_words(left: Iterable[str], reason: str = "the format cannot hold it") -> str:
+    """The line that a command prints of parts that it left out."""
+    return f"left out, because {reason}: {', '.join(left)}"
 
 
 def describe(source: Source) -> dict[str, Any]:

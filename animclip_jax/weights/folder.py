@@ -12,7 +12,7 @@ import concurrent.futures
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -34,6 +34,7 @@ _OLDER = 1
 KIND = "safetensors"
 # Where the dual encoders' parameters lie among those of the whole model.
 _INSIDE = "clip/"
+T = TypeVar("T", bound=Array)
 
 
 def save(
@@ -134,13 +135,20 @@ def load_clip(directory: Path) -> tuple[dict[str, np.ndarray], ClipConfig]:
 
 
 def dual_encoders(
-    params: Mapping[str, np.ndarray], config: ClipConfig | RetrieverConfig
-) -> tuple[dict[str, np.ndarray], ClipConfig]:
+    params: Mapping[str, T], config: ClipConfig | RetrieverConfig
+) -> tuple[dict[str, T], ClipConfig]:
     """The parameters of `Clip` alone, by their paths in it."""
     if isinstance(config, ClipConfig):
         return dict(params), config
     inside = {name: value for name, value in params.items() if name.startswith(_INSIDE)}
     return {name.removeprefix(_INSIDE): value for name, value in inside.items()}, config.clip
+
+
+def left_out(params: Mapping[str, Array], config: ClipConfig | RetrieverConfig) -> list[str]:
+    """The parts of a model that `dual_encoders` leaves out, such as the re-ranker."""
+    if isinstance(config, ClipConfig):
+        return []
+    return sorted({name.split("/")[0] for name in params if not name.startswith(_INSIDE)})
 
 
 def is_ours(directory: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Models on the Hugging Face Hub by name: downloaded and converted on first use, then kept."""
+"""Models of the Hugging Face Hub by name, converted on first use and kept; and those of a path."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from animclip_jax import files
 from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.process import CACHE
 from animclip_jax.weights import folder, hub, manifest, source
 from animclip_jax.weights.deferred import Array
@@ -21,13 +22,13 @@ _DIGITS = 12
 
 
 class Published(NamedTuple):
-    """What `folder.save` takes: parameters by path, the architecture, where they are from.
+    """What `folder.save` takes: parameters by path, what they are of, where they are from.
 
     export: the folder, where it is one of `animclip export`, which holds more than these.
     """
 
     params: Mapping[str, Array]
-    config: ClipConfig
+    config: ClipConfig | RetrieverConfig
     origin: dict[str, str]
     export: Path | None = None
 
@@ -47,12 +48,18 @@ class Published(NamedTuple):
 
 
 def read(name: str, revision: str | None = None, activation: str | None = None) -> Published:
-    """A model of the Hub. Takes and raises what `hub.download` and `source.deferred` do."""
+    """A model of the Hub. Takes and raises what `hub.download` and `source.whole` do."""
     found = hub.download(name, revision)
-    params, config = source.deferred(found.path, activation)
-    is_export = found.path.is_dir() and folder.is_ours(found.path)
-    origin = {"repository": name, "commit": found.commit}
-    return Published(params, config, origin, found.path if is_export else None)
+    return local(found.path, activation, {"repository": name, "commit": found.commit})
+
+
+def local(
+    path: Path, activation: str | None = None, origin: dict[str, str] | None = None
+) -> Published:
+    """A model of a folder or a file here. Takes and raises what `source.whole` does."""
+    params, config = source.whole(path, activation)
+    is_export = path.is_dir() and folder.is_ours(path)
+    return Published(params, config, origin or {}, path if is_export else None)
 
 
 def find(model: str | Path, check: Callable[[ClipConfig], object]) -> Path:
@@ -79,7 +86,7 @@ def find(model: str | Path, check: Callable[[ClipConfig], object]) -> Path:
         if kept := _kept(directory, name, model):
             return kept
         found = read(model)
-        check(found.config)
+        check(folder.dual_encoders(found.params, found.config)[1])
         kept = directory / f"{name}-{found.origin['commit'][:_DIGITS]}"
         print(f"{model}: downloaded and converted once, into {kept}", file=sys.stderr)
         found.save(kept)

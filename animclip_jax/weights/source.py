@@ -10,6 +10,7 @@ import numpy as np
 
 from animclip_jax import files
 from animclip_jax.models.clip import ClipConfig
+from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.models.towers import CLIP
 from animclip_jax.weights import (
     architecture,
@@ -57,14 +58,25 @@ def deferred(path: Path, activation: str | None = None) -> tuple[Mapping[str, Ar
     Raises:
       OSError, ValueError: what is wrong with which file; all tensors that don't fit at once.
     """
+    return folder.dual_encoders(*whole(path, activation))
+
+
+def whole(
+    path: Path, activation: str | None = None
+) -> tuple[Mapping[str, Array], ClipConfig | RetrieverConfig]:
+    """As `deferred`, but of our folder all that is in it, such as a re-ranker."""
     params, config = _read(path, activation)
+    if isinstance(config, RetrieverConfig):
+        return params, config
     if config.towers.tokenizer != CLIP.tokenizer and not config.tokenizer:
         beside = vocabulary.find(path if path.is_dir() else path.parent)
         config = dataclasses.replace(config, tokenizer=beside)
     return params, config
 
 
-def _read(path: Path, activation: str | None) -> tuple[Mapping[str, Array], ClipConfig]:
+def _read(
+    path: Path, activation: str | None
+) -> tuple[Mapping[str, Array], ClipConfig | RetrieverConfig]:
     if path.is_dir():
         return _read_folder(path, activation)
     if not path.is_file():
@@ -83,12 +95,14 @@ def _read(path: Path, activation: str | None) -> tuple[Mapping[str, Array], Clip
     return _openai(tensors, beside if beside.is_file() else None, path, known, activation)
 
 
-def _read_folder(path: Path, activation: str | None) -> tuple[Mapping[str, Array], ClipConfig]:
+def _read_folder(
+    path: Path, activation: str | None
+) -> tuple[Mapping[str, Array], ClipConfig | RetrieverConfig]:
     config, document = path / folder.CONFIG, path / OPEN_CLIP_CONFIG
     described = files.read_object(config) if config.is_file() else {}
     if described.get("format") == folder.FORMAT:
         _refuse_activation(activation, config)
-        return folder.load_clip(path)
+        return folder.load(path)
     # Beside open_clip's files there may be those of timm, of the vision tower alone.
     if config.is_file() and ("model_type" in described or not document.is_file()):
         for name in (folder.TENSORS, TORCH_TENSORS):
