@@ -154,7 +154,7 @@ def _tower(section: Mapping[str, Any]) -> TransformerConfig:
 
 
 def read_pixels(document: Mapping[str, Any], usual: Pixels, source: str) -> Pixels:
-    """What a preprocessor_config.json says; what it leaves out is as usual.
+    """What the settings of an image processor say; what it leaves out is as usual.
 
     Raises:
       ValueError: it resizes as ours can't, or its statistics are no numbers.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,8 @@ from animclip_jax.weights.rules import Layout
 OPEN_CLIP_CONFIG, OPEN_CLIP_TENSORS = "open_clip_config.json", "open_clip_model.safetensors"
 OPEN_CLIP_TORCH = "open_clip_pytorch_model.bin"
 PIXELS, TOKENIZER = "preprocessor_config.json", "tokenizer_config.json"
+# What transformers 5 writes in place of PIXELS, with the same fields as one of its own.
+PROCESSOR, PROCESSOR_PIXELS = "processor_config.json", "image_processor"
 TORCH_TENSORS = "pytorch_model.bin"
 # Beside shards: which file holds which tensor.
 INDEX_SUFFIX = ".index.json"
@@ -160,17 +163,27 @@ def _hugging_face(
     document = directory / folder.CONFIG
     _refuse_activation(activation, document)
     config = hugging_face_config.read(files.read_object(document), str(document))
-    if (file := directory / PIXELS).is_file():
-        usual = config.towers.pixels
-        pixels = hugging_face_config.read_pixels(files.read_object(file), usual, str(file))
-        config = dataclasses.replace(
-            config, towers=dataclasses.replace(config.towers, pixels=pixels)
-        )
+    described, file = _pictures(directory)
+    pixels = hugging_face_config.read_pixels(described, config.towers.pixels, str(file))
+    config = dataclasses.replace(config, towers=dataclasses.replace(config.towers, pixels=pixels))
     if (file := directory / TOKENIZER).is_file():
         towers = hugging_face_config.read_tokenizer(files.read_object(file), config.towers)
         config = dataclasses.replace(config, towers=towers)
     apart = rules.unfuse(tensors)
     return rules.to_ours(apart, config, Layout.HUGGING_FACE, str(source)), config
+
+
+def _pictures(directory: Path) -> tuple[dict[str, Any], Path]:
+    """The settings of pictures, {} where there are none, and their file; transformers' choice."""
+    file = directory / PROCESSOR
+    if file.is_file() and (nested := files.read_object(file).get(PROCESSOR_PIXELS)) is not None:
+        if not isinstance(nested, dict):
+            raise ValueError(
+                f"{file}: found {nested!r:.80} as {PROCESSOR_PIXELS!r}, wanted an object"
+            )
+        return nested, file
+    file = directory / PIXELS
+    return (files.read_object(file) if file.is_file() else {}), file
 
 
 def _openai(

@@ -54,8 +54,9 @@ def test_what_another_program_left_out_of_the_cache_is_downloaded(stand_in):
         (["open_clip_model.safetensors", "open_clip_config.json", *HF], (3, 2)),
         (["model.safetensors.index.json", "model-00001-of-00002.safetensors"], None),
         (["spiece.model", "tokenizer_config.json", "merges.txt", *HF], None),
+        (["processor_config.json", "preprocessor_config.json", *HF], None),
     ],
-    ids=["open_clip", "shards", "vocabulary"],
+    ids=["open_clip", "shards", "vocabulary", "pixels"],
 )
 def test_only_what_is_read_is_downloaded(stand_in, there, wanted):
     # Each with other bytes, for the Hub's client downloads equal files once.

@@ -110,6 +110,49 @@ def test_how_pictures_are_resized_comes_along(hugging_face):
     assert source.read(hugging_face)[1].fitted == (24, "squash", "bilinear", True)
 
 
+def test_pixels_as_transformers_5_writes_them_come_along(hugging_face, tmp_path):
+    """Of CLIPProcessor.save_pretrained and SiglipProcessor.save_pretrained, version 5.24."""
+    (tmp_path / "siglip").mkdir()
+    write_siglip(tmp_path / "siglip")
+    half = [0.5, 0.5, 0.5]
+    shared = {"do_resize": True, "image_mean": half, "image_std": half, "resample": 3}
+    for directory, size, kind in (
+        (hugging_face, {"shortest_edge": 24}, "CLIP"),
+        (tmp_path / "siglip", {"height": 24, "width": 24}, "Siglip"),
+    ):
+        nested = shared | {"size": size, "image_processor_type": f"{kind}ImageProcessor"}
+        document = {"image_processor": nested, "processor_class": f"{kind}Processor"}
+        (directory / "processor_config.json").write_text(json.dumps(document))
+        config = source.read(directory)[1]
+        assert config.towers.pixels.mean == config.towers.pixels.std == (0.5, 0.5, 0.5)
+        resize = "shortest" if kind == "CLIP" else "squash"
+        assert config.fitted[1:] == (resize, "bicubic", True)
+
+
+@pytest.mark.parametrize("nested, mean", [({"image_mean": [0.1] * 3}, 0.1), (None, 0.2)])
+def test_of_two_files_of_pixels_the_one_that_transformers_reads_counts(hugging_face, nested, mean):
+    """Older processor_config.json name the processor's class alone."""
+    document = {"processor_class": "CLIPProcessor"} | (
+        {"image_processor": nested} if nested else {}
+    )
+    (hugging_face / "processor_config.json").write_text(json.dumps(document))
+    (hugging_face / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.2] * 3}))
+    assert source.read(hugging_face)[1].towers.pixels.mean == (mean,) * 3
+
+
+@pytest.mark.parametrize(
+    "nested, said",
+    [
+        ([3], r"found \[3\] as 'image_processor', wanted an object"),
+        ({"resample": 1}, "resample is 1"),
+    ],
+)
+def test_wrong_pixels_of_transformers_5_name_their_file(hugging_face, nested, said):
+    (hugging_face / "processor_config.json").write_text(json.dumps({"image_processor": nested}))
+    with pytest.raises(ValueError, match=rf"^{hugging_face}/processor_config.json: {said}"):
+        source.read(hugging_face)
+
+
 @pytest.mark.parametrize("name", ["spiece.model", "tokenizer.model", "tokenizer.json"])
 def test_a_vocabulary_beside_the_weights_is_found(tmp_path, name):
     write_siglip(tmp_path)
