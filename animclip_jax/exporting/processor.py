@@ -9,9 +9,10 @@ from animclip_jax import files
 from animclip_jax.models import towers
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.weights import source as weights_source
+from animclip_jax.weights import vocabulary
 from input_pipeline.tokenizers import CLIP_VOCAB_SIZE, clip_vocabulary
 
-VOCABULARY, MERGES, TOKENIZER = "vocab.json", "merges.txt", weights_source.TOKENIZER
+VOCABULARY, MERGES, TOKENIZER = vocabulary.CLIP_JSON, "merges.txt", weights_source.TOKENIZER
 SPECIAL = "special_tokens_map.json"
 SENTENCE_MODULES, SENTENCE_SETTINGS = "modules.json", "sentence_bert_config.json"
 # By the kind of tokens: the vocabulary that transformers' tokenizer of SigLIP reads.

@@ -17,7 +17,8 @@ REVISIONS = {
 }
 # What is read beside the tensors, where a repository has it.
 _BESIDE = (
-    *(source.PIXELS, source.PROCESSOR, source.TOKENIZER, *vocabulary.PUBLISHED),
+    *(source.PIXELS, source.PROCESSOR, source.TOKENIZER),
+    *(*vocabulary.PUBLISHED, vocabulary.CLIP_JSON),
     # Of animclip export --format=hub: both are there, or it is no such folder.
     *(manifest.MANIFEST, manifest.EXAMPLE),
 )

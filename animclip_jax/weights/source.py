@@ -169,6 +169,8 @@ def _hugging_face(
     if (file := directory / TOKENIZER).is_file():
         towers = hugging_face_config.read_tokenizer(files.read_object(file), config.towers)
         config = dataclasses.replace(config, towers=towers)
+    if config.towers.tokenizer == CLIP.tokenizer:
+        vocabulary.require_clip(directory, config.vocab_size)
     apart = rules.unfuse(tensors)
     return rules.to_ours(apart, config, Layout.HUGGING_FACE, str(source)), config
 

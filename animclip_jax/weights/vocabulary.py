@@ -1,7 +1,8 @@
 """The file of a model's tokens, for families whose vocabulary comes with the weights.
 
 It lies beside the weights, in the folder of a run and in every export, under one of two names; in
-memory `ClipConfig.tokenizer` says where. CLIP's vocabulary is in this package and needs no file.
+memory `ClipConfig.tokenizer` says where. CLIP's vocabulary is in this package and needs no file;
+one beside a `CLIPModel` must be the same.
 """
 
 from __future__ import annotations
@@ -19,12 +20,51 @@ from animclip_jax.runs import layout
 NAMES = {".model": layout.TOKENIZER_MODEL, ".json": layout.TOKENIZER_JSON}
 # As published folders call it: sentencepiece's is what the models were trained with.
 PUBLISHED = ("spiece.model", *NAMES.values())
+# Of a `CLIPModel`, which transformers reads where there is no tokenizer.json.
+CLIP_JSON = "vocab.json"
+# CLIP's tokens. The last two, start and end, have other names in some files.
+_CLIP_SIZE = 49408
+# SHA-256 of the rest by their ids, with spaces between.
+_CLIP_WORDS = "ac87e04f32fc792d8358458800d338e938df47c5e7a3b53514deb6bd389b7179"
 
 
 def find(directory: Path | epath.Path) -> str:
     """The vocabulary in a folder of ours or of others, "" where there is none."""
     there = (directory / name for name in PUBLISHED)
     return next((str(path) for path in there if path.is_file()), "")
+
+
+def require_clip(directory: Path, vocab_size: int) -> None:
+    """Checks the vocabulary beside a `CLIPModel`, if there is one: captions get CLIP's own ids.
+
+    Tokens that were added behind CLIP's change none of these.
+
+    Raises:
+      ValueError: it is another one, or the model has no room for it.
+    """
+    there = (directory / name for name in (layout.TOKENIZER_JSON, CLIP_JSON))
+    if (path := next((path for path in there if path.is_file()), None)) is None:
+        return
+    wanted = (
+        f"wanted OpenAI CLIP's {_CLIP_SIZE}, the only ones that a CLIPModel's captions get here: "
+        "use a model that was trained with them, or a SigLIP, whose vocabulary is read"
+    )
+    tokens = _tokens(files.read_object(path))
+    words = " ".join(tokens.get(number, "") for number in range(_CLIP_SIZE - 2))
+    digest = hashlib.sha256(words.encode(errors="replace")).hexdigest()
+    if digest != _CLIP_WORDS:
+        raise ValueError(f"{path}: found another vocabulary's tokens, {wanted}")
+    if vocab_size < _CLIP_SIZE:
+        raise ValueError(f"{path}: found a model of {vocab_size} tokens, {wanted}")
+
+
+def _tokens(document: dict[str, Any]) -> dict[int, str]:
+    """By their ids, of a tokenizer.json or a vocab.json; {} of another kind of tokenizer."""
+    model = document.get("model")
+    ids = model.get("vocab") if isinstance(model, dict) else document
+    if not isinstance(ids, dict):
+        return {}
+    return {number: token for token, number in ids.items() if isinstance(number, int)}
 
 
 def keep(directory: Path, file: str) -> None:

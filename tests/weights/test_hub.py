@@ -55,8 +55,9 @@ def test_what_another_program_left_out_of_the_cache_is_downloaded(stand_in):
         (["model.safetensors.index.json", "model-00001-of-00002.safetensors"], None),
         (["spiece.model", "tokenizer_config.json", "merges.txt", *HF], None),
         (["processor_config.json", "preprocessor_config.json", *HF], None),
+        (["vocab.json", "tokenizer.json", "merges.txt", *HF], None),
     ],
-    ids=["open_clip", "shards", "vocabulary", "pixels"],
+    ids=["open_clip", "shards", "vocabulary", "pixels", "clip's vocabulary"],
 )
 def test_only_what_is_read_is_downloaded(stand_in, there, wanted):
     # Each with other bytes, for the Hub's client downloads equal files once.
@@ -91,6 +92,16 @@ def test_a_branch_is_no_commit_and_a_repository_without_weights_says_what_it_has
     with pytest.raises(ValueError, match="no weights that can be read, .*; it has README.md"):
         hub.download("some/clip")
     assert stand_in.gets == []
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "vocab.json"])
+def test_a_clip_with_a_vocabulary_of_its_own_is_not_converted(stand_in, tmp_path, capsys, name):
+    document = {"model": {"vocab": {"a": 0}}} if name == "tokenizer.json" else {"a": 0}
+    stand_in.files[name] = json.dumps(document).encode()
+    assert convert.main(["some/clip", "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().err
+    assert f"{name}: found another vocabulary's tokens, wanted OpenAI CLIP's 49408" in said
+    assert said.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
 def test_names_that_the_hub_could_have():

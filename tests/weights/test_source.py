@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 import safetensors.numpy
 
 from animclip_jax.weights import folder, safetensors_file, source, torch_archive
+from input_pipeline.tokenizers import clip_vocabulary
+from tests.exporting import models
 from tests.small_model import drawn
 from tests.weights import shards
 from tests.weights.families import FAMILIES, write_siglip
@@ -161,6 +164,68 @@ def test_a_vocabulary_beside_the_weights_is_found(tmp_path, name):
     assert source.read(tmp_path)[1].tokenizer == str(tmp_path / name)
     # As a file among others.
     assert source.read(tmp_path / "model.safetensors")[1].tokenizer == str(tmp_path / name)
+
+
+CLIPS = clip_vocabulary.token_ids()
+WORDS = [*CLIPS][:-2]
+
+
+def ids_of(words: list[str], first: int = 0) -> dict[str, int]:
+    return {word: number for number, word in enumerate(words, first)}
+
+
+@pytest.fixture(scope="module")
+def clip_of_all_tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("clip")
+    folder.write_hugging_face(directory, drawn(models.WORDS.clip), models.WORDS.clip)
+    return directory
+
+
+@pytest.mark.parametrize(
+    "name, document",
+    [
+        ("tokenizer.json", {"model": {"vocab": ids_of(["a", "b", "ab"])}}),
+        ("tokenizer.json", {"model": {"vocab": ids_of([*WORDS[:-2], *WORDS[:-3:-1]])}}),
+        ("tokenizer.json", {"model": {"vocab": [["a", -1.0]], "type": "Unigram"}}),
+        ("vocab.json", ids_of(["a", "b", "ab"])),
+        ("vocab.json", ids_of(WORDS, 1)),
+        ("vocab.json", ids_of(WORDS[:-1])),
+        ("vocab.json", {}),
+    ],
+)
+def test_a_clip_with_a_vocabulary_of_its_own_is_refused(
+    clip_of_all_tokens, tmp_path, name, document
+):
+    """It would get CLIP's ids, which mean other words there."""
+    directory = shutil.copytree(clip_of_all_tokens, tmp_path / "clip")
+    (directory / name).write_text(json.dumps(document))
+    for path in (directory, directory / folder.TENSORS):
+        with pytest.raises(ValueError, match=f"^{directory / name}: found another voc.*[^\n]*$"):
+            source.read(path)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"tokenizer.json": {"model": {"vocab": CLIPS}}, "vocab.json": ids_of(["a", "b"])},
+        {"vocab.json": CLIPS | {"<pad>": 49408}},
+        {"vocab.json": ids_of([*WORDS, "<start_of_text>", "<end_of_text>"])},
+        {},
+    ],
+    ids=["tokenizer.json goes before", "added tokens", "other names of start and end", "none"],
+)
+def test_a_clip_with_clips_vocabulary_is_read(clip_of_all_tokens, tmp_path, files):
+    directory = shutil.copytree(clip_of_all_tokens, tmp_path / "clip")
+    for name, document in files.items():
+        (directory / name).write_text(json.dumps(document))
+    assert source.read(directory)[1] == models.WORDS.clip
+
+
+def test_a_clip_without_room_for_its_vocabulary_is_refused(hugging_face):
+    assert source.read(hugging_face)[1].vocab_size == 99, "without the file its ids are folded"
+    (hugging_face / "vocab.json").write_text(json.dumps(CLIPS))
+    with pytest.raises(ValueError, match="vocab.json: found a model of 99 tokens, wanted"):
+        source.read(hugging_face)
 
 
 def write_pe_core(directory: Path, **changed: np.ndarray) -> None:
