@@ -86,8 +86,8 @@ class Model:
 
         Args:
           videos: one or a list of: the path of a video; frames uint8 [T, H, W, 3], RGB, of any T
-            and size, of which those that the model looks at are taken evenly and cropped to the
-            centre.
+            and size, of which those that the model looks at are taken evenly, and cropped to the
+            centre (CLIP) or squashed (the other families).
         Returns:
           NumPy arrays: embedding float32 [N, E], unit length, and code, which the re-ranker reads.
         Raises:
