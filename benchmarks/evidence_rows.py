@@ -166,10 +166,26 @@ def _scores(arms: Arms, direction: str, stage: str) -> dict[str, Scores]:
     """By arm; the queries drawn are the same for all runs."""
     runs = [run for of_arm in arms.values() for run in of_arm]
     hits = 100.0 * np.stack([_hits(run, direction, stage)[0] for run in runs])  # [R, Q, M]
-    drawn = metrics.resampled_means(hits, _hits(runs[0], direction, stage)[1])
+    drawn = resampled_means(hits, _hits(runs[0], direction, stage)[1])
     shape = len(arms), -1, hits.shape[2]
     observed, drawn = hits.mean(1).reshape(shape), drawn.reshape(len(drawn), *shape)
     return {name: Scores(observed[i], drawn[:, i]) for i, name in enumerate(arms)}
+
+
+def resampled_means(values: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+    """Means over the queries on the same bootstrap samples as `metrics.resampled_medians`.
+
+    Args:
+      values: [R, Q, K]. cluster: as `metrics.intervals` has it.
+
+    Returns:
+      float64 [B, R, K].
+    """
+    _, cluster, sizes = np.unique(cluster, return_inverse=True, return_counts=True)
+    by_cluster = np.zeros((len(sizes), len(values), values.shape[2]))
+    np.add.at(by_cluster, cluster, values.swapaxes(0, 1))
+    drawn = np.concatenate(list(metrics.draws(len(sizes), metrics.RESAMPLES)))
+    return np.tensordot(drawn, by_cluster, 1) / (drawn @ sizes)[:, None, None]
 
 
 def difference(by_seed: np.ndarray, drawn: np.ndarray) -> Difference:

@@ -225,22 +225,6 @@ def resampled_medians(columns: list[np.ndarray], cluster: np.ndarray) -> np.ndar
     return np.concatenate(medians)
 
 
-def resampled_means(values: np.ndarray, cluster: np.ndarray) -> np.ndarray:
-    """Means over the queries on the same bootstrap samples as `resampled_medians`.
-
-    Args:
-      values: [R, Q, K]. cluster: as `intervals` has it.
-
-    Returns:
-      float64 [B, R, K].
-    """
-    _, cluster, sizes = np.unique(cluster, return_inverse=True, return_counts=True)
-    by_cluster = np.zeros((len(sizes), len(values), values.shape[2]))
-    np.add.at(by_cluster, cluster, values.swapaxes(0, 1))
-    drawn = np.concatenate(list(draws(len(sizes), RESAMPLES)))
-    return np.tensordot(drawn, by_cluster, 1) / (drawn @ sizes)[:, None, None]
-
-
 def draws(count: int, samples: int) -> Iterator[np.ndarray]:
     """How often each of so many clusters is drawn in bootstrap samples, always alike.
 

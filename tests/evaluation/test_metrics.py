@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from animclip_jax.evaluation import metrics
+from benchmarks import evidence_rows
 
 SCORES = np.array([[0.9, 0.1, 0.5], [0.2, 0.3, 0.8], [0.4, 0.4, 0.1]])
 
@@ -164,7 +165,7 @@ def test_a_sample_of_every_query_once_has_the_summary_of_the_ranks(count, monkey
     ranks = np.array([9, 1, 4, 80, 2, 2, 7, 30])[:count]
     each = np.arange(count)
     assert metrics.resampled_medians([ranks], each)[0].tolist() == [np.median(ranks)]
-    recalls = 100 * metrics.resampled_means(hits([ranks], metrics.RECALLS), each)[0, 0]
+    recalls = 100 * evidence_rows.resampled_means(hits([ranks], metrics.RECALLS), each)[0, 0]
     assert recalls == pytest.approx([metrics.summary(ranks)[f"R@{k}"] for k in metrics.RECALLS])
 
 
@@ -172,7 +173,7 @@ def test_recalls_of_many_runs_are_of_the_same_samples():
     random = np.random.default_rng(0)
     columns = [random.integers(1, 60, size=90) for _ in range(3)]
     cluster = random.integers(20, size=90)  # of unlike sizes
-    found = 100 * metrics.resampled_means(hits(columns, (1, 10)), cluster)
+    found = 100 * evidence_rows.resampled_means(hits(columns, (1, 10)), cluster)
     medians = metrics.resampled_medians(columns, cluster)
     numbers = np.unique(cluster, return_inverse=True)[1]
     (block,) = metrics.draws(20, metrics.RESAMPLES)
