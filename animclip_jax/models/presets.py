@@ -138,7 +138,7 @@ PRESETS: dict[str, ClipConfig] = {
 }
 
 # The re-ranker that goes with each: at 12 frames of ViT-B/32 15.1 KiB of code a video as int8, and
-# 0.12 GFLOP a pair of 16 caption tokens (python -m benchmarks.model). `tiny` keeps every patch: in
+# 0.09 GFLOP a pair of 16 caption tokens (python -m benchmarks.model). `tiny` keeps every patch: in
 # an average small things drown.
 RERANKERS: dict[str, RerankerConfig] = {name: RerankerConfig() for name in PRESETS} | {
     "tiny": RerankerConfig(

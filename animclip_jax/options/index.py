@@ -16,8 +16,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog="animclip index",
         description="Make a folder of videos searchable, or bring its index up to date. "
-        "Run again, it reads only new and changed files. Published and converted models have no "
-        "re-ranker.",
+        "Run again, it reads only new and changed files. Published CLIP weights have no re-ranker.",
     )
     parser.add_argument(
         "videos",
