@@ -51,7 +51,9 @@ def commands(path):
         .replace("$seed", "0")
         .replace("$(PORT)", "8000")
     )
-    before = r"(?:[^`\n]* -- |[^`\n]*\|\| )?(?:\.venv/bin/|\$\(BIN\)/)?"
+    before = (
+        r"(?:[^`\n]* -- |[^`\n]*\|\| |(?:docker run|srun) [^`\n]* )?(?:\.venv/bin/|\$\(BIN\)/)?"
+    )
     lines = re.findall(rf"^[ \t]*{before}animclip ([a-z]+ [^#`\n]*)", text, re.MULTILINE)
     found = [shlex.split(line) for line in lines]
     return [words for words in found if "..." not in words and words[0] in flags.VERBS]
@@ -64,6 +66,31 @@ def test_commands_are_found():
     assert ["train", "--config=configs/msrvtt.py", "--workdir=runs/msrvtt"] in found
     assert len([words for words in found if "--config.microbatch=4096" in words]) == 2
     assert any(words[0] == "export" for words in commands(ROOT / "Makefile"))
+    served = [words for words in commands(ROOT / "docs" / "search.md") if words[0] == "serve"]
+    assert any("--host=0.0.0.0" in words for words in served)  # behind docker run
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_that_is_read_after_the_readme_writes_no_folder_of_its(page):
+    """The output of export and convert must be new: only the same command makes it again."""
+    made = {}
+    for words in [*commands(ROOT / "README.md"), *commands(page)]:
+        if words[0] in ("export", "convert"):
+            options = importlib.import_module(f"animclip_jax.options.{words[0]}").parse(words[1:])
+            where = str(options.out)
+            assert made.setdefault(where, words) == words, f"{page.name}: {where} is there already"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_training_of_a_page_says_on_what(page):
+    """configs/folders.py trains on folders in the working directory, which nobody has."""
+    for verb, *words in commands(page):
+        if verb == "train" and any(
+            word.startswith("--config=configs/folders.py") for word in words
+        ):
+            for source in ("train", "eval"):
+                flag = f"--config.data.{source}="
+                assert any(word.startswith(flag) for word in words), f"{page.name}: {flag} {words}"
 
 
 @pytest.mark.parametrize("path", SHOWN, ids=lambda path: str(path.relative_to(ROOT)))
