@@ -58,8 +58,8 @@ while (($#)); do
 done
 command=("$@")
 
-[ -n "$name" ] || refuse "--name=NAME is missing: what the slice is to be called"
-((${#command[@]})) || [ -n "$delete" ] || refuse "no command: write it behind --, or give --delete"
+[ -n "$name" ] || refuse "--name=NAME is missing: give the slice a name"
+((${#command[@]})) || [ -n "$delete" ] || refuse "no command: put it after --, or use --delete"
 
 workdir=''
 for ((i = 0; i < ${#command[@]}; i++)); do

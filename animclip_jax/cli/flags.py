@@ -28,7 +28,7 @@ VERBS = {
     "prepare": "decode videos or shrink pictures once, into a store that training reads",
     "animate": "film a photo as training does, as a clip or a sheet of its frames",
     "export": "write a trained model in a format that other software reads",
-    "convert": "convert published weights (CLIP, PE-Core, SigLIP, VideoPrism) to our layout, or back",
+    "convert": "convert published weights (CLIP, PE-Core, SigLIP, VideoPrism) to ours, or back",
     "index": "make a folder of videos searchable, or bring its index up to date",
     "search": "find moments of indexed videos by a sentence, a picture or a video",
     "serve": "search an index in the browser",

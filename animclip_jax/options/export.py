@@ -56,8 +56,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--private", action="store_true", help="only you can see what --push makes")
     parser.add_argument(
         "--license",
-        help="of a hub export, as the Hub names it, such as apache-2.0; without it that of the "
-        "weights the training began with, where it is known",
+        help="licence of a hub export, by the Hub's name, such as apache-2.0; default: the licence "
+        "of the weights that training started from, if known",
     )
     options = parser.parse_args(argv)
     if options.format != "hub" and (options.push or options.license):
