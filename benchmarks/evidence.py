@@ -192,8 +192,8 @@ def heading(arms: Arms, command: str, machine: str) -> str:
     every = [run for of_arm in arms.values() for run in of_arm]
     first = every[0].results
 
-    def all_of(field: str) -> str:
-        return ", ".join(str(one) for one in sorted({run.results[field] for run in every}, key=str))
+    def all_of(field: str) -> list[str]:
+        return [str(one) for one in sorted({run.results[field] for run in every})]
 
     made = max(run.path.stat().st_mtime for run in every)
     day = datetime.datetime.fromtimestamp(made, datetime.UTC).date()
@@ -202,12 +202,15 @@ def heading(arms: Arms, command: str, machine: str) -> str:
     changes = " with changes" if any(commit.endswith("-dirty") for commit in commits) else ""
     seeds = [run.results["seed"] for run in next(iter(arms.values()))]
     chance = first["chance"]["text_to_video"]
+    candidates, steps = all_of("rerank_k"), all_of("steps")
+    # A comma would count the steps among the Ks.
+    mark = "," if len(candidates) == len(steps) == 1 else ";"
     dataset = re.sub(r":[^@]*/(?=[^@/])", ":", first["dataset"])  # without this machine's folders
     lines = [
         f"`{command}`, {day}, {machine}, commit {named}{changes}, "
         f"{'seeds' if len(seeds) > 1 else 'one seed,'} {', '.join(map(str, seeds))}. "
         f"{dataset}: {first['num_queries']:,} captions, "
-        f"{first['num_videos']:,} videos, K = {all_of('rerank_k')}, {all_of('steps')} steps; "
+        f"{first['num_videos']:,} videos, K = {_either(candidates)}{mark} {_either(steps)} steps; "
         f"text to video, chance is R@1 {chance['R@1']:.2f} and R@10 {chance['R@10']:.2f}.",
         *caveats(first),
     ]
@@ -215,6 +218,11 @@ def heading(arms: Arms, command: str, machine: str) -> str:
     if len(seeds) == 1:
         over = "Differences are paired by query and say nothing of other seeds, with "
     return "\n\n".join([*lines, f"{over}95% intervals; **bold**: p < {SIGNIFICANT}, row by row."])
+
+
+def _either(values: list[str]) -> str:
+    """As in "20, 50 or 600"."""
+    return " or ".join([", ".join(values[:-1]), values[-1]] if len(values) > 1 else values)
 
 
 def this_machine() -> str:
