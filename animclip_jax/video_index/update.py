@@ -26,7 +26,7 @@ from animclip_jax.video_index.progress import Progress
 from animclip_jax.video_index.summary import Summary
 from animclip_jax.words import count
 from input_pipeline.media import workers
-from input_pipeline.media.indexing import Source
+from input_pipeline.media.indexing import Read, Source
 from input_pipeline.media.on_ray import Cluster
 from input_pipeline.media.parts import Part
 from input_pipeline.media.segment_settings import DIVISION
@@ -212,12 +212,18 @@ class _Update:
         return {name for name, one in videos if one.division != DIVISION and not one.photo}
 
     def _other_subtitles(self, name: str, listing: Listing) -> bool:
-        """Whether files of subtitles beside an indexed video changed, or are to be tried again."""
+        """Whether files of subtitles beside an indexed video changed, or are to be tried again.
+
+        A change that can't be read now is left for later.
+        """
         if (video := self.catalogue.videos.get(name)) is None:
             return False
-        there = video.subtitles
+        there, now = set(video.subtitles), set(listing.subtitles.get(name, ()))
+        for below, stamp in now - there:
+            if (problem := problem_of(self.root / below, stamp)) is not None:
+                listing.left[below] = problem
         again = self.effort.retry and any(one in self.catalogue.quarantined for one, _ in there)
-        return again or there != listing.subtitles.get(name, ())
+        return again or any(below not in listing.left for below, _ in now ^ there)
 
     def index(self, todo: list[str], listing: Listing) -> None:
         """Reads and embeds videos, keeps what is done at times, and puts all in order."""
@@ -287,7 +293,7 @@ class _Update:
             first = 0
             for number, (read, _) in done:
                 name = todo[number]
-                stamp, beside = listing.videos[name], listing.subtitles.get(name, ())
+                stamp, beside = listing.videos[name], self._judge(name, read, listing)
                 about = read.codec, is_photo(name), read.width, read.height, read.taken, beside
                 self.catalogue.videos[name] = Video(
                     *(stamp, shard, first, len(read.segments), *about, DIVISION),
@@ -296,7 +302,6 @@ class _Update:
                     timecode=read.timecode,
                 )
                 self.catalogue.quarantined.pop(name, None)
-                self._judge(beside, read.bad)
                 first += len(read.segments)
         self.save()
         self.pending = _Pending()
@@ -312,13 +317,23 @@ class _Update:
         else:
             self.save()
 
-    def _judge(self, beside: tuple[tuple[str, Stamp], ...], bad: dict[str, str]) -> None:
-        """Quarantines files of subtitles that can't be used; the video stays."""
-        for name, stamp in beside:
-            if reason := bad.get(PurePosixPath(name).name):
+    def _judge(self, video: str, read: Read, listing: Listing) -> tuple[tuple[str, Stamp], ...]:
+        """Quarantines files of subtitles that can't be used; the video stays.
+
+        Returns those that were read: others wait for the next run.
+        """
+        kept = []
+        for name, stamp in listing.subtitles.get(video, ()):
+            below = PurePosixPath(name).name
+            if reason := read.unread.get(below):
+                listing.left[name] = reason
+                continue
+            kept.append((name, stamp))
+            if reason := read.bad.get(below):
                 self.catalogue.quarantined[name] = Quarantined(stamp, reason)
             else:
                 self.catalogue.quarantined.pop(name, None)
+        return tuple(kept)
 
     def compact(self) -> None:
         """Writes many shards, or shards with many dead rows, anew as one."""

@@ -44,9 +44,9 @@ class Read(NamedTuple):
 
     codec: of a video, by FFmpeg's name. width, height: as it is shown, to the same scale. taken:
     seconds since 1970, where the file says when it was made. bad: names of files of subtitles that
-    can't be used, each with the reason. rate: of a video, frames a second, as in "30000/1001".
-    timecode: of its first frame, as in "10:00:00:00"; with ";" before the frames where numbers are
-    dropped. Both are "" where the file says none.
+    can't be used, each with the reason. unread: the same of those that can't be read now. rate: of
+    a video, frames a second, as in "30000/1001". timecode: of its first frame, as in "10:00:00:00";
+    with ";" before the frames where numbers are dropped. Both are "" where the file says none.
     """
 
     segments: list[Segment]
@@ -55,6 +55,7 @@ class Read(NamedTuple):
     height: int
     taken: float | None
     bad: dict[str, str]
+    unread: dict[str, str]
     rate: str = ""
     timecode: str = ""
 
@@ -74,7 +75,7 @@ def read_file(task: Task, settings: SegmentSettings) -> Read:
     if task.path.suffix.lower() in picture.SUFFIXES:
         return _read_photo(task, settings)
     segments = read_segments(task[:2], settings)
-    lines, bad = _read_subtitles(task)
+    lines, bad, unread = _read_subtitles(task)
     said = subtitles.said(lines, segments)
     segments = [one._replace(said=text) for one, text in zip(segments, said, strict=True)]
     header = picture.read_header(io.BytesIO(segments[0].thumbnail))
@@ -84,7 +85,8 @@ def read_file(task: Task, settings: SegmentSettings) -> Read:
         rate, timecode = _rate(film), _told(film, "timecode")
     told = f"{rate.numerator}/{rate.denominator}" if rate else ""
     timecode = timecode if _TIMECODE.fullmatch(timecode) else ""
-    return Read(segments, codec, header.width, header.height, taken, bad, told, timecode)
+    shape = header.width, header.height
+    return Read(segments, codec, *shape, taken, bad, unread, told, timecode)
 
 
 def rate_of(path: Path) -> Fraction | None:
@@ -104,15 +106,17 @@ def _rate(film: Film) -> Fraction | None:
     return rate if rate is not None and RATES[0] <= rate <= RATES[1] else None
 
 
-def _read_subtitles(task: Task) -> tuple[list[subtitles.Line], dict[str, str]]:
-    """What is said, and the files that can't be used."""
-    lines, bad = subtitles.embedded(task.path), {}
+def _read_subtitles(task: Task) -> tuple[list[subtitles.Line], dict[str, str], dict[str, str]]:
+    """What is said, the files that can't be used, and those that can't be read now."""
+    lines, bad, unread = subtitles.embedded(task.path), {}, {}
     for path in task.subtitles:
         try:
             lines += subtitles.read(path)
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            unread[path.name] = f"can't be read: {error.strerror}"
+        except ValueError as error:
             bad[path.name] = str(error)
-    return lines, bad
+    return lines, bad, unread
 
 
 def _read_photo(task: Task, settings: SegmentSettings) -> Read:
@@ -124,7 +128,7 @@ def _read_photo(task: Task, settings: SegmentSettings) -> Read:
         task.spool.write_bytes(fitted * settings.num_frames)
     segment = Segment(0.0, 0.0, picture.thumbnail(pixels))
     height, width, _ = pixels.shape
-    return Read([segment], "", width, height, taken, {})
+    return Read([segment], "", width, height, taken, {}, {})
 
 
 def _when(told: str) -> float | None:

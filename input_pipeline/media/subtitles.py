@@ -50,13 +50,19 @@ def stem_of(name: str, stems: Iterable[str]) -> str | None:
 
 
 def read(path: Path) -> list[Line]:
-    """The lines of a file of subtitles. Raises ValueError with the reason where there are none."""
+    """The lines of a file of subtitles.
+
+    Raises:
+      ValueError: there are none, with the reason. OSError: it can't be read now.
+    """
     if (size := path.stat().st_size) > MAX_BYTES:
         raise ValueError(f"{size} bytes of subtitles, wanted {MAX_BYTES} at most")
     kind, options = FORMATS[path.suffix.lower()], {"protocol_whitelist": "file"}
     try:
         with av.open(str(path.absolute()), format=kind, options=options) as file:
             lines = [*_lines(file, file.streams.subtitles[0], 0.0)]
+    except OSError:  # FFmpeg's too: of this machine, not of the file.
+        raise
     except av.FFmpegError as error:
         raise ValueError(
             "can't be read as subtitles: damaged, or neither UTF-8 nor UTF-16; save it again as "

@@ -122,5 +122,6 @@ def test_what_is_said_is_read_with_the_video_and_a_broken_file_is_named(tmp_path
     beside = (tmp_path / "told.srt", tmp_path / "told.de.srt", tmp_path / "told.en.srt")
     found = read_file(Task(path, tmp_path / "spool", beside), SegmentSettings(3, 32, shots=False))
     assert [one.said for one in found.segments] == ["inside beside"]
-    assert set(found.bad) == {"told.de.srt", "told.en.srt"}
+    assert set(found.bad) == {"told.de.srt"}
     assert "no subtitle in it" in found.bad["told.de.srt"]
+    assert found.unread == {"told.en.srt": "can't be read: No such file or directory"}
