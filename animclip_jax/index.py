@@ -69,12 +69,20 @@ def _index(options: argparse.Namespace, engine: engines.Engine) -> None:
     if options.to:
         require_usable(options.to, model.fingerprint)
 
-    def run() -> None:
+    told = ""
+
+    def run() -> bool:
+        nonlocal told
         how = effort, options.forget, options.photos
         done = update(*where, settings, *how, part=options.part, merge=options.merge)
-        print(report(out, done), flush=True)
-        if options.to:
-            print(f"{options.to}: {publish(options.out, options.to)}", flush=True)
+        said = report(out, done)
+        # With --watch, files that can't be read are tried again and again: often in vain.
+        if said != told or done.indexed or done.removed:
+            print(said, flush=True)
+            if options.to:
+                print(f"{options.to}: {publish(options.out, options.to)}", flush=True)
+            told = said
+        return done.listing.waits
 
     if options.watch is None:
         run()

@@ -37,6 +37,12 @@ class Listing:
     left: dict[str, str] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
 
+    @property
+    def waits(self) -> bool:
+        """Whether files that were listed could not be read then: they may be at the next run."""
+        beside = (name for several in self.subtitles.values() for name, _ in several)
+        return not self.left.keys().isdisjoint([*self.videos, *beside])
+
     def in_order(self, found: dict[str, T]) -> dict[str, T]:
         """What is known by name: first of files that are listed, as they are, then of others."""
         names = dict.fromkeys([*self.videos, *sorted(found)])

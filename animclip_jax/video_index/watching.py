@@ -9,7 +9,7 @@ from animclip_jax.video_index.listing import Listing
 
 
 def watch(
-    update: Callable[[], None],
+    update: Callable[[], bool],
     listing: Callable[[], Listing],
     complain: Callable[[Exception], None],
     wait: Callable[[], None],
@@ -20,20 +20,21 @@ def watch(
     that is still being copied changes from look to look, and is waited for.
 
     Args:
-      update: brings the index up to date, and raises OSError, ValueError or RuntimeError where it
-        can't; then it is called again at the next look.
+      update: brings the index up to date, and says whether files were left that can be tried again;
+        raises OSError, ValueError or RuntimeError where it can't. Then, and where some were left,
+        it is called again at the next look.
       listing: what is in the folder now; raises OSError.
       complain: tells of an error, once while it lasts.
       wait: returns when it is time for the next look.
     """
     done: Listing | None = None
     last: Listing | None = None
-    told = ""
+    left, told = False, ""
     while True:
         try:
             now = listing()
-            if now != done and (now == last or done is None):
-                update()
+            if (now != done or left) and (now == last or done is None):
+                left = update()
                 done = now
             last, told = now, ""
         except (OSError, ValueError, RuntimeError) as error:

@@ -4,9 +4,7 @@ import contextlib
 import json
 import os
 import shutil
-from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 
@@ -18,6 +16,7 @@ from animclip_jax.video_index.reader import Index
 from animclip_jax.video_index.searcher import Searcher
 from input_pipeline.media import engines, video
 from tests import asked, said, searchable
+from tests.denied import deny
 from tests.in_process import InProcess
 from tests.searchable import RED, shot
 
@@ -132,7 +131,7 @@ def test_a_file_that_may_not_be_opened_waits_for_the_next_run(run, ask, home, mo
     beside = home / "videos" / "long.en.srt"
     waits = "left alone: long.en.srt: can't be read: Permission denied"
     with monkeypatch.context() as here:
-        deny(here, beside)
+        deny(here, [beside])
         first, second = run(), run()
     assert "5 indexed" in first and waits in first
     assert "0 indexed, 5 unchanged" in second and waits in second, "its video is not read again"
@@ -141,27 +140,12 @@ def test_a_file_that_may_not_be_opened_waits_for_the_next_run(run, ask, home, mo
     assert "said: a dog barks" in ask("dog barks", "--by=said")
     beside.write_text(said.srt([(1, 2, "the kettle sings")]))
     with monkeypatch.context() as here:
-        deny(here, beside)
+        deny(here, [beside])
         third = run()
     assert "0 indexed, 5 unchanged" in third and waits in third
     assert "said: a dog barks" in ask("dog barks", "--by=said"), "as it was before"
     assert "1 indexed, 4 unchanged" in run()
     assert "said: the kettle sings" in ask("kettle", "--by=said")
-
-
-def deny(monkeypatch, refused):
-    """Tests may run as root, whom no mode of a file keeps out."""
-
-    def denying(real, error):
-        def opened(path, *rest, **named):
-            if os.fspath(path) == os.fspath(refused):
-                raise error(13, "Permission denied", os.fspath(path))
-            return real(path, *rest, **named)
-
-        return opened
-
-    monkeypatch.setattr(av, "open", denying(av.open, av.error.PermissionError))
-    monkeypatch.setattr(Path, "open", denying(Path.open, PermissionError))
 
 
 def test_what_is_said_outlives_that_shards_become_one(run, ask, home, monkeypatch):

@@ -1,5 +1,7 @@
 """`animclip index --watch`: when it looks, when it waits, what it says."""
 
+import contextlib
+
 import pytest
 
 from animclip_jax import index
@@ -7,8 +9,10 @@ from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index.catalogue import Stamp
 from animclip_jax.video_index.listing import Listing
 from animclip_jax.video_index.watching import watch
-from input_pipeline.media import video
+from input_pipeline.media import engines, video
 from tests import searchable
+from tests.denied import deny
+from tests.in_process import InProcess
 from tests.searchable import RED, shot
 
 
@@ -16,8 +20,11 @@ class Stop(Exception):
     pass
 
 
-def watched(seen, fails=()):
-    """What is called for folders as they are seen, look by look; an update may fail at some."""
+def watched(seen, fails=(), leaves=()):
+    """What is called for folders as they are seen, look by look.
+
+    fails, leaves: numbers of updates that fail, and that leave a file for later.
+    """
     said, looks = [], iter(seen)
 
     def listing():
@@ -33,6 +40,7 @@ def watched(seen, fails=()):
         said.append("update")
         if said.count("update") in fails:
             raise ValueError("most are gone")
+        return said.count("update") in leaves
 
     with pytest.raises(Stop):
         watch(update, listing, lambda error: said.append(str(error)), lambda: said.append("wait"))
@@ -47,11 +55,43 @@ def test_a_file_that_grows_is_waited_for():
     assert watched([1, 2, 3, 3, 3]) == ["update", *["wait"] * 3, "update", "wait", "wait"]
 
 
+def test_what_was_left_is_tried_again_at_the_next_look():
+    said = watched([1, 1, 1, 1], leaves=(1, 2))
+    assert said == [*["update", "wait"] * 3, "wait"]
+    said = watched([1, 2, 2], leaves=(1,))
+    assert said == ["update", "wait", "wait", "update", "wait"], "not while a file grows"
+
+
 def test_an_error_is_said_once_and_tried_again():
     said = watched([1, 1, 1, 1], fails=(1, 2))
     assert said == ["update", "most are gone", "wait", "update", "wait", "update", "wait", "wait"]
     said = watched([1, None, None, 1, 2, 2])
     assert said.count("the folder can't be read") == 1 and said.count("update") == 2
+
+
+def test_the_command_tries_a_file_again_that_could_not_be_opened(
+    search_model_path, tmp_path, monkeypatch, capsys
+):
+    videos, out = searchable.write_videos(tmp_path / "videos"), tmp_path / "index"
+    denied, counts = {videos / "red.mp4"}, []
+
+    def sleep(seconds):
+        counts.append(len(catalogues.read(out).videos))
+        if len(counts) == 4:
+            denied.clear()
+        if len(counts) == 6:
+            raise KeyboardInterrupt
+
+    deny(monkeypatch, denied)
+    monkeypatch.setattr(engines, "opened", lambda name: contextlib.nullcontext(InProcess()))
+    monkeypatch.setattr(index.time, "sleep", sleep)
+    given = [str(videos), f"--model={search_model_path}", f"--out={out}", "--watch"]
+    assert index.main(given) == 130
+    assert counts == [4, 4, 4, 4, 5, 5]
+    said = capsys.readouterr().out
+    assert said.count("left alone: red.mp4: can't be read: Permission denied") == 2
+    assert "4 indexed" in said and "0 indexed" in said and "1 indexed" in said
+    assert said.count("this time") == 3, "not at each look"
 
 
 def test_the_command_keeps_an_index_fresh_until_it_is_stopped(
