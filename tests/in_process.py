@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from input_pipeline.media.workers import Failure, Limits
+from animclip_jax import files
+from input_pipeline.media.workers import Limits, failure_of
 
 
 class InProcess:
@@ -22,6 +23,8 @@ class InProcess:
         for number, argument in enumerate(arguments):
             try:
                 result = function(argument)
-            except ValueError as error:
-                result = Failure(str(error))
+            except files.DiskError:
+                raise
+            except (OSError, ValueError) as error:
+                result = failure_of(error)
             yield number, result

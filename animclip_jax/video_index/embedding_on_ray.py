@@ -273,7 +273,7 @@ class _Embedding:
         self._forget(file)
         self.retried[file.number] = self.retried.get(file.number, 0) + is_to_blame
         if self.retried[file.number] > on_ray.RETRIES:
-            yield file.number, Failure(on_ray.DIED)
+            yield file.number, Failure(on_ray.DIED, later=True)
         else:
             self.todo.append(file.number)
 

@@ -239,7 +239,7 @@ class _Update:
                 for number, result in self._embedder()(job):
                     seconds = 0.0
                     if isinstance(result, workers.Failure):
-                        self._fail(todo[number], listing, result.reason)
+                        self._fail(todo[number], listing, result)
                     else:
                         self.pending.done[number] = result
                         self.pending.segments += len(result.read.segments)
@@ -258,14 +258,15 @@ class _Update:
             return embed
         return embedding.embed
 
-    def _fail(self, name: str, listing: Listing, reason: str) -> None:
+    def _fail(self, name: str, listing: Listing, failure: workers.Failure) -> None:
         """Quarantines a file for what is in it; one that can't be read now is left for later."""
         path, stamp = self.root / name, listing.videos[name]
         self.failed.append(name)
-        if (problem := problem_of(path, stamp)) is not None:
+        problem = problem_of(path, stamp) or (failure.reason if failure.later else None)
+        if problem is not None:
             listing.left[name] = problem
             return
-        reason = reason.removeprefix(f"{path}: ")
+        reason = failure.reason.removeprefix(f"{path}: ")
         self.catalogue.quarantined[name] = Quarantined(stamp, reason)
         self.catalogue.videos.pop(name, None)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import io
+import os
 import re
 import warnings
 from fractions import Fraction
@@ -18,6 +20,12 @@ from input_pipeline.media.segment_settings import SegmentSettings
 from input_pipeline.media.segments import Segment, read_segments
 from input_pipeline.media.timing import RATES
 
+# What networks and this machine say for a moment, and FFmpeg never of a damaged file.
+_PASSING = {
+    *(errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.ECONNRESET, errno.ECONNABORTED),
+    *(errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH, errno.ENETRESET),
+    *(errno.ENODEV, errno.ENXIO, errno.EMFILE, errno.ENFILE, errno.EACCES),
+}
 _TIMECODE = re.compile(r"\d\d:\d\d:\d\d[:;.]\d\d")
 
 
@@ -70,10 +78,35 @@ def read_file(task: Task, settings: SegmentSettings) -> Read:
 
     Raises:
       FileNotFoundError, ValueError: as `read_segments`, `picture.read`. files.DiskError: no room
-        for frames.
+        for frames. OSError: a disk or a network failed, and the file may be good.
     """
-    if task.path.suffix.lower() in picture.SUFFIXES:
-        return _read_photo(task, settings)
+    try:
+        if task.path.suffix.lower() in picture.SUFFIXES:
+            return _read_photo(task, settings)
+        return _read_video(task, settings)
+    except ValueError as error:
+        _require_readable(task.path, error)
+        raise
+
+
+def rate_of(path: Path) -> Fraction | None:
+    """Frames a second of a video, None where its file does not say. Raises as `opened`."""
+    with opened(path) as film:
+        return _rate(film)
+
+
+def _require_readable(path: Path, error: ValueError) -> None:
+    """Raises OSError where the file can't be decoded since it can't be read to its end."""
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno in _PASSING:
+        raise OSError(cause.errno, os.strerror(cause.errno), os.fspath(path)) from error
+    # FFmpeg takes some errors of a disk for the end of a file, and says EIO of damaged files, too.
+    with path.open("rb") as file:
+        while file.read(2**20):
+            pass
+
+
+def _read_video(task: Task, settings: SegmentSettings) -> Read:
     segments = read_segments(task[:2], settings)
     lines, bad, unread = _read_subtitles(task)
     said = subtitles.said(lines, segments)
@@ -87,12 +120,6 @@ def read_file(task: Task, settings: SegmentSettings) -> Read:
     timecode = timecode if _TIMECODE.fullmatch(timecode) else ""
     shape = header.width, header.height
     return Read(segments, codec, *shape, taken, bad, unread, told, timecode)
-
-
-def rate_of(path: Path) -> Fraction | None:
-    """Frames a second of a video, None where its file does not say. Raises as `opened`."""
-    with opened(path) as film:
-        return _rate(film)
 
 
 def _told(film: Film, name: str) -> str:

@@ -26,7 +26,8 @@ from input_pipeline.media.indexing import Read, Source, Task
 from input_pipeline.media.segments import SegmentSettings, frames_of
 from input_pipeline.media.workers import Caller, Failure, Limits
 
-# Of a file whose worker or node dies. It may be the file's fault: a system out of memory kills.
+# Of a file whose worker or node dies: a system out of memory kills. Decoders, which a file can
+# crash, have processes of their own.
 RETRIES = 3
 DIED = f"the worker that read it died, {RETRIES + 1} times"
 # Files for each core: while one is read, the next is on its way.
@@ -75,7 +76,7 @@ class Cluster:
             try:
                 found = result(ready)
             except died():
-                found = Failure(DIED)
+                found = Failure(DIED, later=True)
             except FileNotFoundError:
                 found = unseen(argument)
             yield number, found

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 from animclip_jax import files
 
+# The exit code of a process that SIGKILL ended.
+KILLED = -9
 # Two threads that hide it at once would not both find it again.
 _hiding = threading.Lock()
 
@@ -40,9 +42,21 @@ class Limits:
 
 
 class Failure(NamedTuple):
-    """Why a file could not be used."""
+    """Why a file could not be used.
+
+    later: whether that is no fault of the file, but of this machine, its disk or a network.
+    """
 
     reason: str
+    later: bool = False
+
+
+def failure_of(error: Exception) -> Failure:
+    """What a function that raised an error says of its file."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return Failure(f"can't be read: {error.strerror}", later=True)
+    # Whatever else a broken file causes, it is that file's fault.
+    return Failure(str(error) or type(error).__name__)
 
 
 def cores() -> int:
@@ -211,6 +225,9 @@ class _Worker:
         code = self.process.exitcode
         if self.number is None:
             raise RuntimeError(f"a process for decoding ended at its start (exit code {code})")
+        # No codec does that to itself, and we did not: a kernel that is out of memory kills so.
+        if code == KILLED:
+            return Failure(f"the decoder was killed (exit code {code}): out of memory?", later=True)
         return Failure(f"the decoder crashed (exit code {code})")
 
     def _kill(self) -> Failure:
@@ -233,8 +250,8 @@ def _work(pipe: connection.Connection, function: Callable[[Any], Any], gibibytes
                 answer = Failure(f"decoding it takes more than {gibibytes:g} GiB of memory")
             except files.DiskError as error:  # Our own disk's: no file is to blame.
                 answer = error
-            except Exception as error:  # Whatever a broken file causes, it is that file's fault.
-                answer = Failure(str(error) or type(error).__name__)
+            except Exception as error:
+                answer = failure_of(error)
             pipe.send(answer)
     except (EOFError, BrokenPipeError):
         return

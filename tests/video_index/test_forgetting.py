@@ -175,3 +175,18 @@ def test_a_file_that_cannot_be_read_now_is_left_for_the_next_run(
     assert not done.quarantined and done.indexed == 0
     assert list(done.listing.left) == ["red.mp4"]
     assert "red.mp4" in known(home), "as it was before"
+
+
+def test_a_file_is_left_where_this_machine_failed(
+    home, search_model, search_model_path, monkeypatch
+):
+    path = home / "videos" / "red.mp4"
+    path.write_bytes(b"a new video, on a disk that fails for a moment")
+    failed = update.workers.Failure("can't be read: Stale file handle", later=True)
+    monkeypatch.setattr(update.workers, "run", lambda *_: [(0, failed)])
+    settings = searchable.settings_of(search_model)
+    given = home / "index", home / "videos", search_model, search_model_path, settings, EFFORT
+    done = update.update(*given)
+    assert not done.quarantined and done.indexed == 0 and done.listing.waits
+    assert done.listing.left == {"red.mp4": failed.reason}
+    assert "red.mp4" in known(home), "as it was before"

@@ -1,15 +1,21 @@
 """What an index keeps of a video and of a photo."""
 
 import datetime
+import errno
 import io
+import itertools
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 from PIL import Image
 
-from input_pipeline.media import picture
+from input_pipeline.media import picture, video, workers
+from input_pipeline.media.container import Film
 from input_pipeline.media.indexing import Task, read_file
 from input_pipeline.media.segments import SegmentSettings, frames_of
 from tests.films import write_film
@@ -42,6 +48,46 @@ def test_a_photo_is_one_segment_of_no_duration(tmp_path: Path) -> None:
     wanted = np.repeat(SETTINGS.fitted(shown)[None, None], 3, axis=1)
     np.testing.assert_array_equal(frames, wanted)
     assert Image.open(io.BytesIO(segment.thumbnail)).size == (48, 64)
+
+
+@pytest.mark.parametrize(
+    "told, is_readable, wanted",
+    [
+        (errno.ESTALE, True, "Stale file handle"),
+        (errno.ETIMEDOUT, True, "Connection timed out"),
+        (errno.EIO, False, "Input/output error"),
+        (errno.EINVAL, False, "Input/output error"),
+        (errno.EIO, True, None),
+        (errno.EINVAL, True, None),
+    ],
+)
+def test_a_disk_that_fails_is_told_from_a_damaged_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: int, is_readable: bool, wanted: Any
+) -> None:
+    """FFmpeg says EIO of damaged files, too, and may say something else of a bad disk."""
+    path = write_film(tmp_path / "film.mp4", [n / 8 for n in range(20)])
+
+    def decode(film: Film) -> Iterator[av.VideoFrame]:
+        yield from itertools.islice(film.file.decode(film.stream), 3)
+        av.error.err_check(-told)
+
+    class Broken(io.BytesIO):
+        def read(self, *_: object) -> bytes:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(video, "decode", decode)
+    real = Path.open
+    if not is_readable:
+        monkeypatch.setattr(
+            Path, "open", lambda one, *how: Broken() if one == path else real(one, *how)
+        )
+    kind = ValueError if wanted is None else OSError
+    with pytest.raises(kind) as raised:
+        read(path, tmp_path)
+    if wanted is not None:
+        assert workers.failure_of(raised.value) == (f"can't be read: {wanted}", True)
+    else:
+        assert not workers.failure_of(raised.value).later
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +24,10 @@ def act(what: str) -> Any:
     """What a file can do to its decoder."""
     if what == "crash":
         os.abort()
+    if what == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "disk":
+        raise OSError(errno.EIO, "Input/output error", "a.mp4")
     if what == "endless":
         time.sleep(600)
     if what == "bomb":
@@ -66,6 +72,13 @@ def test_what_goes_wrong_costs_one_file(processes: int) -> None:
         crash,
         "d",
     ]
+
+
+def test_what_this_machine_does_is_no_fault_of_a_file() -> None:
+    results = dict(workers.run(act, ["killed", "disk", "crash"], 1, LIMITS))
+    assert [results[n].later for n in range(3)] == [True, True, False]
+    assert results[0].reason == "the decoder was killed (exit code -9): out of memory?"
+    assert results[1].reason == "can't be read: Input/output error"
 
 
 def test_an_endless_file_is_given_up() -> None:
