@@ -7,6 +7,7 @@ from typing import Any
 import av
 
 Lines = Sequence[tuple[float, float, str]]
+Packets = Sequence[tuple[float, float, str | bytes]]
 _ASS = b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\n\n[Events]\n"
 
 
@@ -28,23 +29,32 @@ def _time(seconds: float) -> str:
     return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02},{thousandths:03}"
 
 
-def embed(film: Path, lines: Lines, path: Path) -> Path:
-    """Writes a film again with a track of text, in .mkv or .mp4."""
+def embed(film: Path, lines: Packets, path: Path, *more: Packets) -> Path:
+    """Writes a film again with a track of text, or several, in .mkv or .mp4."""
     is_mp4 = path.suffix == ".mp4"
     with av.open(str(film)) as given, av.open(str(path), "w") as file:
         shown = file.add_stream_from_template(given.streams.video[0])
-        track: Any = file.add_stream("mov_text" if is_mp4 else "srt")
-        track.codec_context.subtitle_header = _ASS
+        tracks: list[Any] = [file.add_stream("mov_text" if is_mp4 else "srt") for _ in (0, *more)]
+        for track in tracks:
+            track.codec_context.subtitle_header = _ASS
         for packet in given.demux(video=0):
             if packet.dts is not None:
                 packet.stream = shown
                 file.mux(packet)
-        for start, end, text in lines:
-            data = text.encode()
-            line: Any = av.Packet(len(data).to_bytes(2, "big") + data if is_mp4 else data)
+        for track, told in zip(tracks, (lines, *more), strict=True):
             unit: Any = track.time_base or shown.time_base
-            line.stream, line.time_base = track, unit
-            line.pts = line.dts = round(start / unit)
-            line.duration = round((end - start) / unit)
-            file.mux(line)
+            for start, end, text in told:
+                line = _packet(text, is_mp4)
+                line.stream, line.time_base = track, unit
+                line.pts = line.dts = round(start / unit)
+                line.duration = round((end - start) / unit)
+                file.mux(line)
     return path
+
+
+def _packet(text: str | bytes, is_mp4: bool) -> Any:
+    """Text as a track holds it; bytes are written as they are."""
+    if isinstance(text, bytes):
+        return av.Packet(text)
+    data = text.encode()
+    return av.Packet(len(data).to_bytes(2, "big") + data if is_mp4 else data)

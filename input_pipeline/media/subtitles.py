@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import contextlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -60,7 +59,8 @@ def read(path: Path) -> list[Line]:
     kind, options = FORMATS[path.suffix.lower()], {"protocol_whitelist": "file"}
     try:
         with av.open(str(path.absolute()), format=kind, options=options) as file:
-            lines = [*_lines(file, file.streams.subtitles[0], 0.0)]
+            packets = file.demux(file.streams.subtitles[0])
+            lines = [line for packet in packets for line in _lines(packet, 0.0)]
     except OSError:  # FFmpeg's too: of this machine, not of the file.
         raise
     except av.FFmpegError as error:
@@ -76,15 +76,24 @@ def read(path: Path) -> list[Line]:
 
 
 def embedded(path: Path) -> list[Line]:
-    """The lines of a video's tracks of text. Raises as `opened`; a broken track says nothing."""
+    """The lines of a video's tracks of text. Raises as `opened`; of a broken track those before."""
     with opened(path) as film:
         streams = [one for one in film.file.streams.subtitles if _is_text(one)]
+        if not streams:
+            return []
         clock = clock_of(film)
         zero = float(clock.zero * clock.unit)
         lines: list[Line] = []
-        for stream in streams:
-            with contextlib.suppress(av.FFmpegError), opened(path) as again:
-                lines += _lines(again.file, again.file.streams[stream.index], zero)
+        broken: set[int] = set()
+        # All tracks at once: each reading takes the whole file.
+        for packet in film.file.demux(streams):
+            if packet.stream_index not in broken:
+                try:
+                    lines += _lines(packet, zero)
+                except MemoryError:  # FFmpeg's too.
+                    raise
+                except av.FFmpegError:
+                    broken.add(packet.stream_index)
         return lines
 
 
@@ -93,17 +102,16 @@ def _is_text(stream: Any) -> bool:
     return stream.codec_context is not None and stream.name in CODECS
 
 
-def _lines(file: Any, stream: Any, zero: float) -> Iterator[Line]:
+def _lines(packet: Any, zero: float) -> Iterator[Line]:
     """zero: the seconds that a player shows as 0:00."""
-    for packet in file.demux(stream):
-        if not packet.size or packet.pts is None:
-            continue
-        start = float(packet.pts * Fraction(packet.time_base)) - zero
-        end = start + max(0.0, float((packet.duration or 0) * Fraction(packet.time_base)))
-        for one in stream.decode(packet):
-            text = _DRAWING.sub("", one.dialogue.decode("utf-8", "replace"))
-            if text := " ".join(text.split()):
-                yield Line(start, end, text)
+    if not packet.size or packet.pts is None:
+        return
+    start = float(packet.pts * Fraction(packet.time_base)) - zero
+    end = start + max(0.0, float((packet.duration or 0) * Fraction(packet.time_base)))
+    for one in packet.decode():
+        text = _DRAWING.sub("", one.dialogue.decode("utf-8", "replace"))
+        if text := " ".join(text.split()):
+            yield Line(start, end, text)
 
 
 def said(lines: Sequence[Line], segments: Sequence[Segment]) -> list[str]:

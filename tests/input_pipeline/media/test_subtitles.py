@@ -1,5 +1,7 @@
 """What is said in a video: files beside it, tracks in it, and lines in the right segments."""
 
+import contextlib
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 from input_pipeline.media import subtitles
+from input_pipeline.media.container import opened
 from input_pipeline.media.indexing import Task, read_file
 from input_pipeline.media.segments import Segment, SegmentSettings
 from input_pipeline.media.subtitles import Line
@@ -84,6 +87,45 @@ def test_tracks_of_text_are_read(tmp_path: Path, suffix: str) -> None:
     path = said.embed(film, [(0.5, 1.5, "Hello there"), (2, 3, "é")], tmp_path / f"told{suffix}")
     assert subtitles.embedded(path) == [Line(0.5, 1.5, "Hello there"), Line(2, 3, "é")]
     assert subtitles.embedded(film) == []
+
+
+def test_all_tracks_are_read_in_one_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    film = write_film(tmp_path / "film.mp4", TIMES)
+    told = [(n / 4, n / 4 + 0.25, f"in language {n}") for n in range(12)]
+    path = said.embed(film, told[:1], tmp_path / "told.mkv", *([one] for one in told[1:]))
+    passes = 0
+
+    class Counted:
+        """An open file: each demux reads all of it."""
+
+        def __init__(self, file: Any):
+            self.file = file
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.file, name)
+
+        def demux(self, *streams: Any) -> Any:
+            nonlocal passes
+            passes += 1
+            return self.file.demux(*streams)
+
+    @contextlib.contextmanager
+    def counted(path: Path) -> Iterator[Any]:
+        with opened(path) as film:
+            counts: Any = Counted(film.file)
+            yield film._replace(file=counts)
+
+    monkeypatch.setattr(subtitles, "opened", counted)
+    assert sorted(subtitles.embedded(path)) == [Line(*one) for one in told]
+    assert passes == 1
+
+
+def test_a_track_that_breaks_costs_neither_its_video_nor_other_tracks(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.mp4", TIMES)
+    broken: said.Packets = [(0.5, 1, "before"), (2, 3, b"x"), (3, 4, "after")]
+    path = said.embed(film, broken, tmp_path / "told.mp4", [(1, 2, "first"), (3, 4, "second")])
+    wanted = [Line(0.5, 1, "before"), Line(1, 2, "first"), Line(3, 4, "second")]
+    assert sorted(subtitles.embedded(path)) == wanted
 
 
 def test_a_track_that_cannot_be_decoded_costs_its_video_nothing(tmp_path: Path) -> None:
