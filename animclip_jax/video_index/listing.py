@@ -108,7 +108,8 @@ def problem_of(path: Path, stamp: Stamp) -> str | None:
 
 def _list_files(found: Listing, root: Path, folder: Path, names: list[str], photos: bool) -> None:
     """Adds the files of a folder, by their names, and to videos the subtitles beside them."""
-    films = [name for name in names if Path(name).suffix.lower() in video.SUFFIXES]
+    # In order, and quick to ask: a folder may hold a hundred thousand files.
+    films = dict.fromkeys(name for name in names if Path(name).suffix.lower() in video.SUFFIXES)
     stems = {Path(name).stem for name in films}
     beside: dict[str, list[tuple[str, Stamp]]] = {stem: [] for stem in stems}
     for name in names:
