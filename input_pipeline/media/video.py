@@ -33,6 +33,9 @@ SUFFIXES = frozenset(
 )
 # Width of a pixel over its height, or the reverse: 2.2 is about the widest of film.
 MAX_ASPECT = 4
+# The second has the times of all frames that the first one found. Of a film that grows, as while a
+# camera records it, each pass would find more.
+PASSES = 2
 # Looks at a frame; and what reads frames while each is looked at.
 Look = Callable[[av.VideoFrame], None]
 Reading = Callable[[Look | None], Iterator[np.ndarray]]
@@ -53,13 +56,14 @@ def read_frames(
       uint8 [num_frames, H, W, 3], RGB.
     Raises:
       FileNotFoundError: there is no such file.
-      ValueError: it can't be decoded to its end, holds no frame, or is in a format that could open
-        other files.
+      ValueError: it can't be decoded to its end, holds no frame, is in a format that could open
+        other files, or changes while it is read.
     """
     # Packets tell the times without decoding. Where the decoder makes other frames of them, the
     # video is decoded again, with the true times.
     times = packet_timing(path).times
-    while True:
+    state = _state(path)
+    for _ in range(PASSES):
         needed = set(positions_in_time(num_frames, times).tolist())
         frames: dict[int, np.ndarray] = {}
         with opened(path) as film:
@@ -72,6 +76,9 @@ def read_frames(
         wanted = positions_in_time(num_frames, times).tolist()
         if frames.keys() >= set(wanted):
             return _stack([frames[n] for n in wanted])
+        if _state(path) != state:
+            break
+    raise _changed(path)
 
 
 def read_parts(
@@ -94,13 +101,27 @@ def read_parts(
       FileNotFoundError, ValueError: as `read_frames`, also while the frames are read.
     """
     guess = packet_timing(path)
-    while True:
+    state = _state(path)
+    for _ in range(PASSES):
         wanted = positions_in_time(parts(guess), guess.times).tolist()
         found: list[Timing] = []
         yield guess, wanted, functools.partial(_at, path, wanted, short_side, found)
         if found == [guess]:
             return
+        if _state(path) != state:
+            break
         (guess,) = found
+    raise _changed(path)
+
+
+def _state(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """What changes with a file that is written to."""
+    state = os.stat(path)
+    return state.st_size, state.st_mtime_ns
+
+
+def _changed(path: str | os.PathLike[str]) -> ValueError:
+    return ValueError(f"{path}: changed while it was read; wait until it is whole, then try again")
 
 
 def _at(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import pytest
 from PIL import Image
 
 from input_pipeline.media import video
+from input_pipeline.media.container import Film
 from input_pipeline.media.timing import Timing
+from tests.films import TS, write_film
 
 
 def clip(count: int, height: int = 48, width: int = 64) -> np.ndarray:
@@ -52,6 +55,40 @@ def test_wrong_times_are_not_believed(tmp_path: Path, monkeypatch: pytest.Monkey
         wrong = Timing(claimed, Fraction(1, 25))
         monkeypatch.setattr(video, "packet_timing", lambda path, wrong=wrong: wrong)
         assert levels(video.read_frames(tmp_path / "clip.mp4", 4)) == [1, 4, 7, 10]
+
+
+def read_by_parts(path: Path) -> None:
+    for _, _, read in video.read_parts(path, lambda timing: len(timing.times), 48):
+        assert len([*read(None)])
+
+
+def read_at_once(path: Path) -> None:
+    video.read_frames(path, 24)
+
+
+@pytest.mark.parametrize("read", [read_by_parts, read_at_once])
+@pytest.mark.parametrize("grows", [True, False])
+def test_a_film_that_is_still_recorded_is_not_read_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], None], grows: bool
+) -> None:
+    """Or one whose size and time a network drive tells too late."""
+    path = write_film(tmp_path / "film.ts", [n / 10 for n in range(6)], unit=TS)
+    part, passes, real = path.read_bytes(), 0, video.decode
+
+    def decode(film: Film) -> Iterator[av.VideoFrame]:
+        nonlocal passes
+        passes += 1
+        assert passes < 4, "it is read again and again"
+        with path.open("ab") as file:
+            file.write(part)
+        yield from real(film)
+
+    if not grows:
+        monkeypatch.setattr(video, "_state", lambda path: (len(part), 0), raising=False)
+    monkeypatch.setattr(video, "decode", decode)
+    with pytest.raises(ValueError, match=r"film\.ts: changed while it was read; wait until"):
+        read(path)
+    assert passes == (1 if grows else 2)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
