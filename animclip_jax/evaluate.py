@@ -32,7 +32,7 @@ SIGTERM = 128 + 15
 
 @stoppable("animclip evaluate")
 def main(argv: list[str] | None = None) -> int:
-    """Evaluates the newest checkpoint of a run; --config.data.eval=... takes other videos."""
+    """Evaluates the best step of a run, else its newest; --config.data.eval takes other videos."""
     values = parse(argv)
     try:
         process.keep_compiled_programs(values.config.data.cache_dir)
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
             if jax.process_index() == 0:
                 _evaluate_and_write(values)
             else:
-                _evaluate_newest(values, Path(values.workdir))
+                _evaluate_run(values, Path(values.workdir))
             distributed.wait("the end of an evaluation")
     except BrokenPipeError:
         raise
@@ -61,7 +61,7 @@ def _evaluate_and_write(values: FlagValues) -> None:
     folder = epath.Path(values.out or values.workdir)
     with run_config.alone(local_folder(folder, cache_dir)):
         kept = Mirror(folder, cache_dir)
-        report = _evaluate_newest(values, kept.local, theirs)
+        report = _evaluate_run(values, kept.local, theirs)
         write_page(kept.local)
         kept.push()
     print(table(report))
@@ -71,10 +71,10 @@ def _evaluate_and_write(values: FlagValues) -> None:
     print(f"\n{kept.remote / layout.RESULTS}\n{kept.remote / layout.REPORT}")
 
 
-def _evaluate_newest(
+def _evaluate_run(
     values: FlagValues, out: Path, against: comparison.Evaluated | None = None
 ) -> dict[str, Any]:
-    """Evaluates a run's newest checkpoint, with all processes; the first one writes into `out`."""
+    """Evaluates a run as it is now, with all processes; the first one writes into `out`."""
     config = values.config
     mesh = sharding.make_mesh(settings.mesh(config))
     steps, params = load_params(epath.Path(values.workdir), mesh)

@@ -1,8 +1,8 @@
 """`animclip export SOURCE --out DIR [--format FORMAT]`: a trained model in a form that others read.
 
-SOURCE is the folder of a run, whose newest checkpoint is taken, or of a model, which `animclip
-convert` and `animclip export --format=safetensors` write. DIR appears when what is in it has been
-read again and computes what the model does.
+SOURCE is the folder of a run, whose best step is taken, else its newest checkpoint, or of a model,
+which `animclip convert` and `animclip export --format=safetensors` write. DIR appears when what is
+in it has been read again and computes what the model does.
 """
 
 from __future__ import annotations

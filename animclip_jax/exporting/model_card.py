@@ -157,7 +157,7 @@ def _training(source: Source) -> Iterator[str]:
     for one in seen:
         yield f"- Trained on `{without_folders(one)}`."
     if steps is not None:
-        yield f"- The last run took {count(steps, 'step')}."
+        yield f"- Its weights are those after {count(steps, 'step')} of the last run."
     if not seen:
         yield "- Nothing is recorded of what it was trained on here."
     yield ""

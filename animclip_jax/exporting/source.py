@@ -1,4 +1,4 @@
-"""What is exported: a run's newest checkpoint, or the folder of `animclip convert` or `export`."""
+"""What is exported: a run's best or newest step, or a folder of `animclip convert` or `export`."""
 
 from __future__ import annotations
 

@@ -32,7 +32,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "source",
         type=kinds.path,
-        help="the folder of a run, whose newest checkpoint is taken, or of a model",
+        help="the folder of a run, whose best step is taken, else its newest checkpoint, or of a "
+        "model",
     )
     parser.add_argument(
         "--out", required=True, type=kinds.path, help="the folder to write; it must not exist"

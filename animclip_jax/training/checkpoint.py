@@ -254,15 +254,30 @@ def has_one(workdir: epath.PathLike) -> bool:
 
 
 def load_params(workdir: epath.PathLike, mesh: Mesh) -> tuple[int, dict]:
-    """The newest checkpoint's number of steps and parameters, placed on the mesh.
+    """Number of steps and parameters of the step that `read_params` takes, placed on the mesh.
 
     Raises:
-      FileNotFoundError: the run has saved none yet.
+      FileNotFoundError, ValueError: as `read_params`.
     """
-    with Checkpoints(workdir, create=False) as checkpoints:
-        if (steps := checkpoints.latest()) is None:
-            raise FileNotFoundError(
-                f"no checkpoint in {checkpoints.directory}: train the run first"
-            )
-        shardings = functools.partial(sharding.state_sharding, mesh)
-        return steps, checkpoints.restore_params(steps, shardings)
+    return read_params(workdir, functools.partial(sharding.state_sharding, mesh))
+
+
+def read_params(
+    workdir: epath.PathLike, shardings: Callable[[Any], Any]
+) -> tuple[int, dict[str, Any]]:
+    """Number of steps and parameters of a run's best step so far, else of its newest checkpoint.
+
+    Only a run that validates has a best step; the end of its training evaluates that one, too.
+
+    Args:
+      shardings: from a tree of shapes to where its arrays are to live.
+
+    Raises:
+      FileNotFoundError: the run has saved none yet. ValueError: it can't be read.
+    """
+    run = epath.Path(workdir)
+    for folder in (run / layout.BEST, run):
+        with Checkpoints(folder, create=False) as checkpoints:
+            if (steps := checkpoints.latest()) is not None:
+                return steps, checkpoints.restore_params(steps, shardings)
+    raise FileNotFoundError(f"no checkpoint in {run / layout.CHECKPOINTS}: train the run first")

@@ -15,7 +15,7 @@ from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.reranker import start_from_text_tower
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.runs import layout, run_config
-from animclip_jax.training.checkpoint import Checkpoints
+from animclip_jax.training.checkpoint import read_params
 from animclip_jax.weights import folder
 from animclip_jax.words import count
 
@@ -59,8 +59,8 @@ def take(
 
     Args:
       params: freshly drawn, on their devices.
-      source: the folder of a run (its newest checkpoint is taken), or one that `animclip convert`
-        wrote, which holds the two towers, or `animclip export`, which holds all.
+      source: the folder of a run (its best step is taken, else its newest checkpoint), or one that
+        `animclip convert` wrote, which holds the two towers, or `animclip export`, which holds all.
       shardings: from a tree of shapes to where its arrays are to live.
       clip: what the towers compute; None leaves the source's where they are.
       only: parameters whose path begins so.
@@ -98,7 +98,7 @@ def take(
 def require(source: epath.Path) -> None:
     """Raises FileNotFoundError where there is nothing that `take` could read."""
     checkpoints, tensors = source / layout.CHECKPOINTS, source / folder.TENSORS
-    if not checkpoints.is_dir() and not tensors.is_file():
+    if not _is_run(source) and not tensors.is_file():
         raise FileNotFoundError(
             f"init_from={source}: found neither {checkpoints} with a checkpoint nor {tensors}; "
             "wanted the folder of a run, or one written by animclip convert or animclip export"
@@ -130,19 +130,18 @@ def require_same_towers(source: epath.PathLike, theirs: ClipConfig, clip: ClipCo
 def _read(source: epath.Path, shardings: Any) -> tuple[Flat, ClipConfig]:
     """All parameters by name, and what the towers among them compute."""
     require(source)
-    if not (source / layout.CHECKPOINTS).is_dir():
+    if not _is_run(source):
         found, config = _load(source)
         if isinstance(config, ClipConfig):
             return {_TOWERS + name: value for name, value in found.items()}, config
         return found, config.clip
-    with Checkpoints(source, create=False) as checkpoints:
-        if (newest := checkpoints.latest()) is None:
-            raise FileNotFoundError(
-                f"init_from={source}: no checkpoint in {source / layout.CHECKPOINTS}"
-            )
-        found = checkpoints.restore_params(newest, shardings)
-        theirs = ClipConfig.from_dict(run_config.read(source)["model"])
-        return traverse_util.flatten_dict(found, sep="/"), theirs
+    _, found = read_params(source, shardings)
+    theirs = ClipConfig.from_dict(run_config.read(source)["model"])
+    return traverse_util.flatten_dict(found, sep="/"), theirs
+
+
+def _is_run(source: epath.Path) -> bool:
+    return any((one / layout.CHECKPOINTS).is_dir() for one in (source, source / layout.BEST))
 
 
 def _load(source: epath.Path) -> tuple[dict[str, np.ndarray], ClipConfig | RetrieverConfig]:

@@ -162,6 +162,31 @@ def test_what_it_was_made_of_is_kept_beside_it(tmp_path):
         assert checkpoints.read_made_of(4) == {"data": "a1b2", "config": {"seed": 3}}
 
 
+@pytest.mark.parametrize("where", ["disk", "bucket"])
+def test_a_run_that_validates_is_read_at_its_best_step(tmp_path, bucket, where):
+    """As its results.json says; an unfinished one at the best so far, another at the newest."""
+    run, mesh = tmp_path / where, sharding.make_mesh(sharding.MeshConfig(-1, 1))
+    if where == "bucket":
+        shutil.copytree(tmp_path / "disk", run)
+    (run / "best").mkdir()
+    steps, newest_params = checkpoint.load_params(run, mesh)
+    assert steps == 4  # validated, but a kill came before the checkpoint
+    with Checkpoints(run / "best", keep=1) as checkpoints:
+        checkpoints.save(3, state(2.0))
+    steps, best_params = checkpoint.load_params(run, mesh)
+    assert steps == 3 and newest(run) == 4
+    jax.tree.map(np.testing.assert_array_equal, newest_params, state().params)
+    jax.tree.map(np.testing.assert_array_equal, best_params, state(2.0).params)
+
+
+def test_a_run_without_a_checkpoint_has_no_step_to_read(tmp_path):
+    mesh = sharding.make_mesh(sharding.MeshConfig(-1, 1))
+    said = "no checkpoint in .*run/checkpoints: train the run first"
+    with pytest.raises(FileNotFoundError, match=said):
+        checkpoint.load_params(tmp_path / "run", mesh)
+    assert not (tmp_path / "run").exists()
+
+
 def test_searching_reads_the_average_where_there_is_one(tmp_path):
     frozen, average = {"kept": jnp.arange(5.0)}, jax.tree.map(lambda x: x / 2, state().params)
     averaged = state()._replace(params=state().params | frozen, average=average)

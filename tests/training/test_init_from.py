@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import shutil
 from pathlib import Path
 
 import jax
@@ -57,6 +58,18 @@ def test_a_run_gives_all_that_fits(tmp_path, place):
     assert f"took {len(source)} of {len(after)} arrays" in report
     assert "starts fresh: temporal/out/kernel (16, 16), not there" in report
     assert "not used" not in report
+
+
+def test_a_run_that_validates_gives_its_best_step(tmp_path, place):
+    """Also one that was killed before it saved another."""
+    for params, run in ((drawn(CONFIG, 1, place), "run"), (drawn(CONFIG, 3, place), "run/best")):
+        save_run(tmp_path / run, params)
+    best = flat(params)
+    for _ in range(2):
+        taken, _ = init_from.take(drawn(CONFIG, 2, place), tmp_path / "run", place, SMALL)
+        for name, value in flat(taken).items():
+            np.testing.assert_array_equal(value, best[name])
+        shutil.rmtree(tmp_path / "run" / "checkpoints", ignore_errors=True)
 
 
 def test_other_shapes_begin_anew_and_are_named(tmp_path, place):
