@@ -36,7 +36,20 @@ class Siblings(NamedTuple):
     @property
     def pair(self) -> np.ndarray:
         """A number for each pair of videos: int [M]."""
-        return np.minimum(self.own, self.other)
+        both = np.sort(np.stack([self.own, self.other], axis=1), axis=1)
+        return np.unique(both, axis=0, return_inverse=True)[1].reshape(-1)
+
+    @property
+    def group(self) -> np.ndarray:
+        """The first video of each caption's pair and of those that share videos: int [M]."""
+        first = np.arange(1 + max(self.own.max(), self.other.max()))
+        while True:
+            least = np.minimum(first[self.own], first[self.other])
+            if np.array_equal(first[self.own], least) and np.array_equal(first[self.other], least):
+                return least
+            np.minimum.at(first, self.own, least)
+            np.minimum.at(first, self.other, least)
+            first = first[first]
 
 
 class Measured(NamedTuple):
@@ -76,7 +89,7 @@ def measure(
     if len(siblings.caption):
         scores = _scores(search, siblings)
         arrays |= {f"siblings/{stage}": _above(some) for stage, some in scores.items()}
-        arrays |= {"siblings/pair": siblings.pair, "siblings/motion": siblings.motion}
+        arrays |= {"siblings/pair": siblings.group, "siblings/motion": siblings.motion}
         report["siblings"] = told_apart(siblings, scores)
     return Measured(siblings, scores, report, arrays)
 
@@ -105,6 +118,7 @@ def told_apart(siblings: Siblings, scores: dict[str, np.ndarray]) -> dict[str, A
     Args:
       scores: float [M, 2] by stage, as `Measured` has them.
     """
+    pairs, together = siblings.pair, siblings.group
     groups = {MOTION: siblings.motion, OTHERS: ~siblings.motion}
     for name in sorted(set(siblings.differs.tolist()) - set(groups)):
         groups[name] = siblings.differs == name
@@ -112,11 +126,13 @@ def told_apart(siblings: Siblings, scores: dict[str, np.ndarray]) -> dict[str, A
     for name, chosen in groups.items():
         if not chosen.any():
             continue
-        pair = siblings.pair[chosen]
+        pair, cluster = pairs[chosen], together[chosen]
         found[name] = {"captions": int(chosen.sum()), "pairs": len(np.unique(pair))}
+        if len(np.unique(cluster)) == 1:
+            cluster = pair  # one cluster has no spread, and its interval no width
         for stage, some in scores.items():
             above = _above(some[chosen])
-            interval = metrics.share_interval(above, pair)
+            interval = metrics.share_interval(above, cluster)
             found[name][stage] = {"above": 100 * float(above.mean()), "interval": interval}
     return found
 

@@ -33,7 +33,7 @@ def test_captions_whose_sibling_is_searched_are_counted(split):
     )
     assert found.caption.tolist() == [0, 2, 3, 5, 6]
     assert found.own.tolist() == [0, 1, 2, 2, 3] and found.other.tolist() == [1, 0, 3, 3, 2]
-    assert found.pair.tolist() == [0, 0, 2, 2, 2]
+    assert found.group.tolist() == [0, 0, 2, 2, 2] and found.pair.tolist() == [0, 0, 1, 1, 1]
     assert found.motion.tolist() == [True, True, False, True, False]
     assert found.differs.tolist() == ["slide", "slide", "colour", "zoom", "colour"]
 
@@ -84,6 +84,32 @@ def test_the_interval_counts_the_captions_of_a_pair_together():
     lower, upper = one["coarse"]["interval"]
     # As many as there are pairs, not captions.
     assert upper - lower == pytest.approx(2 * 196 * np.sqrt(0.7 * 0.3 / 100), rel=0.1)
+
+
+def test_pairs_that_share_a_video_are_counted_apart_and_taken_together():
+    """Videos 0 and 9 have two siblings each, and 7 comes before 9; 3 and 4 are a pair alone."""
+    own, other = np.array([0, 0, 1, 2, 3, 7, 9, 9]), np.array([1, 2, 0, 0, 4, 9, 7, 10])
+    found = siblings.Siblings(
+        np.arange(8), own, other, np.ones(8, bool), np.array(["a"] * 4 + ["b"] * 4)
+    )
+    hits = np.array([1, 1, 1, 0, 1, 0, 1, 1])
+    scores = {"coarse": np.stack([hits, np.full(8, 0.5)], axis=1)}
+    report = siblings.told_apart(found, scores)
+    assert {name: one["pairs"] for name, one in report.items()} == {"motion": 5, "a": 2, "b": 3}
+    assert found.group.tolist() == [0, 0, 0, 0, 3, 7, 7, 7]
+    interval = metrics.share_interval(hits, found.group)
+    assert report["motion"]["coarse"]["interval"] == interval
+    # All pairs of a hang together: their captions differ, so the interval has a width.
+    lower, upper = report["a"]["coarse"]["interval"]
+    assert lower < 75 < upper
+
+
+def test_a_long_chain_of_siblings_is_one_group():
+    own = np.random.default_rng(0).permutation(999)
+    some = np.ones(999, bool), np.full(999, "slide")
+    found = siblings.Siblings(np.arange(999), own, own + 1, *some)
+    assert set(found.group.tolist()) == {0}
+    assert len(set(found.pair.tolist())) == 999
 
 
 def test_ranks_are_reported_by_whether_a_caption_names_a_motion():
