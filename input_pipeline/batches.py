@@ -75,6 +75,7 @@ def train_batches(
     start_step: int,
     process_index: int = 0,
     process_count: int = 1,
+    spoken: list[str] | None = None,
 ) -> Iterator[Batch]:
     """This process's part of the batches of steps start_step, start_step + 1, ... without end.
 
@@ -86,7 +87,8 @@ def train_batches(
     an example can't be decoded, it is quarantined and the next one that can stands in for it.
 
     Yields NumPy arrays of B = batch_size / process_count clips: `Footage` with footage and where
-    the host renders, else `Filmed`.
+    the host renders, else `Filmed`. `spoken`, where it is given, then holds the captions of the
+    batch's clips as they were tokenized.
 
     Raises ValueError for sizes that don't divide each other, for footage with a component beside
     the framing, and, while running, where over half of a batch or of the source can't be decoded.
@@ -100,7 +102,10 @@ def train_batches(
 
     def run() -> Iterator[Batch]:
         for made in _sound_batches(part, start_step):
-            tokens = tokenizer([caption.decode("utf-8") for caption in made["caption"]])
+            captions = [caption.decode("utf-8") for caption in made["caption"]]
+            if spoken is not None:
+                spoken[:] = captions
+            tokens = tokenizer(captions)
             index = made["index"].astype(np.int32)
             if config.has_frames:
                 yield Footage(made["frames"], tokens, index, made["told"])

@@ -41,15 +41,23 @@ def digest(examples: Examples) -> str:
 
 
 def open_batches(
-    config: TrainingConfig, examples: Examples | None, start_step: int, part: tuple[int, int]
+    config: TrainingConfig,
+    examples: Examples | None,
+    start_step: int,
+    part: tuple[int, int],
+    spoken: list[str] | None = None,
 ) -> Iterator[Batch]:
-    """A part of each batch, (which, of how many), from a step on."""
+    """A part of each batch, (which, of how many), from a step on.
+
+    Args:
+      spoken: as `train_batches` has it; baked batches have tokens alone, and leave it as it is.
+    """
     process = {"process_index": part[0], "process_count": part[1]}
     if examples is None:
         return baked.baked_batches(config.source, config.batches, start_step=start_step, **process)
     from input_pipeline.batches import train_batches
 
-    return train_batches(examples, config.batches, start_step=start_step, **process)
+    return train_batches(examples, config.batches, start_step=start_step, spoken=spoken, **process)
 
 
 def names(examples: Examples | None, index: np.ndarray) -> list[str]:
@@ -61,9 +69,17 @@ def names(examples: Examples | None, index: np.ndarray) -> list[str]:
 
 
 def keep_samples(
-    config: TrainingConfig, workdir: Path, examples: Examples | None, batch: Batch
+    config: TrainingConfig,
+    workdir: Path,
+    examples: Examples | None,
+    batch: Batch,
+    spoken: list[str],
 ) -> None:
-    """Writes the first clips of a batch, as the model will see them, beside their pictures."""
+    """Writes the first clips of a batch, as the model will see them, beside their pictures.
+
+    Args:
+      spoken: the batch's captions; baked batches have the names of their examples instead.
+    """
     few = jax.tree.map(lambda x: x[:NUM_SAMPLES], batch)
     frames = np.asarray(clips(few, config.model.clip.image_size) * 255 + 0.5)
     if examples is None:
@@ -73,6 +89,6 @@ def keep_samples(
         from input_pipeline.batches import decode_pictures
 
         made_of = example_of(few.index)
-        captions = [examples.captions[i][0] for i in made_of]
+        captions = spoken[:NUM_SAMPLES]
         pictures = decode_pictures(examples, made_of)
     write_samples(workdir, pictures, frames.astype(np.uint8), captions)

@@ -186,7 +186,8 @@ def run_steps(
     fixed = config.step_arguments(state.params)
     advance = step.compile_train_step(run.mesh, state, **fixed)
     part = sharding.process_part(run.mesh)
-    batches = data.open_batches(config, run.examples, first, part)
+    spoken: list[str] = []
+    batches = data.open_batches(config, run.examples, first, part, spoken)
     is_first = jax.process_index() == 0
     with (
         open_log(run, first) if is_first else contextlib.nullcontext() as log,
@@ -204,7 +205,7 @@ def run_steps(
                 break
             batch = watch.next_batch(batches)
             if now == 0 and is_first:
-                data.keep_samples(config, run.workdir, run.examples, batch)
+                data.keep_samples(config, run.workdir, run.examples, batch, spoken)
             if run.options.traced and now == first + BEFORE_TRACE:
                 trace.enter_context(jax.profiler.trace(str(run.workdir / layout.PROFILE)))
             fed = sharding.put_batch(run.mesh, batch)

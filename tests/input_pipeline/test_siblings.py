@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,8 +27,9 @@ from animclip_jax.animation.told import Told
 from animclip_jax.training import data
 from input_pipeline import batches
 from input_pipeline.examples import Examples
+from input_pipeline.tokenizers.opening import open_tokenizer
 from tests.input_pipeline.director.clauses import facts
-from tests.input_pipeline.made_batches import BATCH, joined, same, train
+from tests.input_pipeline.made_batches import BATCH, CONFIG, joined, same, train
 
 ALL = Told(1.0, siblings=1.0)
 # The camera pans far enough to be told, in every clip.
@@ -88,6 +90,17 @@ def test_a_sibling_is_the_clip_before_it_backwards_with_the_opposite_caption(pan
     others = np.setdiff1d(np.arange(1, STEPS * BATCH, 2), pans.siblings)
     assert (pans.indices[others] != pans.indices[others - 1]).all()
     assert not any(facts(pans.captions[row - 1].lower()) for row in others)
+
+
+def test_the_captions_of_a_batch_are_those_that_were_tokenized(examples: Examples) -> None:
+    """With clauses on the motion, and the opposite ones of siblings."""
+    config = dataclasses.replace(CONFIG, animation=PANS)
+    spoken: list[str] = []
+    for batch in itertools.islice(
+        batches.train_batches(examples, config, start_step=0, spoken=spoken), STEPS
+    ):
+        np.testing.assert_array_equal(open_tokenizer(*config.reading)(spoken), batch.tokens)
+        assert len(set(spoken)) == BATCH and (batch.index < 0).any()
 
 
 def test_the_host_renders_siblings_as_the_device_does(examples: Examples, pans: Run) -> None:

@@ -54,7 +54,7 @@ def levels(batch: Filmed) -> np.ndarray:
 
 
 def run(
-    examples: Examples, steps: int, start_step: int = 0, batch_size: int = 4, **process: int
+    examples: Examples, steps: int, start_step: int = 0, batch_size: int = 4, **process: Any
 ) -> list[Any]:
     config = BatchConfig(ANIMATION, batch_size=batch_size, seed=3, canvas_size=32)
     made = batches.train_batches(examples, config, start_step=start_step, **process)
