@@ -2,7 +2,7 @@
 
 Log lines are appended and TensorBoard's files grow, which buckets can't do: these live in a local
 folder and are copied up with every checkpoint. A run that goes on on another machine fetches the
-log lines; its TensorBoard begins anew there.
+log lines and the samples, which its report shows; its TensorBoard begins anew there.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from etils import epath
 from animclip_jax.files import is_remote, write_bytes
 from animclip_jax.runs import layout
 
-# What a run that goes on reads of its folder.
+# What a run that goes on reads of its folder, beside its samples.
 FETCHED = (
     layout.CONFIG,
     layout.TOKENIZER_MODEL,
@@ -43,11 +43,17 @@ class Mirror:
         if not is_remote(workdir):
             return
         self.local.mkdir(parents=True, exist_ok=True)
-        for name in FETCHED:
+        for name in (*FETCHED, *self._samples()):
             if (self.remote / name).exists():
                 write_bytes(self.local / name, (self.remote / name).read_bytes())
             else:
                 (self.local / name).unlink(missing_ok=True)
+
+    def _samples(self) -> list[str]:
+        """Names of the files in samples/, here or there."""
+        folders = self.local / layout.SAMPLES, self.remote / layout.SAMPLES
+        found = {path.name for one in folders if one.is_dir() for path in one.iterdir()}
+        return [f"{layout.SAMPLES}/{name}" for name in sorted(found)]
 
     def push(self) -> None:
         """Copies up what has changed since the last time."""

@@ -1,11 +1,15 @@
 """A bucket's folder and the local one that stands for it; here a folder plays the bucket."""
 
 import os
+import shutil
 
+import numpy as np
 import pytest
 
+from animclip_jax.reporting.arms import load_arm
 from animclip_jax.runs import mirror, run_config
 from animclip_jax.runs.mirror import Mirror
+from animclip_jax.runs.samples import write_samples
 
 
 @pytest.fixture
@@ -29,6 +33,19 @@ def test_what_changed_is_copied_up_and_comes_back_elsewhere(bucket, tmp_path):
     assert not (bucket / "samples" / "a.jpg").exists()  # it had not changed
     second = Mirror(bucket, str(tmp_path / "there"))
     assert (second.local / "metrics.jsonl").read_text() == "1\n2\n"
+
+
+def test_samples_come_to_the_next_machine_for_its_report(bucket, tmp_path):
+    first = Mirror(bucket, str(tmp_path / "here"))
+    some = np.zeros((2, 4, 8, 8, 3), np.uint8)
+    write_samples(first.local, list(some[:, 0]), some, ["a dog", "a cat"])
+    first.push()
+    second = Mirror(bucket, str(tmp_path / "there"))
+    samples = load_arm(second.local, "run", {}).samples
+    assert [one.caption for one in samples] == ["a dog", "a cat"]
+    assert all(one.picture.is_file() and one.strip.path.is_file() for one in samples)
+    shutil.rmtree(bucket)
+    assert not list((Mirror(bucket, str(tmp_path / "there")).local / "samples").iterdir())
 
 
 def test_finished_reaches_the_bucket_after_everything_else(bucket, tmp_path, monkeypatch):
