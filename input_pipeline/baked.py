@@ -35,12 +35,21 @@ _FILMED = (
 
 
 def bake(
-    batches: Iterator[Batch], directory: str | os.PathLike[str], count: int, config: BatchConfig
+    batches: Iterator[Batch],
+    directory: str | os.PathLike[str],
+    count: int,
+    config: BatchConfig,
+    *,
+    source: str = "",
+    digest: str = "",
 ) -> None:
     """Writes the next `count` batches, of all processes together, each as a NumPy .npz file.
 
     The folder is there as a whole or not at all, with the configuration that made the batches: they
     are read only by the same one. Raises FileExistsError where it is already there.
+
+    source: what they are made of, kind:location. digest: of its ids and captions. Both "" where
+    nobody says it.
     """
     directory = Path(directory)
     if directory.exists():
@@ -50,7 +59,37 @@ def bake(
             with files.writing(directory):
                 np.savez(_file(temporary, number), allow_pickle=False, **_flat(batch))
         summary = {"version": VERSION, "count": count, "settings": _settings(config)}
+        if source:
+            summary |= {"source": source, "digest": digest}
         files.write_json(temporary / SUMMARY, summary, indent=2)
+
+
+def made_of(source: str) -> str:
+    """The source that the batches of `baked:DIR` were made of.
+
+    It is `source` itself where that is of another kind, where the folder is gone, and where an
+    older version baked it. Raises ValueError where its description can't be read.
+    """
+    if not source.startswith(KIND) or not _summary(source).is_file():
+        return source
+    return str(files.read_object(_summary(source), "bake it again").get("source", source))
+
+
+def fingerprint(source: str) -> str:
+    """Of how the batches of `baked:DIR` were made, and of the ids and captions of their source.
+
+    Not of that source's name: it may have moved before it was baked again. Raises OSError or
+    ValueError where that can't be read.
+    """
+    path = _summary(source)
+    said = files.read_object(path, "bake it again")
+    if said.pop("source", None) is None:  # an older one, or nobody said it
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _summary(source: str) -> Path:
+    return Path(source.removeprefix(KIND)).expanduser() / SUMMARY
 
 
 def baked_batches(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
-from animclip_jax import api, convert, export, settings
+from animclip_jax import api, convert, export, files, settings
 from animclip_jax.exporting import functions, saved_model
 from animclip_jax.exporting import source as sources
 from animclip_jax.runs import run_config
@@ -18,6 +18,7 @@ from animclip_jax.training.checkpoint import Checkpoints
 from animclip_jax.training.step import TrainState
 from animclip_jax.weights import folder, manifest
 from configs import quickstart
+from input_pipeline import baked
 from tests import processes
 from tests.exporting.models import CLIP, WORDS, batch_size, source, source_for
 from tests.weights.reference import GOLDEN
@@ -90,12 +91,15 @@ def test_a_model_of_the_drawn_world_alone_says_so_wherever_it_is_used(run, tmp_p
     assert export.main([str(run), "--out", str(out)]) == 0
     assert api.load(out).drawn_only
     drawn = settings.of_run(run).data.train
+    files.write_json(tmp_path / "batches" / baked.SUMMARY, {"source": drawn, "digest": "1"})
     for name, changes, seen in (
         ("again", {"init_from": str(out)}, [drawn]),
         ("on", {"init_from": str(run), "data.train": "folder:photos"}, [drawn, "folder:photos"]),
         ("back", {"init_from": str(tmp_path / "on")}, [drawn, "folder:photos"]),
         ("clip", {"init_from": "weights/b32"}, ["b32", drawn]),
         ("other", {"init_from": str(run), "init_towers_from": "weights/pe"}, [drawn, "pe"]),
+        ("baked", {"data.train": f"baked:{tmp_path / 'batches'}"}, [drawn]),
+        ("nobody knows", {"data.train": "baked:gone"}, ["baked:gone"]),
         ("round", {"init_from": str(tmp_path / "round")}, [drawn]),
     ):
         workdir = tmp_path / name

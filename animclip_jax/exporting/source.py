@@ -18,6 +18,7 @@ from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.runs import layout, run_config
 from animclip_jax.training.checkpoint import load_params
 from animclip_jax.weights import folder, manifest, vocabulary
+from input_pipeline import baked
 from input_pipeline.tokenizers import siglip
 
 _RESIZED = {
@@ -60,11 +61,17 @@ def read(directory: Path) -> Source:
 
 
 def _trained_on(directory: Path) -> list[str]:
-    """The sources that a run has seen, and those before it, which it began with."""
+    """The sources that a run has seen, and those before it, which it began with.
+
+    Of baked batches the source that they were made of, where their folder says so.
+    """
     found: set[str] = set()
     for here in _lineage(directory):
         is_run = not (here / folder.TENSORS).is_file() and (here / layout.CONFIG).is_file()
-        found |= {run_config.read(here)["data"]["train"]} if is_run else set(_seen_by(here))
+        if is_run:
+            found.add(baked.made_of(run_config.read(here)["data"]["train"]))
+        else:
+            found |= set(_seen_by(here))
     return sorted(found)
 
 

@@ -2,6 +2,7 @@
 
 import os
 
+from animclip_jax.training import data
 from input_pipeline import baked
 from input_pipeline.examples import BatchConfig
 
@@ -17,4 +18,6 @@ def bake(
     from input_pipeline.sources.opening import open_source
 
     examples = open_source(source, cache_dir)
-    baked.bake(train_batches(examples, config, start_step=0), directory, count, config)
+    batches = train_batches(examples, config, start_step=0)
+    digest = data.digest(examples)
+    baked.bake(batches, directory, count, config, source=source, digest=digest)

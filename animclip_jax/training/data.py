@@ -1,6 +1,5 @@
 """What a run is trained on: its source, its batches, and pictures of the first of them."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,10 +27,9 @@ def open_examples(config: TrainingConfig) -> Examples | None:
 
 
 def fingerprint(config: TrainingConfig, examples: Examples | None) -> str:
-    """Of the examples' ids and captions, in their order, or of a baked folder's description."""
+    """Of the examples' ids and captions, in their order, or `baked.fingerprint`."""
     if examples is None:
-        folder = Path(config.source.removeprefix(baked.KIND)).expanduser()
-        return hashlib.sha256((folder / baked.SUMMARY).read_bytes()).hexdigest()
+        return baked.fingerprint(config.source)
     return digest(examples)
 
 

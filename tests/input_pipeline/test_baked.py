@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import json
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ import pytest
 from animclip_jax.animation.batch import Batch, Filmed, Footage
 from animclip_jax.animation.config import MOTIONS, AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
-from input_pipeline.baked import bake, baked_batches
+from input_pipeline import baked
+from input_pipeline.baked import bake, baked_batches, fingerprint
 from input_pipeline.examples import BatchConfig
 
 CONFIG = BatchConfig(AnimationConfig(), batch_size=4, seed=0, canvas_size=6, context_length=7)
@@ -126,6 +128,25 @@ def test_batches_of_a_version_that_moved_no_things_are_read(source: str) -> None
     moving = dataclasses.replace(CONFIG, animation=AnimationConfig("things"))
     with pytest.raises(ValueError, match="baked with animation "):
         baked_batches(source, moving, start_step=0)
+
+
+def test_batches_of_another_source_are_other_data(tmp_path: Path) -> None:
+    """Those of the same ids and captions are the same, whatever their source is called now."""
+    made_of = {"a": ("folder:a", "1"), "b": ("folder:b", "2"), "moved": ("folder:a2", "1")}
+    found = {}
+    for name, (source, digest) in made_of.items():
+        bake(made(1), tmp_path / name, 1, CONFIG, source=source, digest=digest)
+        found[name] = fingerprint(f"baked:{tmp_path / name}")
+        assert baked.made_of(f"baked:{tmp_path / name}") == source
+    assert found["a"] == found["moved"] != found["b"]
+
+
+def test_what_older_batches_were_made_of_is_not_known(source: str) -> None:
+    """Their fingerprint is that of their description, byte for byte: runs go on."""
+    summary = Path(source.removeprefix("baked:")) / baked.SUMMARY
+    assert fingerprint(source) == hashlib.sha256(summary.read_bytes()).hexdigest()
+    assert baked.made_of(source) == source
+    assert baked.made_of("drawn:train") == "drawn:train"
 
 
 def test_what_is_not_whole_is_refused(source: str, tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from animclip_jax import prepare, settings, train
+from animclip_jax import files, prepare, settings, train
 from animclip_jax.training import bake, data
 from configs import quickstart
+from input_pipeline import baked
 from tests import processes
 from tests.a_run import losses
 from tests.repository import ROOT
@@ -54,6 +55,8 @@ def test_batches_of_another_configuration_are_refused(tmp_path: Path, capsys) ->
     config.update_from_flattened_dict(CHANGES | {"data.cache_dir": str(tmp_path / "cache")})
     data_settings = config.data.train, config.data.cache_dir
     bake.bake(*data_settings, settings.batches(config), tmp_path / "baked", 1)
+    said = files.read_json(tmp_path / "baked" / baked.SUMMARY)
+    assert said["source"] == "drawn:train:16" and len(said["digest"]) == 64
     changes = {"data__train": f"baked:{tmp_path / 'baked'}", "batch_size": 16}
     assert train.main(flags(tmp_path / "run", **changes)) == 1
     assert "baked with batch_size 8, but the run needs 16" in capsys.readouterr().err
