@@ -22,7 +22,7 @@ from input_pipeline.media import picture, quarantine
 from input_pipeline.sources.names import Names
 from input_pipeline.tensorflow_on_cpu import tf
 
-VERSION = 4
+VERSION = 5
 COLUMNS = "columns"
 
 
@@ -30,8 +30,8 @@ class Index(NamedTuple):
     """The pictures of a pattern's files, in order.
 
     columns: an id is a picture's key in its file, with the file's name before it where another file
-    has that key too; `files` are numbers among the pattern's. quarantine: the file that lists what
-    can't be used.
+    has that key too. That name begins within the folder of all files, which may move; `files` are
+    numbers among the pattern's. quarantine: the file that lists what can't be used.
     """
 
     columns: Columns
@@ -108,12 +108,13 @@ def _rows(
 ) -> Iterator[Row]:
     """The pictures of the files; what can't be used goes to the quarantine, and to `missing`."""
     bad: list[tuple[str, str]] = []
+    short = _within_their_folder(files)
     with Names(directory / ".names") as names, Names(directory / ".used") as used:
         for number, file in enumerate(tqdm(files, "indexing", unit="file", disable=None)):
             used.clear()
             for found in read(file):
                 key = found[0]
-                own = f"{file} {key}"
+                own = f"{short[number]} {key}"
                 name = key if key not in names else own
                 try:
                     if key in used:
@@ -128,6 +129,13 @@ def _rows(
                 names.add(name)
     quarantine.add(directory / quarantine.NAME, bad)
     missing.update(bad)
+
+
+def _within_their_folder(files: list[str]) -> list[str]:
+    """The files' names without the folders that all of them are in."""
+    parts = [file.split("/") for file in files]
+    shared = len(os.path.commonprefix([names[:-1] for names in parts]))
+    return ["/".join(names[shared:]) for names in parts]
 
 
 def _row(found: Found | tuple[str, str], name: str, file: int) -> Row:

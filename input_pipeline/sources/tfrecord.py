@@ -28,7 +28,7 @@ def read(file: str) -> Iterator[Found | tuple[str, str]]:
     with tf.io.gfile.GFile(file, "rb") as records:
         size, offset, number = records.size(), 0, 0
         while offset < size:
-            where = f"{file} record {number}"
+            where = f"record {number}"
             head = records.read(_HEAD)
             length = struct.unpack("<Q", head[:8])[0] if len(head) == _HEAD else size
             if offset + _HEAD + length + _FOOT > size:

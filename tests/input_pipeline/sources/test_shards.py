@@ -19,6 +19,7 @@ from PIL import Image
 
 from animclip_jax.animation.batch import Filmed
 from animclip_jax.animation.config import AnimationConfig
+from animclip_jax.training import data
 from input_pipeline import batches
 from input_pipeline.examples import BatchConfig, Examples
 from input_pipeline.media import picture
@@ -131,13 +132,43 @@ def test_two_downloads_that_number_their_keys_alike_are_both_used(
     examples = open_source(f"{kind}:{','.join(paths)}", str(tmp_path / "cache"))
     assert len(set(examples.ids)) == len(examples.ids) == 9
     assert examples.ids[:4] == [f"{n:09d}" for n in range(4)]
-    assert examples.ids[4:] == [f"{paths[1]} {n:09d}" for n in (0, 1, 2, 3, 9)]
+    name = f"cc3m/00000.{FORMATS[kind][1]}"
+    assert examples.ids[4:] == [f"{name} {n:09d}" for n in (0, 1, 2, 3, 9)]
     wanted = [[f"{name} {n}"] for name in ("cc12m", "cc3m") for n in range(4)] + [["seen"]]
     assert examples.captions == wanted
     assert examples.fetch(tf.constant(6, tf.int64)).numpy()[0] == encoded(41)
     # What can't be used of the one is not excused by its namesake in the other.
     assert [*examples.missing] == ["000000009"] and len(examples.ids) == 9
     assert "1 of 10 files can't be used" in capsys.readouterr().err
+
+
+def test_files_that_moved_hold_the_same_items(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by a relative pattern; keys of two files are alike, as those of two downloads."""
+    for number in range(2):
+        (tmp_path / "here" / f"{number}").mkdir(parents=True)
+        write(kind, tmp_path / "here" / f"{number}" / "00000", [sample(n) for n in range(3)])
+    before = opened(kind, tmp_path, "here/*/*")
+    monkeypatch.chdir(tmp_path)
+    relative = open_source(f"{kind}:here/*/*.{FORMATS[kind][1]}", str(tmp_path / "cache"))
+    (tmp_path / "here").rename(tmp_path / "there")
+    after = opened(kind, tmp_path, "there/*/*")
+    assert data.digest(before) == data.digest(relative) == data.digest(after)
+    assert after.ids[3] == f"1/00000.{FORMATS[kind][1]} 000000000"
+
+
+def test_records_without_a_key_have_the_same_ids_elsewhere(tmp_path: Path) -> None:
+    digests = []
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            with tf.io.TFRecordWriter(str(tmp_path / name / f"{number}.tfrecord")) as writer:
+                writer.write(record_of(jpg=[encoded(number)], txt=[b"x"]))
+        examples = opened("tfrecord", tmp_path / name)
+        assert examples.ids == ["record 0", "1.tfrecord record 0"]
+        digests.append(data.digest(examples))
+    assert digests[0] == digests[1]
 
 
 def test_pictures_cut_short_are_stood_in_for(
@@ -192,12 +223,11 @@ def test_records_under_other_names(tmp_path: Path) -> None:
         ):
             writer.write(record)
     examples = opened("tfrecord", tmp_path)
-    file = tmp_path / "0.tfrecord"
-    assert examples.ids == ["7", f"{file} record 1", "k"]
+    assert examples.ids == ["7", "record 1", "k"]
     assert examples.captions == [["one", "two"], ["\ufffd latin"], ["of tfds"]]
     for n, (level, form) in enumerate([(1, "JPEG"), (2, "PNG"), (4, "WEBP")]):
         assert examples.fetch(tf.constant(n, tf.int64)).numpy()[0] == encoded(level, kind=form)
-    reasons = {what.removeprefix(f"{file} "): why for what, why in examples.missing.items()}
+    reasons = examples.missing
     assert "2 pictures, wanted one" in reasons["record 2"]
     assert "not a tf.train.Example" in reasons["record 4"]
     assert "0 pictures, wanted one" in reasons["record 5"]
@@ -232,7 +262,7 @@ def test_a_record_without_its_end_is_not_used(tmp_path: Path, bytes_lacking: int
     path.write_bytes(path.read_bytes()[:-bytes_lacking])
     examples = opened("tfrecord", tmp_path)
     assert examples.ids == ["000000000", "000000001"]
-    assert "cut short" in examples.missing[f"{path} record 2"]
+    assert "cut short" in examples.missing["record 2"]
 
 
 def test_boxes_of_both_formats_are_kept_in_the_index(
