@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from animclip_jax import counts
 from animclip_jax.models.attention_kernels import Kernel
 from animclip_jax.models.transformer import SCANNED
 from animclip_jax.words import count
@@ -44,11 +45,17 @@ TENSOR_AXES: dict[tuple[str, ...], int] = {
 
 @dataclasses.dataclass(frozen=True)
 class MeshConfig:
-    """Devices along each axis; -1 for `data` takes what the others leave."""
+    """Devices along each axis; -1 for `data` takes what the others leave.
+
+    Raises ValueError: `fsdp` or `tensor` is below 1.
+    """
 
     data: int
     fsdp: int
     tensor: int = 1
+
+    def __post_init__(self) -> None:
+        counts.require(1, {"mesh.fsdp": self.fsdp, "mesh.tensor": self.tensor})
 
 
 def make_mesh(config: MeshConfig, chosen: Sequence[jax.Device] | None = None) -> Mesh:

@@ -130,7 +130,7 @@ def _optimizer(steps: FieldReference) -> ConfigDict:
     optimizer.weight_decay = 0.1
     optimizer.b1 = 0.9
     optimizer.b2 = 0.98
-    optimizer.clip_norm = 1.0
+    optimizer.clip_norm = 1.0  # greatest norm of all gradients together; 0: any
     optimizer.vision_rate = 1.0  # factors on the towers' learning rates
     optimizer.text_rate = 1.0
     optimizer.layer_decay = 1.0  # another, for each layer of a tower that follows

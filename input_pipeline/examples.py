@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from animclip_jax import counts
 from animclip_jax.animation.config import AnimationConfig
 from input_pipeline.tokenizers import CLIP, CLIP_VOCAB_SIZE
 
@@ -72,6 +73,8 @@ class BatchConfig:
     when a source is shuffled. footage: a video is shown as it was shot, not one frame of it filmed.
     context_length: tokens a caption. vocab_size, tokens (their kind), tokenizer (the file of the
     vocabulary): see `open_tokenizer`.
+
+    Raises ValueError: a number is too small.
     """
 
     animation: AnimationConfig
@@ -84,6 +87,11 @@ class BatchConfig:
     vocab_size: int = CLIP_VOCAB_SIZE
     tokens: str = CLIP
     tokenizer: str = ""
+
+    def __post_init__(self) -> None:
+        counts.require(0, {"seed": self.seed})
+        sizes = {"data.canvas_size": self.canvas_size, "data.group_size": self.group_size}
+        counts.require(1, {"batch_size": self.batch_size} | sizes)
 
     @property
     def reading(self) -> tuple[str, int, int, str]:

@@ -55,7 +55,7 @@ RULES = [
     Rule(
         ("input_pipeline",),
         ("animclip_jax", "configs"),
-        ("animclip_jax.animation", "animclip_jax.files", "animclip_jax.words"),
+        tuple(f"animclip_jax.{name}" for name in ("animation", "counts", "files", "words")),
     ),
     Rule(
         tuple(

@@ -38,6 +38,37 @@ def test_validation_on_the_videos_of_the_test_is_refused():
     assert settings.training(config).validation is None
 
 
+LEAST = {
+    "seed": 0,
+    "steps": 0,
+    "microbatch": 0,
+    "optimizer.warmup_steps": 0,
+    "batch_size": 1,
+    "log_every": 1,
+    "data.canvas_size": 1,
+    "data.group_size": 1,
+    "checkpoint.every": 1,
+    "checkpoint.keep": 1,
+    "evaluation.rerank_k": 1,
+    "evaluation.batch_size": 1,
+    "mesh.fsdp": 1,
+    "mesh.tensor": 1,
+}
+
+
+@pytest.mark.parametrize(("name", "least"), LEAST.items())
+def test_a_whole_number_that_is_too_small_is_refused_by_its_name(name, least):
+    config = settings.changed(quickstart.get_config(), {name: least - 1})
+    with pytest.raises(ValueError, match=f"^{name} {least - 1}: wanted {least} or more$"):
+        settings.training(config)
+
+
+def test_validation_every_less_than_no_steps_is_refused():
+    changes = {"validation.every": -5, "validation.source": "drawn:val"}
+    with pytest.raises(ValueError, match=r"validation.every -5: wanted 0 or more"):
+        settings.training(settings.changed(quickstart.get_config(), changes))
+
+
 def test_a_run_of_a_version_without_some_settings_is_read_and_goes_on():
     now = settings.plain(quickstart.get_config())
     old = copy.deepcopy(now)

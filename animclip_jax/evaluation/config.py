@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from animclip_jax import counts
 from animclip_jax.evaluation.protocols import protocol_of
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.retrieval.normalization import KINDS
@@ -18,8 +19,8 @@ class EvaluationConfig:
     sample of queries.
 
     Raises:
-      ValueError: the protocol does not search that source, or the bank does not fit the
-        normalization.
+      ValueError: the protocol does not search that source, the bank does not fit the
+        normalization, or a number is too small.
     """
 
     model: RetrieverConfig
@@ -43,3 +44,6 @@ class EvaluationConfig:
                 "and nothing else, needs a bank of training captions, such as "
                 "folder:STORE@split=1k-A-9k-train"
             )
+        sizes = {"evaluation.rerank_k": self.rerank_k, "evaluation.batch_size": self.batch_size}
+        counts.require(1, sizes)
+        counts.require(0, {"seed": self.seed})

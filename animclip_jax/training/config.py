@@ -5,6 +5,7 @@ from typing import Any
 
 import optax
 
+from animclip_jax import counts
 from animclip_jax.evaluation.config import EvaluationConfig
 from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.retriever import RetrieverConfig
@@ -29,8 +30,8 @@ class TrainingConfig:
     run's folder is known by.
 
     Raises:
-      ValueError: the batch does not fit the losses, validation looks at the videos of the test, or
-        the tracker is not installed.
+      ValueError: a number is too small, the batch does not fit the losses, validation looks at the
+        videos of the test, or the tracker is not installed.
     """
 
     model: RetrieverConfig
@@ -54,6 +55,11 @@ class TrainingConfig:
     settings: dict[str, Any] = dataclasses.field(repr=False)
 
     def __post_init__(self) -> None:
+        counts.require(0, {"steps": self.steps, "microbatch": self.microbatch})
+        begun = {"optimizer.warmup_steps": self.optimizer.warmup_steps}
+        counts.require(0, begun | {"validation.every": self.validate_every})
+        kept = {"checkpoint.every": self.save_every, "checkpoint.keep": self.keep}
+        counts.require(1, kept | {"log_every": self.log_every})
         tracker.require(self.log_to)
         self.loss.check_batch(self.batches.batch_size)
         if self.validation is not None and self.validation.source == self.evaluation.source:

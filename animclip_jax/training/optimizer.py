@@ -1,6 +1,7 @@
 """AdamW or Muon with warm-up and cosine decay; what learns how fast, and what does not at all."""
 
 import dataclasses
+import math
 import re
 
 import jax
@@ -26,7 +27,7 @@ class OptimizerConfig:
       optimizer for hidden layers in neural networks"), all else, and the reader of motion, by
       AdamW with Nesterov momentum. For training from nothing. matrix_rate: factor on the learning
       rate of what Muon moves.
-    clip_norm: greatest norm of the gradients of all parameters together.
+    clip_norm: greatest norm of the gradients of all parameters together; 0 leaves them as they are.
     vision_rate, text_rate: factors on the learning rate of the towers.
     layer_decay: another factor on a tower's layers, for each layer that follows; its embeddings
       count as one more layer below the first.
@@ -63,6 +64,10 @@ class OptimizerConfig:
             raise ValueError(f"optimizer.frozen {self.frozen!r}: {error}") from error
         if not 0.0 <= self.average_decay < 1.0:
             raise ValueError(f"optimizer.average_decay {self.average_decay}: wanted 0 to below 1")
+        if not 0.0 <= self.clip_norm < math.inf:
+            raise ValueError(
+                f"optimizer.clip_norm {self.clip_norm}: wanted a number above 0, or 0 not to clip"
+            )
 
 
 def is_decayed(params: dict) -> dict:
@@ -131,7 +136,9 @@ def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:
 def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
     """The optimizer of a run of `steps` steps."""
     moves = {"adamw": _adamw, "muon": _muon}[config.algorithm](config, steps)
-    optimizer = optax.chain(optax.clip_by_global_norm(config.clip_norm), moves)
+    norm = config.clip_norm
+    clip = optax.clip_by_global_norm(norm) if norm else optax.identity()
+    optimizer = optax.chain(clip, moves)
     if config.frozen:
         labels = {True: "frozen", False: "learning"}
         # What is frozen has no moments either.

@@ -189,3 +189,22 @@ def test_muon_moves_all_directions_of_a_matrix_alike():
 def test_an_algorithm_that_is_none_is_refused():
     with pytest.raises(ValueError, match="optimizer.algorithm 'lion': wanted one of adamw, muon"):
         changed(algorithm="lion")
+
+
+def test_without_a_norm_to_clip_to_gradients_stay_as_they_are():
+    def updated(**changes) -> np.ndarray:
+        transformation = optimizer.make_optimizer(changed(**changes), 110)
+        params = {"bias": jnp.ones(3)}
+        state = transformation.init(params)
+        for size in (1e3, 1.0):  # clipped, both would be alike to the moments
+            updates, state = transformation.update({"bias": size * jnp.ones(3)}, state, params)
+        return np.asarray(updates["bias"])
+
+    np.testing.assert_array_equal(updated(clip_norm=0.0), updated(clip_norm=1e9))
+    assert (updated(clip_norm=0.0) != updated(clip_norm=1.0)).all()
+
+
+@pytest.mark.parametrize("norm", [-1.0, float("inf"), float("nan")])
+def test_a_norm_to_clip_to_is_a_number_from_0_on(norm):
+    with pytest.raises(ValueError, match=f"optimizer.clip_norm {norm}: wanted"):
+        changed(clip_norm=norm)
