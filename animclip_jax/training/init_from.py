@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from etils import epath
 from flax import traverse_util
@@ -171,7 +172,8 @@ def _begin_reranker(own: Flat) -> set[str]:
     nested = start_from_text_tower(traverse_util.unflatten_dict(own, sep="/"))
     begun = traverse_util.flatten_dict(nested, sep="/")
     copied = {name for name in own if begun[name] is not own[name]}
-    own |= {name: _place(begun[name], own[name]) for name in copied}
+    # All layers of a tower are the tower's own array, and a step donates each array once.
+    own |= {name: _place(jnp.copy(begun[name]), own[name]) for name in copied}
     return copied
 
 

@@ -137,6 +137,18 @@ def test_a_reranker_of_the_text_towers_sizes_begins_as_its_last_layers(tmp_path,
     )
 
 
+def test_a_reranker_of_all_the_towers_layers_shares_no_memory_with_them(tmp_path, place):
+    """A step takes the memory of every array of its state: the same twice is an error."""
+    saved_towers(tmp_path / "weights", seed=5)
+    reranker = dataclasses.replace(AS_WIDE, layers=CONFIG.clip.text.layers)
+    own = drawn(dataclasses.replace(CONFIG, reranker=reranker), 2, place)
+    params, report = init_from.take(own, tmp_path / "weights", place, SMALL)
+    assert "from the text tower: reranker/blocks/layers/mlp/up/kernel" in report
+    after = flat(params)
+    taken = jax.jit(lambda tree: tree, donate_argnums=0)(params)
+    jax.tree.map(np.testing.assert_array_equal, flat(taken), after)
+
+
 def test_a_reranker_that_the_source_has_is_not_begun_anew(tmp_path, place):
     config = dataclasses.replace(CONFIG, reranker=AS_WIDE)
     given = drawn(config, 1, place)
