@@ -75,8 +75,8 @@ def _evaluate_run(
     values: FlagValues, out: Path, against: comparison.Evaluated | None = None
 ) -> dict[str, Any]:
     """Evaluates a run as it is now, with all processes; the first one writes into `out`."""
-    config = values.config
+    config, searched = values.config, settings.evaluation(values.config)
     mesh = sharding.make_mesh(settings.mesh(config))
-    steps, params = load_params(epath.Path(values.workdir), mesh)
+    steps, params = load_params(epath.Path(values.workdir), mesh, searched.model)
     made = Made(steps, config.to_dict(), flags.overrides(values))
-    return evaluate(settings.evaluation(config), mesh, params, out, made, against=against)
+    return evaluate(searched, mesh, params, out, made, against=against)

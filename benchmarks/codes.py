@@ -42,9 +42,10 @@ def measure(workdir: Path) -> list[dict[str, float | str]]:
     config.reranker.code_dtype = "float32"
     process.keep_compiled_programs(config.data.cache_dir)
     mesh = sharding.make_mesh(settings.mesh(config))
-    _, params = load_params(workdir, mesh)
+    model = settings.retriever(config)
+    _, params = load_params(workdir, mesh, model)
     split = sharding.batch_sharding(mesh)
-    encoder = Encoder(split, parameters.graph_definition(settings.retriever(config)), params)
+    encoder = Encoder(split, parameters.graph_definition(model), params)
     examples = open_source(config.data.eval, config.data.cache_dir)
     gallery = embed(encoder, examples, settings.evaluation(config))
     video = gallery.video

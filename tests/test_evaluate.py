@@ -9,12 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from flax import traverse_util
 
 from animclip_jax import evaluate, settings, train
 from animclip_jax.evaluation import arm, comparison, results
 from animclip_jax.evaluation.table import table
+from animclip_jax.models import parameters
 from animclip_jax.models.reranker import CAPTION_BUCKETS
 from animclip_jax.runs import layout, mirror, run_config
+from animclip_jax.training.checkpoint import Checkpoints
+from animclip_jax.training.step import TrainState
 from configs import quickstart
 from input_pipeline.drawn.captions import write
 from input_pipeline.drawn.scene import scene
@@ -213,6 +217,33 @@ def test_a_protocol_that_is_not_the_sources(run, tmp_path, capsys):
     assert evaluate.main([*command, "--config.evaluation.protocol=msvd"]) == 1
     assert "wanted folder:STORE@split=test or" in capsys.readouterr().err
     assert not (tmp_path / "out" / "results.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "array"),
+    [
+        ("animation.num_frames=1", "coder/frame_embedding"),
+        ("reranker.tokens=cls", "coder/place_embedding"),
+        ("animation.num_frames=9", "coder/frame_embedding"),
+        ("model.image_size=80", "clip/vision/position_embedding"),
+    ],
+)
+def test_a_model_of_other_settings_is_told_by_the_arrays_that_do_not_fit(
+    tmp_path, capsys, change, array
+):
+    """Of other frames or tokens, the positions would be broadcast."""
+    config = quickstart.get_config()
+    shapes = parameters.shapes(settings.retriever(config))
+    zeros = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    params = traverse_util.unflatten_dict(zeros, sep="/")
+    run_config.claim(tmp_path / "run", settings.plain(config))
+    with Checkpoints(tmp_path / "run") as checkpoints:
+        checkpoints.save(7, TrainState(np.int32(7), params, ()))
+    given = [f"--workdir={tmp_path / 'run'}", f"--out={tmp_path / 'out'}", f"--config.{change}"]
+    assert evaluate.main(given) == 1
+    (said,) = capsys.readouterr().err.strip().splitlines()
+    assert "does not fit this configuration's model: " in said
+    assert array in said and str(tmp_path / "run" / "config.json") in said
 
 
 def test_a_folder_without_a_run_is_named(tmp_path, capsys):

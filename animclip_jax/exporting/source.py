@@ -52,7 +52,7 @@ def read(directory: Path) -> Source:
         return Source(params, config, api.whole_config(config).num_frames, origin)
     config = settings.retriever(settings.of_run(directory))
     mesh = sharding.make_mesh(sharding.MeshConfig(data=1, fsdp=1), jax.local_devices()[:1])
-    steps, tree = load_params(directory, mesh)
+    steps, tree = load_params(directory, mesh, config)
     origin = {"steps": steps, "trained_on": _trained_on(directory)}
     if bases := _bases(directory):
         origin["base_weights"] = bases

@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 
 from animclip_jax import files, sharding
 from animclip_jax.models import parameters
+from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.runs import layout
 from animclip_jax.training import ema, lora
 from animclip_jax.training.step import TrainState
@@ -23,6 +24,7 @@ PARAMS, REST, MADE_OF = "params", "training", "made_of"
 # Orbax's own: what a step says of itself, and the mark of a complete one in a bucket.
 METADATA, COMMITTED = "_CHECKPOINT_METADATA", "commit_success.txt"
 LISTED = 10  # arrays that do not fit, in a message
+FEW = 3  # the same in a line
 LONGEST = 300  # characters of another library's message: TensorStore's tell all of its settings
 
 
@@ -180,6 +182,22 @@ class Checkpoints:
                 f"{self.directory.parent / layout.CONFIG}"
             )
 
+    def require_model(self, step: int, config: RetrieverConfig) -> None:
+        """Raises ValueError where the parameters saved have other shapes than those of a model.
+
+        Some would be broadcast without an error, as a position of one frame is to all of them.
+        """
+        adapters = f"{lora.ADAPTERS}/"
+        saved = _shapes(self._saved(step, PARAMS))
+        found = {name: shape for name, shape in saved.items() if not name.startswith(adapters)}
+        if lines := parameters.differences(found, parameters.shapes(config)):
+            more = len(lines) - FEW
+            listed = "; ".join(lines[:FEW] + [f"and {more} more"] * (more > 0))
+            raise ValueError(
+                f"{self.directory / str(step)} does not fit this configuration's model: {listed}. "
+                f"Use the model's settings of the run's {layout.CONFIG}"
+            )
+
     def restore_params(self, step: int, shardings: Callable[[Any], Any]) -> dict:
         """The parameters of the model alone, as they were saved; averaged, where they are.
 
@@ -253,17 +271,23 @@ def has_one(workdir: epath.PathLike) -> bool:
     return bool(_committed(epath.Path(workdir).absolute() / layout.CHECKPOINTS))
 
 
-def load_params(workdir: epath.PathLike, mesh: Mesh) -> tuple[int, dict]:
+def load_params(workdir: epath.PathLike, mesh: Mesh, config: RetrieverConfig) -> tuple[int, dict]:
     """Number of steps and parameters of the step that `read_params` takes, placed on the mesh.
 
+    Args:
+      config: of the model that is to compute with them.
+
     Raises:
-      FileNotFoundError, ValueError: as `read_params`.
+      FileNotFoundError: the run has saved none yet.
+      ValueError: they are not that model's, or can't be read.
     """
-    return read_params(workdir, functools.partial(sharding.state_sharding, mesh))
+    return read_params(workdir, functools.partial(sharding.state_sharding, mesh), config)
 
 
 def read_params(
-    workdir: epath.PathLike, shardings: Callable[[Any], Any]
+    workdir: epath.PathLike,
+    shardings: Callable[[Any], Any],
+    config: RetrieverConfig | None = None,
 ) -> tuple[int, dict[str, Any]]:
     """Number of steps and parameters of a run's best step so far, else of its newest checkpoint.
 
@@ -271,13 +295,16 @@ def read_params(
 
     Args:
       shardings: from a tree of shapes to where its arrays are to live.
+      config: of the model that they must be of; None: of any.
 
     Raises:
-      FileNotFoundError: the run has saved none yet. ValueError: it can't be read.
+      FileNotFoundError: the run has saved none yet. ValueError: as `load_params`.
     """
     run = epath.Path(workdir)
     for folder in (run / layout.BEST, run):
         with Checkpoints(folder, create=False) as checkpoints:
             if (steps := checkpoints.latest()) is not None:
+                if config is not None:
+                    checkpoints.require_model(steps, config)
                 return steps, checkpoints.restore_params(steps, shardings)
     raise FileNotFoundError(f"no checkpoint in {run / layout.CHECKPOINTS}: train the run first")
