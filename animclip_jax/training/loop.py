@@ -256,7 +256,8 @@ def validate(
     is_time = run.config.validate_every and now % run.config.validate_every == 0
     if validation is not None and (is_time or now == run.config.steps):
         watch.look()
-        say(validation.look(now, state))
+        with watch.paused():
+            say(validation.look(now, state))
 
 
 def reranking_cost(config: RetrieverConfig) -> str:

@@ -1,5 +1,6 @@
 """A run's metrics, read one step late, so that the host never waits for the device."""
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -56,6 +57,13 @@ class Watch:
         batch = next(batches)
         self.waited += time.perf_counter() - began
         return batch
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """While no step is under way: the time spent here is not that of steps."""
+        began = time.perf_counter()
+        yield
+        self.since += time.perf_counter() - began
 
     def started(self, step: int, metrics: dict[str, jax.Array], index: np.ndarray) -> None:
         """A step is under way; the one before it is looked at.

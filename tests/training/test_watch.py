@@ -1,9 +1,11 @@
 """Watch: one step late, at the steps that are to be logged; and what stops a run."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from animclip_jax.training import loop
 from animclip_jax.training.watch import Watch
 
 
@@ -61,6 +63,33 @@ def test_times_are_those_of_the_steps_since_the_last_line(tmp_path, monkeypatch)
     assert values["clips_per_second"] == 8 / 5.0
     assert values["input_wait"] == pytest.approx(0.3)
     assert values["mfu"] == pytest.approx(0.2)
+
+
+def test_times_of_steps_are_without_those_of_validation(tmp_path, monkeypatch):
+    clock = [10.0]
+    monkeypatch.setattr("animclip_jax.training.watch.time.perf_counter", lambda: clock[0])
+    log = Log()
+    watched = watch(tmp_path, log)
+
+    class Validation:
+        def look(self, now, state):
+            clock[0] += 100
+            return ""
+
+    run: Any = SimpleNamespace(config=SimpleNamespace(validate_every=1, steps=5))
+    validation: Any = Validation()
+    state: Any = None
+    for step in (1, 2):
+        watched.started(step, metrics(), [])
+        clock[0] += 3
+        loop.validate(run, validation, watched, step, state)
+    ((_, values),) = log.lines
+    assert values["step_seconds"] == 3.0
+    watched.started(3, metrics(), [])
+    watched.started(4, metrics(), [])
+    clock[0] += 4
+    watched.look()
+    assert log.lines[1][1]["step_seconds"] == 2.0
 
 
 @pytest.mark.parametrize("wrong", [{"loss": float("nan")}, {"gradient_norm": float("inf")}])
