@@ -94,7 +94,9 @@ def least_gib(config: TrainingConfig, devices: Sequence[jax.Device]) -> Callable
 
     def least(settings: Settings) -> float:
         clips = (settings.microbatch or config.batches.batch_size) / len(devices)
-        return state / settings.fsdp + a_clip[settings.remat] * clips
+        # Arrays that an axis does not divide are whole along it: more than this.
+        parts = settings.fsdp * config.mesh.tensor
+        return state / parts + a_clip[settings.remat] * clips
 
     return least
 

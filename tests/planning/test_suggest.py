@@ -20,10 +20,11 @@ def made_up(used: float, available: float) -> Plan:
 def search(monkeypatch):
     """Runs the search on GiB by (remat, fsdp, parts): the best settings, and what was tried.
 
-    least: GiB a clip that are stored, by remat; a chip has 8 clips, 16 GiB, and 2 GiB of state.
+    least: GiB a clip that are stored, by remat; a chip has 8 clips, 16 GiB, and 2 GiB of state,
+    where the mesh does not split it.
     """
 
-    def run(used, least=None, available: float | None = 16.0, **changes):
+    def run(used, least=None, available: float | None = 16.0, state=2, **changes):
         changes = {"batch_size": 128} | changes
         config = settings.training(settings.changed(folders.get_config(), changes))
         tried = []
@@ -37,7 +38,7 @@ def search(monkeypatch):
 
         monkeypatch.setattr(module, "plan", plan)
         monkeypatch.setattr(module, "available_gib", lambda device: available)
-        monkeypatch.setattr(module.program, "state_bytes", lambda config: 2 * GIB)
+        monkeypatch.setattr(module.program, "state_bytes", lambda config: state * GIB)
         monkeypatch.setattr(module.program, "stored_bytes_a_clip", stored)
         best = module.suggest(config, [None] * 16, lambda chosen, _: tried.append(chosen))
         return best and best[0], tried
@@ -70,6 +71,13 @@ def test_a_state_that_is_too_large_is_split(search):
     best, tried = search(lambda remat, fsdp, parts: 15 + 2 / fsdp)
     assert best == ("none", 8, 0)
     assert tried == [("none", 1, 0), ("none", 8, 0)]
+
+
+def test_a_state_that_tensor_splits_may_fit(search):
+    best, _ = search(lambda remat, fsdp, parts: 15, state=24, **{"mesh.tensor": 2})
+    assert best == ("none", 1, 0)
+    best, _ = search(lambda remat, fsdp, parts: 15, state=40, **{"mesh.tensor": 2})
+    assert best == ("none", 8, 0)
 
 
 @pytest.mark.parametrize(
