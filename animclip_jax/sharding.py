@@ -192,6 +192,16 @@ def put_batch(mesh: Mesh, batch: Any) -> Any:
     return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), batch)
 
 
+def require_parts(mesh: Mesh, rows: int, size: int) -> None:
+    """Raises ValueError where so many rows can't be split into parts of `size` over the devices."""
+    devices = mesh.shape["data"] * mesh.shape["fsdp"]
+    if rows % size or size % devices:
+        raise ValueError(
+            f"microbatch {size}: wanted a part of the batch, {rows}, that is a multiple of the "
+            f"{count(devices, 'device')} it is split over"
+        )
+
+
 def split(mesh: Mesh, batch: Any, size: int) -> Any:
     """Arrays [B, ...] -> [B / size, size, ...], each part spread over the devices like a batch.
 
@@ -200,13 +210,8 @@ def split(mesh: Mesh, batch: Any, size: int) -> Any:
     Raises:
       ValueError: the sizes don't divide each other.
     """
-    devices = mesh.shape["data"] * mesh.shape["fsdp"]
     rows = len(jax.tree.leaves(batch)[0])
-    if rows % size or size % devices:
-        raise ValueError(
-            f"microbatch {size}: wanted a part of the batch, {rows}, that is a multiple of the "
-            f"{count(devices, 'device')} it is split over"
-        )
+    require_parts(mesh, rows, size)
     place = NamedSharding(mesh, PartitionSpec(None, BATCH))
 
     def parts(x: jax.Array) -> jax.Array:

@@ -93,9 +93,14 @@ def train_batches(
     Raises ValueError for sizes that don't divide each other, for footage with a component beside
     the framing, and, while running, where over half of a batch or of the source can't be decoded.
     """
-    if config.footage:
-        canvas.check_footage(config.animation)
-    _check_sizes(examples, config, process_index, process_count)
+    if not 0 <= process_index < process_count:
+        raise ValueError(f"process_index {process_index}: wanted 0 to {process_count - 1}")
+    config.check(process_count)
+    if not examples.ids or len(examples.ids) % config.group_size:
+        raise ValueError(
+            f"{examples.name}: {words.count(len(examples.ids), 'example')}, wanted a multiple of "
+            f"group_size {config.group_size}, and not 0"
+        )
     size = config.batch_size // process_count
     part = _Part(examples, config, range(process_index * size, (process_index + 1) * size))
     tokenizer = open_tokenizer(*config.reading)
@@ -357,28 +362,3 @@ def _bad_clips(part: _Part, table: Table, step: int) -> dict[int, str]:
 
 def _cannot_decode(examples: Examples, index: int, reason: str) -> str:
     return f"{examples.name}: {examples.ids[index]!r} can't be used as a picture: {reason}"
-
-
-def _check_sizes(
-    examples: Examples, config: BatchConfig, process_index: int, process_count: int
-) -> None:
-    batch_size, group_size = config.batch_size, config.group_size
-    siblings = config.animation.told.siblings
-    if not 0 <= process_index < process_count:
-        raise ValueError(f"process_index {process_index}: wanted 0 to {process_count - 1}")
-    if batch_size < 1 or batch_size % (process_count * group_size):
-        raise ValueError(
-            f"batch_size {batch_size}: wanted a multiple of process_count x group_size = "
-            f"{process_count} x {group_size}, so that every process gets whole groups"
-        )
-    if siblings and batch_size % (2 * process_count * group_size):
-        raise ValueError(
-            f"batch_size {batch_size}: with animation.told.siblings {siblings} wanted a multiple "
-            f"of 2 x process_count x group_size = 2 x {process_count} x {group_size}, so that "
-            "every process gets whole pairs; change it, or set animation.told.siblings to 0"
-        )
-    if not examples.ids or len(examples.ids) % group_size:
-        raise ValueError(
-            f"{examples.name}: {words.count(len(examples.ids), 'example')}, wanted a multiple of "
-            f"group_size {group_size}, and not 0"
-        )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from animclip_jax import counts
-from animclip_jax.animation.config import AnimationConfig
+from animclip_jax.animation.config import COMPONENTS, AnimationConfig
 from input_pipeline.tokenizers import CLIP, CLIP_VOCAB_SIZE
 
 if TYPE_CHECKING:
@@ -92,6 +92,38 @@ class BatchConfig:
         counts.require(0, {"seed": self.seed})
         sizes = {"data.canvas_size": self.canvas_size, "data.group_size": self.group_size}
         counts.require(1, {"batch_size": self.batch_size} | sizes)
+
+    def check(self, process_count: int) -> None:
+        """Finds what no source can be filmed with, where so many processes share each batch.
+
+        Raises ValueError for sizes that don't divide each other, and for footage with a component
+        beside the framing, which it can't have.
+        """
+        size, groups = self.batch_size, process_count * self.group_size
+        siblings = self.animation.told.siblings
+        if size % groups:
+            raise ValueError(
+                f"batch_size {size}: wanted a multiple of process_count x group_size = "
+                f"{process_count} x {self.group_size}, so that every process gets whole groups"
+            )
+        if siblings and size % (2 * groups):
+            raise ValueError(
+                f"batch_size {size}: with animation.told.siblings {siblings} wanted a multiple "
+                f"of 2 x process_count x group_size = 2 x {process_count} x {self.group_size}, so "
+                "that every process gets whole pairs; change it, or set animation.told.siblings to "
+                "0"
+            )
+        if self.footage:
+            self._check_footage()
+
+    def _check_footage(self) -> None:
+        on = [name for name in COMPONENTS if self.animation.is_on(name)]
+        if moving := [name for name in on if name != "framing"]:
+            raise ValueError(
+                "data.footage shows a video's own frames, and animation.preset="
+                f"{self.animation.preset} has {', '.join(moving)}: wanted the preset still, for a "
+                "part of the picture, or repeat, for its middle"
+            )
 
     @property
     def reading(self) -> tuple[str, int, int, str]:

@@ -4,11 +4,13 @@ from typing import Any, NamedTuple
 
 from etils import epath
 
+from animclip_jax import sharding
 from animclip_jax.evaluation.config import EvaluationConfig
 from animclip_jax.runs import layout, run_config
 from animclip_jax.runs.mirror import Mirror
 from animclip_jax.training import checkpoint, data, init_from
 from animclip_jax.training.config import TrainingConfig
+from input_pipeline import baked
 from input_pipeline.examples import Examples
 from input_pipeline.tokenizers.opening import open_tokenizer
 
@@ -25,14 +27,34 @@ class Sources(NamedTuple):
     lacking: str | None
 
 
-def open_sources(config: TrainingConfig) -> Sources:
-    """Opens all sources and the vocabulary, so that a wrong one is found before the first step.
+def check_settings(config: TrainingConfig) -> None:
+    """Finds that settings fit each other and the devices; opens no source and builds no array.
 
     Raises:
-      ValueError, FileNotFoundError: one can't be opened, or does not fit how it is to be searched.
+      ValueError: some do not.
+    """
+    mesh = sharding.make_mesh(config.mesh)
+    size = config.batches.batch_size
+    if config.microbatch:
+        sharding.require_parts(mesh, size, config.microbatch)
+    if not config.source.startswith(baked.KIND):  # these batches were made before
+        config.batches.check(sharding.process_part(mesh)[1])
+    config.check_parameters()
+
+
+def open_sources(config: TrainingConfig, part: tuple[int, int]) -> Sources:
+    """Opens all sources and the vocabulary, so that a wrong one is found before the first step.
+
+    Args:
+      part: of each batch, for this process: which, of how many.
+
+    Raises:
+      ValueError, FileNotFoundError: one can't be opened, or does not fit the batches, or how it is
+        to be searched.
     """
     open_tokenizer(*config.model.clip.reading)
     examples = data.open_examples(config)
+    data.open_batches(config, examples, 0, part)  # checks, and makes none yet
     digests = {"data.train": data.fingerprint(config, examples)}
     lacking = _why_not_evaluated(config.evaluation.source)
     if config.validation is not None:

@@ -3,15 +3,18 @@
 import dataclasses
 from typing import Any
 
+import jax
 import optax
+from flax import nnx
 
 from animclip_jax import counts
 from animclip_jax.evaluation.config import EvaluationConfig
+from animclip_jax.models import parameters
 from animclip_jax.models.parameters import graph_definition
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.runs import tracker
 from animclip_jax.sharding import MeshConfig
-from animclip_jax.training import ema
+from animclip_jax.training import ema, lora
 from animclip_jax.training.lora import LoraConfig
 from animclip_jax.training.losses import LossConfig
 from animclip_jax.training.optimizer import OptimizerConfig, is_frozen, make_optimizer
@@ -77,6 +80,11 @@ class TrainingConfig:
     def cache_dir(self) -> str:
         """Where sources keep what they draw or prepare."""
         return self.evaluation.cache_dir
+
+    def check_parameters(self) -> None:
+        """Raises ValueError where `frozen` or `targets` match no parameter; builds no array."""
+        params = nnx.to_pure_dict(parameters.abstract(self.model)[1])
+        self._frozen(jax.eval_shape(lambda params: lora.draw(self.lora, params, 0), params))
 
     def make_optimizer(self) -> optax.GradientTransformation:
         """The optimizer, with its schedule over all steps."""

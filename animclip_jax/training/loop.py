@@ -85,9 +85,10 @@ def train(
       the exit code: 0 when the run is finished or was preempted (SIGTERM), 130 after Ctrl-C.
 
     Raises:
-      ValueError: the folder belongs to a run with another configuration, the data has changed, or
-        a step was not finite.
+      ValueError: settings do not fit each other, the folder belongs to a run with another
+        configuration, the data has changed, or a step was not finite.
     """
+    beginning.check_settings(config)
     folder = local_folder(workdir, config.cache_dir)
     with run_config.alone(folder) if jax.process_index() == 0 else contextlib.nullcontext():
         mirror = Mirror(workdir, config.cache_dir)
@@ -95,7 +96,7 @@ def train(
             beginning.check_folder(mirror, config)
         git_commit()  # the one that starts the run, not the one there when it ends
         mesh = sharding.make_mesh(config.mesh)
-        sources = beginning.open_sources(config)
+        sources = beginning.open_sources(config, sharding.process_part(mesh))
         run = Run(config, mirror, options, mesh, sources)
         began = time.perf_counter()
         state, validation, interruption = advance(run)

@@ -10,7 +10,7 @@ from etils import epath
 from animclip_jax import files
 from animclip_jax.runs import layout, run_config
 from animclip_jax.runs.mirror import Mirror
-from animclip_jax.training import checkpoint, init_from
+from animclip_jax.training import beginning, checkpoint, init_from
 from animclip_jax.training.config import TrainingConfig
 from input_pipeline.tokenizers.opening import open_tokenizer
 
@@ -41,7 +41,9 @@ def begun_from(arms: Arms, workdir: epath.Path) -> Arms:
 
 
 def check(workdir: epath.Path, arms: Arms, configure: Configure) -> None:
-    """Finds what any arm lacks to begin with before the first one is trained.
+    """Finds what any arm lacks to begin with, and settings of it that do not fit each other.
+
+    Done before the first one is trained.
 
     Raises:
       ValueError, FileNotFoundError: as the arm itself would, hours later.
@@ -58,7 +60,10 @@ def check(workdir: epath.Path, arms: Arms, configure: Configure) -> None:
             clip = dataclasses.replace(clip, tokenizer=clip.tokenizer or other.model.clip.tokenizer)
             config = dataclasses.replace(config, model=dataclasses.replace(config.model, clip=clip))
         configs[str(workdir / arm)] = config
-        if run_config.is_finished(workdir / arm) or checkpoint.has_one(workdir / arm):
+        if run_config.is_finished(workdir / arm):
+            continue
+        beginning.check_settings(config)
+        if checkpoint.has_one(workdir / arm):
             continue
         readings.add(clip.reading)
         for source in (config.init_from, config.init_towers_from):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from animclip_jax.animation.config import COMPONENTS, AnimationConfig
+from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
 from input_pipeline.director import captions, direct, noise, siblings, told
 from input_pipeline.filming import packed_plan, two_pictures
@@ -84,17 +84,6 @@ def film_clip(
         return kept | {"canvas": canvas, "plan": packed}
 
     return film
-
-
-def check_footage(animation: AnimationConfig) -> None:
-    """Raises ValueError where an animation has more than a framing, which footage can't have."""
-    moving = [name for name in COMPONENTS if name != "framing" and animation.is_on(name)]
-    if moving:
-        raise ValueError(
-            f"data.footage shows a video's own frames, and animation.preset={animation.preset} has "
-            f"{', '.join(moving)}: wanted the preset still, for a part of the picture, or repeat, "
-            "for its middle"
-        )
 
 
 def show_footage(

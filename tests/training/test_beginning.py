@@ -1,9 +1,11 @@
-"""A run goes on with the data it began with, wherever that is now, and with no other."""
+"""A run goes on with the data it began with and no other; settings that fit, or no folder."""
+
+from typing import Any
 
 import pytest
 
 from animclip_jax import settings
-from animclip_jax.training import beginning
+from animclip_jax.training import beginning, loop
 from configs import quickstart
 
 DIGESTS = {"data.train": "a1", "data.eval": "b2"}
@@ -47,3 +49,34 @@ def test_where_a_source_is_not_opened_its_name_is_free():
     before = quickstart.get_config()
     now = moved(before, eval="folder:/elsewhere")
     beginning.check_sources("run", made_of(before), settings.plain(now), {"data.train": "a1"})
+
+
+SMALL = {"data.train": "drawn:train:4", "data.eval": "drawn:val:2", "batch_size": 6}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"optimizer.frozen": "clip/txt"}, "optimizer.frozen 'clip/txt' matches no parameter"),
+        ({"lora.rank": 2, "lora.targets": "attn"}, "lora.targets 'attn' matches no kernel"),
+        ({"microbatch": 4}, "microbatch 4: wanted a part of the batch, 6"),
+        ({"data.group_size": 4}, "batch_size 6: wanted a multiple of .* = 1 x 4"),
+        (
+            {
+                "data.group_size": 2,
+                "animation.told.siblings": 0.5,
+                "animation.told.probability": 1.0,
+            },
+            "batch_size 6: with animation.told.siblings 0.5 wanted a multiple of .* = 2 x 1 x 2",
+        ),
+        ({"data.footage": True}, "data.footage shows .* animation.preset=full has"),
+        # Of the source, which is opened to know.
+        ({"data.group_size": 3}, "drawn:train:4: 4 examples, wanted a multiple of group_size 3"),
+    ],
+)
+def test_settings_that_do_not_fit_each_other_leave_no_folder(tmp_path, changes, said):
+    places: dict[str, Any] = {"data.cache_dir": str(tmp_path / "cache")}
+    config = settings.changed(quickstart.get_config(), SMALL | places | changes)
+    with pytest.raises(ValueError, match=said):
+        loop.train(settings.training(config), tmp_path / "run", {})
+    assert not (tmp_path / "run").exists()

@@ -77,6 +77,12 @@ def test_an_arm_finds_the_vocabulary_of_the_arm_that_it_begins_with(tmp_path, ke
             {},
             "first: its towers are not those .*activation: there 'gelu_tanh', here 'gelu'",
         ),
+        ({"first": {}, "second": {"optimizer.frozen": "txt"}}, {}, "frozen 'txt' matches no param"),
+        (
+            {"first": {}, "second": {"microbatch": 3}},
+            {},
+            "microbatch 3: wanted a part of",
+        ),
     ],
 )
 def test_what_an_arm_will_lack_is_missed_before_the_first_step(tmp_path, arms, base, said):
@@ -97,6 +103,8 @@ def test_what_a_finished_arm_began_with_may_be_gone(tmp_path):
 @pytest.mark.parametrize("process", [0, 1])
 def test_one_of_several_processes_speaks(tmp_path, monkeypatch, capsys, process):
     monkeypatch.setattr("animclip_jax.training.sweep.jax.process_index", lambda: process)
+    # It asks the devices, which are all of one process here.
+    monkeypatch.setattr("animclip_jax.training.sweep.beginning.check_settings", lambda config: None)
     (tmp_path / "sweep").mkdir()
     run(tmp_path / "sweep", {"first": {}})
     assert ("first: the configuration as it is" in capsys.readouterr().out) == (process == 0)
