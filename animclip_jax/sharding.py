@@ -14,10 +14,9 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from animclip_jax import counts
 from animclip_jax.models.attention_kernels import Kernel
 from animclip_jax.models.transformer import SCANNED
-from animclip_jax.words import count
+from animclip_jax.words import count, require_at_least
 
 AXES = ("data", "fsdp", "tensor")
 BATCH = ("data", "fsdp")
@@ -55,7 +54,7 @@ class MeshConfig:
     tensor: int = 1
 
     def __post_init__(self) -> None:
-        counts.require(1, {"mesh.fsdp": self.fsdp, "mesh.tensor": self.tensor})
+        require_at_least(1, {"mesh.fsdp": self.fsdp, "mesh.tensor": self.tensor})
 
 
 def make_mesh(config: MeshConfig, chosen: Sequence[jax.Device] | None = None) -> Mesh:

@@ -1,7 +1,8 @@
-"""Words in what commands print."""
+"""Words in what commands print, and in errors of settings."""
 
 import os
 import re
+from collections.abc import Mapping
 
 
 def count(number: int, noun: str) -> str:
@@ -41,3 +42,10 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds, 1), 60)
     hours, minutes = divmod(int(minutes), 60)
     return f"{hours}:{minutes:02}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+
+
+def require_at_least(least: int, settings: Mapping[str, int]) -> None:
+    """Raises ValueError, which names the setting, where one of these numbers is less."""
+    for name, given in settings.items():
+        if given < least:
+            raise ValueError(f"{name} {given}: wanted {least} or more")

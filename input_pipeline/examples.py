@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from animclip_jax import counts
 from animclip_jax.animation.config import COMPONENTS, AnimationConfig
+from animclip_jax.words import require_at_least
 from input_pipeline.tokenizers import CLIP, CLIP_VOCAB_SIZE
 
 if TYPE_CHECKING:
@@ -89,9 +89,9 @@ class BatchConfig:
     tokenizer: str = ""
 
     def __post_init__(self) -> None:
-        counts.require(0, {"seed": self.seed})
+        require_at_least(0, {"seed": self.seed})
         sizes = {"data.canvas_size": self.canvas_size, "data.group_size": self.group_size}
-        counts.require(1, {"batch_size": self.batch_size} | sizes)
+        require_at_least(1, {"batch_size": self.batch_size} | sizes)
 
     def check(self, process_count: int) -> None:
         """Finds what no source can be filmed with, where so many processes share each batch.

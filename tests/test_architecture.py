@@ -55,7 +55,7 @@ RULES = [
     Rule(
         ("input_pipeline",),
         ("animclip_jax", "configs"),
-        tuple(f"animclip_jax.{name}" for name in ("animation", "counts", "files", "words")),
+        tuple(f"animclip_jax.{name}" for name in ("animation", "files", "words")),
     ),
     Rule(
         tuple(

@@ -2,10 +2,10 @@
 
 import dataclasses
 
-from animclip_jax import counts
 from animclip_jax.evaluation.protocols import protocol_of
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.retrieval.normalization import KINDS
+from animclip_jax.words import require_at_least
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,5 +45,5 @@ class EvaluationConfig:
                 "folder:STORE@split=1k-A-9k-train"
             )
         sizes = {"evaluation.rerank_k": self.rerank_k, "evaluation.batch_size": self.batch_size}
-        counts.require(1, sizes)
-        counts.require(0, {"seed": self.seed})
+        require_at_least(1, sizes)
+        require_at_least(0, {"seed": self.seed})

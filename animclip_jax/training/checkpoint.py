@@ -182,10 +182,11 @@ class Checkpoints:
                 f"{self.directory.parent / layout.CONFIG}"
             )
 
-    def require_model(self, step: int, config: RetrieverConfig) -> None:
+    def require_model(self, step: int, config: RetrieverConfig, described: epath.Path) -> None:
         """Raises ValueError where the parameters saved have other shapes than those of a model.
 
         Some would be broadcast without an error, as a position of one frame is to all of them.
+        `described`: the file with the settings of the run.
         """
         adapters = f"{lora.ADAPTERS}/"
         saved = _shapes(self._saved(step, PARAMS))
@@ -195,7 +196,7 @@ class Checkpoints:
             listed = "; ".join(lines[:FEW] + [f"and {more} more"] * (more > 0))
             raise ValueError(
                 f"{self.directory / str(step)} does not fit this configuration's model: {listed}. "
-                f"Use the model's settings of the run's {layout.CONFIG}"
+                f"Use the model's settings of {described}"
             )
 
     def restore_params(self, step: int, shardings: Callable[[Any], Any]) -> dict:
@@ -305,6 +306,6 @@ def read_params(
         with Checkpoints(folder, create=False) as checkpoints:
             if (steps := checkpoints.latest()) is not None:
                 if config is not None:
-                    checkpoints.require_model(steps, config)
+                    checkpoints.require_model(steps, config, run / layout.CONFIG)
                 return steps, checkpoints.restore_params(steps, shardings)
     raise FileNotFoundError(f"no checkpoint in {run / layout.CHECKPOINTS}: train the run first")

@@ -7,7 +7,6 @@ import jax
 import optax
 from flax import nnx
 
-from animclip_jax import counts
 from animclip_jax.evaluation.config import EvaluationConfig
 from animclip_jax.models import parameters
 from animclip_jax.models.parameters import graph_definition
@@ -18,6 +17,7 @@ from animclip_jax.training import ema, lora
 from animclip_jax.training.lora import LoraConfig
 from animclip_jax.training.losses import LossConfig
 from animclip_jax.training.optimizer import OptimizerConfig, is_frozen, make_optimizer
+from animclip_jax.words import require_at_least
 from input_pipeline.examples import BatchConfig
 
 
@@ -58,11 +58,11 @@ class TrainingConfig:
     settings: dict[str, Any] = dataclasses.field(repr=False)
 
     def __post_init__(self) -> None:
-        counts.require(0, {"steps": self.steps, "microbatch": self.microbatch})
+        require_at_least(0, {"steps": self.steps, "microbatch": self.microbatch})
         begun = {"optimizer.warmup_steps": self.optimizer.warmup_steps}
-        counts.require(0, begun | {"validation.every": self.validate_every})
+        require_at_least(0, begun | {"validation.every": self.validate_every})
         kept = {"checkpoint.every": self.save_every, "checkpoint.keep": self.keep}
-        counts.require(1, kept | {"log_every": self.log_every})
+        require_at_least(1, kept | {"log_every": self.log_every})
         tracker.require(self.log_to)
         self.loss.check_batch(self.batches.batch_size)
         if self.validation is not None and self.validation.source == self.evaluation.source:

@@ -1,5 +1,6 @@
 """Checkpoints come back bit-equal; another model's is refused, a damaged one named."""
 
+import functools
 import shutil
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,13 @@ from animclip_jax.training.step import TrainState
 def state(scale: float = 1.0) -> TrainState:
     kernel = scale * jnp.arange(6.0).reshape(2, 3)
     return TrainState(jnp.int32(4), {"layer": {"kernel": kernel}}, (kernel + 1,))
+
+
+def placed():
+    """Where arrays live, from their shapes."""
+    return functools.partial(
+        sharding.state_sharding, sharding.make_mesh(sharding.MeshConfig(-1, 1))
+    )
 
 
 def newest(workdir) -> int | None:
@@ -165,25 +173,24 @@ def test_what_it_was_made_of_is_kept_beside_it(tmp_path):
 @pytest.mark.parametrize("where", ["disk", "bucket"])
 def test_a_run_that_validates_is_read_at_its_best_step(tmp_path, bucket, where):
     """As its results.json says; an unfinished one at the best so far, another at the newest."""
-    run, mesh = tmp_path / where, sharding.make_mesh(sharding.MeshConfig(-1, 1))
+    run, shardings = tmp_path / where, placed()
     if where == "bucket":
         shutil.copytree(tmp_path / "disk", run)
     (run / "best").mkdir()
-    steps, newest_params = checkpoint.load_params(run, mesh)
+    steps, newest_params = checkpoint.read_params(run, shardings)
     assert steps == 4  # validated, but a kill came before the checkpoint
     with Checkpoints(run / "best", keep=1) as checkpoints:
         checkpoints.save(3, state(2.0))
-    steps, best_params = checkpoint.load_params(run, mesh)
+    steps, best_params = checkpoint.read_params(run, shardings)
     assert steps == 3 and newest(run) == 4
     jax.tree.map(np.testing.assert_array_equal, newest_params, state().params)
     jax.tree.map(np.testing.assert_array_equal, best_params, state(2.0).params)
 
 
 def test_a_run_without_a_checkpoint_has_no_step_to_read(tmp_path):
-    mesh = sharding.make_mesh(sharding.MeshConfig(-1, 1))
     said = "no checkpoint in .*run/checkpoints: train the run first"
     with pytest.raises(FileNotFoundError, match=said):
-        checkpoint.load_params(tmp_path / "run", mesh)
+        checkpoint.read_params(tmp_path / "run", placed())
     assert not (tmp_path / "run").exists()
 
 
