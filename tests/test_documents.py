@@ -73,7 +73,7 @@ def test_commands_are_found():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_that_is_read_after_the_readme_writes_no_folder_of_its(page):
     """The output of export and convert must be new: only the same command makes it again."""
-    made = {}
+    made: dict[str, list[str]] = {}
     for words in [*commands(ROOT / "README.md"), *commands(page)]:
         if words[0] in ("export", "convert"):
             options = importlib.import_module(f"animclip_jax.options.{words[0]}").parse(words[1:])

@@ -162,13 +162,15 @@ class Checkpoints:
                 ) from error
             why = f"{type(error).__name__}: {error}".splitlines()[0][:LONGEST]
             others = ", ".join(str(other) for other in self.manager.all_steps() if other != step)
-            then = (
-                f"continues from that of step {others}" if others else "starts from the beginning"
-            )
+            then = "training starts from the beginning"
+            if others:
+                then = f"training continues from that of step {others}"
+            elif self.directory.parent.name == layout.BEST:
+                then = "the run's newest one is read instead"
             raise ValueError(
                 f"{self.directory / str(step)} can't be read: {why}. Unless the disk or network "
                 f"failed for a moment, it is damaged or was not copied whole: copy it again, or "
-                f"delete it, and training {then}"
+                f"delete it, and {then}"
             ) from error
 
     def _check(self, step: int, saved: dict[str, Any], items: dict[str, Any]) -> None:

@@ -154,12 +154,20 @@ def test_a_damaged_checkpoint_is_named(tmp_path, lost, said):
     jax.tree.map(np.testing.assert_array_equal, found, state())
 
 
-def test_what_a_checkpoint_was_made_of_can_be_damaged_too(tmp_path):
-    with Checkpoints(tmp_path, made_of={"data": "a1b2"}) as checkpoints:
+@pytest.mark.parametrize(
+    "folder, then",
+    [
+        ("run", "training starts from the beginning"),
+        ("best", "the run's newest one is read instead"),
+    ],
+)
+def test_what_a_checkpoint_was_made_of_can_be_damaged_too(tmp_path, folder, then):
+    where = tmp_path / folder
+    with Checkpoints(where, made_of={"data": "a1b2"}) as checkpoints:
         checkpoints.save(4, state())
-    (tmp_path / "checkpoints" / "4" / "made_of" / "metadata").write_text('{"da')
-    said = "4 can't be read: JSON.* and training starts from the beginning$"
-    with Checkpoints(tmp_path) as checkpoints, pytest.raises(ValueError, match=said):
+    (where / "checkpoints" / "4" / "made_of" / "metadata").write_text('{"da')
+    said = f"4 can't be read: JSON.* delete it, and {then}$"
+    with Checkpoints(where) as checkpoints, pytest.raises(ValueError, match=said):
         checkpoints.read_made_of(4)
 
 

@@ -207,7 +207,7 @@ def test_what_others_read_of_a_checkpoint_is_merged_and_a_run_goes_on_with_adapt
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(2, after)
         again = checkpoints.restore(2, jax.tree.map(jnp.zeros_like, after))
-        checkpoints.require_model(2, CONFIG)
+        checkpoints.require_model(2, CONFIG, tmp_path / "config.json")
         params = checkpoints.restore_params(2, lambda x: sharding.state_sharding(mesh, x))
     jax.tree.map(np.testing.assert_array_equal, again, after)
     jax.tree.map(np.testing.assert_array_equal, params, after.best_params)
