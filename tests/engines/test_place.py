@@ -64,7 +64,7 @@ def test_a_library_that_is_missing_is_named_with_what_installs_it(engine, librar
     ours = f"animclip_jax.engines.{'lance' if engine == 'lancedb' else engine}"
     monkeypatch.delitem(sys.modules, ours, raising=False)
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(EngineError, match=rf"{library}.*pip install -e '\.\[{engine}\]' in the"):
+    with pytest.raises(EngineError, match=rf'{library}.*pip install "animclip-jax\[{engine}\]"'):
         connect(Place(engine, "http://127.0.0.1:9"))
 
 

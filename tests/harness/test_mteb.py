@@ -197,5 +197,5 @@ def test_what_can_not_be_wrapped_is_said(model: api.Model, monkeypatch: Any) -> 
     with pytest.raises(ValueError, match="candidates: found 0, wanted 1 or more"):
         harness.TwoStage(model, "me/tiny", 0)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'animclip-jax\[mteb\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "animclip-jax\[mteb\]"'):
         harness.DualEncoder(model, "me/tiny")
