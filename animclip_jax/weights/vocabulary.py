@@ -15,6 +15,7 @@ from etils import epath
 
 from animclip_jax import files
 from animclip_jax.runs import layout
+from animclip_jax.words import count
 
 # By the kind of the file, its suffix.
 NAMES = {".model": layout.TOKENIZER_MODEL, ".json": layout.TOKENIZER_JSON}
@@ -55,7 +56,7 @@ def require_clip(directory: Path, vocab_size: int) -> None:
     if digest != _CLIP_WORDS:
         raise ValueError(f"{path}: found another vocabulary's tokens, {wanted}")
     if vocab_size < _CLIP_SIZE:
-        raise ValueError(f"{path}: found a model of {vocab_size} tokens, {wanted}")
+        raise ValueError(f"{path}: found a model of {count(vocab_size, 'token')}, {wanted}")
 
 
 def _tokens(document: dict[str, Any]) -> dict[int, str]:
