@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection
 from pathlib import Path
@@ -123,6 +123,32 @@ def run(
         for worker in workers:
             worker.process.terminate()
             worker.process.join()
+
+
+def run_with_second_tries(
+    run: Callable[..., Iterator[tuple[int, Any]]],
+    function: Callable[[Any], Any],
+    read: Callable[[int], Any],
+    numbers: Sequence[int],
+    processes: int,
+    limits: Limits,
+) -> Iterator[tuple[int, Any]]:
+    """(one of `numbers`, function(read(number)) or a Failure), in the order they are finished.
+
+    A number whose Failure says `later` comes twice: once more at the end, from a process that has
+    the memory to itself. The second result holds.
+
+    Args:
+      run: `run` of an engine; it raises what that does.
+    """
+    again = []
+    for place, result in run(function, map(read, numbers), processes, limits):
+        if isinstance(result, Failure) and result.later:
+            again.append(numbers[place])
+        yield numbers[place], result
+    if again:
+        for place, result in run(function, map(read, again), 1, limits):
+            yield again[place], result
 
 
 class Caller:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -110,33 +110,34 @@ def prepare_store(work: Work, directory: Path, effort: Effort) -> dict[str, Any]
 def encode_all(work: Work, partial: Partial, effort: Effort) -> dict[str, str]:
     """Encodes what is not there yet; what failed in another run may fit today's limits.
 
-    Returns why the others can't be used.
+    What fails for a fault of this machine is tried twice. Returns why the others can't be used.
     """
     bad = dict(work.missing)
     _stop_if_too_many(bad, work, partial, effort)
     todo = [number for number in range(len(work.items)) if not _is_done(work, number, partial)]
     stamps: dict[int, Any] = {}
 
-    def originals() -> Iterator[Any]:
-        for number in todo:
-            argument, stamps[number] = work.read(number)
-            yield argument
+    def read(number: int) -> Any:
+        argument, stamps[number] = work.read(number)
+        return argument
 
     processes = min(effort.processes or effort.engine.at_once(), len(todo))
-    results = effort.engine.run(work.encode, originals(), processes, effort.limits)
+    results = workers.run_with_second_tries(
+        effort.engine.run, work.encode, read, todo, processes, effort.limits
+    )
     total, done = len(work.items), len(work.items) - len(todo)
     with tqdm(
         total=total, desc=f"preparing {work.source}", initial=done, unit=work.unit, disable=None
     ) as bar:
-        for which, result in results:
-            number = todo[which]
+        for number, result in results:
             id = work.items[number].id
+            bar.update(id not in bad)
             if isinstance(result, workers.Failure):
                 bad[id] = result.reason
                 _stop_if_too_many(bad, work, partial, effort)
             else:
                 partial.add(id, stamps.pop(number), result)
-            bar.update()
+                bad.pop(id, None)
     order = [*work.missing, *(item.id for item in work.items)]
     return {id: bad[id] for id in order if id in bad}
 

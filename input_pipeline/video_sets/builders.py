@@ -59,13 +59,21 @@ class _VideoSet(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # typ
     def _generate_examples(self, videos: list[prepare_videos.Video]) -> Iterator[tuple[str, Any]]:
         settings = prepare_videos.FrameSettings()
         encode = functools.partial(prepare_videos.encode_video, settings=settings)
-        paths = [video.path for video in videos]
-        for number, result in workers.run(encode, paths, workers.cores(), workers.Limits()):
+        results = workers.run_with_second_tries(
+            workers.run,
+            encode,
+            lambda number: videos[number].path,
+            range(len(videos)),
+            workers.cores(),
+            workers.Limits(),
+        )
+        for number, result in results:
             video = videos[number]
             if isinstance(result, workers.Failure):
                 self._bad[video.id] = result.reason
                 self._check_share()
             else:
+                self._bad.pop(video.id, None)
                 example = {"video_id": video.id, "frames": result.frames}
                 yield video.id, example | {"captions": video.captions}
         listed = Path(self.data_dir) / quarantine.NAME

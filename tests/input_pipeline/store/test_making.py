@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import errno
 import json
 import os
 import signal
@@ -80,6 +82,41 @@ def test_a_crash_of_the_decoder_costs_one_file(tmp_path: Path) -> None:
         name: "the decoder crashed (exit code -6)" for name in names if "crash" in name
     }
     assert (summary["num_items"], summary["num_quarantined"]) == (8, 2)
+
+
+def encode_or_die_once(where: tuple[Path, str]) -> Encoded:
+    directory, name = where
+    try:
+        (directory / name).touch(exist_ok=False)
+    except FileExistsError:
+        return Encoded([name.encode()], 1, 1)
+    os.kill(os.getpid(), signal.SIGKILL)  # As a kernel that is out of memory does.
+    raise AssertionError
+
+
+def test_what_this_machine_failed_at_is_tried_once_more(tmp_path: Path) -> None:
+    names = ["a", "b", "c"]
+    work = dataclasses.replace(
+        named(*names),
+        read=lambda number: Original((tmp_path, names[number]), 1),
+        encode=encode_or_die_once,
+    )
+    summary = prepare_store(work, tmp_path / "store", Effort(max_bad=1.0))
+    assert (summary["num_items"], summary["num_quarantined"]) == (3, 0)
+    assert [line["id"] for line in records.read_index(tmp_path / "store")] == names
+
+
+def encode_on_a_failing_disk(name: str) -> Encoded:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def test_what_fails_twice_is_listed_once(tmp_path: Path, asked: list[list[Any]]) -> None:
+    work = dataclasses.replace(named("a", "b"), encode=encode_on_a_failing_disk)
+    summary = prepare_store(work, tmp_path / "store", Effort(max_bad=1.0))
+    assert asked == [["a", "b"], ["a", "b"]]
+    assert summary["num_quarantined"] == 2
+    reason = "can't be read: Input/output error"
+    assert bad_files(tmp_path / "store") == {"a": reason, "b": reason}
 
 
 def test_a_stop_keeps_what_is_done_and_the_next_run_goes_on(
