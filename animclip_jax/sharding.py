@@ -191,6 +191,16 @@ def put_batch(mesh: Mesh, batch: Any) -> Any:
     return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), batch)
 
 
+def require_rows(mesh: Mesh, rows: int) -> None:
+    """Raises ValueError where a batch of so many rows can't be split evenly over the devices."""
+    devices = mesh.shape["data"] * mesh.shape["fsdp"]
+    if rows % devices:
+        raise ValueError(
+            f"batch_size {rows}: wanted a multiple of the {count(devices, 'device')} it is split "
+            f"over, such as {math.ceil(rows / devices) * devices}"
+        )
+
+
 def require_parts(mesh: Mesh, rows: int, size: int) -> None:
     """Raises ValueError where so many rows can't be split into parts of `size` over the devices."""
     devices = mesh.shape["data"] * mesh.shape["fsdp"]

@@ -299,6 +299,13 @@ def test_a_part_of_no_fitting_size_is_refused():
         sharding.split(mesh, np.zeros((8, 2)), 3)
 
 
+def test_a_batch_that_the_devices_do_not_divide_is_refused():
+    mesh: Any = jax.sharding.AbstractMesh((2, 2, 3), sharding.AXES)
+    sharding.require_rows(mesh, 8)
+    with pytest.raises(ValueError, match="batch_size 6: .* multiple of the 4 devices .* such as 8"):
+        sharding.require_rows(mesh, 6)
+
+
 def test_parts_come_back_in_their_order():
     mesh = sharding.make_mesh(sharding.MeshConfig(-1, 1), jax.devices()[:1])
     rows = np.arange(24).reshape(8, 3)

@@ -90,6 +90,7 @@ def plan(
       ValueError: the mesh does not cover the devices, or the batch does not divide by them.
     """
     mesh = sharding.make_mesh(config.mesh, devices)
+    sharding.require_rows(mesh, config.batches.batch_size)
     kind, began = devices[0].device_kind, time.perf_counter()
     with phase("tracing the train step"):
         lowered, state = program.lower(config, mesh)

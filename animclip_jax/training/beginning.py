@@ -35,6 +35,7 @@ def check_settings(config: TrainingConfig) -> None:
     """
     mesh = sharding.make_mesh(config.mesh)
     size = config.batches.batch_size
+    sharding.require_rows(mesh, size)
     if config.microbatch:
         sharding.require_parts(mesh, size, config.microbatch)
     if not config.source.startswith(baked.KIND):  # these batches were made before

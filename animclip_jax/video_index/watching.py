@@ -7,6 +7,9 @@ from typing import NoReturn
 
 from animclip_jax.video_index.listing import Listing
 
+# Looks between two tries, at most: of a file that can't be read, or after an error.
+MOST_LOOKS = 32
+
 
 def watch(
     update: Callable[[], bool],
@@ -22,21 +25,27 @@ def watch(
     Args:
       update: brings the index up to date, and says whether files were left that can be tried again;
         raises OSError, ValueError or RuntimeError where it can't. Then, and where some were left,
-        it is called again at the next look.
+        it is called again after 1, 2, 4 looks and so on, up to MOST_LOOKS.
       listing: what is in the folder now; raises OSError.
       complain: tells of an error, once while it lasts.
       wait: returns when it is time for the next look.
     """
-    done: Listing | None = None
-    last: Listing | None = None
-    left, told = False, ""
+    tried: Listing | None = None
+    now: Listing | None = None
+    left = failed = False
+    looks, pause, told = 0, 1, ""
     while True:
         try:
-            now = listing()
-            if (now != done or left) and (now == last or done is None):
+            last, now = now, listing()
+            looks += 1
+            is_due = now != tried or ((left or failed) and looks >= pause)
+            if is_due and (now == last or tried is None):
+                pause = min(2 * pause, MOST_LOOKS) if now == tried else 1
+                looks, failed, tried = 0, True, now
                 left = update()
-                done = now
-            last, told = now, ""
+                failed = False
+            if not failed:
+                told = ""
         except (OSError, ValueError, RuntimeError) as error:
             if str(error) != told:
                 complain(error)

@@ -7,8 +7,10 @@ import jax
 import numpy as np
 import pytest
 
+from animclip_jax import settings, sharding
 from animclip_jax.planning import estimate, hlo
 from animclip_jax.training.chips import CHIPS
+from configs import quickstart
 
 MESH: Any = SimpleNamespace(devices=np.empty((4, 8)), axis_names=("data", "fsdp"))
 
@@ -67,3 +69,11 @@ def test_a_collective_that_names_no_devices_is_of_all():
     (found,) = estimate._traffic(MESH, cost)
     assert (found.devices, found.axes, found.count, found.gib) == (32, "data x fsdp", 3, 1.0)
     assert found.sent_gib == 2 * 31 / 32
+
+
+def test_a_batch_that_the_devices_do_not_divide_is_refused(monkeypatch):
+    three = jax.sharding.AbstractMesh((3, 1, 1), sharding.AXES)
+    monkeypatch.setattr(estimate.sharding, "make_mesh", lambda *_: three)
+    config = settings.training(settings.changed(quickstart.get_config(), {"batch_size": 32}))
+    with pytest.raises(ValueError, match="batch_size 32: .* multiple of the 3 devices .* as 33"):
+        estimate.plan(config, jax.devices())

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import jax
 import pytest
 
-from animclip_jax import settings
+from animclip_jax import settings, sharding
 from animclip_jax.training import beginning, loop
 from configs import quickstart
 
@@ -52,6 +53,15 @@ def test_where_a_source_is_not_opened_its_name_is_free():
 
 
 SMALL = {"data.train": "drawn:train:4", "data.eval": "drawn:val:2", "batch_size": 6}
+
+
+def test_a_batch_that_the_devices_do_not_divide_leaves_no_folder(tmp_path, monkeypatch):
+    four = jax.sharding.AbstractMesh((4, 1, 1), sharding.AXES)
+    monkeypatch.setattr("animclip_jax.training.beginning.sharding.make_mesh", lambda config: four)
+    config = settings.training(settings.changed(quickstart.get_config(), SMALL))
+    with pytest.raises(ValueError, match="batch_size 6: wanted a multiple of the 4 devices"):
+        loop.train(config, tmp_path / "run", {})
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -56,15 +56,24 @@ def test_a_file_that_grows_is_waited_for():
 
 
 def test_what_was_left_is_tried_again_at_the_next_look():
-    said = watched([1, 1, 1, 1], leaves=(1, 2))
-    assert said == [*["update", "wait"] * 3, "wait"]
+    said = watched([1, 1, 1, 1], leaves=(1, 2, 3))
+    assert said == ["update", "wait", "update", "wait", "wait", "update", "wait"]
     said = watched([1, 2, 2], leaves=(1,))
     assert said == ["update", "wait", "wait", "update", "wait"], "not while a file grows"
 
 
+@pytest.mark.parametrize("why", ["fails", "leaves"])
+def test_pauses_between_tries_grow_until_the_folder_changes(why):
+    often = watched([1] * 200, **{why: range(1, 100)})
+    tries = [often[:place].count("wait") for place, what in enumerate(often) if what == "update"]
+    assert tries == [0, 1, 3, 7, 15, 31, 63, 95, 127, 159, 191]
+    said = watched([*[1] * 60, 2, 2, 2], **{why: range(1, 8)})
+    assert said[-5:] == ["wait", "update", "wait", "update", "wait"]
+
+
 def test_an_error_is_said_once_and_tried_again():
     said = watched([1, 1, 1, 1], fails=(1, 2))
-    assert said == ["update", "most are gone", "wait", "update", "wait", "update", "wait", "wait"]
+    assert [what for what in said if what != "wait"] == ["update", "most are gone", *["update"] * 2]
     said = watched([1, None, None, 1, 2, 2])
     assert said.count("the folder can't be read") == 1 and said.count("update") == 2
 
@@ -77,9 +86,9 @@ def test_the_command_tries_a_file_again_that_could_not_be_opened(
 
     def sleep(seconds):
         counts.append(len(catalogues.read(out).videos))
-        if len(counts) == 4:
+        if len(counts) == 3:
             denied.clear()
-        if len(counts) == 6:
+        if len(counts) == 5:
             raise KeyboardInterrupt
 
     deny(monkeypatch, denied)
@@ -87,7 +96,7 @@ def test_the_command_tries_a_file_again_that_could_not_be_opened(
     monkeypatch.setattr(index.time, "sleep", sleep)
     given = [str(videos), f"--model={search_model_path}", f"--out={out}", "--watch"]
     assert index.main(given) == 130
-    assert counts == [4, 4, 4, 4, 5, 5]
+    assert counts == [4, 4, 4, 5, 5]
     said = capsys.readouterr().out
     assert said.count("left alone: red.mp4: can't be read: Permission denied") == 2
     assert "4 indexed" in said and "0 indexed" in said and "1 indexed" in said
