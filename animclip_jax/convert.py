@@ -79,6 +79,6 @@ def main(argv: list[str] | None = None) -> int:
         print(sources.left_out_in_words(left, reason))
     elif left:
         print(sources.left_out_in_words(left))
-    if origin := model.origin:
-        print(f"from {origin['repository']} at commit {origin['commit']}")
+    if "repository" in model.origin:
+        print(f"from {model.origin['repository']} at commit {model.origin['commit']}")
     return 0

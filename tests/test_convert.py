@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from animclip_jax import convert, export
+from animclip_jax.exporting import source as exported
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.weights import folder, manifest, rules, source
 from tests.exporting import models
@@ -39,6 +40,22 @@ def test_positions_are_resized_on_request_alone(tmp_path, capsys):
     params, config = folder.load(out)
     assert isinstance(config, ClipConfig) and config.image_size == 40
     assert params["vision/position_embedding"].shape == (26, 20)
+
+
+def test_a_changed_model_keeps_its_origin(tmp_path, capsys):
+    hub = {"repository": "openai/clip-vit-base-patch32", "commit": "ab12"}
+    clip = models.source(WORDS.clip)
+    folder.save(tmp_path / "clip", clip.params, WORDS.clip, hub)
+    bases = {"base_weights": ["openai/clip-vit-base-patch32@ab12"]}
+    learned = {"steps": 7, "trained_on": ["drawn:train"], **bases}
+    export.export(models.source(WORDS)._replace(origin=learned), tmp_path / "mine", "safetensors")
+    for name, origin in (("clip", bases), ("mine", learned)):
+        out = tmp_path / f"{name}-48"
+        given = [str(tmp_path / name), "--out", str(out), "--image-size=48"]
+        assert convert.main(given) == 0
+        assert exported.read(out).origin == origin
+        from_hub = "from openai/clip-vit-base-patch32 at commit ab12" in capsys.readouterr().out
+        assert from_hub == (name == "clip")
 
 
 @pytest.mark.parametrize("is_export", [True, False])

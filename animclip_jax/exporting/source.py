@@ -11,13 +11,13 @@ import jax
 import numpy as np
 from flax import traverse_util
 
-from animclip_jax import api, files, settings, sharding
+from animclip_jax import api, settings, sharding
 from animclip_jax.models import towers
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.runs import layout, run_config
 from animclip_jax.training.checkpoint import load_params
-from animclip_jax.weights import folder, manifest, vocabulary
+from animclip_jax.weights import folder, vocabulary
 from input_pipeline import baked
 from input_pipeline.tokenizers import siglip
 
@@ -44,16 +44,11 @@ def read(directory: Path) -> Source:
     """Raises OSError or ValueError where it is neither, or can't be read; names the file."""
     if (directory / folder.TENSORS).is_file():
         params, config = folder.load(directory)
-        origin = {}
-        if (directory / manifest.MANIFEST).is_file():
-            origin = manifest.read(directory, folder.KIND).get("origin", {})
-        elif bases := _bases(directory):
-            origin = {"base_weights": bases}
-        return Source(params, config, api.whole_config(config).num_frames, origin)
+        return Source(params, config, api.whole_config(config).num_frames, _origin(directory))
     config = settings.retriever(settings.of_run(directory))
     mesh = sharding.make_mesh(sharding.MeshConfig(data=1, fsdp=1), jax.local_devices()[:1])
     steps, tree = load_params(directory, mesh, config)
-    origin = {"steps": steps, "trained_on": _trained_on(directory)}
+    origin: dict[str, Any] = {"steps": steps, "trained_on": _trained_on(directory)}
     if bases := _bases(directory):
         origin["base_weights"] = bases
     params = traverse_util.flatten_dict(jax.device_get(tree), sep="/")
@@ -79,14 +74,17 @@ def _bases(directory: Path) -> list[str]:
     """The published weights that it all began with, as OWNER/NAME@COMMIT."""
     found: set[str] = set()
     for here in _lineage(directory):
-        if (here / manifest.MANIFEST).is_file():
-            origin = manifest.read(here, folder.KIND).get("origin", {})
-            found |= set(origin.get("base_weights", []))
-        elif (here / folder.TENSORS).is_file():
-            origin = files.read_object(here / folder.CONFIG).get("origin", {})
-            if origin:
-                found.add(f"{origin['repository']}@{origin['commit']}")
+        if (here / folder.TENSORS).is_file():
+            found |= set(_origin(here).get("base_weights", []))
     return sorted(found)
+
+
+def _origin(directory: Path) -> dict[str, Any]:
+    """What a folder of ours says of its origin, as a manifest has it."""
+    origin = folder.origin(directory)
+    if "repository" in origin:
+        return {"base_weights": [f"{origin['repository']}@{origin['commit']}"]}
+    return origin
 
 
 def _lineage(directory: Path) -> Iterator[Path]:
@@ -106,10 +104,7 @@ def _lineage(directory: Path) -> Iterator[Path]:
 
 def _seen_by(directory: Path) -> list[str]:
     """What the parameters of a folder have seen; what that is not known of is one source."""
-    if (directory / manifest.MANIFEST).is_file():
-        origin = manifest.read(directory, folder.KIND).get("origin", {})
-        return origin.get("trained_on", [directory.name])
-    return [directory.name]
+    return folder.origin(directory).get("trained_on", [directory.name])
 
 
 def _tokens(clip: ClipConfig) -> dict[str, Any]:

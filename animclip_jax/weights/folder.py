@@ -41,7 +41,7 @@ def save(
     directory: Path,
     params: Mapping[str, Array],
     config: ClipConfig | RetrieverConfig,
-    origin: Mapping[str, str] | None = None,
+    origin: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes our folder, whole or not at all; raises FileExistsError if it is there already.
 
@@ -57,7 +57,7 @@ def write(
     directory: Path,
     params: Mapping[str, Array],
     config: ClipConfig | RetrieverConfig,
-    origin: Mapping[str, str] | None = None,
+    origin: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes the files of our folder into one that is there."""
     fields = describe(config) | ({"origin": dict(origin)} if origin else {})
@@ -156,6 +156,18 @@ def is_ours(directory: Path) -> bool:
     if not all((directory / name).is_file() for name in (CONFIG, manifest.MANIFEST)):
         return False
     return files.read_object(directory / CONFIG).get("format") == FORMAT
+
+
+def origin(directory: Path) -> dict[str, Any]:
+    """What our folder says of where its parameters are from; {} of others'.
+
+    "repository" and "commit" of the Hub, or what the manifest of an export says.
+    """
+    if is_ours(directory):
+        return manifest.read(directory, KIND).get("origin", {})
+    path = directory / CONFIG
+    document = files.read_object(path) if path.is_file() else {}
+    return document.get("origin", {}) if document.get("format") == FORMAT else {}
 
 
 def read_config(directory: Path) -> ClipConfig | RetrieverConfig:

@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from animclip_jax import files
 from animclip_jax.models.clip import ClipConfig
@@ -24,12 +24,13 @@ _DIGITS = 12
 class Published(NamedTuple):
     """What `folder.save` takes: parameters by path, what they are of, where they are from.
 
+    origin: of the Hub its "repository" and "commit"; of a folder of ours what that says.
     export: the folder, where it is one of `animclip export`, which holds more than these.
     """
 
     params: Mapping[str, Array]
     config: ClipConfig | RetrieverConfig
-    origin: dict[str, str]
+    origin: dict[str, Any]
     export: Path | None = None
 
     def save(self, directory: Path) -> None:
@@ -59,7 +60,9 @@ def local(
     """A model of a folder or a file here. Takes and raises what `source.whole` does."""
     params, config = source.whole(path, activation)
     is_export = path.is_dir() and folder.is_ours(path)
-    return Published(params, config, origin or {}, path if is_export else None)
+    if origin is None:
+        origin = folder.origin(path) if path.is_dir() else {}
+    return Published(params, config, origin, path if is_export else None)
 
 
 def find(model: str | Path, check: Callable[[ClipConfig], object]) -> Path:
