@@ -1,8 +1,11 @@
 """`pytest --minutes N`: what has not begun after N minutes is skipped, and named at the end.
 
-For a check that has a limit: what it left out is seen, and what it ran counts.
+For a check that has a limit: what it left out is seen, and what it ran counts. Each commit draws
+the order of the files, so that what one commit leaves out, another runs.
 """
 
+import random
+import subprocess
 import time
 from pathlib import Path
 
@@ -20,6 +23,20 @@ def pytest_configure(config: pytest.Config) -> None:
     global ends_at
     minutes = config.getoption("minutes")
     ends_at = None if minutes is None else time.monotonic() + 60 * minutes
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if ends_at is not None:
+        files = sorted({item.path for item in items})
+        random.Random(newest_commit()).shuffle(files)
+        items.sort(key=lambda item: files.index(item.path))
+
+
+def newest_commit() -> str:
+    """Of the folder that pytest is started in; "" where there is none."""
+    git = ["git", "rev-parse", "HEAD"]
+    return subprocess.run(git, capture_output=True, text=True, check=False).stdout
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,10 +1,12 @@
 """What a run with a limit leaves out, of a file of tests that is made here."""
 
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from tests import processes
+from tests import in_time, processes
 from tests.repository import ROOT
 
 
@@ -25,3 +27,23 @@ def test_what_has_not_begun_in_time_is_skipped_and_named(command):
 def test_what_begins_in_time_is_run(command):
     done = processes.run([*command, "--minutes=5"], JAX_PLATFORMS="cpu")
     assert "2 passed" in done.stdout and "NOT TESTED" not in done.stdout
+
+
+def test_each_commit_draws_the_order_of_the_files(monkeypatch):
+    tests = [SimpleNamespace(path=Path(f"{n // 2}.py"), name=n) for n in range(20)]
+    monkeypatch.setattr(in_time, "ends_at", 60.0)
+    orders = {}
+    for commit in ("aa", "bb", "aa"):
+        monkeypatch.setattr(in_time, "newest_commit", lambda commit=commit: commit)
+        items = [*tests]
+        in_time.pytest_collection_modifyitems(items)
+        names = [test.name for test in items]
+        assert sorted(names) == list(range(20))
+        assert all(two == one + 1 for one, two in zip(names[::2], names[1::2], strict=True))
+        assert orders.setdefault(commit, names) == names
+    assert orders["aa"] != orders["bb"]
+
+
+def test_the_newest_commit_is_known():
+    commit = in_time.newest_commit().strip()
+    assert len(commit) == 40 or not (ROOT / ".git").exists()
