@@ -199,9 +199,7 @@ def run_steps(
             if now > first:
                 validate(run, validation, watch, now, state)
             if now > first and now % config.save_every == 0:
-                watch.look()
-                checkpoints.save(now, state)
-                push(run)
+                save(run, checkpoints, watch, now, state)
             if interruption.stops_after(now):
                 break
             batch = watch.next_batch(batches)
@@ -248,6 +246,16 @@ def make_watch(run: Run, first: int, log: RunLog | None) -> Watch:
         names=functools.partial(data.names, run.examples),
         learning_rate=learning_rate(config.optimizer, config.steps),
     )
+
+
+def save(
+    run: Run, checkpoints: Checkpoints, watch: Watch, now: int, state: step.TrainState
+) -> None:
+    """Between two steps, so that what is saved is finite."""
+    watch.look()
+    with watch.paused():
+        checkpoints.save(now, state)
+        push(run)
 
 
 def validate(

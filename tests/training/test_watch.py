@@ -65,6 +65,26 @@ def test_times_are_those_of_the_steps_since_the_last_line(tmp_path, monkeypatch)
     assert values["mfu"] == pytest.approx(0.2)
 
 
+def test_times_of_steps_are_without_those_of_saving(tmp_path, monkeypatch):
+    clock = [10.0]
+    monkeypatch.setattr("animclip_jax.training.watch.time.perf_counter", lambda: clock[0])
+
+    def spend(*_):
+        clock[0] += 100
+
+    monkeypatch.setattr(loop, "push", spend)
+    log = Log()
+    watched = watch(tmp_path, log)
+    anything: Any = None
+    checkpoints: Any = SimpleNamespace(save=spend)
+    for step in (1, 2):
+        watched.started(step, metrics(), [])
+        clock[0] += 3
+        loop.save(anything, checkpoints, watched, step, anything)
+    ((_, values),) = log.lines
+    assert values["step_seconds"] == 3.0
+
+
 def test_times_of_steps_are_without_those_of_validation(tmp_path, monkeypatch):
     clock = [10.0]
     monkeypatch.setattr("animclip_jax.training.watch.time.perf_counter", lambda: clock[0])
