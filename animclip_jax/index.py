@@ -79,6 +79,7 @@ def _index(options: argparse.Namespace, engine: engines.Engine) -> None:
         # With --watch, files that can't be read are tried again and again: often in vain.
         if said != told or done.indexed or done.removed:
             print(said, flush=True)
+            told = ""  # while it is not published
             if options.to:
                 print(f"{options.to}: {publish(options.out, options.to)}", flush=True)
             told = said

@@ -32,17 +32,20 @@ class About:
     """Document 0. catalogue: without videos. code: shape [M, C] of a segment's, () without codes.
 
     next: the key of the next segment. state: when the last publication ended, in ns since 1970.
+    pending: whether another one began, which may have been cut short.
     """
 
     catalogue: Catalogue
     code: tuple[int, ...]
     next: int = 0
     state: int = 0
+    pending: bool = False
 
     def written(self) -> str:
         document = {"format": FORMAT, "version": VERSION, "code": self.code, "next": self.next}
         catalogue = asdict(replace(self.catalogue, videos={}))
-        return json.dumps(document | {"state": self.state, "catalogue": catalogue})
+        ends = {"state": self.state, "pending": self.pending, "catalogue": catalogue}
+        return json.dumps(document | ends)
 
 
 class Published(NamedTuple):
@@ -131,7 +134,8 @@ def _about(text: str, place: Place) -> About:
         numbers = document["code"], document["next"], document["state"]
         if not all(type(one) is int for one in (*numbers[0], *numbers[1:])):
             raise ValueError(f"wanted whole numbers, found {numbers}")
-        return About(catalogue, tuple(document["code"]), *numbers[1:])
+        pending = document.get("pending", False) is True  # older publications do not say
+        return About(catalogue, tuple(document["code"]), *numbers[1:], pending)
     except (ValueError, KeyError, TypeError) as error:
         raise EngineError(
             f"{place}: not a published index of this version: {error}; {ADVICE}"

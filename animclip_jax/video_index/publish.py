@@ -59,40 +59,47 @@ def _publish(local: Local, engine: Engine) -> Counts:
                 f"{engine.place}: holds segments that no catalogue names; {publication.ADVICE}"
             )
         about = About(local.catalogue, local.code)
-        engine.put({publication.ABOUT: about.written()})
+        _begin(engine, about)
     refuse_other(about.catalogue, local.catalogue, engine.place)
     about.next = max([about.next, *(one.keys[1] for one in there.values())])
-    repaired = _repair(engine, there)
+    if engine.count() != sum(one.video.segments for one in there.values()):
+        _begin(engine, about)
+        _repair(engine, there)
     gone = [one for name, one in there.items() if local.digests.get(name) != one.digest]
-    engine.drop([one.number for one in gone])
-    engine.remove([one.keys for one in gone])
     kept = there.keys() - {one.name for one in gone}
     new = [name for name in local.digests if name not in kept]
-    if about.code != local.code and new:
-        # An index without videos was published before, which has no codes that have a shape.
-        about.code = local.code
-        engine.put({publication.ABOUT: about.written()})
+    told = replace(about.catalogue, videos={}), replace(local.catalogue, videos={})
+    if gone or new or told[0] != told[1]:
+        if new:  # An index without videos was published before, whose codes have no shape.
+            about.code = local.code
+        _begin(engine, about)
+    engine.drop([one.number for one in gone])
     for videos, segments in local.batches(new, about.next):
         engine.add(about.next, segments)
         engine.put({one.number: one.written() for one in videos})
         about.next += len(segments.times)
-    told = replace(about.catalogue, videos={}), replace(local.catalogue, videos={})
-    if repaired or gone or new or told[0] != told[1] or not about.state:
+    if about.pending:
         engine.finish()
-        about.catalogue, about.state = local.catalogue, time.time_ns()
+        about.catalogue, about.state, about.pending = local.catalogue, time.time_ns(), False
         engine.put({publication.ABOUT: about.written()})
+    # Last: until a server has seen that end, it finds these segments and asks for them.
+    engine.remove([one.keys for one in gone])
     segments_there = sum(video.segments for video in local.catalogue.videos.values())
     removed = len(there.keys() - local.digests.keys())
     return Counts(len(new), removed, len(kept), segments_there)
 
 
-def _repair(engine: Engine, there: dict[str, Published]) -> bool:
-    """Whether a publication was cut short: then removes what is half there.
+def _begin(engine: Engine, about: About) -> None:
+    """Notes that what is published changes, so that a publication that is cut short is known."""
+    about.pending = True
+    engine.put({publication.ABOUT: about.written()})
+
+
+def _repair(engine: Engine, there: dict[str, Published]) -> None:
+    """Removes what a publication that was cut short left half there.
 
     `there` loses videos whose segments are not all in the engine.
     """
-    if engine.count() == sum(one.video.segments for one in there.values()):
-        return False
     keys = engine.keys()
     for one in list(there.values()):
         first, end = one.keys
@@ -106,4 +113,3 @@ def _repair(engine: Engine, there: dict[str, Published]) -> bool:
     breaks = np.flatnonzero(np.diff(stray) != 1) + 1
     runs = [run for run in np.split(stray, breaks) if len(run)]
     engine.remove([(int(run[0]), int(run[-1]) + 1) for run in runs])
-    return True

@@ -114,6 +114,7 @@ def test_a_publication_that_is_cut_short_is_completed(home, to, step, monkeypatc
     publish(home, to)
     kind = type(connect(to))
     change(home, red=before["red.mp4"], shots=None)
+    finish, finished = kind.finish, []
 
     def killed(*_):
         raise KeyboardInterrupt
@@ -123,13 +124,36 @@ def test_a_publication_that_is_cut_short_is_completed(home, to, step, monkeypatc
         publish(home, to)
     readable = PublishedIndex(to)
     readable.features(np.arange(len(readable)))
+    monkeypatch.setattr(kind, "finish", lambda engine: finished.append(finish(engine)))
     publish(home, to)
+    assert finished and readable.newest_state() != readable.state, "servers take it up"
     assert len(tables(to)[0]) == len(Index(home)) == len(PublishedIndex(to))
     here, there = Index(home), PublishedIndex(to)
     for segment in range(len(here)):
         found = there.embeddings(np.array([there.segment(here.id(segment))]))[0]
         np.testing.assert_allclose(found, here.embedding[segment], atol=1e-6)
     assert publish(home, to)[:3] == (0, 0, 4)
+
+
+def test_searches_find_whole_videos_while_a_change_is_published(
+    home, to, search_model, monkeypatch
+):
+    publish(home, to)
+    searcher = Searcher(search_model, PublishedIndex(to))
+    before = told(searcher.search(SENTENCE, kind="video"))
+    long = catalogues.read(home).videos["long.mp4"]
+    change(home, long=long._replace(codec="vp9"), red=None)
+    kind, found = type(connect(to)), []
+    put = kind.put
+
+    def put_and_search(engine, documents):
+        put(engine, documents)
+        found.append(told(searcher.search(SENTENCE, kind="video")))
+
+    monkeypatch.setattr(kind, "put", put_and_search)
+    publish(home, to)
+    assert len(found) >= 3 and all(one == before for one in found)
+    assert len(tables(to)[0]) == len(Index(home)), "then they are removed"
 
 
 def test_segments_that_somebody_removed_are_named_and_published_again(home, to):

@@ -5,6 +5,7 @@ import contextlib
 import pytest
 
 from animclip_jax import index
+from animclip_jax.engines.engine import EngineError
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index.catalogue import Stamp
 from animclip_jax.video_index.listing import Listing
@@ -126,3 +127,31 @@ def test_the_command_keeps_an_index_fresh_until_it_is_stopped(
     for wrong in ("--watch=0", "--watch=-1", "--watch=nan"):
         with pytest.raises(SystemExit):
             index.main([*given, wrong])
+
+
+def test_a_publication_that_failed_is_tried_again(search_model_path, tmp_path, monkeypatch, capsys):
+    videos, out = searchable.write_videos(tmp_path / "videos"), tmp_path / "index"
+    given = [str(videos), f"--model={search_model_path}", f"--out={out}"]
+    monkeypatch.setattr(engines, "opened", lambda name: contextlib.nullcontext(InProcess()))
+    assert index.main(given) == 0
+    tries, looks = [], []
+
+    def publish(directory, place):
+        tries.append(catalogues.read(directory).videos["red.mp4"].stamp)
+        if len(tries) == 2:
+            raise EngineError(f"{place}: can't be reached")
+        return "published"
+
+    def sleep(seconds):
+        looks.append(seconds)
+        if len(looks) == 1:
+            video.write_video(videos / "red.mp4", shot(RED, 9), 8)
+        if len(looks) == 6:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(index, "publish", publish)
+    monkeypatch.setattr(index, "require_usable", lambda *_: None)
+    monkeypatch.setattr(index.time, "sleep", sleep)
+    assert index.main([*given, f"--to=lancedb:{tmp_path / 'table'}", "--watch"]) == 130
+    assert len(tries) == 3 and tries[0] != tries[1] == tries[2]
+    assert "can't be reached" in capsys.readouterr().err
