@@ -227,19 +227,19 @@ def search(
 ) -> list[list[tuple[int, float]]]:
     """Each query's best items, `top_k` of them, as (number, score), best first.
 
-    The first `candidates` by cosine similarity have their fused scores. Those of the rest lie below
-    and keep their order, one apart: mteb rounds scores.
+    The first `candidates` by cosine similarity have their fused scores, also where `top_k` is less.
+    Those of the rest lie below and keep their order, one apart: mteb rounds scores.
     """
     queries, items = captions.embedding, np.asarray(videos.embedding)
     if not by_text:
         queries, items = items, queries
-    found, _ = best_items(queries, items, top_k, model.encoder.split)
+    found, _ = best_items(queries, items, max(top_k, candidates), model.encoder.split)
     listed = found[:, :candidates].tolist()
     scored = score_listed(model, captions, videos, by_text, listed)
     for best, rest in zip(scored, found[:, candidates:].tolist(), strict=True):
         lowest = best[-1][1]
         best += [(item, lowest - place) for place, item in enumerate(rest, 1)]
-    return scored
+    return [best[:top_k] for best in scored]
 
 
 def score_listed(

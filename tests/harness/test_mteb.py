@@ -189,6 +189,8 @@ def test_the_rest_follows_the_reranked_ones_in_coarse_order(
         assert sorted(items[:2]) == sorted(coarse[:2]) and items[2:] == list(coarse[2:4])
         np.testing.assert_allclose(scores[:2], fused[number][items[:2]], rtol=1e-4)
         assert scores == sorted(scores, reverse=True) and scores[1] - scores[2] == 1
+    best_of_all = harness.search(model, captions, features, by_text, 9, 1)
+    assert [best for ((best, _),) in best_of_all] == fused.argmax(axis=1).tolist()
 
 
 def test_what_can_not_be_wrapped_is_said(model: api.Model, monkeypatch: Any) -> None:
