@@ -323,6 +323,24 @@ def test_a_strip_is_made_and_kept_as_a_preview_is(server):
         assert image.size == (strip.FRAMES * strip.WIDTH, strip.HEIGHT)
 
 
+def test_what_may_change_is_asked_for_again(server):
+    """Else a browser would play a film that was replaced, or run modules of another version."""
+    running, _ = server
+    film = RED.replace("preview", "video")
+    for path in ("/", "/page.js", film, RED, STRIP, "/api/search?q=a"):
+        assert running.ask(path).headers["cache-control"] == "private, no-cache", path
+    part = running.ask(film, Range="bytes=0-9")
+    assert (part.status, part.headers["cache-control"]) == (206, "private, no-cache")
+    for path in ("/page.js", film, RED, STRIP):
+        tag = running.ask(path).headers["etag"]
+        for known in (tag, f'"other", W/{tag}', "*"):
+            same = running.ask(path, If_None_Match=known)
+            assert (same.status, same.body, same.headers["etag"]) == (304, b"", tag), path
+            assert same.headers["cache-control"] == "private, no-cache"
+        assert running.ask(path, If_None_Match='"other"').status == 200
+        assert running.ask(path, If_None_Match=tag, Range="bytes=0-9").status == 206
+
+
 def test_there_is_no_strip_where_there_is_no_preview(searcher, asking, monkeypatch):
     guarded = guard.Guard(app.make_app(searcher))
     assert check(ask(guarded, STRIP), 404) == "this server makes no previews"

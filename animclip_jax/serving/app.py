@@ -12,12 +12,12 @@ from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Match
 
 from animclip_jax.engines.engine import EngineError
 from animclip_jax.serving import answers, inline
-from animclip_jax.serving.footage import Footage
+from animclip_jax.serving.footage import Footage, sent
 from animclip_jax.serving.guard import refused
 from animclip_jax.serving.previews import Previews
 from animclip_jax.serving.service import MAX_PICTURE_BYTES, Service
@@ -41,6 +41,7 @@ _PICTURE = {
     "content": {f"image/{kind}": _BYTES for kind in ("jpeg", "png", "webp", "gif", "bmp")},
 }
 _PAGES = Environment(loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True)
+_UNCHANGED = {"description": "If-None-Match names the file as it is."}
 _RANGES = "Answers range requests as in RFC 9110: Range: bytes=0-999."
 
 
@@ -169,6 +170,7 @@ def _add_files(app: FastAPI, service: Service, footage: Footage) -> None:
             ),
             200: {"description": "The file."},
             206: {"description": "The requested bytes."},
+            304: _UNCHANGED,
         },
     )(footage.video)
 
@@ -189,6 +191,7 @@ def _add_previews(app: FastAPI, footage: Footage) -> None:
             ),
             200: {"description": "The preview.", "content": {"video/mp4": _BYTES}},
             206: {"description": "The requested bytes."},
+            304: _UNCHANGED,
         },
     )(footage.preview)
     app.get(
@@ -203,6 +206,7 @@ def _add_previews(app: FastAPI, footage: Footage) -> None:
                 _507="The server has no room for it.",
             ),
             200: {"description": "A JPEG.", "content": {"image/jpeg": _BYTES}},
+            304: _UNCHANGED,
         },
     )(footage.strip)
 
@@ -290,4 +294,5 @@ def _page(request: Request) -> Response:
 
 
 def _page_file(name: str, request: Request) -> Response:
-    return FileResponse(HERE / name, media_type=PAGE_FILES[name])
+    path = HERE / name
+    return sent(request, path, PAGE_FILES[name], path.stat())

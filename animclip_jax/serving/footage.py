@@ -34,12 +34,12 @@ class Footage:
     def __init__(self, service: Service, opens_folders: bool):
         self.service, self.opens_folders = service, opens_folders
 
-    async def video(self, moment: Moment) -> Response:
+    async def video(self, request: Request, moment: Moment) -> Response:
         """The file of a segment."""
         index = self.service.searcher.index
         name = index.names[existing(index, moment)]
         path, state = await run_in_threadpool(_inside, index.root, name)
-        return FileResponse(path, media_type=media_type(name), stat_result=state)
+        return sent(request, path, media_type(name), state)
 
     async def preview(self, request: Request, moment: Moment) -> Response:
         """A segment, or its beginning, as every browser plays it."""
@@ -62,7 +62,7 @@ class Footage:
         # As the API tells its times.
         start, end = (round(seconds, 3) for seconds in index.times[segment].tolist())
         made, state = await self.service.previews.find(kind(path, start, end), state, request)
-        return FileResponse(made, media_type=media_type, stat_result=state)
+        return sent(request, made, media_type, state)
 
     async def place(self, request: Request, moment: Moment) -> dict[str, Any]:
         """Where the file of a segment lies, and whether its folder can be opened."""
@@ -84,6 +84,19 @@ class Footage:
         if not has_desktop() or not await run_in_threadpool(_has_opened, path):
             raise HTTPException(501, "the server finds no file manager to open the folder with")
         return Response(status_code=204)
+
+
+def sent(request: Request, path: Path, media_type: str, state: os.stat_result) -> Response:
+    """A file or a range of it; 304 where If-None-Match names the whole file as it is.
+
+    state: of the file.
+    """
+    file = FileResponse(path, media_type=media_type, stat_result=state)
+    known = request.headers.get("if-none-match", "")
+    tags = [tag.strip().removeprefix("W/") for tag in known.split(",")]
+    if "range" in request.headers or not {file.headers["etag"], "*"} & set(tags):
+        return file
+    return Response(status_code=304, headers={"etag": file.headers["etag"]})
 
 
 def has_desktop() -> bool:

@@ -18,6 +18,7 @@ from animclip_jax.serving.inline import allowed
 
 COOKIE = "animclip_token"
 # Nothing from elsewhere, in the page itself two files of ours alone, no frame around it.
+# Films are replaced, and pages come with new versions, under one address: each use asks anew.
 HEADERS = {
     "content-security-policy": (
         f"default-src 'none'; script-src 'self' {allowed('theme.js')};"
@@ -27,6 +28,7 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
+    "cache-control": "private, no-cache",
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
 }
