@@ -1,5 +1,6 @@
 """A server takes up a changed index without a restart; its status page."""
 
+import io
 import json
 import re
 import shutil
@@ -146,6 +147,45 @@ def test_an_index_that_can_not_be_used_leaves_the_old_one(running, home, capsys)
     path.write_text(json.dumps(whole))
     running.live.look()
     assert running.ask("/api/status").json["problem"] is None
+
+
+@pytest.mark.parametrize("error", [RuntimeError("out of memory"), MemoryError(), KeyError("a")])
+def test_what_fails_is_tried_again_less_and_less_often(running, change, monkeypatch, capsys, error):
+    change()
+    looks, tries = [], []
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            Searcher, "warm_up", lambda self: tries.append(len(looks)) or raising(error)
+        )
+        while len(looks) < 80:
+            looks.append(running.live.look())
+    assert tries == [0, 1, 3, 7, 15, 31, 63], "and then every 32 looks"
+    told = running.ask("/api/status").json["problem"]
+    assert told.startswith(type(error).__name__)
+    assert capsys.readouterr().err.count(told) == 1, "it is said once"
+    for _ in range(32):
+        running.live.look()
+    assert "new.mp4" in running.found() and running.ask("/api/status").json["problem"] is None
+
+
+def raising(error):
+    raise error
+
+
+def test_it_is_taken_up_where_nobody_reads_what_is_said(running, change, monkeypatch):
+    class Gone(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    change()
+    monkeypatch.setattr("sys.stdout", Gone())
+    running.live.look()
+    assert "new.mp4" in running.found()
+    monkeypatch.setattr("sys.stderr", Gone())
+    monkeypatch.setattr(Searcher, "warm_up", lambda self: raising(MemoryError()))
+    change("newest.mp4")
+    running.live.look()
+    assert running.ask("/api/status").json["problem"].startswith("MemoryError")
 
 
 def test_the_status_says_what_is_indexed_and_what_is_not(home, search_model, search_model_path):
