@@ -149,7 +149,8 @@ def read(directory: Path, name: str, code_dtype: str | None) -> Rows:
     if (np.diff(ends, prepend=0) < 0).any() or ends[-1] != len(thumbnails.data):
         raise damaged(folder / _ENDS, f"not the ends of {len(thumbnails.data)} bytes of pictures")
     try:
-        said = spoken.Spoken(folder / _SAID, rows) if (folder / _SAID).exists() else None
+        file = folder / _SAID
+        said = spoken.Spoken(file, rows, directory) if file.exists() else None
     except sqlite3.Error as error:
         raise damaged(folder / _SAID, error) from error
     return Rows(embedding, code, times, thumbnails, said)

@@ -8,7 +8,7 @@ import tempfile
 import unicodedata
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -82,10 +82,16 @@ def _empty() -> sqlite3.Connection:
 
 
 class Spoken(Sequence[str]):
-    """What is said in each segment of a shard, "" where nothing is."""
+    """What is said in each segment of a shard, "" where nothing is.
 
-    def __init__(self, path: Path, rows: int):
-        """Raises FileNotFoundError; sqlite3.Error where it is damaged; ValueError without FTS5."""
+    Damage that opening does not meet is a ValueError, which names the file, where it is read.
+    """
+
+    def __init__(self, path: Path, rows: int, index: Path | None = None):
+        """index: the folder whose file it is; None for a file of no index.
+
+        Raises FileNotFoundError; sqlite3.Error where it is damaged; ValueError without FTS5.
+        """
         _empty().close()
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such file")
@@ -94,7 +100,7 @@ class Spoken(Sequence[str]):
         self.base = sqlite3.connect(where, uri=True, check_same_thread=False)
         # It lives as long as the shard's memory maps: until the last search that uses it ends.
         weakref.finalize(self, self.base.close)
-        self.rows = rows
+        self.path, self.rows, self.index = path, rows, index
         last = self.base.execute("SELECT max(rowid) FROM said").fetchone()[0]
         if last is not None and last >= rows:
             raise sqlite3.DatabaseError(f"row {last} of {rows}")
@@ -105,17 +111,31 @@ class Spoken(Sequence[str]):
     def __getitem__(self, row):  # type: ignore[no-untyped-def]
         if not 0 <= row < self.rows:
             raise IndexError(row)
-        found = self.base.execute("SELECT text FROM said WHERE rowid = ?", (int(row),)).fetchone()
+        with self._reading():
+            rows = self.base.execute("SELECT text FROM said WHERE rowid = ?", (int(row),))
+            found = rows.fetchone()
         return found[0] if found else ""
 
     def texts(self) -> Iterator[tuple[int, str]]:
         """The rows in which anything is said, each with that."""
-        yield from self.base.execute("SELECT rowid, text FROM said")
+        with self._reading():
+            yield from self.base.execute("SELECT rowid, text FROM said")
 
     def find(self, match: str, allowed: Callable[[int], bool], count: int) -> list[Said]:
         """The best rows, by bm25, of those that are allowed; match: an `expression`."""
         self.base.create_function("allowed", 1, allowed)
-        return [Said(*found) for found in self.base.execute(_FIND, (match, count))]
+        with self._reading():
+            return [Said(*found) for found in self.base.execute(_FIND, (match, count))]
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if self.index is None:
+                raise
+            advice = f"remove {self.index} and index again"
+            raise ValueError(f"{self.path}: {error}; {advice}") from error
 
 
 def expression(query: Query) -> str | None:

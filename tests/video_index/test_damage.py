@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from animclip_jax import index, search
+from animclip_jax.video_index import spoken
 from animclip_jax.video_index.catalogue import Video
 from animclip_jax.video_index.reader import Index
 
@@ -109,6 +110,40 @@ def test_a_code_that_is_not_finite_is_named_when_it_is_met(indexed, tmp_path):
     opened = Index(out)
     with pytest.raises(ValueError, match="code_scales.npy: holds numbers that are not finite"):
         opened.features(np.arange(len(opened)))
+
+
+@pytest.mark.parametrize("page", range(6))
+def test_damage_of_what_is_said_is_named_when_it_is_met(indexed, tmp_path, page):
+    out = tmp_path / "index"
+    shutil.copytree(indexed, out)
+    speak(out, page)
+    with pytest.raises(ValueError) as raised:
+        opened = Index(out)
+        opened.said('"kettle"', 3)
+        for one in opened.parts.values():
+            assert [*one.said] and [*one.said.texts()]
+    said = str(raised.value)
+    assert said.startswith(f"{out}/{SHARD}/said.sqlite: "), said
+    assert said.endswith(f"; remove {out} and index again")
+
+
+def speak(out: Path, damaged_page: int) -> None:
+    """Gives all segments words, and one page of these zeros; of pages 2 and 4 a search knows."""
+    data = bytearray(spoken.pack([f"the kettle whistles {n}" for n in range(8)]))
+    size = int.from_bytes(data[16:18], "big")
+    data[size * damaged_page : size * (damaged_page + 1)] = bytes(size)
+    (out / SHARD / "said.sqlite").write_bytes(data)
+
+
+def test_a_search_tells_of_damage_that_opening_does_not_meet(
+    indexed, search_model_path, tmp_path, capsys
+):
+    out = tmp_path / "index"
+    shutil.copytree(indexed, out)
+    speak(out, 2)
+    assert search.main([str(out), "kettle", "--by=said", f"--model={search_model_path}"]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and f"{out}/{SHARD}/said.sqlite: database disk image is" in said
 
 
 def test_the_commands_tell_of_it_in_a_line(indexed, search_model_path, tmp_path, capsys):
