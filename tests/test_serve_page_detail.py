@@ -1,5 +1,6 @@
 """The detail view of the page of `animclip serve`: a large player and the video's timeline."""
 
+import time
 import urllib.parse
 
 import pytest
@@ -70,6 +71,37 @@ def test_escape_closes_and_the_focus_returns(page):
     page.go_back()
     page.wait_for_selector("#detail", state="hidden")
     page.go_forward()
+    page.wait_for_selector("#detail[open] .best button")
+
+
+def test_escape_closes_it_also_when_the_browser_asks_nobody(page):
+    """As it does where nothing was pressed or clicked since it opened."""
+    moment = opened(page, 1)
+    # Playwright's own waiting counts as a click.
+    told = page.context.new_cdp_session(page)
+
+    def ask(expression):
+        return told.send("Runtime.evaluate", {"expression": expression})["result"].get("value")
+
+    def wait_until(expression):
+        deadline = time.monotonic() + 30
+        while not ask(expression):
+            assert time.monotonic() < deadline, expression
+            time.sleep(0.05)
+
+    page.evaluate(
+        "document.querySelector('#detail')"
+        ".addEventListener('cancel', (event) => { window.asks = event.cancelable; })"
+    )
+    page.keyboard.press("Escape")
+    wait_until("!document.querySelector('#detail').open && !location.search.includes('moment')")
+    ask("history.forward()")
+    wait_until("document.querySelector('#detail[open] .best button') !== null")
+    page.keyboard.press("Escape")
+    wait_until("!location.search.includes('moment')")
+    wait_until(f"!document.querySelector('{PLAYER}')")
+    assert ask("window.asks") is False
+    page.locator(f"li[data-id='{moment}'] .open").click()
     page.wait_for_selector("#detail[open] .best button")
 
 

@@ -53,10 +53,11 @@ export function follow() {
 
 function hide() {
   loading?.abort();
-  if (!dialog.open) return;
-  const card = cardOf(piece?.id) ?? cardOf(origin);
+  if (!piece) return;
+  const card = cardOf(piece.id) ?? cardOf(origin);
   stop();
-  dialog.close();
+  // The browser closes it itself where Escape is pressed again without anything else between.
+  if (dialog.open) dialog.close();
   video = piece = origin = null;
   card?.focus();
 }
