@@ -55,6 +55,23 @@ def test_a_picture_that_is_dropped_or_pasted_is_shown_and_has_an_address(page, k
     assert titles(page) == found
 
 
+def test_back_while_a_search_is_under_way_stays_with_the_results_before(page):
+    search(page, "a red block")
+    found = titles(page)
+    held = []
+    page.route("**/api/search?q=a*blue*", lambda route: held.append(route))
+    page.fill("#query", "a blue wall -block")
+    page.press("#query", "Enter")
+    page.wait_for_function("() => document.querySelector('#status').textContent.includes('blue')")
+    page.go_back()
+    page.wait_for_function("() => document.querySelector('#query').value === 'a red block'")
+    held[0].fulfill(json={"error": "too late"}, status=500)
+    page.wait_for_function("() => document.querySelector('#status').textContent.includes(' in ')")
+    page.wait_for_timeout(300)
+    assert titles(page) == found and page.input_value("#query") == "a red block"
+    assert "q=a%20red%20block" in page.url and "too late" not in page.text_content("#status")
+
+
 def test_a_sentence_and_a_picture_are_searched_together(page):
     search(page, "a white block -water")
     page.evaluate(DROP, ["drop", "#query"])

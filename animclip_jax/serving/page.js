@@ -34,7 +34,8 @@ let answer = null; // the API's last one, while it is shown
 let answered = ""; // what that query asked
 let milliseconds = 0; // from question to answer
 let indexed = ""; // what the index holds
-let asking = null; // aborts the request that is under way
+let asking = null; // aborts the request that is under way, while there is one
+let requested = ""; // what that asks
 let typing = 0; // the timer of a search that begins when nobody types
 let wanted = STEP; // how many results are asked for
 let shownByVideo = false; // how the last answer is shown
@@ -54,6 +55,7 @@ async function ask(parameters, options, sought, isMore = false) {
   asking?.abort();
   clearTimeout(typing);
   const mine = asking = new AbortController();
+  requested = written(parameters);
   // Results that are there stay where more of them can't be had.
   const failed = (text) => isMore ? say(text, true) : fail(text);
   if (!isMore) wanted = STEP;
@@ -63,7 +65,7 @@ async function ask(parameters, options, sought, isMore = false) {
   try {
     const sent = new URLSearchParams([...parameters, ["n", wanted]]);
     const url = `/api/search?${written(sent)}`;
-    const response = await fetch(url, { ...options, signal: asking.signal });
+    const response = await fetch(url, { ...options, signal: mine.signal });
     const found = await response.json().catch((error) => {
       if (error.name === "AbortError") throw error;
       return null; // A proxy's page.
@@ -81,7 +83,10 @@ async function ask(parameters, options, sought, isMore = false) {
     if (error.name !== "AbortError") failed("The server does not answer.");
     return null;
   } finally {
-    if (asking === mine) more.removeAttribute("aria-busy");
+    if (asking === mine) {
+      asking = null;
+      more.removeAttribute("aria-busy");
+    }
   }
 }
 
@@ -184,10 +189,12 @@ function go() {
   }
 }
 
-// After Back and Forward: what is shown already is not asked for again.
+// After Back and Forward: what is shown already is not asked for again, unless something else will be.
 function come() {
   showView();
-  if (!answer || answered !== written(asked())) go();
+  clearTimeout(typing);
+  const here = written(asked());
+  if (!answer || answered !== here || (asking && requested !== here)) go();
   else if (shownByVideo !== isByVideo()) show();
   follow();
 }
