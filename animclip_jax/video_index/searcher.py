@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from animclip_jax.api import Model
@@ -220,10 +221,14 @@ class Searcher:
         """
         encoder, places = self.model.encoder, np.arange(len(segments))
         features = self.index.features(segments)
+        embedding = features.embedding
+        # Repeated, so that few shapes are compiled, however many segments filters leave.
+        size = -(-len(segments) // rerank.FEW_PAIRS) * rerank.FEW_PAIRS
+        features = jax.tree.map(lambda x: x[np.resize(places, size)], features)
         total = np.zeros(len(segments))
         for part, one in zip(query.parts, encoded, strict=True):
             if one.captions is None:
-                said = encoder.logit_scale * (features.embedding @ one.embedding)
+                said = encoder.logit_scale * (embedding @ one.embedding)
             else:
                 said = rerank.PairScorer(encoder, one.captions, features)(0 * places, places)
             total += part.weight * said

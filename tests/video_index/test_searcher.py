@@ -10,6 +10,7 @@ import pytest
 
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import shards
+from animclip_jax.video_index.filters import VIDEO, Filters
 from animclip_jax.video_index.open import open_index
 from animclip_jax.video_index.query import Part, Query
 from animclip_jax.video_index.reader import Index
@@ -68,6 +69,25 @@ def test_the_re_ranker_sees_the_best_alone(indexed, search_model, searcher):
     best = searcher.answer(by(SENTENCE), coarse_only=True).hits[:3]
     found = few.answer(by(SENTENCE)).hits
     assert {hit.segment for hit in found} == {hit.segment for hit in best}
+
+
+def test_however_many_segments_a_filter_leaves_one_program_scores_them(
+    indexed, search_model, monkeypatch
+):
+    searcher = Searcher(search_model, Index(indexed))
+    embedding = searcher.index.embedding
+    asked = Query((Part(SENTENCE), Part(embedding[3], 0.5)))
+    _, fused = wanted_scores(searcher, SENTENCE)
+    logit = search_model.encoder.logit_scale * embedding @ embedding[3]
+    known = set(search_model.encoder._programs)
+    for left in range(1, 9):
+        monkeypatch.setattr(searcher, "allowed", lambda filters, n=left: np.arange(8) >= 8 - n)
+        hits = searcher.answer(asked, filters=Filters(kind=VIDEO)).hits
+        order = [hit.segment for hit in hits]
+        assert sorted(order) == [*range(8 - left, 8)]
+        wanted = (fused + 0.5 * logit)[order] / 1.5
+        np.testing.assert_allclose([hit.fused for hit in hits], wanted, atol=1e-4)
+    assert len(set(search_model.encoder._programs) - known) <= 1
 
 
 def test_a_deep_search_goes_on_behind_what_the_re_ranker_saw(indexed, search_model, searcher):
