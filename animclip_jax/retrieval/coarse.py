@@ -171,6 +171,7 @@ def _merged(values: jax.Array, items: jax.Array, k: int, axes: Any) -> tuple[jax
 class HeldGallery(NamedTuple):
     """A gallery on the devices, in the chunks that `top_k` reads: padded to one size.
 
+    That of galleries of nearly as many items is the same, so that few programs are compiled.
     Whoever answers many queries one by one spares the copy of the gallery that each would cost.
     """
 
@@ -180,10 +181,16 @@ class HeldGallery(NamedTuple):
 
 def hold(gallery: np.ndarray, split: NamedSharding) -> HeldGallery:
     """Puts floats [N, E] onto the devices, N 1 or more."""
-    size = _chunk_size(len(gallery), split)
+    size = _chunk_size(_roomy(len(gallery)), split)
     starts = range(0, len(gallery), size)
     chunks = [put(padded(gallery[start : start + size], size), split) for start in starts]
     return HeldGallery(chunks, len(gallery))
+
+
+def _roomy(items: int) -> int:
+    """The size at which a gallery of so many items is held: at most an eighth, or 255, is room."""
+    step = max(PRODUCT, 1 << max(0, items.bit_length() - 4))
+    return -(-items // step) * step
 
 
 def _chunk_size(items: int, split: NamedSharding) -> int:
@@ -222,20 +229,21 @@ def top_k(
       than K items are allowed.
     """
     count = len(queries)
-    items = gallery.items if isinstance(gallery, HeldGallery) else len(gallery)
+    held = gallery if isinstance(gallery, HeldGallery) else None
+    items = len(gallery) if held is None else held.items
     k = min(k, items)
     if approximate is None:
         on_tpu = split.mesh.devices.flat[0].platform == "tpu"
         approximate = on_tpu and items > APPROXIMATE_ABOVE
-    chunk = _chunk_size(items, split)
+    chunk = _chunk_size(items, split) if held is None else len(held.chunks[0])
     rows = _even(count, max(1, min(MAX_QUERIES, MAX_SCORES // chunk)))
     blocks = padded(queries, -(-count // rows) * rows).reshape(-1, rows, queries.shape[1])
     some = put(blocks, whole(split))
     size = len(blocks) * rows
     best_items, best = jnp.zeros((size, k), jnp.int32), jnp.full((size, k), -jnp.inf)
     for first in range(0, items, chunk):
-        if isinstance(gallery, HeldGallery):
-            part = gallery.chunks[first // chunk]
+        if held is not None:
+            part = held.chunks[first // chunk]
         else:
             part = put(padded(gallery[first : first + chunk], chunk), split)
         left = items - first

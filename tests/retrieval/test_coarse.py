@@ -94,6 +94,32 @@ def test_only_items_that_are_allowed_are_found_before_the_best_are_chosen(
             np.testing.assert_array_equal(values, -np.sort(-some, axis=1)[:, :5])
 
 
+def test_held_galleries_of_nearly_one_size_share_their_programs(split):
+    random = np.random.default_rng(0)
+    query, gallery = whole_numbers(random, 1, 8), whole_numbers(random, 1002, 8)
+    programs = set()
+    for items in (1000, 1001, 1002):
+        held, allowed = coarse.hold(gallery[:items], split), np.arange(items) % 3 == 0
+        for may in (None, allowed):
+            found = top_k(query, held, 50, split, allowed=may)
+            for one, other in zip(found, _sorted(query, gallery[:items], may, 50), strict=True):
+                np.testing.assert_array_equal(one, other)
+        programs.add(coarse._better._cache_size())
+    assert len(programs) == 1
+    for items in (1, 7, 300):
+        found, values = top_k(query, coarse.hold(gallery[:items], split), 50, split)
+        best, wanted = _sorted(query, gallery[:items], None, 50)
+        np.testing.assert_array_equal(found, best)
+        np.testing.assert_array_equal(values, wanted)
+
+
+def _sorted(query, gallery, allowed, k):
+    scores = query @ gallery.T
+    scores = scores if allowed is None else np.where(allowed, scores, -np.inf)
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return best, np.take_along_axis(scores, best, axis=1)
+
+
 @pytest.mark.parametrize("items", [640, 1000, 100])
 def test_the_best_of_blocks_are_the_best_of_all_equals_too(items):
     random = np.random.default_rng(0)
