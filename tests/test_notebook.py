@@ -37,6 +37,8 @@ def run(text: str, names: dict[str, Any]) -> Any:
 def test_it_holds_nothing_of_a_run_and_installs_first() -> None:
     first, *others = cells("code")
     assert tags(first) == ["install"] and "".join(first["source"]).startswith("%pip install ")
+    where = "".join(first["source"]).split()[-1]
+    assert (NOTEBOOK.parent / where).resolve() == ROOT, "it is on no package index"
     for cell in others:
         ast.parse("".join(cell["source"]))
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells("code"))

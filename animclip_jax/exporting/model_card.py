@@ -126,7 +126,7 @@ def _use(source: Source, facts: Facts) -> Iterator[str]:
     yield "## Use it"
     yield ""
     yield "```"
-    yield "pip install animclip-jax"
+    yield "pip install .  # in a clone of AnimCLIP-JAX, which is on no package index"
     yield f"animclip index VIDEOS --model {facts.repository} --out index"
     yield 'animclip search index "a dog catches a frisbee"'
     yield "animclip serve index --open"

@@ -71,6 +71,7 @@ def test_the_card_says_what_it_is_what_it_saw_and_how_it_searches(written: Path)
     assert "Protocol `drawn`" in body and "published under `mit`" in body
     program = re.findall(r"```python\n(.*?)```", body, re.DOTALL)
     compile(program[0], "card", "exec")
+    assert "pip install . " in body and "install animclip-jax" not in body
     everything = card + (written / "manifest.json").read_text()
     assert "somebody" not in everything, "a folder of the machine"
 
