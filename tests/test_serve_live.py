@@ -152,13 +152,18 @@ def test_an_index_that_can_not_be_used_leaves_the_old_one(running, home, capsys)
 @pytest.mark.parametrize("error", [RuntimeError("out of memory"), MemoryError(), KeyError("a")])
 def test_what_fails_is_tried_again_less_and_less_often(running, change, monkeypatch, capsys, error):
     change()
-    looks, tries = [], []
+    tries: list[int] = []
+    look = 0
+
+    def fail(self):
+        tries.append(look)
+        raise error
+
     with monkeypatch.context() as patched:
-        patched.setattr(
-            Searcher, "warm_up", lambda self: tries.append(len(looks)) or raising(error)
-        )
-        while len(looks) < 80:
-            looks.append(running.live.look())
+        patched.setattr(Searcher, "warm_up", fail)
+        while look < 80:
+            running.live.look()
+            look += 1
     assert tries == [0, 1, 3, 7, 15, 31, 63], "and then every 32 looks"
     told = running.ask("/api/status").json["problem"]
     assert told.startswith(type(error).__name__)
@@ -168,21 +173,20 @@ def test_what_fails_is_tried_again_less_and_less_often(running, change, monkeypa
     assert "new.mp4" in running.found() and running.ask("/api/status").json["problem"] is None
 
 
-def raising(error):
-    raise error
-
-
 def test_it_is_taken_up_where_nobody_reads_what_is_said(running, change, monkeypatch):
     class Gone(io.StringIO):
         def write(self, text):
             raise BrokenPipeError
+
+    def failing(self):
+        raise MemoryError
 
     change()
     monkeypatch.setattr("sys.stdout", Gone())
     running.live.look()
     assert "new.mp4" in running.found()
     monkeypatch.setattr("sys.stderr", Gone())
-    monkeypatch.setattr(Searcher, "warm_up", lambda self: raising(MemoryError()))
+    monkeypatch.setattr(Searcher, "warm_up", failing)
     change("newest.mp4")
     running.live.look()
     assert running.ask("/api/status").json["problem"].startswith("MemoryError")

@@ -229,21 +229,22 @@ def top_k(
       than K items are allowed.
     """
     count = len(queries)
-    held = gallery if isinstance(gallery, HeldGallery) else None
-    items = len(gallery) if held is None else held.items
+    items = gallery.items if isinstance(gallery, HeldGallery) else len(gallery)
     k = min(k, items)
     if approximate is None:
         on_tpu = split.mesh.devices.flat[0].platform == "tpu"
         approximate = on_tpu and items > APPROXIMATE_ABOVE
-    chunk = _chunk_size(items, split) if held is None else len(held.chunks[0])
+    chunk = _chunk_size(items, split)
+    if isinstance(gallery, HeldGallery):
+        chunk = len(gallery.chunks[0])
     rows = _even(count, max(1, min(MAX_QUERIES, MAX_SCORES // chunk)))
     blocks = padded(queries, -(-count // rows) * rows).reshape(-1, rows, queries.shape[1])
     some = put(blocks, whole(split))
     size = len(blocks) * rows
     best_items, best = jnp.zeros((size, k), jnp.int32), jnp.full((size, k), -jnp.inf)
     for first in range(0, items, chunk):
-        if held is not None:
-            part = held.chunks[first // chunk]
+        if isinstance(gallery, HeldGallery):
+            part = gallery.chunks[first // chunk]
         else:
             part = put(padded(gallery[first : first + chunk], chunk), split)
         left = items - first

@@ -87,8 +87,8 @@ class Spoken(Sequence[str]):
     Damage that opening does not meet is a ValueError, which names the file, where it is read.
     """
 
-    def __init__(self, path: Path, rows: int, index: Path | None = None):
-        """index: the folder whose file it is; None for a file of no index.
+    def __init__(self, path: Path, rows: int, folder: Path | None = None):
+        """folder: the index whose file it is; None for a file of none.
 
         Raises FileNotFoundError; sqlite3.Error where it is damaged; ValueError without FTS5.
         """
@@ -100,7 +100,7 @@ class Spoken(Sequence[str]):
         self.base = sqlite3.connect(where, uri=True, check_same_thread=False)
         # It lives as long as the shard's memory maps: until the last search that uses it ends.
         weakref.finalize(self, self.base.close)
-        self.path, self.rows, self.index = path, rows, index
+        self.path, self.rows, self.folder = path, rows, folder
         last = self.base.execute("SELECT max(rowid) FROM said").fetchone()[0]
         if last is not None and last >= rows:
             raise sqlite3.DatabaseError(f"row {last} of {rows}")
@@ -132,9 +132,9 @@ class Spoken(Sequence[str]):
         try:
             yield
         except sqlite3.DatabaseError as error:
-            if self.index is None:
+            if self.folder is None:
                 raise
-            advice = f"remove {self.index} and index again"
+            advice = f"remove {self.folder} and index again"
             raise ValueError(f"{self.path}: {error}; {advice}") from error
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,8 +121,8 @@ def test_damage_of_what_is_said_is_named_when_it_is_met(indexed, tmp_path, page)
     with pytest.raises(ValueError) as raised:
         opened = Index(out)
         opened.said('"kettle"', 3)
-        for one in opened.parts.values():
-            assert [*one.said] and [*one.said.texts()]
+        spoken_there: Any = opened.parts["00000000"].said
+        assert [*spoken_there] and [*spoken_there.texts()]
     said = str(raised.value)
     assert said.startswith(f"{out}/{SHARD}/said.sqlite: "), said
     assert said.endswith(f"; remove {out} and index again")

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import shutil
+from typing import Any
 
 import jax
 import numpy as np
@@ -82,7 +83,7 @@ def test_however_many_segments_a_filter_leaves_one_program_scores_them(
     known = set(search_model.encoder._programs)
     for left in range(1, 9):
         monkeypatch.setattr(searcher, "allowed", lambda filters, n=left: np.arange(8) >= 8 - n)
-        hits = searcher.answer(asked, filters=Filters(kind=VIDEO)).hits
+        hits: Any = searcher.answer(asked, filters=Filters(kind=VIDEO)).hits
         order = [hit.segment for hit in hits]
         assert sorted(order) == [*range(8 - left, 8)]
         wanted = (fused + 0.5 * logit)[order] / 1.5
