@@ -22,7 +22,7 @@ from input_pipeline.media import picture, quarantine
 from input_pipeline.sources.names import Names
 from input_pipeline.tensorflow_on_cpu import tf
 
-VERSION = 5
+VERSION = 6
 COLUMNS = "columns"
 
 

@@ -86,11 +86,33 @@ def _grouped(tar: tarfile.TarFile) -> tuple[list[tuple[str, Parts]], Exception |
                 known.append(parts)
                 samples.append((last, parts))
             parts[extension] = member
+        ended = _unread(tar)
     except (tarfile.TarError, EOFError, OSError, tf.errors.OpError) as error:
         # The bytes of the last member need not be there: its sample goes with it.
         ended = error
         samples = [sample for sample in samples if sample[0] != last]
     return samples, ended
+
+
+def _unread(tar: tarfile.TarFile) -> tarfile.ReadError | None:
+    """What is wrong where tarfile found no further member, which it takes for the end."""
+    file = tar.fileobj
+    assert file is not None  # Only of a tar that is closed.
+    file.seek(tar.offset)
+    block = file.read(tarfile.BLOCKSIZE)
+    if block.strip(b"\0") or 0 < len(block) < tarfile.BLOCKSIZE:
+        found = f"{block[:16]!r}" if len(block) == tarfile.BLOCKSIZE else f"{len(block)} bytes"
+        return tarfile.ReadError(
+            f"no header of a member at byte {tar.offset}: found {found}; get the file again"
+        )
+    # Behind the end a tar has zeros, to the end of a record of 10,240 bytes or so.
+    while block := file.read(_READ_BYTES):
+        if block.strip(b"\0"):
+            return tarfile.ReadError(
+                f"more than zeros behind its end at byte {tar.offset}; if several tars were "
+                "joined, give each by itself"
+            )
+    return None
 
 
 def _sample(tar: tarfile.TarFile, key: str, parts: Parts) -> Found | tuple[str, str]:

@@ -6,6 +6,7 @@ import functools
 import io
 import json
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -233,3 +234,54 @@ def test_an_empty_tar_leaves_the_others_readable(tmp_path: Path) -> None:
     for number in range(2):
         (found,) = examples.fetch(tf.constant(number, tf.int64)).numpy().tolist()
         assert found == encoded(1)
+
+
+def six(path: Path) -> dict[str, int]:
+    """A tar of six samples. Returns where the header of each member begins."""
+    members = {}
+    for n in range(6):
+        members |= {f"{n}.jpg": encoded(n), f"{n}.txt": b"picture %d" % n}
+    with tarfile.open(tar_of(path, members)) as tar:
+        return {member.name: member.offset for member in tar}
+
+
+def damaged_header(file: Path, starts: dict[str, int]) -> None:
+    data = bytearray(file.read_bytes())
+    data[starts["3.jpg"]] ^= 0xFF
+    file.write_bytes(data)
+
+
+def cut_within_a_header(file: Path, starts: dict[str, int]) -> None:
+    file.write_bytes(file.read_bytes()[: starts["3.jpg"] + 300])
+
+
+def joined(file: Path, _: dict[str, int]) -> None:
+    other = Path(tar_of(file.with_name("b.tar"), {"7.jpg": encoded(7), "7.txt": b"seven"}))
+    file.write_bytes(file.read_bytes() + other.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("damage", "sound", "said"),
+    [
+        (damaged_header, 3, "no header of a member at byte "),
+        (cut_within_a_header, 3, "no header of a member at byte "),
+        (joined, 6, "more than zeros behind its end at byte "),
+    ],
+)
+def test_what_a_tar_loses_in_its_middle_is_told(
+    tmp_path: Path, damage: Callable[[Path, dict[str, int]], None], sound: int, said: str
+) -> None:
+    file = tmp_path / "a.tar"
+    damage(file, six(file))
+    *found, (where, reason) = webdataset.read(str(file))
+    assert [item[:2] for item in found] == [(f"{n}", [f"picture {n}"]) for n in range(sound)]
+    assert where == f"{file} from some point on"
+    assert reason.startswith(f"can't be read as a tar: {said}"), reason
+
+
+@pytest.mark.parametrize("end", [0, 512, 1024, 10240, 1 << 21])
+def test_any_zeros_or_none_end_a_tar(tmp_path: Path, end: int) -> None:
+    file = tmp_path / "a.tar"
+    last = six(file)["5.txt"] + 1024
+    file.write_bytes(file.read_bytes()[:last] + b"\0" * end)
+    assert [item[0] for item in webdataset.read(str(file))] == [f"{n}" for n in range(6)]
