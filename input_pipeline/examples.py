@@ -48,6 +48,7 @@ class Examples:
     as `captions` has them; empty where the source knows nothing of its captions. boxes: float32
     [N, 4], around what the captions speak of, see `media/box.py`; None where none is known.
     digest: of the ids and captions in their order, `columns.digest`; "" where it is not known yet.
+    state: changes with the size or time of a file, `making.state`; "" where it is not known.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Examples:
     told: Sequence[Sequence[Told]] = ()
     boxes: np.ndarray | None = None
     digest: str = ""
+    state: str = ""
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class Listing:
 
     path: the captions file, in the folder `directory`; items: all files, with the captions of all
     their rows; selected: those of which the filter keeps a row, with the captions of the rows it
-    keeps; bad: (row or file, reason) of what can't be used.
+    keeps; bad: (row or file, reason) of what can't be used; state: of the files of all items.
     """
 
     path: Path
@@ -69,6 +69,7 @@ class Listing:
     items: list[Item]
     selected: list[Item]
     bad: list[tuple[str, str]]
+    state: str
     digest: str
 
     @property
@@ -77,7 +78,7 @@ class Listing:
         return self.path.parent
 
     def cache(self, cache_dir: str | os.PathLike[str]) -> Path:
-        """The folder's own place in cache_dir, another one whenever its captions file changes."""
+        """The folder's own place in cache_dir, another one whenever one of its files changes."""
         return Path(cache_dir) / f"folder-{self.directory.name}-{self.digest}"
 
 
@@ -124,15 +125,17 @@ def read_listing(location: str) -> Listing:
             _put_together(items, item)
             if field is None or matches(row.values, field, value, where):
                 _put_together(selected, item)
-        digest = _digest(path, file, kinds == {"video"})
+        state = making.state([videos.stamp(path.parent / item.file) for item in items.values()])
+        digest = _digest(path, file, kinds == {"video"}, state)
     if not selected:
-        kept = "" if field is None else f" with {field} = {value}"
+        asked = "" if field is None else f" with {field} = {value}"
         first = f"; {bad[0][0]}: {bad[0][1]}" if bad else ""
-        raise ValueError(f"{path}: no line{kept} among {len(items)}, wanted 1 or more{first}")
+        raise ValueError(f"{path}: no line{asked} among {len(items)}, wanted 1 or more{first}")
     for some in (items, selected):
         for name, item in some.items():
             some[name] = dataclasses.replace(item, siblings=_found_siblings(path, item, items))
-    return Listing(path, kinds == {"video"}, [*items.values()], [*selected.values()], bad, digest)
+    kept = [*selected.values()]
+    return Listing(path, kinds == {"video"}, [*items.values()], kept, bad, state, digest)
 
 
 def _found_siblings(path: Path, item: Item, items: dict[str, Item]) -> dict[str, Told]:
@@ -334,8 +337,8 @@ def matches(values: dict[str, Any], field: str, value: str, where: str) -> bool:
     return isinstance(found, bool) == isinstance(wanted, bool) and found == wanted
 
 
-def _digest(path: Path, file: BufferedReader, is_video: bool) -> str:
-    settings: list[Any] = [os.fspath(path.parent), is_video]
+def _digest(path: Path, file: BufferedReader, is_video: bool, state: str) -> str:
+    settings: list[Any] = [os.fspath(path.parent), is_video, state]
     if is_video:
         settings += dataclasses.astuple(videos.FrameSettings())
     if path.name != choosing.OWN:

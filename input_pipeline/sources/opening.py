@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -77,7 +78,8 @@ def _open_folder(source: str, location: str, cache_dir: str) -> Examples:
         return tf.io.read_file(tf.strings.join([directory, file], "/"))[None]
 
     listed = listing.cache(cache_dir) / quarantine.NAME
-    return _examples(source, made, fetch, listed, missing)
+    examples = _examples(source, made, fetch, listed, missing)
+    return dataclasses.replace(examples, state=listing.state)
 
 
 def _row(picture: folder.Picture) -> Row:

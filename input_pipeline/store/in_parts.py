@@ -74,8 +74,7 @@ def merge_parts(work: Work, directory: Path, effort: Effort, number: int) -> dic
         quarantine.check_share(work.source, bad, work.total, effort.max_bad, work.unit)
         order = [*work.missing, *(item.id for item in work.items)]
         bad = {id: bad[id] for id in order if id in bad}
-        details = {**work.settings, "digest": making.digest(work)}
-        making.write_store(work, bad, merged, directory, details)
+        making.write_store(work, bad, merged, directory, making.details_of(work))
         for partial in merged.partials:
             partial.remove()
     return records.read_summary(directory)

@@ -18,6 +18,8 @@ from input_pipeline.store import records
 from input_pipeline.store.partial import Encoded, Partial
 
 SPLITS = "splits"
+# In a store's summary: which state of the files it was made of.
+FILES = "files"
 
 
 class Item(NamedTuple):
@@ -61,6 +63,7 @@ class Work:
     settings: Mapping[str, Any]
     missing: Mapping[str, str] = field(default_factory=dict)
     splits: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
+    state: str = ""
 
     @property
     def total(self) -> int:
@@ -92,7 +95,7 @@ def prepare_store(work: Work, directory: Path, effort: Effort) -> dict[str, Any]
       FileExistsError: the store is there, and of other items or settings.
       ValueError: too many items are bad, or what is there was begun with other settings.
     """
-    details = {**work.settings, "digest": digest(work)}
+    details = details_of(work)
     unfinished = directory.with_name(f"{directory.name}.partial")
     if directory.exists() and not unfinished.exists():
         return _same(directory, details)
@@ -184,6 +187,9 @@ def _same(directory: Path, details: dict[str, Any]) -> dict[str, Any]:
         raise FileExistsError(f"{directory}: already there, and not a store; choose another place")
     summary = records.read_summary(directory)
     for name, wanted in details.items():
+        # Stores that were written before don't say of which state of the files they are.
+        if name == FILES and name not in summary:
+            continue
         if summary.get(name) != wanted:
             raise FileExistsError(
                 f"{directory}: a store is already there, of {summary['source']} with other files, "
@@ -191,6 +197,17 @@ def _same(directory: Path, details: dict[str, Any]) -> dict[str, Any]:
                 "remove it to write it again, or choose another place"
             )
     return summary
+
+
+def details_of(work: Work) -> dict[str, Any]:
+    """What the summary of a store says of how it was made."""
+    about = {**work.settings, "digest": digest(work)}
+    return about | {FILES: work.state} if work.state else about
+
+
+def state(stamps: Sequence[Any]) -> str:
+    """Names a state of files, by the stamps of each in their order, JSON values."""
+    return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()[:16]
 
 
 def digest(work: Work) -> str:

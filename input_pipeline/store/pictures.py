@@ -71,6 +71,7 @@ def work_of(examples: Examples, settings: PictureSettings) -> making.Work:
         functools.partial(encode_picture, settings=settings),
         {"pictures": asdict(settings)},
         examples.missing,
+        state=examples.state,
     )
 
 

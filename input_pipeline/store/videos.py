@@ -77,7 +77,7 @@ def work_of(collection: Collection, settings: FrameSettings) -> making.Work:
 
     def read(number: int) -> making.Original:
         path = videos[number].path
-        return making.Original(path, _stamp(path))
+        return making.Original(path, stamp(path))
 
     return making.Work(
         collection.source,
@@ -88,6 +88,7 @@ def work_of(collection: Collection, settings: FrameSettings) -> making.Work:
         {"frames": asdict(settings)},
         collection.missing,
         collection.splits,
+        making.state([stamp(video.path) for video in videos]),
     )
 
 
@@ -102,7 +103,7 @@ def encode_video(path: Path, settings: FrameSettings) -> Encoded:
     return Encoded(encoded, *image.size)
 
 
-def _stamp(path: Path) -> list[int] | None:
+def stamp(path: Path) -> list[int] | None:
     """Which state of a file its frames are of: size in bytes and time in ns, None without it."""
     try:
         state = path.stat()
