@@ -135,17 +135,17 @@ def write_json(path: Path | epath.Path, value: Any, indent: int | None = None) -
 
 
 def write_lines(path: Path, lines: Iterable[dict[str, Any]]) -> None:
-    """Writes an object a line as JSON, whole or not at all. Raises DiskError."""
+    """Writes an object a line as JSON, whole or not at all. Raises as `write_json`."""
     with replacing(path) as temporary, temporary.open("wb") as file:
         file.writelines(as_line(line) for line in lines)
 
 
 def as_line(value: dict[str, Any]) -> bytes:
-    """A line of a file of JSON lines, with its end."""
+    """A line of a file of JSON lines, with its end. Raises ValueError for a NaN or an infinity."""
     try:
-        return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     except UnicodeEncodeError:  # Half of a surrogate pair, such as in the name of a file.
-        return json.dumps(value).encode() + b"\n"
+        return json.dumps(value, allow_nan=False).encode() + b"\n"
 
 
 def read_json(path: Path | epath.Path, advice: str = "", finite: bool = True) -> Any:

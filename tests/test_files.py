@@ -266,3 +266,12 @@ def test_what_a_kill_leaves_is_removed_by_the_next(tmp_path):
     with new_folder(tmp_path / "a") as temporary:
         (temporary / "file").touch()
     assert [path.name for path in tmp_path.rglob("*")] == ["a", "file"]
+
+
+def test_no_line_holds_a_number_that_is_not_finite(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    files.write_lines(path, [{"n": 1.5}])
+    for wrong in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            files.write_lines(path, [{"n": wrong}])
+    assert files.read_lines(path) == [{"n": 1.5}]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from input_pipeline.sources.captions_files import json_lines, tables, whole_json
 from input_pipeline.sources.captions_files.rows import Row
@@ -53,9 +54,15 @@ def find(place: Path) -> Path:
 def read(file: BinaryIO, path: Path) -> Iterator[Row]:
     """The rows of a captions file that is open at its start; raises what its format's `read` does.
 
-    A row that can't be read has a `problem`, and the next ones follow.
+    A row that can't be read has a `problem`, and the next ones follow. A number that is not finite,
+    which JSON can't hold, is None.
     """
-    return _READERS[path.suffix.lower()](file, path)
+    for row in _READERS[path.suffix.lower()](file, path):
+        yield row._replace(values={name: _finite(value) for name, value in row.values.items()})
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _nothing(place: Path) -> str:

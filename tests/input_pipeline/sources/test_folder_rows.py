@@ -1,0 +1,36 @@
+"""Rows of a folder whose values need care: how a file is named, and what else a row says."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from animclip_jax import prepare
+from input_pipeline.media import engines
+from input_pipeline.media.video import write_video
+from input_pipeline.sources.opening import open_source
+from input_pipeline.store import records
+from tests.in_process import InProcess
+
+
+@pytest.fixture
+def video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with one short video, a.mp4."""
+    monkeypatch.setattr(engines, "opened", lambda name: contextlib.nullcontext(InProcess()))
+    (tmp_path / "videos").mkdir()
+    write_video(tmp_path / "videos" / "a.mp4", np.zeros((4, 32, 48, 3), np.uint8), 8)
+    return tmp_path / "videos"
+
+
+def test_numbers_that_are_not_finite_are_null(video: Path, tmp_path: Path) -> None:
+    row = '{"video": "a.mp4", "caption": "x", "a": NaN, "b": 1e999, "c": -Infinity, "d": 2.5}'
+    (video / "captions.jsonl").write_text(row)
+    cache, store = str(tmp_path / "cache"), tmp_path / "store"
+    assert open_source(f"folder:{video}@b=null", cache).captions == [["x"]]
+    assert prepare.main([f"folder:{video}", f"--out={store}"]) == 0
+    assert open_source(f"folder:{store}@a=null", cache).captions == [["x"]]
+    (line,) = records.read_index(store)
+    assert line["fields"] == {"a": None, "b": None, "c": None, "d": 2.5}
