@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -26,6 +27,11 @@ from input_pipeline.store import making, videos
 
 CHECKED = "checked.jsonl"
 _HEADER = dict.fromkeys(picture.Header._fields, int)
+# What a picture itself is to blame for; Pillow's own errors have no number.
+_ITS_OWN = {
+    *(None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG),
+    *(errno.EACCES, errno.EPERM, errno.EINVAL),
+}
 # DIR@FIELD=VALUE; a value may hold an @, such as an address.
 _CONDITION = re.compile("(.*)@([^@=]*)=(.*)", re.DOTALL)
 
@@ -229,7 +235,10 @@ def checked_pictures(
 
 
 def check_pictures(listing: Listing, cache: Path) -> None:
-    """Writes the headers of the folder's pictures that can be decoded, and why others can't."""
+    """Writes the headers of the folder's pictures that can be decoded, and why others can't.
+
+    Raises OSError, and writes nothing, where a picture can't be read for a fault of the machine.
+    """
 
     def look(item: Item) -> picture.Header | str:
         path = listing.directory / item.file
@@ -238,7 +247,10 @@ def check_pictures(listing: Listing, cache: Path) -> None:
                 return "no such file"
             picture.check_length(path.stat().st_size)
             return picture.check(path)
-        except (ValueError, OSError) as error:  # Such as a name that is too long.
+        except (ValueError, OSError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            if isinstance(cause, OSError) and cause.errno not in _ITS_OWN:
+                raise OSError(cause.errno, cause.strerror, os.fspath(path)) from error
             return str(error)
 
     with ThreadPoolExecutor() as threads:

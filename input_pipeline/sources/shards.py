@@ -85,8 +85,10 @@ def indexed(
 
     `read` yields what stands in one file, or (what, reason) for what can't be read. Of a key
     that comes again in one file the first counts; in two files it is two pictures, since every
-    download counts its keys from zero. Prints how many pictures are quarantined; raises ValueError
-    where that is over half.
+    download counts its keys from zero. Prints how many pictures are quarantined.
+
+    Raises ValueError where that is over half, and OSError, with nothing kept, where a file can't be
+    read now.
     """
     directory = place(source, files, cache_dir)
     columns = kept(directory / COLUMNS, lambda missing: _rows(files, read, directory, missing))
@@ -112,7 +114,7 @@ def _rows(
     with Names(directory / ".names") as names, Names(directory / ".used") as used:
         for number, file in enumerate(tqdm(files, "indexing", unit="file", disable=None)):
             used.clear()
-            for found in read(file):
+            for found in _each(file, read):
                 key = found[0]
                 own = f"{short[number]} {key}"
                 name = key if key not in names else own
@@ -129,6 +131,17 @@ def _rows(
                 names.add(name)
     quarantine.add(directory / quarantine.NAME, bad)
     missing.update(bad)
+
+
+def _each(
+    file: str, read: Callable[[str], Iterator[Found | tuple[str, str]]]
+) -> Iterator[Found | tuple[str, str]]:
+    """What `read` yields of a file. Raises OSError, with its name, where it can't be read now."""
+    try:
+        yield from read(file)
+    except (OSError, tf.errors.OpError) as error:
+        said = error.message if isinstance(error, tf.errors.OpError) else error.strerror or error
+        raise OSError(f"{file}: can't be read: {said}; run the same command again") from error
 
 
 def _within_their_folder(files: list[str]) -> list[str]:

@@ -28,6 +28,8 @@ from input_pipeline.tensorflow_on_cpu import tf
 PICTURES = ("jpg", "jpeg", "png", "webp", "gif")
 Parts = dict[str, tarfile.TarInfo]
 _READ_BYTES = 1024 * 1024
+# What says that a tar is damaged; anything else that it can't be read now.
+_DAMAGED = (tarfile.TarError, EOFError, tf.errors.OutOfRangeError, tf.errors.DataLossError)
 _SPECIAL = re.compile(r"(^|/)__[^/]*__(/|$)")
 
 
@@ -35,7 +37,7 @@ def read(file: str) -> Iterator[Found | tuple[str, str]]:
     """The samples of one tar, in the order in which their keys first come.
 
     The members of a key may stand anywhere in the tar. Yields (where, reason) for what can't be
-    used.
+    used. Raises OSError or tf.errors.OpError where the file can't be read now.
     """
     with tf.io.gfile.GFile(file, "rb") as stream:
         try:
@@ -43,7 +45,7 @@ def read(file: str) -> Iterator[Found | tuple[str, str]]:
                 samples, error = _grouped(tar)
                 for key, parts in samples:
                     yield _sample(tar, key, parts)
-        except (tarfile.TarError, EOFError, OSError, tf.errors.OpError) as raised:
+        except _DAMAGED as raised:
             error = raised
         if error is not None:
             yield f"{file} from some point on", f"can't be read as a tar: {error}"
@@ -87,7 +89,7 @@ def _grouped(tar: tarfile.TarFile) -> tuple[list[tuple[str, Parts]], Exception |
                 samples.append((last, parts))
             parts[extension] = member
         ended = _unread(tar)
-    except (tarfile.TarError, EOFError, OSError, tf.errors.OpError) as error:
+    except _DAMAGED as error:
         # The bytes of the last member need not be there: its sample goes with it.
         ended = error
         samples = [sample for sample in samples if sample[0] != last]
