@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -39,6 +40,8 @@ PLANNED_AT_ONCE = 2
 BATCHES_AHEAD = 2
 # What a file that is broken or gone raises; anything else ends the run.
 BROKEN = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError)
+# What tf.data says before the reason.
+_DATASET = re.compile(r"^Error in user-defined function .*? with iterator: \S+: ")
 # Runs a function of TensorFlow ops as it is. By default tf.data has AutoGraph rewrite the source of
 # all that it calls, for conditions on tensors: we write those as tf.cond, and it takes seconds.
 traced = tf.autograph.experimental.do_not_convert
@@ -153,7 +156,7 @@ def eval_batches(
             raise ValueError(_cannot_decode(examples, index, str(error))) from error
         return np.stack([fitted[n] for n in wanted.tolist()])
 
-    fetched = zip(order.tolist(), dataset.as_numpy_iterator(), strict=True)
+    fetched = _each_fetched(examples, order.tolist(), dataset)
     with ThreadPoolExecutor() as threads:
         while batch := list(itertools.islice(fetched, batch_size)):
             frames = np.zeros((batch_size, *shape), np.uint8)
@@ -165,9 +168,34 @@ def eval_batches(
 
 
 def decode_pictures(examples: Examples, indices: Iterable[int]) -> list[np.ndarray]:
-    """The pictures of some examples whole, the first frames of videos: uint8 [H, W, 3] each."""
-    fetched = (examples.fetch(tf.constant(index, tf.int64)) for index in indices)
-    return [picture.pixels(frames[0].numpy()) for frames in fetched]
+    """The pictures of some examples whole, the first frames of videos: uint8 [H, W, 3] each.
+
+    Raises ValueError for an example that can't be decoded, with its id.
+    """
+    found = []
+    for index in indices:
+        try:
+            encoded = examples.fetch(tf.constant(index, tf.int64))[0].numpy()
+            found.append(picture.pixels(encoded))
+        except (*BROKEN, ValueError) as error:
+            raise ValueError(_cannot_decode(examples, index, _reason(error))) from error
+    return found
+
+
+def _each_fetched(
+    examples: Examples, order: Sequence[int], dataset: tf.data.Dataset
+) -> Iterator[tuple[int, np.ndarray]]:
+    """The examples of an order, each with its encoded frames, which the dataset has in that order.
+
+    Raises ValueError for one that is broken or gone, with its id.
+    """
+    fetched = dataset.as_numpy_iterator()
+    for index in order:
+        try:
+            encoded = next(fetched)
+        except BROKEN as error:
+            raise ValueError(_cannot_decode(examples, index, _reason(error))) from error
+        yield index, encoded
 
 
 def _sound_batches(part: _Part, step: int) -> Iterator[dict]:
@@ -355,9 +383,16 @@ def _bad_clips(part: _Part, table: Table, step: int) -> dict[int, str]:
             try:
                 read(clip, number, tf.concat([[0, 0], clip["size"][number]], 0))
             except BROKEN as error:
-                # Without the names of TensorFlow's ops around it.
-                bad[index] = error.message.rpartition("}} ")[2].partition(" [Op:")[0]
+                bad[index] = _reason(error)
     return bad
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, without the names of TensorFlow's ops and datasets around it."""
+    if not isinstance(error, BROKEN):
+        return str(error)
+    said = error.message.partition("\n")[0].rpartition("}} ")[2].partition(" [Op:")[0]
+    return _DATASET.sub("", said)
 
 
 def _cannot_decode(examples: Examples, index: int, reason: str) -> str:

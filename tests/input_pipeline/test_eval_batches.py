@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ import tensorflow as tf
 
 from input_pipeline import batches
 from input_pipeline.examples import Examples
+from input_pipeline.sources.opening import open_source
+from input_pipeline.store import records
 from tests.input_pipeline.made_batches import NUM_PICTURES, videos
+from tests.input_pipeline.shard_files import encoded
 
 
 def test_evaluation_takes_evenly_spaced_frames_once_and_in_order(tmp_path: Path) -> None:
@@ -53,3 +57,36 @@ def test_evaluation_names_what_it_cannot_decode(tmp_path: Path) -> None:
     examples = Examples("bad", ["culprit"], [["x"]], fetch, False, sizes, upright, quarantine=None)
     with pytest.raises(ValueError, match="'culprit' can't be used"):
         list(batches.eval_batches(examples, num_frames=2, image_size=8, batch_size=2))
+
+
+def gone(directory: Path, cache: Path) -> tuple[Examples, str]:
+    """Three pictures in a folder, of which one is removed after it was opened, and its id."""
+    for n in range(3):
+        (directory / f"{n}.jpg").write_bytes(encoded(n))
+    rows = [{"image": f"{n}.jpg", "caption": "x"} for n in range(3)]
+    (directory / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    examples = open_source(f"folder:{directory}", str(cache))
+    (directory / "1.jpg").unlink()
+    return examples, "1.jpg"
+
+
+def flipped(directory: Path, cache: Path) -> tuple[Examples, str]:
+    """Three pictures in a store, one with a byte that is another, and its id."""
+    store = directory / "store"
+    with records.StoreWriter(store, "test") as writer:
+        for n in range(3):
+            writer.add(f"item {n}", [encoded(20 * n)], ["x"], 40, 30)
+    data = bytearray((store / records.RECORDS).read_bytes())
+    data[records.read_index(store)[1]["offset"] + 300] ^= 0xFF
+    (store / records.RECORDS).write_bytes(data)
+    return open_source(f"folder:{store}", str(cache)), "item 1"
+
+
+@pytest.mark.parametrize("broken", [gone, flipped])
+def test_evaluation_names_what_is_gone_or_damaged(tmp_path: Path, broken: Any) -> None:
+    examples, culprit = broken(tmp_path, tmp_path / "cache")
+    with pytest.raises(ValueError, match=f"'{culprit}' can't be used as a picture: ") as caught:
+        list(batches.eval_batches(examples, num_frames=2, image_size=8, batch_size=2))
+    assert "{{" not in str(caught.value) and "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match=f"'{culprit}' can't be used as a picture: "):
+        batches.decode_pictures(examples, [0, 1])
