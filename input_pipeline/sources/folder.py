@@ -310,10 +310,12 @@ def _read_row(values: dict[str, Any], directory: Path) -> tuple[str, Item]:
     plain: dict[str, Any] = {
         name: value
         for name, value in fields.items()
-        if isinstance(value, str | int | float | bool | None)
+        # In a store those two mean something else: a picture's box, and what is told of captions.
+        if isinstance(value, str | int | float | bool | None) and name not in (box.NAME, TOLD)
     }
-    if kind == "image" and values.get(box.NAME) is not None:
-        plain[box.NAME] = box.checked(values[box.NAME])
+    if kind == "image" and box.NAME in fields:
+        seen = fields[box.NAME]
+        plain[box.NAME] = None if seen is None else box.checked(seen)
     told = _read_sibling(file, values)
     siblings = dict.fromkeys(captions, told) if told else {}
     return kind, Item(file, captions, plain, siblings)

@@ -115,9 +115,11 @@ def _lines(
 
 def _row(directory: epath.Path, line: dict[str, Any]) -> Row:
     """Raises ValueError where a line has something else as a box."""
-    fields = line.get("fields", {})
+    fields, is_video = line.get("fields", {}), line["num_frames"] > 1
     ends: list[float] = []
-    if (found := fields.get(box.NAME)) is not None:
+    # Earlier versions kept a video's own fields of these names, which mean nothing here.
+    told = fields.get(TOLD) if isinstance(fields.get(TOLD), list) else []
+    if (found := fields.get(box.NAME)) is not None and not is_video:
         try:
             ends = box.checked(found)
         except ValueError as error:
@@ -129,8 +131,8 @@ def _row(directory: epath.Path, line: dict[str, Any]) -> Row:
         (line["height"], line["width"]),
         offset=line["offset"],
         box=ends,
-        told=[Told(*one) for one in fields.get(TOLD, [])],
-        is_video=line["num_frames"] > 1,
+        told=[Told(*one) for one in told],
+        is_video=is_video,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from input_pipeline.media.video import write_video
 from input_pipeline.sources.opening import open_source
 from input_pipeline.store import records
 from tests.in_process import InProcess
+from tests.input_pipeline.shard_files import encoded
 
 
 @pytest.fixture
@@ -34,3 +36,27 @@ def test_numbers_that_are_not_finite_are_null(video: Path, tmp_path: Path) -> No
     assert open_source(f"folder:{store}@a=null", cache).captions == [["x"]]
     (line,) = records.read_index(store)
     assert line["fields"] == {"a": None, "b": None, "c": None, "d": 2.5}
+
+
+@pytest.mark.parametrize("name", ["box", "told"])
+@pytest.mark.parametrize("value", ["left of it", 3, None])
+def test_names_that_mean_something_else_in_a_store_are_no_fields_of_videos(
+    video: Path, tmp_path: Path, name: str, value: object
+) -> None:
+    row = {"video": "a.mp4", "caption": "x", name: value, "n": 1}
+    (video / "captions.jsonl").write_text(json.dumps(row))
+    cache, store = str(tmp_path / "cache"), tmp_path / "store"
+    examples = open_source(f"folder:{video}@{name}={value}", cache) if value == 3 else None
+    examples = examples or open_source(f"folder:{video}", cache)
+    assert examples.captions == [["x"]] and not examples.told and examples.boxes is None
+    assert prepare.main([f"folder:{video}", f"--out={store}"]) == 0
+    assert open_source(f"folder:{store}", cache).captions == [["x"]]
+    assert records.read_index(store)[0]["fields"] == {"n": 1}
+
+
+def test_stores_that_have_such_fields_from_before_are_read(tmp_path: Path) -> None:
+    with records.StoreWriter(tmp_path / "store", "test") as writer:
+        fields = {"box": "left of it", "told": "abc"}
+        writer.add("a", [encoded(9)] * 3, ["x"], 40, 30, fields)
+    examples = open_source(f"folder:{tmp_path / 'store'}@told=abc", str(tmp_path / "cache"))
+    assert examples.ids == ["a"] and not examples.told and examples.boxes is None
