@@ -22,14 +22,17 @@ def collect(kind: str, directory: str | os.PathLike[str], wanted: Sequence[str] 
     Args:
       wanted: splits such as "1k-A-9k-test", or protocols such as "1k-A-9k"; none takes all.
     Returns:
-      each video once, with all captions that it has in any of those splits; those without a file or
-      a caption under `missing`.
+      each video once, with all captions with text that it has in any of those splits; those without
+      a file or such a caption under `missing`.
     Raises:
       FileNotFoundError or ValueError: a file is missing or wrong, there is no such split, or two
         splits of a protocol share videos.
     """
     download = Download(directory)
-    splits = SETS[kind].read(download)
+    splits = {
+        name: {id: [text for text in texts if text.strip()] for id, texts in videos.items()}
+        for name, videos in SETS[kind].read(download).items()
+    }
     _check_disjoint(splits, str(download.directory))
     splits = _choose(splits, wanted, f"{kind}:{directory}")
     captions: dict[str, dict[str, None]] = {}

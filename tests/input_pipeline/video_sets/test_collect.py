@@ -36,6 +36,16 @@ def test_videos_captions_and_what_is_missing(write) -> None:
     assert collection.splits["hgr-train"] == {"a": ["x", "x"], "b": ["y"]}
 
 
+def test_captions_without_a_word_are_dropped(write) -> None:
+    captions = {"a": ["", "a dog", " \n"], "b": [" "], "c": ["z"], "d": ["w"], "e": ["v"]}
+    files = {"vatex_data.json": captions, "videos/b.mp4": ""}
+    directory = write(VATEX | files)
+    collection = collect("vatex", directory)
+    assert {video.id: video.captions for video in collection.videos}["a"] == ["a dog"]
+    assert collection.missing == {"b": f"no captions of it in {directory}"}
+    assert collection.splits["hgr-train"] == {"a": ["a dog"], "b": []}
+
+
 def test_splits_and_protocols_are_chosen(write) -> None:
     directory = write(VATEX)
     assert [*collect("vatex", directory, ["hgr-test"]).splits] == ["hgr-test"]
