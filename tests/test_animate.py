@@ -173,6 +173,37 @@ def test_two_photos_are_two_scenes(tmp_path: Path) -> None:
     assert animate_photo.main([str(red), str(blue), "--out", str(out), "--show-path", *SMALL]) == 0
 
 
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (["--preset=camera"], "--preset camera: has no scenes"),
+        (["--component=slide"], "--component slide: has no scenes"),
+        (["--preset=full", "--num-frames=1"], "--preset full: this clip has one scene"),
+    ],
+)
+def test_a_second_photo_that_no_clip_shows_is_said(
+    photo: Path, tmp_path: Path, choice: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.png"
+    Image.new("RGB", (30, 80), (0, 0, 200)).save(other)
+    arguments = [str(photo), str(other), "--out", str(tmp_path / "clip.gif"), *SMALL, *choice]
+    assert animate_photo.main(arguments) == 1
+    found = capsys.readouterr().err
+    assert found.startswith(f"animclip animate: {said}, so {other} is not shown; wanted ")
+    assert "--component scenes" in found and found.count("\n") == 1
+    assert not (tmp_path / "clip.gif").exists()
+
+
+def test_a_clip_of_two_photos_that_films_a_thing_is_not_made_of_one(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(photo)] * 2 + ["--out", str(tmp_path / "clip.gif"), "--preset=things", *SMALL]
+    done = [animate_photo.main([*arguments, f"--seed={seed}"]) for seed in range(6)]
+    said = capsys.readouterr().err
+    assert set(done) == {0, 1} and said.count("\n") == sum(done)
+    assert said.count("--preset things: this clip has one scene") == sum(done)
+
+
 @pytest.mark.parametrize("size", [(64, 256), (256, 64), (64, 64), (1, 1)])
 def test_photos_of_any_shape(size: tuple[int, int]) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
