@@ -297,6 +297,7 @@ def _read_row(values: dict[str, Any], directory: Path) -> tuple[str, Item]:
     place = Path(os.path.realpath(directory / file)) if "\0" not in file else Path("/")
     if not place.is_relative_to(os.path.realpath(directory)):
         raise ValueError(f"{file!r} is outside {directory}, wanted a file inside it")
+    file = _within(file, directory)
     if not captions:
         hint = nearest(fields, ALL_CAPTIONS) if captions is None else ""
         raise ValueError(f'{file!r} has no "captions", wanted a list of 1 or more texts{hint}')
@@ -316,12 +317,12 @@ def _read_row(values: dict[str, Any], directory: Path) -> tuple[str, Item]:
     if kind == "image" and box.NAME in fields:
         seen = fields[box.NAME]
         plain[box.NAME] = None if seen is None else box.checked(seen)
-    told = _read_sibling(file, values)
+    told = _read_sibling(file, values, directory)
     siblings = dict.fromkeys(captions, told) if told else {}
     return kind, Item(file, captions, plain, siblings)
 
 
-def _read_sibling(file: str, values: dict[str, Any]) -> Told | None:
+def _read_sibling(file: str, values: dict[str, Any], directory: Path) -> Told | None:
     """What a line says of its captions, if it names a sibling."""
     sibling, differs = values.get("sibling"), values.get("differs", "motion")
     if sibling is None:
@@ -331,7 +332,14 @@ def _read_sibling(file: str, values: dict[str, Any]) -> Told | None:
             f'{file!r}: found {sibling!r:.80} and {differs!r:.80}, wanted "sibling", the path of '
             'another file, and "differs", a word or nothing'
         )
-    return Told(True, sibling, differs)
+    return Told(True, _within(sibling, directory), differs)
+
+
+def _within(file: str, directory: Path) -> str:
+    """The path of a file in a folder as it starts there, if it is absolute; others as they are."""
+    if not os.path.isabs(file):
+        return file
+    return os.path.relpath(os.path.realpath(file), os.path.realpath(directory))
 
 
 def matches(values: dict[str, Any], field: str, value: str, where: str) -> bool:

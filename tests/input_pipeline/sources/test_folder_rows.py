@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image
 
 from animclip_jax import prepare
+from input_pipeline.examples import Told
 from input_pipeline.media import engines
 from input_pipeline.media.video import write_video
 from input_pipeline.sources.opening import open_source
@@ -60,3 +63,24 @@ def test_stores_that_have_such_fields_from_before_are_read(tmp_path: Path) -> No
         writer.add("a", [encoded(9)] * 3, ["x"], 40, 30, fields)
     examples = open_source(f"folder:{tmp_path / 'store'}@told=abc", str(tmp_path / "cache"))
     assert examples.ids == ["a"] and not examples.told and examples.boxes is None
+
+
+def test_a_file_may_be_named_by_its_whole_path(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a.jpg", "in/b.jpg"):
+        Image.new("RGB", (20, 10)).save(tmp_path / name)
+    whole = {name: str(tmp_path / name) for name in ("a.jpg", "in/b.jpg")}
+    rows = [
+        {"image": "a.jpg", "caption": "one", "sibling": whole["in/b.jpg"]},
+        {"image": whole["in/b.jpg"], "caption": "two", "sibling": "a.jpg"},
+        {"image": whole["a.jpg"], "caption": "three"},
+    ]
+    (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    examples = open_source(f"folder:{tmp_path}", str(tmp_path / "cache"))
+    assert examples.ids == ["a.jpg", "in/b.jpg"] and not examples.missing
+    assert examples.captions == [["one", "three"], ["two"]]
+    told = [[Told(True, "in/b.jpg", "motion"), Told()], [Told(True, "a.jpg", "motion")]]
+    assert examples.told == told
+    for number, name in enumerate(("a.jpg", "in/b.jpg")):
+        (found,) = examples.fetch(tf.constant(number, tf.int64)).numpy()
+        assert found == (tmp_path / name).read_bytes()
