@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -48,6 +48,8 @@ class Examples:
     as `captions` has them; empty where the source knows nothing of its captions. boxes: float32
     [N, 4], around what the captions speak of, see `media/box.py`; None where none is known.
     digest: of the ids and captions in their order, `columns.digest`; "" where it is not known yet.
+    fields: of each example, the other values of its rows, by name; empty where there are none, and
+    for sources that are not folders of pictures.
     state: changes with the size or time of a file, `making.state`; "" where it is not known.
     """
 
@@ -63,6 +65,7 @@ class Examples:
     told: Sequence[Sequence[Told]] = ()
     boxes: np.ndarray | None = None
     digest: str = ""
+    fields: Sequence[Mapping[str, Any]] = ()
     state: str = ""
 
 

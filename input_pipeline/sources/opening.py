@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from etils import epath
 
@@ -79,7 +80,14 @@ def _open_folder(source: str, location: str, cache_dir: str) -> Examples:
 
     listed = listing.cache(cache_dir) / quarantine.NAME
     examples = _examples(source, made, fetch, listed, missing)
-    return dataclasses.replace(examples, state=listing.state)
+    fields = [_fields(picture.item) for picture in pictures]
+    # Where there are none, no memory is spent on them.
+    known = fields if any(fields) else ()
+    return dataclasses.replace(examples, fields=known, state=listing.state)
+
+
+def _fields(item: folder.Item) -> dict[str, Any]:
+    return {name: value for name, value in item.fields.items() if name != box.NAME}
 
 
 def _row(picture: folder.Picture) -> Row:

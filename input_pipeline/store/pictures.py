@@ -10,12 +10,14 @@ import functools
 import hashlib
 import io
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from input_pipeline.examples import TOLD, Told
 from input_pipeline.media import box, picture
 from input_pipeline.media.workers import Failure
 from input_pipeline.store import making
@@ -56,12 +58,7 @@ def work_of(examples: Examples, settings: PictureSettings) -> making.Work:
     """What it takes to prepare pictures. Raises ValueError where `examples` are videos."""
     if examples.is_video:
         raise ValueError(f"{examples.name}: videos, wanted pictures")
-    boxes = box.table([None] * len(examples.ids)) if examples.boxes is None else examples.boxes
-    fields = [
-        {} if math.isnan(ends[0]) else {box.NAME: [round(end, 6) for end in ends]}
-        for ends in boxes.tolist()
-    ]
-    known = zip(examples.ids, examples.captions, fields, strict=True)
+    known = zip(examples.ids, examples.captions, _fields(examples), strict=True)
     items = [making.Item(id, [*captions], about) for id, captions, about in known]
     return making.Work(
         examples.name,
@@ -73,6 +70,18 @@ def work_of(examples: Examples, settings: PictureSettings) -> making.Work:
         examples.missing,
         state=examples.state,
     )
+
+
+def _fields(examples: Examples) -> Iterator[dict[str, Any]]:
+    """What a store keeps of each picture beside its captions."""
+    for number in range(len(examples.ids)):
+        fields = dict(examples.fields[number]) if examples.fields else {}
+        if examples.boxes is not None and not math.isnan(examples.boxes[number, 0]):
+            fields[box.NAME] = [round(end, 6) for end in examples.boxes[number].tolist()]
+        # As in stores of videos, only of those that have a sibling.
+        if examples.told and any(told != Told() for told in examples.told[number]):
+            fields[TOLD] = [*examples.told[number]]
+        yield fields
 
 
 def encode_picture(encoded: bytes | Failure, settings: PictureSettings) -> Encoded:

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from input_pipeline.examples import Told
 from input_pipeline.sources.opening import open_source
 from input_pipeline.store import making
 from input_pipeline.store.making import Effort
@@ -124,6 +125,26 @@ def test_boxes_travel_into_the_store(tmp_path: Path) -> None:
     index.write_text(index.read_text().replace("[0.1, 0.2, 0.7, 1.0]", "[1, 2, 3, 4]"))
     with pytest.raises(ValueError, match=r"index.jsonl: '1.jpg': \"box\" .*prepare it again"):
         open_source(f"folder:{tmp_path / 'store'}", str(tmp_path / "cache"))
+
+
+def test_fields_and_siblings_travel_into_the_store(tmp_path: Path) -> None:
+    folder_of(tmp_path, [encoded(9) for _ in range(3)])
+    rows = [
+        {"image": "0.jpg", "caption": "a", "split": "test", "box": [0, 0, 1, 0.5]},
+        {"image": "1.jpg", "caption": "b", "split": "test", "sibling": "2.jpg", "differs": "hue"},
+        {"image": "2.jpg", "caption": "c", "split": "train", "n": 3},
+    ]
+    (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    cache = str(tmp_path / "cache")
+    prepare_pictures(open_source(f"folder:{tmp_path}", cache), tmp_path / "store")
+    prepared = open_source(f"folder:{tmp_path / 'store'}@split=test", cache)
+    assert prepared.ids == ["0.jpg", "1.jpg"]
+    assert prepared.told == [[Told()], [Told(True, "2.jpg", "hue")]]
+    # A store may be prepared again, such as smaller.
+    again = open_source(f"folder:{tmp_path / 'store'}", cache)
+    prepare_pictures(again, tmp_path / "smaller", PictureSettings(16))
+    chosen = open_source(f"folder:{tmp_path / 'smaller'}", cache)
+    assert chosen.told == again.told and chosen.told[1] == [Told(True, "2.jpg", "hue")]
 
 
 def test_what_the_source_lacks_the_store_lists(tmp_path: Path) -> None:
