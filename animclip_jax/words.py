@@ -1,5 +1,6 @@
 """Words in what commands print, and in errors of settings."""
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -42,6 +43,13 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds, 1), 60)
     hours, minutes = divmod(int(minutes), 60)
     return f"{hours}:{minutes:02}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+
+
+def require_amounts(settings: Mapping[str, float]) -> None:
+    """Raises ValueError, which names the setting, where one is negative or not finite."""
+    for name, given in settings.items():
+        if not 0 <= given < math.inf:
+            raise ValueError(f"{name} {given}: wanted a finite number, 0 or more")
 
 
 def require_at_least(least: int, settings: Mapping[str, int]) -> None:

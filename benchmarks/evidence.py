@@ -89,7 +89,8 @@ def _check(arms: Arms) -> None:
                 raise ValueError(f"{run.path}: field seed: found {found}, wanted {seed}")
             other = run_config.differences(run.results["config"], of_arm[0].results["config"])
             # An arm that began with another's weights took those of its own seed.
-            if other := [line for line in other if not line.startswith(("seed: ", "init_from: "))]:
+            its_own = "seed: ", "init_from: ", "init_towers_from: "
+            if other := [line for line in other if not line.startswith(its_own)]:
                 raise ValueError(
                     f"{run.path}: arm {name!r} is another one than in {of_arm[0].path}: "
                     f"{'; '.join(other)}"

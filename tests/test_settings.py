@@ -2,6 +2,8 @@
 
 import copy
 import dataclasses
+import math
+import re
 
 import pytest
 from ml_collections import ConfigDict
@@ -61,6 +63,50 @@ def test_a_whole_number_that_is_too_small_is_refused_by_its_name(name, least):
     config = settings.changed(quickstart.get_config(), {name: least - 1})
     with pytest.raises(ValueError, match=f"^{name} {least - 1}: wanted {least} or more$"):
         settings.training(config)
+
+
+AMOUNTS = (
+    "optimizer.learning_rate",
+    "optimizer.weight_decay",
+    "optimizer.vision_rate",
+    "optimizer.text_rate",
+    "optimizer.layer_decay",
+    "optimizer.matrix_rate",
+    "loss.matching_weight",
+    "loss.motion_weight",
+)
+MISTAKES = {
+    **{
+        (name, wrong): "a finite number, 0 or more"
+        for name in AMOUNTS
+        for wrong in (-0.1, math.inf, math.nan)
+    },
+    **{
+        (f"optimizer.{name}", wrong): "0 to below 1"
+        for name in ("b1", "b2", "average_decay")
+        for wrong in (-0.1, 1.0, math.nan)
+    },
+    **{("lora.alpha", wrong): "a finite number above 0" for wrong in (0.0, -16.0, math.inf)},
+}
+
+
+@pytest.mark.parametrize(("name", "wrong"), MISTAKES)
+def test_a_rate_or_weight_that_can_only_be_a_mistake_is_refused_by_its_name(name, wrong):
+    config = settings.changed(quickstart.get_config(), {"lora.rank": 2, name: wrong})
+    said = f"{name} {wrong}: wanted {MISTAKES[name, wrong]}"
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        settings.training(config)
+
+
+def test_the_temperature_is_cut_as_the_towers_say():
+    config = settings.training(quickstart.get_config())
+    assert config.step_arguments({})["max_logit_scale"] == 100.0
+
+
+def test_rates_and_weights_of_zero_are_none():
+    config = settings.changed(quickstart.get_config(), dict.fromkeys(AMOUNTS, 0.0))
+    assert settings.training(config).optimizer.learning_rate == 0
+    settings.training(settings.changed(config, {"lora.alpha": 0.0}))  # without adapters
 
 
 def test_validation_every_less_than_no_steps_is_refused():

@@ -221,5 +221,6 @@ class Clip(nnx.Module):
         """float32 scalar, at most `max_logit_scale`, where that is not 0."""
         log = self.log_logit_scale[...]
         if self.max_logit_scale:
-            log = jnp.minimum(log, math.log(self.max_logit_scale))
+            most = math.log(self.max_logit_scale)
+            log = jnp.where(log > most, most, log)  # unlike a minimum, it can learn at the most
         return jnp.exp(log)

@@ -21,6 +21,7 @@ from flax import nnx
 from animclip_jax.animation.flow import places
 from animclip_jax.animation.told import AXES
 from animclip_jax.models.clip_config import ClipConfig
+from animclip_jax.models.transformer import require_sizes
 
 # What is kept of a video: how far its places move on average, how they move away from the frame's
 # middle and turn about it, and how they move away from each other.
@@ -65,6 +66,8 @@ class MotionConfig:
     reach: int = 5
 
     def __post_init__(self) -> None:
+        require_sizes(self, "features", "reach", section="motion.", least=0)
+        require_sizes(self, "side", section="motion.")
         least = STRIDE * (max(APART) + 2)
         if self.features and (self.side % STRIDE or self.side < least):
             raise ValueError(

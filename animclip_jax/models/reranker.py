@@ -15,7 +15,7 @@ from flax import nnx
 
 from animclip_jax.models.attention_kernels import Sizes
 from animclip_jax.models.clip_config import ClipConfig
-from animclip_jax.models.transformer import Attention, Mlp, Stack, layer_norm
+from animclip_jax.models.transformer import Attention, Mlp, Stack, layer_norm, require_sizes
 from animclip_jax.words import count
 
 # What interacts with the caption, what the video code keeps of a frame, how the code is stored.
@@ -50,6 +50,8 @@ class RerankerConfig:
     code_dtype: str = "int8"
 
     def __post_init__(self) -> None:
+        sizes = "layers", "width", "heads", "mlp_width", "code_width", "pooled_grid"
+        require_sizes(self, *sizes, section="reranker.")
         for name, possible in (
             ("interaction", INTERACTIONS),
             ("tokens", TOKENS),

@@ -38,12 +38,17 @@ class TransformerConfig:
             )
 
 
-def require_sizes(config: Any, *names: str) -> None:
-    """Raises ValueError where a field of a configuration is no whole number from 1 to MOST."""
+def require_sizes(config: Any, *names: str, section: str = "", least: int = 1) -> None:
+    """Raises ValueError where a field of a configuration is no whole number from least to MOST.
+
+    section: of the settings, said before a field's name.
+    """
     for name in names:
         given = getattr(config, name)
-        if type(given) is not int or not 1 <= given <= MOST:
-            raise ValueError(f"{name} {given!r}: wanted a whole number from 1 to {MOST:,}")
+        if type(given) is not int or not least <= given <= MOST:
+            raise ValueError(
+                f"{section}{name} {given!r}: wanted a whole number from {least} to {MOST:,}"
+            )
 
 
 def quick_gelu(x: jax.Array) -> jax.Array:

@@ -24,12 +24,19 @@ class Validation:
     """
 
     def __init__(
-        self, config: EvaluationConfig, mirror: Mirror, mesh: Mesh, made_of: dict[str, Any]
+        self,
+        config: EvaluationConfig,
+        mirror: Mirror,
+        mesh: Mesh,
+        made_of: dict[str, Any],
+        goes_on: bool = True,
     ):
-        """Goes on from the best step so far.
+        """Goes on from the best step so far, if its score is of the same data.
 
         Args:
           made_of: kept in the checkpoint (see Checkpoints); its `config` has all settings.
+          goes_on: whether the training continues; where it begins anew, what it is trained on
+            counts as well as what it is validated on.
         """
         self.config, found = config, made_of["config"]
         self.settings = found | {"data": found["data"] | {"eval": config.source}}
@@ -37,7 +44,11 @@ class Validation:
         self.directory = mirror.remote / layout.BEST
         self.checkpoints = Checkpoints(self.directory, keep=1, made_of=made_of)
         step = self.checkpoints.latest()
-        self.best = -1.0 if step is None else self.checkpoints.read_made_of(step)[SCORE]
+        before = {} if step is None else self.checkpoints.read_made_of(step)
+        then, now = (one.get("sources") or {} for one in (before, made_of))
+        matters = {"validation.source"} | (set() if goes_on else {"data.train"})
+        same = all(then[name] == now[name] for name in matters & then.keys() & now.keys())
+        self.best = before[SCORE] if before and same else -1.0
 
     def __enter__(self) -> "Validation":
         return self

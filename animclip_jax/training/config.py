@@ -84,7 +84,10 @@ class TrainingConfig:
     def check_parameters(self) -> None:
         """Raises ValueError where `frozen` or `targets` match no parameter; builds no array."""
         params = nnx.to_pure_dict(parameters.abstract(self.model)[1])
-        self._frozen(jax.eval_shape(lambda params: lora.draw(self.lora, params, 0), params))
+        params = jax.eval_shape(lambda params: lora.draw(self.lora, params, 0), params)
+        self._frozen(params)
+        if own := self.settings["optimizer"]["frozen"]:  # with adapters, one pattern of two
+            is_frozen(dataclasses.replace(self.optimizer, frozen=own), params)
 
     def make_optimizer(self) -> optax.GradientTransformation:
         """The optimizer, with its schedule over all steps."""
@@ -109,4 +112,5 @@ class TrainingConfig:
             "frozen": self._frozen(params),
             "average_decay": self.optimizer.average_decay,
             "attention": self.model.clip.attention,
+            "max_logit_scale": self.model.clip.towers.max_logit_scale,
         }

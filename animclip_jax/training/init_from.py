@@ -38,20 +38,34 @@ def begin(
     Returns:
       as `take`, which raises, too.
     """
-    reports = []
+    reports, keeps = [], False
     if source:
-        taken_from = epath.Path(source).expanduser()
+        taken_from, drawn = epath.Path(source).expanduser(), params
         params, report = take(params, taken_from, shardings, None if towers else clip)
+        keeps = _has_other_reranker(drawn, params)
         reports.append(report)
     if towers:
         taken_from = epath.Path(towers).expanduser()
-        params, report = take(params, taken_from, shardings, clip, only=_TOWERS)
+        params, report = take(
+            params, taken_from, shardings, clip, only=_TOWERS, keeps_reranker=keeps
+        )
         reports.append(report)
     return params, "\n".join(reports)
 
 
+def _has_other_reranker(params: dict, others: dict) -> bool:
+    """Whether the second parameters have a re-ranker, or a part of one, that the first have not."""
+    mine, theirs = (jax.tree.leaves(one.get("reranker", {})) for one in (params, others))
+    return any(one is not other for one, other in zip(mine, theirs, strict=True))
+
+
 def take(
-    params: dict, source: epath.Path, shardings: Any, clip: ClipConfig | None, only: str = ""
+    params: dict,
+    source: epath.Path,
+    shardings: Any,
+    clip: ClipConfig | None,
+    only: str = "",
+    keeps_reranker: bool = False,
 ) -> tuple[dict, str]:
     """Parameters with those of the source in place of their own, where path and shape are equal.
 
@@ -64,7 +78,7 @@ def take(
         `animclip convert` wrote, which holds the two towers, or `animclip export`, which holds all.
       shardings: from a tree of shapes to where its arrays are to live.
       clip: what the towers compute; None leaves the source's where they are.
-      only: parameters whose path begins so.
+      only: parameters whose path begins so. keeps_reranker: whether the re-ranker stays what it is.
 
     Returns:
       the parameters, and a report of what was taken and what was not, for a person.
@@ -91,7 +105,8 @@ def take(
         own[name] = _place(found[name], own[name])
     brings_reranker = any(name.startswith("reranker/") for name in found)
     has_tower = all(name in taken for name in own if name.startswith("clip/text/transformer/"))
-    copied = _begin_reranker(own) if has_tower and not brings_reranker else set()
+    begins = has_tower and not (brings_reranker or keeps_reranker)
+    copied = _begin_reranker(own) if begins else set()
     report = _report(source, own, found, taken, copied)
     return traverse_util.unflatten_dict(own, sep="/"), report
 

@@ -126,8 +126,9 @@ def advance(run: Run) -> tuple[step.TrainState, Validation | None, Interruption]
         )
         validation = None
         if config.validation is not None:
+            goes_on = checkpoints.latest() is not None
             validation = closing.enter_context(
-                Validation(config.validation, run.mirror, run.mesh, dict(made_of))
+                Validation(config.validation, run.mirror, run.mesh, dict(made_of), goes_on)
             )
         state = begin(run, checkpoints)
         if jax.process_index() == 0:

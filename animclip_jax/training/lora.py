@@ -41,6 +41,8 @@ class LoraConfig:
     def __post_init__(self) -> None:
         if self.rank < 0:
             raise ValueError(f"lora.rank {self.rank}: wanted 0, for none, or more")
+        if self.rank and not 0 < self.alpha < math.inf:
+            raise ValueError(f"lora.alpha {self.alpha}: wanted a finite number above 0")
         try:
             re.compile(self.targets)
         except re.error as error:

@@ -1,6 +1,7 @@
 """Training losses: contrastive over the global batch, and matching over its hard negatives."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import jax
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 from animclip_jax.models.retriever import Array, Retriever, TextFeatures, VideoFeatures
 from animclip_jax.training import hard_negatives
 from animclip_jax.training.hard_negatives import score_pairs
+from animclip_jax.words import require_amounts
 
 HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -31,6 +33,8 @@ class LossConfig:
     motion_weight: float = 1.0
 
     def __post_init__(self) -> None:
+        weights = "matching_weight", "motion_weight"
+        require_amounts({f"loss.{name}": getattr(self, name) for name in weights})
         for name, possible in (("contrastive", CONTRASTIVE), ("matching", MATCHING)):
             if (given := getattr(self, name)) not in possible:
                 raise ValueError(f"loss.{name} {given!r}: wanted one of {', '.join(possible)}")
@@ -42,6 +46,18 @@ class LossConfig:
                 f"loss.hard_negatives is {self.hard_negatives}: wanted 1 to {size - 1}, the batch "
                 "size minus one"
             )
+
+
+def cut_scale(params: dict, most: float) -> dict:
+    """Parameters whose temperature is one that gives a scale of `most` or less; 0: any.
+
+    After a step, as in CLIP: what only the logits cut would get no gradient, and never come down.
+    """
+    if not most:
+        return params
+    clip = params["clip"]
+    log = jnp.minimum(clip["log_logit_scale"], math.log(most))
+    return params | {"clip": clip | {"log_logit_scale": log}}
 
 
 def contrastive(logits: jax.Array, same: jax.Array) -> jax.Array:

@@ -10,6 +10,7 @@ import optax
 
 from animclip_jax.models.transformer import SCANNED
 from animclip_jax.models.videoprism import STACKS
+from animclip_jax.words import require_amounts
 
 ALGORITHMS = ("adamw", "muon")
 # Muon's updates are given the root mean square that AdamW's have, so that its rate is like AdamW's.
@@ -62,8 +63,12 @@ class OptimizerConfig:
             re.compile(self.frozen)
         except re.error as error:
             raise ValueError(f"optimizer.frozen {self.frozen!r}: {error}") from error
-        if not 0.0 <= self.average_decay < 1.0:
-            raise ValueError(f"optimizer.average_decay {self.average_decay}: wanted 0 to below 1")
+        rates = "learning_rate", "vision_rate", "text_rate", "layer_decay", "matrix_rate"
+        amounts = *rates, "weight_decay"
+        require_amounts({f"optimizer.{name}": getattr(self, name) for name in amounts})
+        for name in ("b1", "b2", "average_decay"):
+            if not 0.0 <= (given := getattr(self, name)) < 1.0:
+                raise ValueError(f"optimizer.{name} {given}: wanted 0 to below 1")
         if not 0.0 <= self.clip_norm < math.inf:
             raise ValueError(
                 f"optimizer.clip_norm {self.clip_norm}: wanted a number above 0, or 0 not to clip"

@@ -125,6 +125,7 @@ def train_step(
     frozen: Any = None,
     average_decay: float = 0.0,
     attention: str = "auto",
+    max_logit_scale: float = 0.0,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     """Renders the batch's clips, and moves the parameters against the gradient of their loss.
 
@@ -135,6 +136,7 @@ def train_step(
       frozen: like the parameters, True for those that no gradient is to be computed of.
       average_decay: of the moving average in the state, where there is one.
       attention: how it is computed, see `ClipConfig`.
+      max_logit_scale: see `losses.cut_scale`.
     """
 
     def loss_fn(params: dict) -> tuple[jax.Array, dict[str, jax.Array]]:
@@ -157,7 +159,7 @@ def train_step(
 
     gradients, metrics = jax.grad(loss_fn, has_aux=True)(state.params)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
+    params = losses.cut_scale(optax.apply_updates(state.params, updates), max_logit_scale)
     metrics["gradient_norm"] = optax.tree.norm(gradients)
     average = state.average
     if average is not None:

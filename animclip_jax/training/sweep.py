@@ -100,7 +100,8 @@ def train_arms(
             _say(f"finished already, in {folder}")
             continue
         code = train(config, folder, changes)
-        if not run_config.is_finished(folder):
+        # Where nothing can be evaluated, an arm that is trained has no results.
+        if code or not (folder / layout.FINISHED).is_file():
             return code
     return 0
 

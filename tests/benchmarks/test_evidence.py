@@ -6,6 +6,7 @@ from PIL import Image
 
 from animclip_jax.evaluation import comparison, results
 from animclip_jax.runs import layout
+from animclip_jax.training.sweep import BEGINNINGS
 from benchmarks import evidence, evidence_rows
 from tests import a_run
 
@@ -290,12 +291,13 @@ def test_runs_of_something_else_are_refused(sweeps, run, change, said):
         evidence.read(sweeps)
 
 
-def test_arms_that_begin_with_weights_of_their_seed_are_compared(sweeps, run):
+@pytest.mark.parametrize("key", BEGINNINGS)
+def test_arms_that_begin_with_weights_of_their_seed_are_compared(sweeps, run, key):
     for seed, folder in enumerate(sweeps):
         (folder / "same" / "results.json").unlink()
         (folder / "same" / "ranks.npz").unlink()
         (folder / "same").rmdir()
-        write_arm(folder / "same", run, seed, HARD, HARD, init_from=f"{folder}/better")
+        write_arm(folder / "same", run, seed, HARD, HARD, **{key: f"{folder}/better"})
     assert ("same", "text_to_video", "coarse") in rows_of(sweeps)
 
 

@@ -1,6 +1,7 @@
 """CLIP's towers: causality by gradients, pooling, padding, sizes."""
 
 import dataclasses
+import math
 from typing import Any
 
 import jax
@@ -107,6 +108,10 @@ def test_logit_scale_is_clamped():
     np.testing.assert_allclose(clip.logit_scale, 1 / 0.07, rtol=1e-6)
     clip.log_logit_scale[...] = jnp.float32(9.0)
     np.testing.assert_allclose(clip.logit_scale, 100.0, rtol=1e-5)
+    # Where a step leaves it (losses.cut_scale), and from where it may come down.
+    clip.log_logit_scale[...] = jnp.float32(math.log(100))
+    gradient = nnx.to_pure_dict(nnx.grad(lambda clip: jnp.log(clip.logit_scale))(clip))
+    np.testing.assert_allclose(gradient["log_logit_scale"], 1.0, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", PRESETS)

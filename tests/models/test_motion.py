@@ -265,6 +265,19 @@ def test_frames_that_are_too_small_are_an_error(side: int) -> None:
         MotionConfig(features=4, side=side)
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"features": -1}, "motion.features -1: wanted a whole number from 0 to"),
+        ({"features": 4, "side": 64.0}, "motion.side 64.0: wanted a whole number from 1 to"),
+        ({"reach": -1}, "motion.reach -1: wanted a whole number from 0 to"),
+    ],
+)
+def test_sizes_that_are_none_are_an_error(changes: dict, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        MotionConfig(**changes)
+
+
 def test_one_frame_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"motion\.features: wanted 0"):
         dataclasses.replace(WITH_MOTION, num_frames=1)

@@ -272,6 +272,12 @@ def test_a_tight_transformer_takes_nothing_from_the_text_tower():
         ({"tokens": "some"}, "reranker.tokens 'some': wanted one of cls, pooled, all"),
         ({"code_dtype": "int4"}, "reranker.code_dtype 'int4': wanted one of int8, bfloat16"),
         ({"width": 30}, "reranker.width 30 is not a multiple of reranker.heads 4"),
+        ({"heads": 0}, "reranker.heads 0: wanted a whole number from 1 to"),
+        ({"layers": 0}, "reranker.layers 0: wanted"),
+        ({"width": -256}, "reranker.width -256: wanted"),
+        ({"mlp_width": 0}, "reranker.mlp_width 0: wanted"),
+        ({"code_width": 64.0}, "reranker.code_width 64.0: wanted"),
+        ({"pooled_grid": 0}, "reranker.pooled_grid 0: wanted"),
     ],
 )
 def test_options_that_are_none_are_refused(changes, message):

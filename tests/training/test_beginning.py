@@ -68,6 +68,10 @@ def test_a_batch_that_the_devices_do_not_divide_leaves_no_folder(tmp_path, monke
     ("changes", "said"),
     [
         ({"optimizer.frozen": "clip/txt"}, "optimizer.frozen 'clip/txt' matches no parameter"),
+        (
+            {"lora.rank": 2, "optimizer.frozen": "clip/txt"},
+            "optimizer.frozen 'clip/txt' matches no parameter",
+        ),
         ({"lora.rank": 2, "lora.targets": "attn"}, "lora.targets 'attn' matches no kernel"),
         ({"microbatch": 4}, "microbatch 4: wanted a part of the batch, 6"),
         ({"data.group_size": 4}, "batch_size 6: wanted a multiple of .* = 1 x 4"),

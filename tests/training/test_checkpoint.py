@@ -84,6 +84,46 @@ def test_a_better_step_before_the_one_that_a_killed_run_kept_is_the_best(tmp_pat
         assert checkpoints.latest() == 2 and checkpoints.read_made_of(2)["R@1"] == 60.0
 
 
+VALIDATION, TRAIN = "validation.source", "data.train"
+SOURCES = {TRAIN: "a1", VALIDATION: "b2", "data.eval": "c3"}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "goes_on", "counts"),
+    [
+        (SOURCES, SOURCES, True, True),
+        (SOURCES, SOURCES, False, True),
+        # Other videos are validated on: their scores are not comparable.
+        (SOURCES, SOURCES | {VALIDATION: "other"}, True, False),
+        # A kill came before the first checkpoint: what begins anew is another training.
+        (SOURCES, SOURCES | {TRAIN: "other"}, False, False),
+        # The same training goes on (--other-data), and its best step is still its best.
+        (SOURCES, SOURCES | {TRAIN: "other"}, True, True),
+        # What is tested chooses nothing; nor is what one of the two does not know another.
+        (SOURCES, SOURCES | {"data.eval": "other"}, False, True),
+        ({VALIDATION: "b2"}, SOURCES, False, True),
+        (None, SOURCES, False, True),
+    ],
+)
+def test_the_best_score_counts_where_it_is_of_the_same_data(
+    tmp_path, monkeypatch, before, now, goes_on, counts
+):
+    scores = iter([50.0, 40.0])
+    monkeypatch.setattr(
+        "animclip_jax.evaluation.arm.evaluate",
+        lambda *_: {"text_to_video": {"reranked": {"R@1": next(scores)}}},
+    )
+    config: Any = SimpleNamespace(source="drawn:val")
+    mirror: Any = SimpleNamespace(local=tmp_path, remote=tmp_path)
+    mesh: Any = None
+    for step, sources in ((3, before), (4, now)):
+        made_of = {"config": {"data": {}}} | ({"sources": sources} if sources else {})
+        with Validation(config, mirror, mesh, made_of, goes_on) as validation:
+            said = validation.look(step, state())
+    assert ("the best was 50.0" in said) == counts
+    assert newest(tmp_path / "best") == (3 if counts else 4)
+
+
 def test_parameters_alone(tmp_path):
     mesh = sharding.make_mesh(sharding.MeshConfig(-1, 1))
     with Checkpoints(tmp_path) as checkpoints:

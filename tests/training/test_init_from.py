@@ -195,9 +195,12 @@ def test_towers_of_another_family_are_not_taken_for_ones_own(tmp_path, place, is
     assert "--config.init_towers_from" in said[-1]
 
 
-def test_a_reranker_is_kept_and_its_towers_are_exchanged(tmp_path, place):
-    config = dataclasses.replace(CONFIG, clip=OTHER)
-    given, towers = drawn(CONFIG, 1, place), drawn(config, 3, place)
+@pytest.mark.parametrize("reranker", [CONFIG.reranker, AS_WIDE])
+def test_a_reranker_is_kept_and_its_towers_are_exchanged(tmp_path, place, reranker):
+    """Also one of the text tower's sizes, which without another would begin as its last layers."""
+    before = dataclasses.replace(CONFIG, reranker=reranker)
+    config = dataclasses.replace(before, clip=OTHER)
+    given, towers = drawn(before, 1, place), drawn(config, 3, place)
     save_run(tmp_path / "run", given)
     folder.save(tmp_path / "weights", flat(towers["clip"]), OTHER)
     own = drawn(config, 2, place)

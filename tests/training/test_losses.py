@@ -1,6 +1,7 @@
 """Losses on literal matrices, and what must not change them."""
 
 import dataclasses
+import math
 from typing import Any
 
 import jax
@@ -280,3 +281,19 @@ def test_the_sigmoid_loss_learns_its_bias_and_no_score_has_it():
 def test_the_loss_is_the_weighted_sum_of_its_terms(model):
     loss, terms = loss_of(model, losses.LossConfig(0.3, 2))
     assert loss == pytest.approx(float(terms["contrastive"] + 0.3 * terms["matching"]), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("log", "most", "then"),
+    [
+        (math.log(100) + 1e-3, 100.0, math.log(100)),
+        (math.log(99), 100.0, math.log(99)),
+        (7.0, 0.0, 7.0),
+    ],
+)
+def test_after_a_step_the_temperature_gives_the_most_at_most(log, most, then):
+    other = jnp.ones(3)
+    given = {"clip": {"log_logit_scale": jnp.float32(log), "text": other}, "reranker": other}
+    cut = losses.cut_scale(given, most)
+    np.testing.assert_allclose(cut["clip"]["log_logit_scale"], then, rtol=1e-6)
+    assert cut["clip"]["text"] is other and cut["reranker"] is other

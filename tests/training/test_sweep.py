@@ -17,9 +17,21 @@ from input_pipeline.tokenizers.opening import open_tokenizer
 from tests import vocabularies
 from tests.programs import small_family
 
+BOTH = (layout.FINISHED, layout.RESULTS)
 
-def run(workdir: Path, changes: Arms, family: str = "siglip_2", **base: Any) -> dict[str, Any]:
-    """Each arm's settings as it is trained, by its name; training leaves the files of a run."""
+
+def run(
+    workdir: Path,
+    changes: Arms,
+    family: str = "siglip_2",
+    left: tuple[str, ...] = BOTH,
+    code: int = 0,
+    **base: Any,
+) -> dict[str, Any]:
+    """Each arm's settings as it is trained, by its name; training leaves the files of a run.
+
+    left: those that say that it ended. code: training's, and the sweep's.
+    """
     config = small_family.get_config(family)
     config.update_from_flattened_dict(base)
     home = epath.Path(workdir)
@@ -33,13 +45,13 @@ def run(workdir: Path, changes: Arms, family: str = "siglip_2", **base: Any) -> 
         open_tokenizer(*config.model.clip.reading)
         trained[folder.name] = config
         path = Path(folder)
-        (path / layout.CHECKPOINTS).mkdir(parents=True)
+        (path / layout.CHECKPOINTS).mkdir(parents=True, exist_ok=True)
         vocabulary.keep(path, config.model.clip.tokenizer)
-        for name in (layout.FINISHED, layout.RESULTS):
+        for name in left:
             (path / name).touch()
-        return 0
+        return code
 
-    assert sweep.train_arms(home, arms, configure, train) == 0
+    assert sweep.train_arms(home, arms, configure, train) == code
     return trained
 
 
@@ -98,6 +110,22 @@ def test_what_a_finished_arm_began_with_may_be_gone(tmp_path):
     assert list(run(tmp_path / "sweep", arms, "clip")) == ["first", "second"]
     weights.rename(tmp_path / "moved")
     assert run(tmp_path / "sweep", arms, "clip") == {}
+
+
+def test_where_nothing_can_be_evaluated_every_arm_is_trained(tmp_path):
+    """As without TensorFlow; where it is, the same command evaluates what was trained."""
+    arms: Arms = {"first": {}, "second": {"init_from": "first"}, "third": {}}
+    assert list(run(tmp_path, arms, "clip", left=(layout.FINISHED,))) == list(arms)
+    # One that is stopped while it is evaluated stops the sweep.
+    stopped = run(tmp_path, arms, "clip", left=(layout.FINISHED,), code=130)
+    assert list(stopped) == ["first"]
+    assert list(run(tmp_path, arms, "clip")) == list(arms)
+    assert run(tmp_path, arms, "clip") == {}
+
+
+def test_an_arm_that_is_stopped_stops_the_sweep(tmp_path):
+    arms: Arms = {"first": {}, "second": {}}
+    assert list(run(tmp_path, arms, "clip", left=())) == ["first"]
 
 
 @pytest.mark.parametrize("process", [0, 1])

@@ -79,6 +79,11 @@ def test_a_whole_model_that_does_not_fit_is_named(tmp_path):
         ({"temporal": {"depth": 1}}, "not the fields of a model: .*depth"),
         ({"extra": 1}, "not the fields of a model: .*extra"),
         ({"reranker": document["reranker"] | {"tokens": "none"}}, "config.json: reranker.tokens"),
+        (
+            {"reranker": document["reranker"] | {"heads": 0}},
+            "config.json: reranker.heads 0: wanted",
+        ),
+        ({"motion": {"features": -8}}, "config.json: motion.features -8: wanted"),
     ):
         (tmp_path / "whole/config.json").write_text(json.dumps(document | change))
         with pytest.raises(ValueError, match=message):
