@@ -24,7 +24,7 @@ from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.animate import parse
 from animclip_jax.words import count
 from input_pipeline.filming.canvas import Filmed, film_pictures
-from input_pipeline.filming.shown import backwards, make_clip, make_sheet
+from input_pipeline.filming.shown import backwards, make_clip, make_sheet, require_second
 from input_pipeline.media import picture, video
 
 # A sheet holds all frames side by side.
@@ -45,7 +45,8 @@ def main(argv: list[str] | None = None) -> int:
             name: film_pictures(photos, config, options.seed, 2 * config.image_size)
             for name, config in configs.items()
         }
-        _check_all_shown(options, filmed)
+        if len(photos) == 2 and not options.grid:
+            require_second(filmed, options.photo[1], options.component, options.preset)
         if options.told:
             filmed = _told(filmed)
         clips = {
@@ -83,29 +84,6 @@ def _check_out(out: Path, fps: float) -> None:
         raise ValueError(f"{out}: can't write {out.suffix!r}, wanted {', '.join(wanted)}")
     if out.suffix.lower() in CLIPS:
         video.check_rate(out, fps)
-
-
-def _check_all_shown(options: argparse.Namespace, filmed: dict[str, Filmed]) -> None:
-    """Raises ValueError where there is a second photo, and the one clip does not show it."""
-    if (
-        options.grid
-        or len(options.photo) < 2
-        or any(film.picture.any() for film in filmed.values())
-    ):
-        return
-    chosen = (
-        f"--component {options.component}" if options.component else f"--preset {options.preset}"
-    )
-    has_scenes = not options.component and "scenes" in PRESETS[options.preset]
-    having = ", ".join(name for name, parts in PRESETS.items() if "scenes" in parts)
-    if has_scenes or options.component == "scenes":
-        found, wanted = "this clip has one scene", "another --seed, more frames by --num-frames"
-    else:
-        found, wanted = "has no scenes", f"a --preset that has some ({having})"
-    raise ValueError(
-        f"{chosen}: {found}, so {options.photo[1]} is not shown; wanted {wanted}, --component "
-        "scenes, or one photo"
-    )
 
 
 def _names(options: argparse.Namespace, photos: Sequence[np.ndarray]) -> list[str]:

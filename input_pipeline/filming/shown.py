@@ -1,12 +1,14 @@
 """Clips as a person looks at them: a contact sheet, or several clips side by side."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from animclip_jax.animation import contact_sheet
 from animclip_jax.animation.camera_path import draw_path
+from animclip_jax.animation.config import PRESETS
 from animclip_jax.animation.plan import ShotPlan
 from input_pipeline.director import siblings
 from input_pipeline.filming.canvas import Filmed
@@ -23,6 +25,28 @@ def backwards(film: Filmed) -> Filmed:
     windows, picture = turned(film.windows)
     forwards, backwards = film.told
     return Filmed(film.canvas, turned(film.plan)[0], windows, picture, (backwards, forwards))
+
+
+def require_second(
+    filmed: dict[str, Filmed], second: Path, component: str | None, preset: str
+) -> None:
+    """Raises ValueError, with what to choose, where no clip shows the second photo.
+
+    Args:
+      second: its file. component: the one that is filmed alone; None where a preset is filmed.
+    """
+    if any(film.picture.any() for film in filmed.values()):
+        return
+    chosen = f"--component {component}" if component else f"--preset {preset}"
+    having = [name for name, parts in PRESETS.items() if "scenes" in parts]
+    if component == "scenes" or (not component and preset in having):
+        found, wanted = "this clip has one scene", "another --seed, more frames by --num-frames"
+    else:
+        found, wanted = "has no scenes", f"a --preset that has some ({', '.join(having)})"
+    raise ValueError(
+        f"{chosen}: {found}, so {second} is not shown; wanted {wanted}, --component scenes, or one "
+        "photo"
+    )
 
 
 def make_sheet(
