@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -30,9 +31,9 @@ def test_what_begins_in_time_is_run(command):
 
 
 def test_each_commit_draws_the_order_of_the_files(monkeypatch):
-    tests = [SimpleNamespace(path=Path(f"{n // 2}.py"), name=n) for n in range(20)]
+    tests: list[Any] = [SimpleNamespace(path=Path(f"{n // 2}.py"), name=n) for n in range(20)]
     monkeypatch.setattr(in_time, "ends_at", 60.0)
-    orders = {}
+    orders: dict[str, list[int]] = {}
     for commit in ("aa", "bb", "aa"):
         monkeypatch.setattr(in_time, "newest_commit", lambda commit=commit: commit)
         items = [*tests]

@@ -59,7 +59,8 @@ def run(
 def test_an_arm_finds_the_vocabulary_of_the_arm_that_it_begins_with(tmp_path, key):
     first = {"model.tokenizer": str(vocabularies.GEMMA)}
     arms = {"first": first, "second": {key: "first"}, "third": {key: "second"}}
-    trained = run(tmp_path / "sweep", arms, **{"model.tokenizer": ""})
+    base: dict[str, Any] = {"model.tokenizer": ""}
+    trained = run(tmp_path / "sweep", arms, **base)
     assert list(trained) == list(arms)
     for arm, before in (("second", "first"), ("third", "second")):
         config = trained[arm]

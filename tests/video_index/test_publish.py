@@ -114,7 +114,8 @@ def test_a_publication_that_is_cut_short_is_completed(home, to, step, monkeypatc
     publish(home, to)
     kind = type(connect(to))
     change(home, red=before["red.mp4"], shots=None)
-    finish, finished = kind.finish, []
+    finish: Any = kind.finish
+    finished: list[None] = []
 
     def killed(*_):
         raise KeyboardInterrupt
