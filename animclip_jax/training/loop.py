@@ -13,6 +13,7 @@ from etils import epath
 from jax.sharding import Mesh
 
 from animclip_jax import distributed, files, sharding
+from animclip_jax.animation.batch import Batch
 from animclip_jax.evaluation.table import table
 from animclip_jax.models.retriever import RetrieverConfig
 from animclip_jax.models.video_code import stored_bytes
@@ -205,13 +206,13 @@ def run_steps(
                 break
             batch = watch.next_batch(batches)
             if now == 0 and is_first:
-                data.keep_samples(config, run.workdir, run.examples, batch, spoken)
+                keep_samples(run, watch, batch, spoken)
             if run.options.traced and now == first + BEFORE_TRACE:
                 trace.enter_context(jax.profiler.trace(str(run.workdir / layout.PROFILE)))
             fed = sharding.put_batch(run.mesh, batch)
             with jax.transfer_guard("disallow"):
                 if now == first:
-                    watch.peak_seconds = mfu.peak_seconds(run.mesh, config.model, fixed, state, fed)
+                    advance = compiled(run, watch, advance, fixed, state, fed)
                 state, metrics = advance(state, fed)
             watch.started(now + 1, metrics, batch.index)
             if run.options.traced and now + 1 == first + BEFORE_TRACE + run.options.traced:
@@ -247,6 +248,25 @@ def make_watch(run: Run, first: int, log: RunLog | None) -> Watch:
         names=functools.partial(data.names, run.examples),
         learning_rate=learning_rate(config.optimizer, config.steps),
     )
+
+
+def keep_samples(run: Run, watch: Watch, batch: Batch, spoken: list[str]) -> None:
+    """Before the first step of all."""
+    with watch.paused():
+        data.keep_samples(run.config, run.workdir, run.examples, batch, spoken)
+
+
+def compiled(
+    run: Run, watch: Watch, advance: Any, fixed: dict[str, Any], state: step.TrainState, fed: Batch
+) -> Any:
+    """The step as a program for these arrays, compiled before the first one is under way.
+
+    Args:
+      advance: of `step.compile_train_step`. fixed: what it was given.
+    """
+    with watch.paused():
+        watch.peak_seconds = mfu.peak_seconds(run.mesh, run.config.model, fixed, state, fed)
+        return advance.lower(state, fed).compile()
 
 
 def save(

@@ -112,6 +112,42 @@ def test_times_of_steps_are_without_those_of_validation(tmp_path, monkeypatch):
     assert log.lines[1][1]["step_seconds"] == 2.0
 
 
+def test_times_of_steps_are_without_those_of_what_comes_before_the_first(tmp_path, monkeypatch):
+    """The first line after each start would count the compilation as steps."""
+    clock = [10.0]
+    monkeypatch.setattr("animclip_jax.training.watch.time.perf_counter", lambda: clock[0])
+
+    def spend(*_):
+        clock[0] += 100
+
+    def peak(*_):
+        spend()
+        return 1.5
+
+    def compiled():
+        spend()
+        return "the program"
+
+    monkeypatch.setattr(loop.data, "keep_samples", spend)
+    monkeypatch.setattr(loop.mfu, "peak_seconds", peak)
+    log = Log()
+    watched = watch(tmp_path, log)
+    run: Any = SimpleNamespace(
+        config=SimpleNamespace(model=None), workdir=tmp_path, examples=None, mesh=None
+    )
+    anything: Any = None
+    advance: Any = SimpleNamespace(lower=lambda *_: SimpleNamespace(compile=compiled))
+    loop.keep_samples(run, watched, anything, [])
+    assert loop.compiled(run, watched, advance, {}, anything, anything) == "the program"
+    assert clock[0] == 310.0
+    for step in (1, 2):
+        watched.started(step, metrics(), [])
+        clock[0] += 3
+    watched.look()
+    ((_, values),) = log.lines
+    assert values["step_seconds"] == 3.0 and values["mfu"] == 0.5
+
+
 @pytest.mark.parametrize("wrong", [{"loss": float("nan")}, {"gradient_norm": float("inf")}])
 def test_what_is_not_finite_stops_the_run_and_names_the_batch(tmp_path, wrong):
     watched = watch(tmp_path, None)
