@@ -48,16 +48,19 @@ class LossConfig:
             )
 
 
-def cut_scale(params: dict, most: float) -> dict:
+def cut_scale(params: dict, most: float, frozen: dict | None = None) -> dict:
     """Parameters whose temperature is one that gives a scale of `most` or less; 0: any.
 
     After a step, as in CLIP: what only the logits cut would get no gradient, and never come down.
+
+    Args:
+      params: nested, or what has a moving average of them, which may lack a temperature.
+      frozen: like the parameters, True for those that keep their values.
     """
-    if not most:
+    name, clip = "log_logit_scale", params.get("clip", {})
+    if not most or name not in clip or (frozen is not None and frozen["clip"][name]):
         return params
-    clip = params["clip"]
-    log = jnp.minimum(clip["log_logit_scale"], math.log(most))
-    return params | {"clip": clip | {"log_logit_scale": log}}
+    return params | {"clip": clip | {name: jnp.minimum(clip[name], math.log(most))}}
 
 
 def contrastive(logits: jax.Array, same: jax.Array) -> jax.Array:

@@ -159,11 +159,13 @@ def train_step(
 
     gradients, metrics = jax.grad(loss_fn, has_aux=True)(state.params)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-    params = losses.cut_scale(optax.apply_updates(state.params, updates), max_logit_scale)
+    params = optax.apply_updates(state.params, updates)
+    params = losses.cut_scale(params, max_logit_scale, frozen)
     metrics["gradient_norm"] = optax.tree.norm(gradients)
     average = state.average
     if average is not None:
         average = ema.update(average, params, state.step, average_decay)
+        average = losses.cut_scale(average, max_logit_scale)
     return TrainState(state.step + 1, params, opt_state, average), metrics
 
 
