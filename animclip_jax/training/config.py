@@ -86,7 +86,8 @@ class TrainingConfig:
         params = nnx.to_pure_dict(parameters.abstract(self.model)[1])
         params = jax.eval_shape(lambda params: lora.draw(self.lora, params, 0), params)
         self._frozen(params)
-        if own := self.settings["optimizer"]["frozen"]:  # with adapters, one pattern of two
+        # With adapters `frozen` is that of the towers, too.
+        if own := self.settings.get("optimizer", {}).get("frozen"):
             is_frozen(dataclasses.replace(self.optimizer, frozen=own), params)
 
     def make_optimizer(self) -> optax.GradientTransformation:
