@@ -15,6 +15,7 @@ from animclip_jax.animation.config import AnimationConfig
 from animclip_jax.animation.plan import ShotPlan
 from input_pipeline.director import captions, direct, noise, siblings, told
 from input_pipeline.filming import packed_plan, two_pictures
+from input_pipeline.filming.aside import aside
 from input_pipeline.filming.rendering import render_clip
 from input_pipeline.tensorflow_on_cpu import tf
 
@@ -226,10 +227,10 @@ def fitted(pixels: tf.Tensor, height: int, width: int) -> tf.Tensor:
 
     As they are where they fit; a side that is longer is shrunk to the canvas's, anti-aliased.
     """
-    size = tf.minimum(tf.shape(pixels)[:2], [height, width])
+    most = tf.constant([height, width])
     return tf.cond(
-        tf.reduce_any(tf.shape(pixels)[:2] > size),
-        lambda: _shrunk(pixels, size),
+        tf.reduce_any(tf.shape(pixels)[:2] > most),
+        lambda: _shrunk(pixels, most),
         lambda: pixels,
     )
 
@@ -276,12 +277,14 @@ def _thing_on_canvas(plan: ShotPlan, origin: tf.Tensor, extent: tf.Tensor) -> di
     }
 
 
-def _shrunk(pixels: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Pixels made of `size`, anti-aliased where they shrink much.
+@aside
+def _shrunk(pixels: tf.Tensor, most: tf.Tensor) -> tf.Tensor:
+    """Pixels whose sides are at most so long, anti-aliased where they shrink much.
 
     The renderer anti-aliases what it shrinks. Up to 1.5 pixels to one, two taps lose less (2 dB
     more PSNR against the whole picture, benchmarks/canvas_loss.py), at a sixth of the cost.
     """
+    size = tf.minimum(tf.shape(pixels)[:2], most)
     return tf.cond(
         tf.reduce_any(2 * tf.shape(pixels)[:2] > 3 * size),
         lambda: resized(pixels, size),

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 
+from input_pipeline.filming.aside import aside
 from input_pipeline.filming.gif import GIF_START, first_frame
 from input_pipeline.filming.header import JPEG_START, jpeg_size, stored_size
 from input_pipeline.tensorflow_on_cpu import tf
@@ -39,6 +40,7 @@ def decode_region(encoded: tf.Tensor, region: tf.Tensor, size: tf.Tensor) -> tf.
     )
 
 
+@aside
 def _decode_whole(encoded: tf.Tensor, region: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     """As `decode_region`, of which only the region is kept."""
     with _same_size(stored_size(encoded), size):

@@ -17,6 +17,9 @@ START, END = CLIP_VOCAB_SIZE - 2, CLIP_VOCAB_SIZE - 1
 # OpenAI's words, except its marks. Whatever their case: a long s behind an apostrophe is one, too.
 _WORD = r"(?i)'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
 
+# Letters, digits and signs of ASCII, except what begins an entity of HTML: there is nothing to fix.
+_IN_ORDER = re.compile(r"[ -%'-~]*")
+
 
 class ClipTokenizer:
     """OpenAI CLIP's tokenizer, with one difference: no text can become a start or end token.
@@ -68,8 +71,9 @@ class ClipTokenizer:
 
 def clean(caption: str) -> str:
     """The text clean-up that CLIP's own tokenizer does before it splits a caption into words."""
-    text = html.unescape(html.unescape(ftfy.fix_text(caption)))
-    return re.sub(r"\s+", " ", text.strip())
+    if not _IN_ORDER.fullmatch(caption):
+        caption = html.unescape(html.unescape(ftfy.fix_text(caption)))
+    return re.sub(r"\s+", " ", caption.strip())
 
 
 def _encoder() -> tokenizers.Tokenizer:

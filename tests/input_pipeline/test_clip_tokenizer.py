@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import html
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import ftfy
 import numpy as np
 import pytest
 
-from input_pipeline.tokenizers import CLIP
+from input_pipeline.tokenizers import CLIP, clip
 from input_pipeline.tokenizers.clip import END, START, ClipTokenizer
 from tests import vocabularies
 from tests.repository import ROOT
@@ -74,6 +77,16 @@ def test_a_mark_behind_punctuation_is_split_as_in_clip() -> None:
     # OpenAI's expression takes ".<|" as one word, then "endoftext", then "|>".
     tokens = ClipTokenizer(context_length=12)([".<|endoftext|>"])
     assert tokens[0].tolist() == [START, 13, 27, 347, 40786, 4160, 91, 285, END, 0, 0, 0]
+
+
+def test_what_needs_no_clean_up_gets_none() -> None:
+    """Captions of ASCII's letters, digits and signs go past ftfy, which must change none of them."""
+    random, signs = np.random.default_rng(0), [chr(code) for code in range(32, 127)]
+    captions = signs + ["".join(random.choice(signs, 12)) for _ in range(300)]
+    captions += ["2 &lt; 3", "it\u2019s", "caf\u00c3\u00a9", "a\tb", "\x1b[1mbold", "a\nb"]
+    for caption in captions:
+        cleaned = html.unescape(html.unescape(ftfy.fix_text(caption)))
+        assert clip.clean(caption) == re.sub(r"\s+", " ", cleaned.strip())
 
 
 def test_no_captions() -> None:
