@@ -69,7 +69,9 @@ def _windows(shape: tuple[int, ...], num_frames: int) -> list[tuple[float, float
 def _opencv(encoded: bytes) -> np.ndarray:
     import cv2
 
-    return cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None
+    return pixels
 
 
 def _opencv_warp(encoded: bytes, num_frames: int, size: int) -> object:
