@@ -27,7 +27,7 @@ from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.retrieval.rerank import Captions, PairScorer, encode_captions
 from animclip_jax.weights import folder, manifest, published
 from input_pipeline.media import picture
-from input_pipeline.media.picture import fit
+from input_pipeline.media.picture import fit, short_side
 from input_pipeline.tokenizers.opening import Tokenizer, open_tokenizer
 
 Video = str | Path | np.ndarray
@@ -143,9 +143,9 @@ class Model:
         count = self.config.num_frames
         if not isinstance(video, np.ndarray):
             # Here, since PyAV takes a while to load and no sentence needs it.
-            from input_pipeline.media.video import SHORT_SIDE, read_frames
+            from input_pipeline.media.video import read_frames
 
-            frames = read_frames(video, count, SHORT_SIDE)
+            frames = read_frames(video, count, short_side(self.config.clip.image_size))
         elif video.ndim == 4 and video.shape[3] == 3 and video.size and video.dtype == np.uint8:
             # The middle of each of `count` equal parts, as of a file.
             frames = video[(2 * np.arange(count) + 1) * len(video) // (2 * count)]

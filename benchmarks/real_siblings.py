@@ -23,7 +23,8 @@ from tqdm import tqdm
 from animclip_jax import files
 from animclip_jax.words import count
 from input_pipeline.media.container import packet_timing
-from input_pipeline.media.video import SHORT_SIDE, read_frames, write_video
+from input_pipeline.media.picture import SHORT_SIDE
+from input_pipeline.media.video import read_frames, write_video
 from input_pipeline.sources import folder
 from input_pipeline.sources.captions_files import choosing
 

@@ -4,6 +4,7 @@ import functools
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -13,9 +14,12 @@ import safetensors.numpy
 from animclip_jax import api, export
 from animclip_jax.exporting import example, functions
 from animclip_jax.exporting import source as sources
+from animclip_jax.harness import mteb
 from animclip_jax.models import parameters
 from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.weights import folder, manifest
+from input_pipeline.media import video
+from input_pipeline.media.picture import fit
 from tests.exporting.models import CLIP, WHOLE, source
 
 
@@ -79,6 +83,18 @@ def test_the_vision_tower_is_put_onto_the_devices_when_a_video_is_encoded(whole)
     encoder.encode_video(frames, 1)
     placed = encoder._video_params["clip"]["vision"]
     assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(placed))
+
+
+def test_a_larger_model_sees_larger_frames_of_a_file(tmp_path):
+    """Frames of 256 pixels would be enlarged to its size again."""
+    noise = np.random.default_rng(0).integers(0, 255, (2, 320, 400, 3), np.uint8)
+    video.write_video(tmp_path / "a.mp4", noise, 2)
+    clip = SimpleNamespace(image_size=300, fitted=(300, "shortest", "bicubic", True))
+    model = SimpleNamespace(config=SimpleNamespace(num_frames=2, clip=clip))
+    wanted = [fit(frame, 300) for frame in video.read_frames(tmp_path / "a.mp4", 2, 300)]
+    np.testing.assert_array_equal(api.Model._frames(model, tmp_path / "a.mp4"), wanted)
+    row = {"path": str(tmp_path / "a.mp4"), "bytes": None}
+    assert mteb._frames(row, model.config).shape == (2, 300, 375, 3)
 
 
 def test_layers_that_are_kept_apart_encode_what_stacked_ones_do(whole):

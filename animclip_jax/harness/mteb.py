@@ -15,10 +15,11 @@ import jax
 import numpy as np
 
 from animclip_jax import api
-from animclip_jax.models.retriever import VideoFeatures
+from animclip_jax.models.retriever import RetrieverConfig, VideoFeatures
 from animclip_jax.retrieval.coarse import top_k as best_items
 from animclip_jax.retrieval.rerank import Captions, PairScorer, encode_captions
 from animclip_jax.words import count, installs
+from input_pipeline.media.picture import short_side
 
 # Videos that an error names.
 NAMED = 20
@@ -131,7 +132,7 @@ class DualEncoder:
             for number in range(start, min(start + api.VIDEOS_AT_ONCE, len(items))):
                 item = items[number]
                 try:
-                    frames.append(_frames(item["video"], self.model.config.num_frames))
+                    frames.append(_frames(item["video"], self.model.config))
                 except (OSError, ValueError) as error:
                     bad.append(f"{item.get('id', number)} ({error})")
             if not bad:
@@ -265,10 +266,11 @@ def score_listed(
     return [sorted(some, key=lambda one: -one[1]) for some in scored]
 
 
-def _frames(found: Any, num_frames: int) -> np.ndarray:
+def _frames(found: Any, config: RetrieverConfig) -> np.ndarray:
     """Frames uint8 [T, H, W, 3] of a video as `datasets` keeps it: its bytes, or its path."""
-    from input_pipeline.media.video import SHORT_SIDE, read_frames
+    from input_pipeline.media.video import read_frames
 
+    looked_at = config.num_frames, short_side(config.clip.image_size)
     data, path = (
         found.get(name) if isinstance(found, dict) else None for name in ("bytes", "path")
     )
@@ -277,9 +279,9 @@ def _frames(found: Any, num_frames: int) -> np.ndarray:
             file.write(data)
             file.flush()
             try:
-                return read_frames(file.name, num_frames, SHORT_SIDE)
+                return read_frames(file.name, *looked_at)
             except ValueError as error:
                 raise ValueError(str(error).replace(f"{file.name}: ", "")) from None
     if not path:
         raise ValueError("missing: neither bytes nor a path")
-    return read_frames(path, num_frames, SHORT_SIDE)
+    return read_frames(path, *looked_at)

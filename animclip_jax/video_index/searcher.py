@@ -20,7 +20,7 @@ from animclip_jax.video_index.filters import VIDEO, Filters
 from animclip_jax.video_index.query import Part, Query
 from animclip_jax.video_index.ranking import Answer, Hit, Moment, fused, ranked
 from animclip_jax.video_index.reader import Index
-from input_pipeline.media.picture import fit
+from input_pipeline.media.picture import fit, short_side
 
 ANYTHING = Filters()
 # How many are found where more than K are wanted: one more compiled program, whatever is asked.
@@ -191,9 +191,10 @@ class Searcher:
             frames = np.repeat(fitted[None], model.num_frames, axis=0)
         else:
             # Here, since PyAV takes a while to load and no sentence needs it.
-            from input_pipeline.media.video import SHORT_SIDE, read_frames
+            from input_pipeline.media.video import read_frames
 
-            shown = read_frames(what, model.num_frames, SHORT_SIDE)
+            side = short_side(model.clip.image_size)
+            shown = read_frames(what, model.num_frames, side)
             frames = np.stack([fit(frame, *model.clip.fitted) for frame in shown])
         batch = np.repeat(frames[None], encoder.num_parts, axis=0)
         return Encoded(np.asarray(encoder.encode_video(batch, encoder.num_parts).embedding[0]))

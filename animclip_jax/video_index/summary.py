@@ -47,8 +47,8 @@ def report(out: Path, done: Summary) -> str:
     ]
     if done.divided:
         lines.append(
-            f"{count(done.divided, 'video')} divided anew: shots are found more exactly now, and "
-            "moments are grouped by scene"
+            f"{count(done.divided, 'video')} divided anew: shots are found more exactly now, "
+            "moments are grouped by scene, and larger models see larger frames"
         )
     if done.quarantined:
         listed = out / quarantine.NAME

@@ -205,11 +205,11 @@ class _Update:
         ]
 
     def divided_otherwise(self) -> set[str]:
-        """Videos whose shots were found in another way than now."""
-        if not self.catalogue.settings.shots:
+        """Videos whose shots were found, or whose frames were shown, in another way than now."""
+        settings, videos = self.catalogue.settings, self.catalogue.videos.items()
+        if not settings.shots and settings.division == DIVISION:
             return set()
-        videos = self.catalogue.videos.items()
-        return {name for name, one in videos if one.division != DIVISION and not one.photo}
+        return {name for name, one in videos if one.division != settings.division and not one.photo}
 
     def _other_subtitles(self, name: str, listing: Listing) -> bool:
         """Whether files of subtitles beside an indexed video changed, or are to be tried again.
@@ -291,13 +291,13 @@ class _Update:
             rows = _rows(some, self.catalogue.reranks)
             shards.write(self.directory, shard, self.pending.segments, [rows])
             self.written.append(shard)
-            first = 0
+            first, division = 0, self.catalogue.settings.division
             for number, (read, _) in done:
                 name = todo[number]
                 stamp, beside = listing.videos[name], self._judge(name, read, listing)
                 about = read.codec, is_photo(name), read.width, read.height, read.taken, beside
                 self.catalogue.videos[name] = Video(
-                    *(stamp, shard, first, len(read.segments), *about, DIVISION),
+                    *(stamp, shard, first, len(read.segments), *about, division),
                     continues=tuple(n for n, one in enumerate(read.segments) if one.continues),
                     rate=read.rate,
                     timecode=read.timecode,

@@ -40,6 +40,8 @@ MAX_ASPECT = 100
 # More than the most pixels take; a longer file is not read.
 MAX_BYTES = 3 * SOURCE.max_pixels
 
+# Pixels of the short side of a video's frames, as stores keep them and smaller models see them.
+SHORT_SIDE = 256
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 # Pillow's names of grey PNGs of 2 and 4 bits, whose levels it spreads over 0 to 255, but not the
 # level that means transparent.
@@ -135,6 +137,11 @@ def thumbnail(picture: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()
+
+
+def short_side(image_size: int) -> int:
+    """Pixels of the short side of a video's frames for a model that sees so many: not fewer."""
+    return max(SHORT_SIDE, image_size)
 
 
 def fit(

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from input_pipeline.media.picture import fit
+from input_pipeline.media.picture import SHORT_SIDE, fit
 
 # No cut makes a segment shorter.
 SHORTEST = 1.0
-# Raise this when shots are found otherwise, or more is kept of them: an index then divides its
+# Raise these when shots are found otherwise, or more is kept of them: an index then divides its
 # videos anew. Way 1 compared colours four times a second, way 2 did not keep which segments are of
-# one shot.
-DIVISION = 3
+# one shot, and ways 1 to 3 showed frames of SHORT_SIDE to larger models, too.
+DIVISION, DIVISION_OF_LARGER = 3, 4
 # Since which way it is known what is one scene, and how many frames a second a film has.
 SCENES_SINCE = RATES_SINCE = 3
 
@@ -37,6 +37,11 @@ class SegmentSettings:
     def __post_init__(self) -> None:
         if not 2 * SHORTEST <= self.window <= 600:
             raise ValueError(f"window {self.window:g}: wanted {2 * SHORTEST:g} to 600 seconds")
+
+    @property
+    def division(self) -> int:
+        """The way in which videos are divided, and shown to the model."""
+        return DIVISION if self.image_size <= SHORT_SIDE else DIVISION_OF_LARGER
 
     def fitted(self, picture: np.ndarray) -> np.ndarray:
         """A picture uint8 [H, W, 3] as the model takes it: uint8 [image_size, image_size, 3]."""

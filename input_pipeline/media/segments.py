@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 from animclip_jax import files
-from input_pipeline.media.picture import thumbnail
+from input_pipeline.media.picture import short_side, thumbnail
 from input_pipeline.media.segment_settings import SHORTEST, SegmentSettings
 from input_pipeline.media.shots import Shots
 from input_pipeline.media.timing import Timing, positions
-from input_pipeline.media.video import SHORT_SIDE, Reading, read_parts
+from input_pipeline.media.video import Reading, read_parts
 
 # Of a segment's pictures, at most; less where its frames ask for it.
 SECONDS_BETWEEN = 0.25
@@ -70,7 +70,8 @@ def read_segments(task: tuple[Path, Path], settings: SegmentSettings) -> list[Se
     """
     path, spool = task
     segments: list[Segment] = []
-    for timing, wanted, read in read_parts(path, lambda one: _parts(one, settings), SHORT_SIDE):
+    side = short_side(settings.image_size)
+    for timing, wanted, read in read_parts(path, lambda one: _parts(one, settings), side):
         segments.clear()
         parts = _with_changes(read, wanted, timing) if settings.shots else _alone(read)
         with files.writing(spool), spool.open("wb") as file:

@@ -19,9 +19,6 @@ from input_pipeline.media.container import Film, clock_of, decode, opened, packe
 from input_pipeline.media.picture import on_white
 from input_pipeline.media.timing import Timing, positions_in_time, timing
 
-# Pixels of the short side of frames: what stores keep, and so what models are evaluated on and what
-# search shows them.
-SHORT_SIDE = 256
 # What is taken for a video by its name, for a folder of videos holds other files too.
 SUFFIXES = frozenset(
     (

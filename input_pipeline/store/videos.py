@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from input_pipeline.media.video import SHORT_SIDE, read_frames
+from input_pipeline.media.picture import SHORT_SIDE
+from input_pipeline.media.video import read_frames
 from input_pipeline.store import making
 from input_pipeline.store.partial import Encoded
 

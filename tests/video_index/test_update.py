@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -128,6 +129,16 @@ def test_windows_and_photos_are_divided_in_one_way_only(own, again):
 
     assert again(settings=divided_by_the_older_way(shots=False))[1] == []
     assert len(again(settings=divided_by_the_older_way(shots=True))[1]) == 4
+
+
+@pytest.mark.parametrize("shots", [True, False])
+def test_what_was_shown_too_small_to_a_larger_model_is_indexed_anew(own, again, shots):
+    """Frames of 256 pixels were enlarged again: of an index of 32 pixels that changes nothing."""
+    catalogue = catalogues.read(own)
+    catalogue.settings = dataclasses.replace(catalogue.settings, shots=shots)
+    assert update._Update.divided_otherwise(SimpleNamespace(catalogue=catalogue)) == set()
+    catalogue.settings = dataclasses.replace(catalogue.settings, image_size=288)
+    assert len(update._Update.divided_otherwise(SimpleNamespace(catalogue=catalogue))) == 5
 
 
 def test_many_shards_become_one(own, again, monkeypatch):

@@ -38,6 +38,18 @@ def test_a_short_video_is_one_segment_of_the_frames_that_training_evaluates(
     assert one.start == 0 and one.end == pytest.approx(count / fps)
 
 
+@pytest.mark.parametrize("image_size, seen", [(32, 256), (256, 256), (300, 300), (512, 320)])
+def test_a_larger_model_sees_larger_frames(tmp_path: Path, image_size: int, seen: int) -> None:
+    """Frames are never shrunk below the model's size, which would enlarge them again."""
+    path, spool = tmp_path / "clip.mp4", tmp_path / "frames"
+    noise = np.random.default_rng(0).integers(0, 255, (2, 320, 400, 3), np.uint8)
+    video.write_video(path, noise, 2)
+    settings = SegmentSettings(2, image_size, shots=False)
+    assert len(read_segments((path, spool), settings)) == 1
+    wanted = np.stack([picture.fit(frame, image_size) for frame in video.read_frames(path, 2, seen)])
+    np.testing.assert_array_equal(frames_of(spool, settings), wanted[None])
+
+
 def test_a_shot_ends_where_the_colours_change(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     shots = [shot(GREEN, 20), shot(BLUE, 28), shot(RED, 16)]
