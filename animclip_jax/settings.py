@@ -86,6 +86,12 @@ def training(config: ConfigDict, workdir: Path | epath.Path | None = None) -> Tr
     searched, adapters = evaluation(config), _fields(LoraConfig, config.lora)
     validation = None
     if config.validation.every:
+        if not config.validation.source:
+            raise ValueError(
+                f"validation.every={config.validation.every} and no validation.source: name the "
+                "videos to choose a step on, other ones than those of data.eval, such as "
+                "--config.validation.source=folder:VIDEOS@split=val"
+            )
         validation = dataclasses.replace(searched, source=config.validation.source)
     return TrainingConfig(
         model=searched.model,

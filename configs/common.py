@@ -64,7 +64,7 @@ def get_config(preset: str = "tiny") -> ConfigDict:
     # best is the one evaluated. 0: the last one is.
     config.validation = ConfigDict()
     config.validation.every = 0
-    config.validation.source = "drawn:val"
+    config.validation.source = ""
 
     config.evaluation = _evaluation()
     return config

@@ -26,6 +26,7 @@ def get_config() -> ConfigDict:
     config.log_every = 20
     config.data.train = "drawn:train"
     config.data.eval = "drawn:test"
+    config.validation.source = "drawn:val"
     config.data.canvas_size = 96
     config.data.group_size = 2
     config.animation.num_frames = 4

@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import jax
 import numpy as np
@@ -90,7 +91,7 @@ def test_a_larger_model_sees_larger_frames_of_a_file(tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (2, 320, 400, 3), np.uint8)
     video.write_video(tmp_path / "a.mp4", noise, 2)
     clip = SimpleNamespace(image_size=300, fitted=(300, "shortest", "bicubic", True))
-    model = SimpleNamespace(config=SimpleNamespace(num_frames=2, clip=clip))
+    model: Any = SimpleNamespace(config=SimpleNamespace(num_frames=2, clip=clip))
     wanted = [fit(frame, 300) for frame in video.read_frames(tmp_path / "a.mp4", 2, 300)]
     np.testing.assert_array_equal(api.Model._frames(model, tmp_path / "a.mp4"), wanted)
     row = {"path": str(tmp_path / "a.mp4"), "bytes": None}

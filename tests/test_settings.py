@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from animclip_jax import settings
 from animclip_jax.runs import run_config
-from configs import quickstart
+from configs import common, quickstart
 
 
 def config() -> ConfigDict:
@@ -38,6 +38,17 @@ def test_validation_on_the_videos_of_the_test_is_refused():
         settings.training(config)
     config.validation.every = 0
     assert settings.training(config).validation is None
+
+
+def test_validation_needs_videos_of_its_own():
+    """Whoever searches own videos would otherwise choose a step by the drawn world's."""
+    config = common.get_config("tiny")
+    config.validation.every, config.data.eval = 500, "folder:VIDEOS"
+    with pytest.raises(ValueError, match="validation.every=500 and no validation.source: name"):
+        settings.training(config)
+    config.validation.source = "folder:OTHERS"
+    found = settings.training(config).validation
+    assert found is not None and found.source == "folder:OTHERS"
 
 
 LEAST = {

@@ -30,6 +30,7 @@ from animclip_jax.runs.revision import git_commit
 from input_pipeline.batches import Shown, eval_batches
 from input_pipeline.examples import Examples
 from input_pipeline.sources.opening import open_source
+from input_pipeline.store.videos import FramesWanted
 from input_pipeline.tokenizers.opening import Tokenizer, open_tokenizer
 
 
@@ -117,8 +118,9 @@ def open_sources(config: EvaluationConfig) -> dict[str, Examples]:
       ValueError, FileNotFoundError: a source can't be opened, or does not fit the protocol.
     """
     sources = {"data.eval": config.source, "evaluation.query_bank": config.query_bank}
+    wanted = FramesWanted(config.model.num_frames, config.model.clip.image_size)
     found = {
-        setting: open_source(source, config.cache_dir)
+        setting: open_source(source, config.cache_dir, wanted)
         for setting, source in sources.items()
         if source
     }

@@ -15,9 +15,8 @@ def bake(
     Raises FileExistsError where the folder is there, and what opening the source raises.
     """
     from input_pipeline.batches import train_batches
-    from input_pipeline.sources.opening import open_source
 
-    examples = open_source(source, cache_dir)
+    examples = data.opened(source, cache_dir, config)
     batches = train_batches(examples, config, start_step=0)
     digest = data.digest(examples)
     baked.bake(batches, directory, count, config, source=source, digest=digest)

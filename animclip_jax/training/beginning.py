@@ -9,7 +9,7 @@ from animclip_jax.evaluation.config import EvaluationConfig
 from animclip_jax.runs import layout, run_config
 from animclip_jax.runs.mirror import Mirror
 from animclip_jax.training import checkpoint, data, init_from
-from animclip_jax.training.config import TrainingConfig
+from animclip_jax.training.config import CHOSEN_ON_TEST, TrainingConfig
 from input_pipeline import baked
 from input_pipeline.examples import Examples
 from input_pipeline.tokenizers.opening import open_tokenizer
@@ -59,9 +59,18 @@ def open_sources(config: TrainingConfig, part: tuple[int, int]) -> Sources:
     digests = {"data.train": data.fingerprint(config, examples)}
     lacking = _why_not_evaluated(config.evaluation.source)
     if config.validation is not None:
+        if lacking is not None:
+            raise ValueError(
+                f"validation.every={config.validate_every}: {lacking}, or set validation.every=0"
+            )
         digests["validation.source"] = _searched(config.validation)["data.eval"]
     if lacking is None:
         digests |= _searched(config.evaluation)
+    if config.validation is not None and digests["validation.source"] == digests["data.eval"]:
+        raise ValueError(
+            f"validation.source {config.validation.source} and data.eval "
+            f"{config.evaluation.source} hold the same videos and captions: {CHOSEN_ON_TEST}"
+        )
     return Sources(examples, digests, lacking)
 
 

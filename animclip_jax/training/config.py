@@ -20,6 +20,11 @@ from animclip_jax.training.optimizer import OptimizerConfig, is_frozen, make_opt
 from animclip_jax.words import require_at_least
 from input_pipeline.examples import BatchConfig
 
+CHOSEN_ON_TEST = (
+    "a step that is chosen on the test makes its score worthless; name other videos, or set "
+    "validation.every=0"
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
@@ -67,9 +72,7 @@ class TrainingConfig:
         self.loss.check_batch(self.batches.batch_size)
         if self.validation is not None and self.validation.source == self.evaluation.source:
             raise ValueError(
-                f"validation.source is data.eval, {self.evaluation.source}: a step that is chosen "
-                "on the test makes its score worthless; name other videos, or set "
-                "validation.every=0"
+                f"validation.source is data.eval, {self.evaluation.source}: {CHOSEN_ON_TEST}"
             )
 
     @property

@@ -12,7 +12,7 @@ from animclip_jax.runs.samples import write_samples
 from animclip_jax.training.config import TrainingConfig
 from input_pipeline import baked
 from input_pipeline.columns import columns
-from input_pipeline.examples import Examples
+from input_pipeline.examples import BatchConfig, Examples
 
 NUM_SAMPLES = 6
 
@@ -21,9 +21,18 @@ def open_examples(config: TrainingConfig) -> Examples | None:
     """The source to train on; None for baked batches, which take no TensorFlow."""
     if config.source.startswith(baked.KIND):
         return None
-    from input_pipeline.sources.opening import open_source  # Baked batches are read without it.
+    return opened(config.source, config.cache_dir, config.batches)
 
-    return open_source(config.source, config.cache_dir)
+
+def opened(source: str, cache_dir: str, batches: BatchConfig) -> Examples:
+    """A source that is not baked, to make such batches of."""
+    # Baked batches are read without these.
+    from input_pipeline.sources.opening import open_source
+    from input_pipeline.store.videos import FramesWanted
+
+    # Of a video that is filmed like pictures, one frame is taken at a time.
+    count = batches.animation.num_frames if batches.footage else 1
+    return open_source(source, cache_dir, FramesWanted(count, batches.animation.image_size))
 
 
 def fingerprint(config: TrainingConfig, examples: Examples | None) -> str:

@@ -174,14 +174,19 @@ def _put_together(items: dict[str, Item], line: Item) -> None:
     items[name] = Item(first.file, [*first.captions, *line.captions], agreed, siblings)
 
 
-def prepared_videos(listing: Listing, cache_dir: str | os.PathLike[str]) -> Path:
+def prepared_videos(
+    listing: Listing,
+    cache_dir: str | os.PathLike[str],
+    wanted: videos.FramesWanted = videos.FramesWanted(),  # noqa: B008 (immutable)
+) -> Path:
     """The store of the folder's videos, all of them, made on first use."""
-    directory = listing.cache(cache_dir) / "store"
+    kept, usual = wanted.kept, videos.FrameSettings()
+    name = "store" if kept == usual else f"store-{kept.num_frames}x{kept.short_side}"
+    directory = listing.cache(cache_dir) / name
     if not directory.is_dir():
         # How many may be bad is for `usable`, which knows those that are asked for.
-        videos.prepare_videos(
-            video_collection(listing), directory, effort=making.Effort(max_bad=1.0)
-        )
+        effort = making.Effort(max_bad=1.0)
+        videos.prepare_videos(video_collection(listing), directory, kept, effort)
     return directory
 
 
@@ -198,9 +203,9 @@ def video_collection(listing: Listing) -> videos.Collection:
 
 
 def usable(
-    listing: Listing, index: list[dict[str, Any]], cache_dir: str | os.PathLike[str]
+    listing: Listing, index: list[dict[str, Any]], store: str | os.PathLike[str]
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """The lines of a prepared store's index that the filter keeps, with its captions, in order.
+    """The lines of the folder's store's index that the filter keeps, with its captions, in order.
 
     Also returns what can't be used, with the reason; prints how many that are, and raises
     ValueError where it is over half.
@@ -211,7 +216,7 @@ def usable(
         for item in listing.selected
         if item.file in good
     ]
-    return kept, _missing(listing, good, listing.cache(cache_dir) / "store" / quarantine.NAME)
+    return kept, _missing(listing, good, Path(store) / quarantine.NAME)
 
 
 def checked_pictures(

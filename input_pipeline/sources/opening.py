@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from input_pipeline.examples import Examples
 from input_pipeline.media import box, quarantine
 from input_pipeline.sources import folder, prepared, shards, tfds, tfrecord, webdataset
 from input_pipeline.store import records
+from input_pipeline.store.videos import FramesWanted
 from input_pipeline.tensorflow_on_cpu import tf
 
 KINDS = (
@@ -25,8 +27,15 @@ KINDS = (
 )
 
 
-def open_source(source: str, cache_dir: str) -> Examples:
+def open_source(
+    source: str,
+    cache_dir: str,
+    wanted: FramesWanted = FramesWanted(),  # noqa: B008 (immutable)
+) -> Examples:
     """Opens a source; what has to be prepared or checked once is kept in cache_dir ("~" is home).
+
+    wanted: what is taken of a video. Of a folder's videos as much is kept; where a prepared store
+    has less, a line says so.
 
     - `folder:DIR[@FIELD=VALUE]`: DIR/captions.jsonl, a JSON object a line: "image" or "video" (a
       path inside DIR), "captions", and a picture's "box"; @FIELD=VALUE keeps the lines whose FIELD
@@ -48,7 +57,7 @@ def open_source(source: str, cache_dir: str) -> Examples:
     if colon and location:
         match kind:
             case "folder":
-                return _open_folder(source, location, cache_dir)
+                return _open_folder(source, location, cache_dir, wanted)
             case "tfrecord":
                 return _open_tfrecord(source, shards.expand(location), cache_dir)
             case "webdataset":
@@ -60,13 +69,15 @@ def open_source(source: str, cache_dir: str) -> Examples:
     raise ValueError(f"source {source!r}: no such kind of source, wanted one of {KINDS}")
 
 
-def _open_folder(source: str, location: str, cache_dir: str) -> Examples:
+def _open_folder(source: str, location: str, cache_dir: str, wanted: FramesWanted) -> Examples:
     if (found := prepared.open_prepared(location, cache_dir)) is not None:
+        if lacks := prepared.lacks(found.directory, wanted):
+            print(f"{source}: {lacks}", file=sys.stderr)
         return _open_store(source, *found, cache_dir)
     listing = folder.read_listing(location)
     if listing.is_video:
-        place = epath.Path(folder.prepared_videos(listing, cache_dir))
-        lines, missing = folder.usable(listing, records.read_index(place), cache_dir)
+        place = epath.Path(folder.prepared_videos(listing, cache_dir, wanted))
+        lines, missing = folder.usable(listing, records.read_index(place), place)
         # Its captions are those of captions.jsonl, which is read each time.
         made = prepared.columns_of(place, lines, None, cache_dir)
         return _open_store(source, place, made, missing, cache_dir)

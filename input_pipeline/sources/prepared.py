@@ -21,6 +21,7 @@ from input_pipeline.sources.folder import matches, split_location
 from input_pipeline.store import records
 from input_pipeline.store.making import SPLITS
 from input_pipeline.store.told import coverage
+from input_pipeline.store.videos import FramesWanted
 
 # Stores of as many items are kept as columns in the cache; a smaller index is read each time.
 MANY = 50_000
@@ -74,6 +75,23 @@ def open_prepared(location: str, cache_dir: str) -> Prepared | None:
         told = coverage(len(made.ids) + len(missing), len(made.ids))
         print(f"folder:{location}: {told}, see {listed}", file=sys.stderr)
     return Prepared(directory, made, missing)
+
+
+def lacks(directory: epath.Path, wanted: FramesWanted) -> str:
+    """What a store of videos has less of than is wanted, and what to do; "" where nothing."""
+    kept = records.read_summary(directory).get("frames", {})
+    few = kept.get("num_frames", wanted.num_frames) < wanted.num_frames
+    small = kept.get("short_side", wanted.image_size) < wanted.image_size
+    does = ["some are repeated"] * few + ["they are enlarged"] * small
+    if not does:
+        return ""
+    options = wanted.kept
+    return (
+        f"keeps {kept['num_frames']} frames of {kept['short_side']} pixels of a video, and the "
+        f"model takes {wanted.num_frames} of {wanted.image_size}: {' and '.join(does)}. To avoid "
+        f"that, prepare it with --num-frames={options.num_frames} "
+        f"--short-side={options.short_side}"
+    )
 
 
 def columns_of(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from input_pipeline.media.picture import SHORT_SIDE
+from input_pipeline.media.picture import SHORT_SIDE, short_side
 from input_pipeline.media.video import read_frames
 from input_pipeline.store import making
 from input_pipeline.store.partial import Encoded
@@ -60,6 +60,18 @@ class FrameSettings:
         ):
             if not 1 <= found <= most:
                 raise ValueError(f"{name}: found {found}, wanted 1 to {most}")
+
+
+class FramesWanted(NamedTuple):
+    """What a model takes of a video: so many frames, of so many pixels a side."""
+
+    num_frames: int = 1
+    image_size: int = 1
+
+    @property
+    def kept(self) -> FrameSettings:
+        """What a store keeps for it: no frame has to be repeated or enlarged."""
+        return FrameSettings(max(NUM_FRAMES, self.num_frames), short_side(self.image_size))
 
 
 def prepare_videos(

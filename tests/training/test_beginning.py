@@ -85,6 +85,10 @@ def test_a_batch_that_the_devices_do_not_divide_leaves_no_folder(tmp_path, monke
         ),
         ({"data.footage": True}, "data.footage shows .* animation.preset=full has"),
         # Of the source, which is opened to know.
+        (
+            {"validation.every": 2, "validation.source": "drawn:val:02"},
+            "validation.source drawn:val:02 and data.eval drawn:val:2 hold the same videos",
+        ),
         ({"data.group_size": 3}, "drawn:train:4: 4 examples, wanted a multiple of group_size 3"),
     ],
 )
@@ -94,3 +98,12 @@ def test_settings_that_do_not_fit_each_other_leave_no_folder(tmp_path, changes, 
     with pytest.raises(ValueError, match=said):
         loop.train(settings.training(config), tmp_path / "run", {})
     assert not (tmp_path / "run").exists()
+
+
+def test_a_step_can_not_be_chosen_where_nothing_can_be_evaluated(tmp_path, monkeypatch):
+    """Baked batches train without TensorFlow; searching videos takes it."""
+    monkeypatch.setattr(beginning, "_why_not_evaluated", lambda source: "reading needs TensorFlow")
+    places = {"data.cache_dir": str(tmp_path / "cache"), "validation.every": 2}
+    config = settings.training(settings.changed(quickstart.get_config(), SMALL | places))
+    with pytest.raises(ValueError, match="every=2: reading needs TensorFlow, or set validation"):
+        beginning.open_sources(config, (0, 1))

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,9 +137,10 @@ def test_what_was_shown_too_small_to_a_larger_model_is_indexed_anew(own, again, 
     """Frames of 256 pixels were enlarged again: of an index of 32 pixels that changes nothing."""
     catalogue = catalogues.read(own)
     catalogue.settings = dataclasses.replace(catalogue.settings, shots=shots)
-    assert update._Update.divided_otherwise(SimpleNamespace(catalogue=catalogue)) == set()
+    updated: Any = SimpleNamespace(catalogue=catalogue)
+    assert update._Update.divided_otherwise(updated) == set()
     catalogue.settings = dataclasses.replace(catalogue.settings, image_size=288)
-    assert len(update._Update.divided_otherwise(SimpleNamespace(catalogue=catalogue))) == 5
+    assert len(update._Update.divided_otherwise(updated)) == 5
 
 
 def test_many_shards_become_one(own, again, monkeypatch):

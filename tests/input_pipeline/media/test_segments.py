@@ -46,7 +46,9 @@ def test_a_larger_model_sees_larger_frames(tmp_path: Path, image_size: int, seen
     video.write_video(path, noise, 2)
     settings = SegmentSettings(2, image_size, shots=False)
     assert len(read_segments((path, spool), settings)) == 1
-    wanted = np.stack([picture.fit(frame, image_size) for frame in video.read_frames(path, 2, seen)])
+    wanted = np.stack(
+        [picture.fit(frame, image_size) for frame in video.read_frames(path, 2, seen)]
+    )
     np.testing.assert_array_equal(frames_of(spool, settings), wanted[None])
 
 

@@ -157,7 +157,7 @@ def test_videos_have_the_captions_of_the_lines_that_are_kept(tmp_path: Path) -> 
     index = records.read_index(directory)
     assert [line["captions"] for line in index] == [["0", "1", "2", "3"]]
     odd = folder.read_listing(f"{tmp_path}@part=1")
-    kept, missing = folder.usable(odd, index, tmp_path / "cache")
+    kept, missing = folder.usable(odd, index, directory)
     assert [line["captions"] for line in kept] == [["1", "3"]] and not missing
 
 
@@ -303,7 +303,7 @@ def test_videos_are_prepared_once_and_chosen_afterwards(
     directory = folder.prepared_videos(listing, cache)
     index = records.read_index(directory)
     assert [line["id"] for line in index] == ["b.mp4", "a.mp4"]
-    kept, missing = folder.usable(listing, index, cache)
+    kept, missing = folder.usable(listing, index, directory)
     assert kept == index and list(missing) == ["captions.jsonl line 4", "cut.mp4"]
     assert "2 of 4 files can't be used" in capsys.readouterr().err
     listed = records.read_lines(directory / "quarantine.jsonl")
@@ -316,9 +316,9 @@ def test_videos_are_prepared_once_and_chosen_afterwards(
     pool = folder.read_listing(f"{tmp_path}@pool=true")
     assert folder.prepared_videos(pool, cache) == directory
     with pytest.raises(ValueError, match="over half .* 2 of 3 files can't be used"):
-        folder.usable(pool, index, cache)
+        folder.usable(pool, index, directory)
     others = folder.read_listing(f"{tmp_path}@pool=false")
-    assert [line["id"] for line in folder.usable(others, index, cache)[0]] == ["a.mp4"]
+    assert [line["id"] for line in folder.usable(others, index, directory)[0]] == ["a.mp4"]
     assert "1 of 2 files can't be used" in capsys.readouterr().err
 
 
