@@ -173,6 +173,7 @@ def batches(config: ConfigDict) -> BatchConfig:
         canvas_size=config.data.canvas_size,
         group_size=config.data.group_size,
         footage=config.data.footage,
+        squashed=config.data.footage and clip.towers.pixels.resize == "squash",
         context_length=clip.context_length,
         vocab_size=clip.vocab_size,
         tokens=clip.towers.tokenizer,

@@ -31,7 +31,7 @@ def get_config(preset: str = "vit_b32") -> ConfigDict:
     config.data.train = "folder:msrvtt@split=1k-A-9k-train"
     config.data.eval = "folder:msrvtt@split=1k-A-9k-test"
     config.data.footage = True
-    config.animation.preset = "repeat"  # the middle of the picture, as in the evaluation
+    config.animation.preset = "repeat"  # what the evaluation shows of a frame
     config.batch_size = 128
     config.steps = 7000
     config.model.dtype = "bfloat16"

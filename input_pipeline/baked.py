@@ -148,8 +148,9 @@ def _check(directory: Path, config: BatchConfig) -> int:
         json.loads(json.dumps(found))
         for found in (_settings(config), dataclasses.asdict(AnimationConfig()))
     )
-    # Older ones were of CLIP's tokens alone, and of fewer components.
-    baked = {"tokens": CLIP, "tokenizer": "", "animation": {}} | summary["settings"]
+    # Older ones were of CLIP's tokens alone, of fewer components, and of the middle of footage.
+    old = {"tokens": CLIP, "tokenizer": "", "animation": {}, "squashed": False}
+    baked = old | summary["settings"]
     baked["animation"] = defaults | baked["animation"]
     for name in {**settings, **baked}:
         if settings.get(name) != baked.get(name):

@@ -361,7 +361,8 @@ def _read(part: _Part) -> Callable[[Clip, int, tf.Tensor], tf.Tensor]:
 def _film(part: _Part) -> Callable[[Clip], Clip]:
     """A function from a planned clip to what leaves the pipeline."""
     if part.config.footage:
-        return canvas.show_footage(part.config.animation, _read(part))
+        whole = part.config.squashed and not part.config.animation.is_on("framing")
+        return canvas.show_footage(part.config.animation, whole, _read(part))
     return canvas.film_clip(part.config.animation, part.config.canvas_size, _read(part))
 
 

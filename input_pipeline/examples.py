@@ -76,6 +76,8 @@ class BatchConfig:
     canvas_size: pixels, the side of the square that holds what a clip sees of its picture.
     batch_size: clips of all processes together. group_size: consecutive examples that stay together
     when a source is shuffled. footage: a video is shown as it was shot, not one frame of it filmed.
+    squashed: footage that is not framed is whole frames made square, as the evaluation shows them
+    to some models; else it is their middle.
     context_length: tokens a caption. vocab_size, tokens (their kind), tokenizer (the file of the
     vocabulary): see `open_tokenizer`.
 
@@ -88,6 +90,7 @@ class BatchConfig:
     canvas_size: int
     group_size: int = 1
     footage: bool = False
+    squashed: bool = False
     context_length: int = 77
     vocab_size: int = CLIP_VOCAB_SIZE
     tokens: str = CLIP
@@ -127,7 +130,7 @@ class BatchConfig:
             raise ValueError(
                 "data.footage shows a video's own frames, and animation.preset="
                 f"{self.animation.preset} has {', '.join(moving)}: wanted the preset still, for a "
-                "part of the picture, or repeat, for its middle"
+                "part of the picture, or repeat, for what the evaluation shows of it"
             )
 
     @property

@@ -88,16 +88,18 @@ def film_clip(
 
 
 def show_footage(
-    animation: AnimationConfig, read: Callable[[Clip, int, tf.Tensor], tf.Tensor]
+    animation: AnimationConfig, whole: bool, read: Callable[[Clip, int, tf.Tensor], tf.Tensor]
 ) -> Callable[[Clip], Clip]:
     """A function from a planned clip to frames uint8 [T, O, O, 3], caption and index.
 
-    read: from a clip, 0 and a region to the region's pixels uint8 [T, h, w, 3].
+    whole: of the whole picture, made square; else of the clip's region, which is. read: from a
+    clip, 0 and a region to the region's pixels uint8 [T, h, w, 3].
     """
     size = [animation.image_size] * 2
 
     def show(clip: Clip) -> Clip:
-        frames = resized(read(clip, 0, clip["region"]), size)
+        region = tf.concat([[0, 0], clip["size"][0]], 0) if whole else clip["region"]
+        frames = resized(read(clip, 0, region), size)
         return _kept(clip) | {"frames": frames}
 
     return show

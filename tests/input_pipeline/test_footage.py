@@ -11,7 +11,9 @@ import tensorflow as tf
 
 from animclip_jax.animation.batch import Footage
 from animclip_jax.animation.render import render
+from input_pipeline.batches import decode_pictures
 from input_pipeline.examples import Examples
+from input_pipeline.media.picture import fit
 from tests.input_pipeline.made_batches import ANIMATION, train, videos
 
 
@@ -52,6 +54,24 @@ def test_footage_sees_the_window_that_a_still_has(examples: Examples) -> None:
         assert (own.tokens == filmed.tokens).all()
         wanted = np.asarray(render(filmed.canvas, filmed.plan, 32)) * 255
         assert np.abs(own.frames - wanted).max() < 12  # whole pixels of small pictures
+
+
+@pytest.mark.parametrize("squashed", [False, True])
+def test_footage_that_is_not_framed_is_what_the_evaluation_shows(
+    examples: Examples, squashed: bool
+) -> None:
+    repeat = dataclasses.replace(ANIMATION, preset="repeat")
+    for batch in train(examples, repeat, footage=True, squashed=squashed):
+        shown = decode_pictures(examples, batch.index.tolist())
+        for frames, whole in zip(batch.frames, shown, strict=True):
+            wanted = fit(whole, 32, "squash" if squashed else "shortest", "bilinear")
+            assert np.abs(frames[0].astype(int) - wanted).mean() < 3
+
+
+def test_footage_that_is_framed_is_never_squashed(examples: Examples) -> None:
+    still = dataclasses.replace(ANIMATION, preset="still")
+    some = [train(examples, still, footage=True, squashed=squashed) for squashed in (False, True)]
+    assert all((a.frames == b.frames).all() for a, b in zip(*some, strict=True))
 
 
 def test_footage_with_a_moving_camera_is_refused(examples: Examples) -> None:
