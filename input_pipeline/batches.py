@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from animclip_jax import words
 from animclip_jax.animation.batch import Batch, Filmed, Footage
 from input_pipeline.columns import ops
 from input_pipeline.columns.texts import Captions
@@ -99,11 +98,7 @@ def train_batches(
     if not 0 <= process_index < process_count:
         raise ValueError(f"process_index {process_index}: wanted 0 to {process_count - 1}")
     config.check(process_count)
-    if not examples.ids or len(examples.ids) % config.group_size:
-        raise ValueError(
-            f"{examples.name}: {words.count(len(examples.ids), 'example')}, wanted a multiple of "
-            f"group_size {config.group_size}, and not 0"
-        )
+    config.check_groups(examples)
     size = config.batch_size // process_count
     part = _Part(examples, config, range(process_index * size, (process_index + 1) * size))
     tokenizer = open_tokenizer(*config.reading)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from animclip_jax.animation.config import COMPONENTS, AnimationConfig
-from animclip_jax.words import require_at_least
+from animclip_jax.words import count, require_at_least
 from input_pipeline.tokenizers import CLIP, CLIP_VOCAB_SIZE
 
 if TYPE_CHECKING:
@@ -131,6 +131,27 @@ class BatchConfig:
                 "data.footage shows a video's own frames, and animation.preset="
                 f"{self.animation.preset} has {', '.join(moving)}: wanted the preset still, for a "
                 "part of the picture, or repeat, for what the evaluation shows of it"
+            )
+
+    def check_groups(self, examples: Examples) -> None:
+        """Finds that a source's examples are the groups that they were put in.
+
+        Raises ValueError for no examples, for a number that is no multiple of group_size, and where
+        some are missing: whoever stands behind them would be in another group.
+        """
+        size = self.group_size
+        if size > 1 and examples.missing:
+            some = ", ".join([*examples.missing][:5])
+            raise ValueError(
+                f"{examples.name}: {count(len(examples.missing), 'example')} can't be used ({some}"
+                f"{', ...' if len(examples.missing) > 5 else ''}), so the groups of {size} behind "
+                f"them would be others: take their whole groups out of the source, or set "
+                "data.group_size=1"
+            )
+        if not examples.ids or len(examples.ids) % size:
+            raise ValueError(
+                f"{examples.name}: {count(len(examples.ids), 'example')}, wanted a multiple of "
+                f"group_size {size}, and not 0"
             )
 
     @property
