@@ -18,7 +18,7 @@ MADE = 1_764_000_000  # seconds since 1970
 @pytest.fixture
 def sweeps(tmp_path):
     """Those of a table in docs, and files beside them that an archive leaves out."""
-    with evidence_archive.unpacked([evidence_archive.ARCHIVES / "together.zip"]) as kept:
+    with evidence_archive.unpacked([evidence_archive.ARCHIVES / "components_val.zip"]) as kept:
         folders = []
         for number, sweep in enumerate(kept):
             folder = Path(shutil.copytree(sweep, tmp_path / str(number)))
@@ -54,7 +54,7 @@ def test_what_cannot_be_packed_or_read_is_named(sweeps, tmp_path, monkeypatch, c
     (tmp_path / "some.zip").write_bytes(b"no archive")
     assert evidence.main(["some", str(tmp_path / "some.zip"), "--base", "full"]) == 1
     assert f"{tmp_path / 'some.zip'}: damaged, or no archive of runs" in capsys.readouterr().err
-    packed = bytearray((KEPT / "together.zip").read_bytes())
+    packed = bytearray((KEPT / "components_val.zip").read_bytes())
     packed[2000:2100] = bytes(100)
     zipfile.ZipFile(tmp_path / "empty.zip", "w").close()
     (tmp_path / "flipped.zip").write_bytes(packed)
