@@ -16,9 +16,13 @@ from animclip_jax.models.transformer import TransformerConfig
 from animclip_jax.weights import rules
 
 # The width of an attention head, which the tensors don't show, and the towers with another one:
-# by their width, the number of heads (SigLIP So400m; SigLIP 2 g-opt and PE-Core G).
+# by their width, the number of heads. Of CLIP's vision towers (ViT-H, g, bigG and e), and of the
+# families with MAP pooling (SigLIP So400m; SigLIP 2 g-opt and PE-Core G).
 HEAD_WIDTH = 64
-_HEADS = {1152: 16, 1536: 16}
+_CLIP_VISION_HEADS = {1280: 16, 1408: 16, 1664: 16, 1792: 16}
+_MAP_HEADS = {1152: 16, 1536: 16}
+# The widest vision tower whose heads are sure to be of HEAD_WIDTH.
+_WIDEST = 1024
 # The vocabularies of SigLIP's tokenizers, by how many tokens they have.
 SIGLIP_TOKENIZERS = {32_000: "c4_en", 250_000: "mc4", 256_000: "gemma"}
 _POOL, _MAP_MLP = "visual.attn_pool.probe", "visual.attn_pool.mlp.c_fc.weight"
@@ -54,13 +58,21 @@ def family_of(tensors: Mapping[str, np.ndarray]) -> tuple[Towers, str | None]:
 
 
 def from_openai(
-    tensors: Mapping[str, np.ndarray], activation: str, source: str, family: Towers = towers.CLIP
+    tensors: Mapping[str, np.ndarray],
+    activation: str,
+    source: str,
+    family: Towers = towers.CLIP,
+    vision_heads: int | None = None,
 ) -> ClipConfig:
     """The architecture that tensors of OpenAI's layout, through `rules.unfuse`, show.
 
+    Args:
+      vision_heads: of the vision tower, where a description says it; None for those of the
+        published tower of that width.
+
     Raises:
-      ValueError: tensors are missing without which it can't be told, naming all that don't fit; or
-        no model has such sizes.
+      ValueError: tensors are missing without which it can't be told, naming all that don't fit; no
+        model has such sizes; or no published vision tower is as wide and nothing says its heads.
     """
     if any(key.startswith("visual.layer1.") for key in tensors):
         raise ValueError(f"{source}: the vision tower is a ResNet, wanted a ViT")
@@ -72,7 +84,13 @@ def from_openai(
         if key not in tensors or tensors[key].ndim != axes:
             rules.check(tensors, _nameless(layers, family), rules.Layout.OPENAI, source)
     try:
-        return _described(tensors, layers, tensors[projection].shape[0], activation, family)
+        vision_width = tensors["visual.conv1.weight"].shape[0]
+        heads = (
+            _vision_heads(vision_width, family) if vision_heads is None else vision_heads,
+            _text_heads(tensors["token_embedding.weight"].shape[1], family),
+        )
+        embed_dim = tensors[projection].shape[0]
+        return _described(tensors, layers, heads, embed_dim, activation, family)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from None
 
@@ -80,6 +98,7 @@ def from_openai(
 def _described(
     tensors: Mapping[str, np.ndarray],
     layers: list[int],
+    heads: tuple[int, int],
     embed_dim: int,
     activation: str,
     family: Towers,
@@ -92,11 +111,11 @@ def _described(
         TransformerConfig(
             width=width,
             layers=count,
-            heads=_heads(width, family),
+            heads=number,
             mlp_width=tensors[f"{tower}transformer.resblocks.0.mlp.c_fc.weight"].shape[0],
         )
-        for tower, width, count in zip(
-            ("visual.", ""), (vision_width, text_width), layers, strict=True
+        for tower, width, count, number in zip(
+            ("visual.", ""), (vision_width, text_width), layers, heads, strict=True
         )
     )
     return ClipConfig(
@@ -112,10 +131,28 @@ def _described(
     )
 
 
-def _heads(width: int, family: Towers) -> int:
-    """Heads of a published tower of that width; 1 of one that is narrower than a head."""
-    by_width = max(width // HEAD_WIDTH, 1)
-    return by_width if family.vision.pool == towers.CLASS else _HEADS.get(width, by_width)
+def _vision_heads(width: int, family: Towers) -> int:
+    """Heads of the published vision tower of that width."""
+    is_clip = family.vision.pool == towers.CLASS
+    known = _CLIP_VISION_HEADS if is_clip else _MAP_HEADS
+    if width > _WIDEST and width not in known:
+        raise ValueError(
+            f"the vision tower is {width} wide, and tensors don't show how many heads it has, "
+            f"wanted a width of up to {_WIDEST} or one of {', '.join(map(str, known))}: put the "
+            "open_clip_config.json of the model beside the weights"
+        )
+    return known.get(width, _by_width(width))
+
+
+def _text_heads(width: int, family: Towers) -> int:
+    """Heads of the published text tower of that width; CLIP's are all of HEAD_WIDTH."""
+    by_width = _by_width(width)
+    return by_width if family.vision.pool == towers.CLASS else _MAP_HEADS.get(width, by_width)
+
+
+def _by_width(width: int) -> int:
+    """1 for a tower that is narrower than a head."""
+    return max(width // HEAD_WIDTH, 1)
 
 
 def _with_pool(

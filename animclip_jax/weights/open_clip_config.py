@@ -73,7 +73,8 @@ def read(tensors: Mapping[str, np.ndarray], document: Mapping[str, Any], source:
         family = dataclasses.replace(family, vision=vision_tower)
     pixels = pixels_of(document.get("preprocess_cfg", {}), family.pixels, source)
     family = dataclasses.replace(family, pixels=pixels)
-    config = architecture.from_openai(tensors, activation, source, family)
+    # Those of the vision tower come below, when its width is known to be the one that is said.
+    config = architecture.from_openai(tensors, activation, source, family, vision_heads=1)
     if lies := [*_other_sizes(model, config)]:
         raise ValueError(
             f"{source}: not the configuration of these tensors, which have {'; '.join(lies)}: take "

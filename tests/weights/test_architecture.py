@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.presets import PRESETS
 from animclip_jax.models.towers import CLIP, Pixels
+from animclip_jax.models.transformer import TransformerConfig
 from animclip_jax.weights import (
     architecture,
     hugging_face_config,
@@ -105,6 +107,36 @@ def test_published_models_are_known_by_their_tensors(name):
     family, activation = architecture.family_of(tensors)
     found = architecture.from_openai(tensors, activation or "quick_gelu", "FILE", family)
     assert found == PRESETS[name]
+
+
+# open_clip's ViT-H-14, g-14, bigG-14 and e-14: width and heads of the vision and the text tower.
+WIDE = [(1280, 16, 1024, 16), (1408, 16, 1024, 16), (1664, 16, 1280, 20), (1792, 16, 1280, 20)]
+
+
+def wide(width: int, heads: int, text_width: int, text_heads: int) -> ClipConfig:
+    """A CLIP of that width, of one layer a tower."""
+    return dataclasses.replace(
+        PRESETS["vit_l14"],
+        vision=TransformerConfig(width, 1, heads, 4 * width),
+        text=TransformerConfig(text_width, 1, text_heads, 4 * text_width),
+        embed_dim=text_width,
+        activation="gelu",
+    )
+
+
+@pytest.mark.parametrize("sizes", WIDE)
+def test_the_heads_of_clips_widest_towers_are_those_of_open_clip(sizes):
+    config = wide(*sizes)
+    assert architecture.from_openai(openai_shapes(config), "gelu", "FILE") == config
+
+
+def test_a_vision_tower_of_no_known_width_needs_a_description():
+    config = wide(1100, 10, 1024, 16)
+    tensors = openai_shapes(config)
+    with pytest.raises(ValueError, match="FILE: the vision tower is 1100 wide.* put the open_clip"):
+        architecture.from_openai(tensors, "gelu", "FILE")
+    model = {"vision_cfg": {"head_width": 110}, "text_cfg": {"heads": 16}}
+    assert open_clip_config.read(tensors, {"model_cfg": model}, "FILE") == config
 
 
 def test_a_file_without_the_telling_tensors_names_all_that_does_not_fit():
