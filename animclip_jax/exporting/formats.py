@@ -107,6 +107,8 @@ def export(
     form = formats(batch_size, facts)[kind]
     if not form.takes_all:
         source = sources.dual_encoders(source)
+    if kind == hugging_face.KIND:
+        source = hugging_face.without_bias(source)
     if kind == hub_folder.KIND:
         source = hub_folder.public(source)
     config = api.whole_config(source.config, source.num_frames)

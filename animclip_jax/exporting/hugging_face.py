@@ -18,8 +18,21 @@ from animclip_jax.weights.deferred import Array
 KIND = "hf"
 
 
+def without_bias(source: Source) -> Source:
+    """What is written of dual encoders: a `CLIPModel` has no bias of the logits."""
+    assert isinstance(source.config, ClipConfig)
+    config = hugging_face_config.without_bias(source.config)
+    params = source.params
+    if not config.towers.logit_bias:
+        params = {name: value for name, value in params.items() if name != "logit_bias"}
+    return source._replace(params=params, config=config)
+
+
 def write(directory: Path, source: Source) -> None:
     """Writes the model, its tokenizer and processor.
+
+    Args:
+      source: of `without_bias`.
 
     Raises:
       ValueError: transformers can't compute the model, its tokens or its pictures.
@@ -38,6 +51,7 @@ def save(directory: Path, params: Mapping[str, Array], config: ClipConfig) -> No
     Args:
       params: of `Clip`, by slash-joined path.
     """
+    config = hugging_face_config.without_bias(config)
     hugging_face_config.model_type(config)
     processor.require_expressible(config)
     with files.new_folder(directory) as temporary:

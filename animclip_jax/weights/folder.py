@@ -22,7 +22,6 @@ from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.motion import MotionConfig
 from animclip_jax.models.reranker import RerankerConfig
 from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
-from animclip_jax.models.towers import CLASS
 from animclip_jax.weights import hugging_face_config, manifest, rules, safetensors_file, vocabulary
 from animclip_jax.weights.deferred import Array, as_float32
 
@@ -83,14 +82,8 @@ def _clip(config: ClipConfig | RetrieverConfig) -> ClipConfig:
 
 
 def write_hugging_face(directory: Path, params: Mapping[str, Array], config: ClipConfig) -> None:
-    """Writes the files of Hugging Face's folder into one that is there.
-
-    A `CLIPModel` has no bias of the logits, such as the sigmoid loss learns; it changes no order.
-    """
-    if config.towers.logit_bias and config.towers.vision.pool == CLASS:
-        config = dataclasses.replace(
-            config, towers=dataclasses.replace(config.towers, logit_bias=False)
-        )
+    """Writes the files of Hugging Face's folder into one that is there; without a CLIP's bias."""
+    config = hugging_face_config.without_bias(config)
     document = hugging_face_config.write(config)
     _write(directory, document, rules.to_theirs(params, config, rules.Layout.HUGGING_FACE))
 

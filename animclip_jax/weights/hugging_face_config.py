@@ -237,6 +237,16 @@ def write(config: ClipConfig) -> dict[str, Any]:
     }
 
 
+def without_bias(config: ClipConfig) -> ClipConfig:
+    """Without the bias of a CLIP's logits, such as the sigmoid loss learns: it changes no order.
+
+    A `CLIPModel` has none; a `SiglipModel` keeps its own.
+    """
+    if config.towers.vision.pool != towers.CLASS:
+        return config
+    return dataclasses.replace(config, towers=dataclasses.replace(config.towers, logit_bias=False))
+
+
 def model_type(config: ClipConfig) -> str:
     """clip or siglip; raises ValueError for towers that neither has."""
     for kind, family in (("clip", CLIP), ("siglip", SIGLIP)):

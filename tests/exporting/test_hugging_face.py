@@ -1,5 +1,6 @@
 """--format=hf and convert --to hugging_face as they are used: a sentence, a picture, a search."""
 
+import dataclasses
 import json
 import random
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image
 
 from animclip_jax import api, convert, export
 from animclip_jax.weights import folder, manifest
+from animclip_jax.weights import source as weights_source
 from input_pipeline.media.picture import fit
 from input_pipeline.tokenizers.clip import ClipTokenizer, clean
 from tests.exporting.models import CLIP, FRAMES, WORDS, source
@@ -112,6 +114,23 @@ def test_a_folded_vocabulary_can_not_be_expressed(tmp_path, capsys):
         error = capsys.readouterr().err
         assert "vocab_size is 100" in error and "cannot fold them" in error
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
+
+
+def test_a_model_of_the_sigmoid_loss_is_written_without_its_bias(tmp_path):
+    learned = dataclasses.replace(WORDS.clip.towers, logit_bias=True)
+    config = dataclasses.replace(WORDS, clip=dataclasses.replace(WORDS.clip, towers=learned))
+    params = source(config).params
+    assert "clip/logit_bias" in params
+    folder.save(tmp_path / "ours", params, config)
+    for verb, flag in ((export, "--format=hf"), (convert, "--to=hugging_face")):
+        out = tmp_path / verb.__name__
+        assert verb.main([str(tmp_path / "ours"), "--out", str(out), flag]) == 0
+        read, found = weights_source.read(out)
+        assert not found.towers.logit_bias and "logit_bias" not in read
+        for name, value in read.items():
+            np.testing.assert_array_equal(value, params[f"clip/{name}"], err_msg=name)
+    said = manifest.check(tmp_path / export.__name__, "hf")["config"]["clip"]
+    assert said["towers"]["logit_bias"] is False
 
 
 def test_the_lines_that_a_user_writes(written, ours):
