@@ -28,9 +28,7 @@ def public(source: Source) -> Source:
 def finish(directory: Path, source: Source, facts: model_card.Facts) -> None:
     """Writes the card, which people edit, and transformers' processor where it can be expressed."""
     config = source.config if isinstance(source.config, ClipConfig) else source.config.clip
-    try:
+    obstacle, _ = processor.obstacle(config)
+    if not obstacle:
         processor.write(directory, config)
-        has_processor = True
-    except ValueError:
-        has_processor = False
-    files.write_text(directory / CARD, model_card.card(source, facts, has_processor))
+    files.write_text(directory / CARD, model_card.card(source, facts, obstacle))

@@ -68,11 +68,11 @@ def without_folders(source: str) -> str:
     return f"{kind}{colon}{Path(location).name}" if colon else Path(source).name
 
 
-def card(source: Source, facts: Facts, has_processor: bool) -> str:
+def card(source: Source, facts: Facts, obstacle: str = "") -> str:
     """The card, Markdown below a head of YAML.
 
     Args:
-      has_processor: whether transformers' tokenizer and processor lie beside it.
+      obstacle: why transformers' tokenizer and processor do not lie beside it, "" where they do.
     """
     lines = [
         *_head(source, facts),
@@ -80,7 +80,7 @@ def card(source: Source, facts: Facts, has_processor: bool) -> str:
         *_use(source, facts),
         *_training(source),
         *_results(facts.results),
-        *_files(has_processor),
+        *_files(obstacle),
         *_licence(source, facts),
     ]
     return "\n".join(lines) + "\n"
@@ -208,18 +208,18 @@ def _cells(scores: dict[str, Any]) -> Iterator[str]:
         yield f"{scores[name]:.1f} [{lower:.1f}, {upper:.1f}]"
 
 
-def _files(has_processor: bool) -> Iterator[str]:
+def _files(obstacle: str) -> Iterator[str]:
     yield "## Files"
     yield ""
     yield "`config.json` and `model.safetensors` hold the whole model, in the layout of"
     yield "AnimCLIP-JAX; `example.safetensors` holds inputs and what the model makes of them;"
     yield "`manifest.json` says how to prepare frames and captions, and has the SHA-256 of these"
     yield "files."
-    if has_processor:
+    if obstacle:
+        yield f"Nothing here is for transformers' processor: {obstacle}."
+    else:
         yield "The tokenizer and `preprocessor_config.json` are for transformers' processor. For"
         yield "transformers' own model classes, run `animclip export --format=hf`."
-    else:
-        yield "transformers has no processor that makes this model's input."
     yield ""
 
 

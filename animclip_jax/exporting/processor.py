@@ -25,26 +25,39 @@ _SENTENCE_MODULES = (("", "CLIPModel"), ("1_Normalize", "Normalize"))
 
 def require_expressible(config: ClipConfig) -> None:
     """Raises ValueError for a model whose tokens or pictures transformers can't make."""
+    reason, advice = obstacle(config)
+    if reason:
+        raise ValueError(reason + advice)
+
+
+def obstacle(config: ClipConfig) -> tuple[str, str]:
+    """Why transformers can't make a model's tokens or pictures, "" where it can; what to do."""
     if not config.towers.pixels.antialias:
-        raise ValueError(
+        return (
             "pixels.antialias is False: transformers' processors anti-alias, so that pictures "
             "would get other embeddings there than here"
-        )
-    kind, file = config.towers.tokenizer, Path(config.tokenizer)
+        ), ""
+    kind, suffix = config.towers.tokenizer, Path(config.tokenizer).suffix
     if kind not in (towers.CLIP.tokenizer, *_SIGLIP):
-        raise ValueError(f"tokens of {kind}: transformers has no tokenizer that makes them")
+        return f"tokens of {kind}: transformers has no tokenizer that makes them", ""
     if kind == towers.CLIP.tokenizer and config.vocab_size != CLIP_VOCAB_SIZE:
-        raise ValueError(
+        return (
             f"vocab_size is {config.vocab_size}: Hugging Face's CLIP tokenizer gives ids of all "
             f"{CLIP_VOCAB_SIZE} tokens and cannot fold them, so captions would get other "
-            "embeddings there than here. Use --format=safetensors or --format=stablehlo, or "
-            f"train with --config.model.vocab_size={CLIP_VOCAB_SIZE}"
+            "embeddings there than here"
+        ), (
+            ". Use --format=safetensors or --format=stablehlo, or train with "
+            f"--config.model.vocab_size={CLIP_VOCAB_SIZE}"
         )
-    if kind in _SIGLIP and file.suffix != (wanted := Path(_SIGLIP[kind]).suffix):
-        raise ValueError(
-            f"{file}: Hugging Face's tokenizer of {kind} reads {_SIGLIP[kind]}, wanted a "
-            f"{wanted} file: give one of the same vocabulary by animclip convert --tokenizer=FILE"
+    if kind in _SIGLIP and suffix != (wanted := Path(_SIGLIP[kind]).suffix):
+        return (
+            f"Hugging Face's tokenizer of {kind} reads {_SIGLIP[kind]}, and this model's "
+            f"vocabulary is a {suffix} file"
+        ), (
+            f", {config.tokenizer}: give a {wanted} file of the same vocabulary by animclip "
+            "convert --tokenizer=FILE"
         )
+    return "", ""
 
 
 def write(directory: Path, config: ClipConfig) -> None:

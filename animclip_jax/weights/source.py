@@ -71,8 +71,9 @@ def whole(
     params, config = _read(path, activation)
     if isinstance(config, RetrieverConfig):
         return params, config
-    if config.towers.tokenizer != CLIP.tokenizer and not config.tokenizer:
-        beside = vocabulary.find(path if path.is_dir() else path.parent)
+    kind = config.towers.tokenizer
+    if kind != CLIP.tokenizer and not config.tokenizer:
+        beside = vocabulary.find(path if path.is_dir() else path.parent, kind)
         config = dataclasses.replace(config, tokenizer=beside)
     return params, config
 

@@ -29,9 +29,15 @@ _CLIP_SIZE = 49408
 _CLIP_WORDS = "ac87e04f32fc792d8358458800d338e938df47c5e7a3b53514deb6bd389b7179"
 
 
-def find(directory: Path | epath.Path) -> str:
-    """The vocabulary in a folder of ours or of others, "" where there is none."""
-    there = (directory / name for name in PUBLISHED)
+def find(directory: Path | epath.Path, kind: str = "") -> str:
+    """The vocabulary in a folder of ours or of others, "" where there is none.
+
+    Args:
+      kind: of the tokens, for a published folder that may have several files of one vocabulary:
+        the one that transformers' tokenizer of that kind reads comes first.
+    """
+    names = sorted(PUBLISHED, key=lambda name: kind == "gemma" and name != layout.TOKENIZER_JSON)
+    there = (directory / name for name in names)
     return next((str(path) for path in there if path.is_file()), "")
 
 

@@ -1,5 +1,6 @@
 """`animclip export --format=hub`: a folder with a card, pushed to a stand-in, and read back."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -11,12 +12,14 @@ import numpy as np
 import pytest
 
 from animclip_jax import api, convert, export
-from animclip_jax.exporting import model_card, push
+from animclip_jax.exporting import hub_folder, model_card, push
 from animclip_jax.exporting import source as sources
 from animclip_jax.weights import folder, manifest
 from tests import a_run
 from tests.exporting.models import WORDS, source
 from tests.stand_in_hub import COMMIT, Hub, opened
+from tests.vocabularies import GEMMA, GEMMA_JSON
+from tests.weights.families import SIGLIP_2
 
 TOKEN = "hf_" + "a" * 34
 NAME = "some/clip"
@@ -78,12 +81,31 @@ def test_the_card_says_what_it_is_what_it_saw_and_how_it_searches(written: Path)
 
 def test_a_card_of_little_knowledge_says_so(tmp_path: Path) -> None:
     bare = source()._replace(origin={})
-    card = model_card.card(bare, model_card.Facts(), has_processor=False)
+    card = model_card.card(bare, model_card.Facts())
     assert "license:" not in card and "not stated by who made it" in card
     assert "was not evaluated" in card and "Nothing is recorded" in card
     drawn = source()._replace(origin={"trained_on": ["drawn:train"]})
-    assert "are noise" in model_card.card(drawn, model_card.Facts(), False)
+    assert "are noise" in model_card.card(drawn, model_card.Facts())
     assert "are noise" not in card
+
+
+@pytest.mark.parametrize(
+    "file, said",
+    [
+        (GEMMA, "reads tokenizer.json, and this model's vocabulary is a .model file."),
+        (GEMMA_JSON, "are for transformers' processor"),
+    ],
+)
+def test_the_card_says_why_nothing_is_for_transformers(
+    tmp_path: Path, file: Path, said: str
+) -> None:
+    config = dataclasses.replace(SIGLIP_2, tokenizer=str(file))
+    given = source(config)._replace(origin={})
+    hub_folder.finish(tmp_path, given, model_card.Facts())
+    card = (tmp_path / "README.md").read_text()
+    assert said in card and "no processor that makes" not in card
+    assert str(file.parent) not in card
+    assert (tmp_path / "preprocessor_config.json").is_file() == (file == GEMMA_JSON)
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,18 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from animclip_jax import convert
 from animclip_jax.exporting import hugging_face
 from animclip_jax.models.clip import ClipConfig
-from animclip_jax.weights import source
+from animclip_jax.weights import folder as weights_folder
+from animclip_jax.weights import source, vocabulary
 from input_pipeline.tokenizers.opening import open_tokenizer
 from tests import vocabularies
 from tests.models import computed
@@ -128,9 +131,25 @@ def test_sentence_transformers_reads_the_folder(written, monkeypatch):
     np.testing.assert_allclose(model.encode([shown]), image, atol=1e-5)
 
 
+def test_of_two_files_of_a_vocabulary_the_one_that_its_tokenizer_reads_is_taken(tmp_path):
+    config = model("gemma", tmp_path)
+    hugging_face.save(tmp_path / "published", drawn(config), config)
+    shutil.copy(vocabularies.GEMMA, tmp_path / "published" / "tokenizer.model")
+    command = [str(tmp_path / "published"), "--out", str(tmp_path / "ours")]
+    assert convert.main(command) == 0
+    found = weights_folder.load_clip(tmp_path / "ours")[1]
+    assert found == config and found.tokenizer == str(tmp_path / "ours" / "tokenizer.json")
+    assert Path(found.tokenizer).read_bytes() == vocabularies.GEMMA_JSON.read_bytes()
+    assert (
+        convert.main([str(tmp_path / "ours"), "--to=hugging_face", f"--out={tmp_path / 'hf'}"]) == 0
+    )
+    assert source.read(tmp_path / "hf")[1] == config
+    assert vocabulary.find(tmp_path / "published").endswith("tokenizer.model")
+
+
 def test_a_vocabulary_that_its_tokenizer_does_not_read_is_refused(tmp_path):
     config = model("gemma", tmp_path)
     config = dataclasses.replace(config, tokenizer=str(vocabularies.GEMMA))
-    with pytest.raises(ValueError, match=r"gemma.model: .* reads tokenizer.json, wanted a .json"):
+    with pytest.raises(ValueError, match=r"reads tokenizer.json, .*gemma.model: give a .json"):
         hugging_face.save(tmp_path / "hf", drawn(config), config)
     assert list(tmp_path.iterdir()) == []
