@@ -7,13 +7,17 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import ml_dtypes
+import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
 from animclip_jax import export
+from animclip_jax.weights import safetensors_file
 from tests import processes
-from tests.exporting.models import batch_size, source_for
+from tests.exporting.models import batch_size, bfloat16, source, source_for
 from tests.repository import ROOT
 
 PAGE = (ROOT / "docs" / "export.md").read_text()
@@ -94,6 +98,27 @@ def test_a_program_runs_without_ours(name, elsewhere, exports):
     code, said = run(name, exports / kind, elsewhere, OURS + others)
     assert code == 0, said
     assert "[[" in said, "it prints a matrix"
+
+
+def test_bfloat16_is_read_as_float32(tmp_path):
+    values = np.float32([[1.5, -2.0], [3e38, 0.0]])
+    given = {"one": values.astype(ml_dtypes.bfloat16), "other": values}
+    safetensors_file.write(tmp_path / "file", given)
+    read: dict[str, Any] = {}
+    exec(programs()["check.py"], read)
+    found = read["read_tensors"](tmp_path / "file", np)
+    for name, value in given.items():
+        assert found[name].dtype == np.float32
+        np.testing.assert_array_equal(found[name], value.astype(np.float32))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["search_jax.py", "search_tensorflow.py"])
+def test_a_program_runs_with_a_model_in_bfloat16(name, elsewhere, tmp_path):
+    kind, others = PROGRAMS[name]
+    export.export(source(bfloat16()), tmp_path / "out", kind, batch_size(kind))
+    code, said = run(name, tmp_path / "out", elsewhere, OURS + others)
+    assert code == 0 and "[[" in said, said
 
 
 def named_packages(name: str) -> list[str]:
