@@ -5,7 +5,7 @@
 A clip is 12 frames of 224 pixels, preset full. The photos are cut from scikit-image's samples, 500
 x 375 pixels and 50 to 120 kB, as they are ("raw") and shrunk by `animclip prepare` ("prepared").
 CPU ms count all threads of the process. Peers film a slow zoom with a pan, frame by frame, on one
-thread; those that are not installed (pip install 'animclip-jax[bench]') are named.
+thread; those that are not installed (pip install '.[bench]') are named.
 """
 
 import argparse

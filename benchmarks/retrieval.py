@@ -6,8 +6,8 @@
 
 Embeddings and codes are random numbers of ViT-B/32's shapes, the codes int8 in a memory-mapped
 file. The first stage stands beside the bare matrix product and FAISS's exact index (`pip install
-animclip-jax[bench]`), the second beside scoring every pair. `--evaluation` times a whole evaluation
-in both directions, K = 50, of so many captions and videos.
+'.[bench]'`), the second beside scoring every pair. `--evaluation` times a whole evaluation in both
+directions, K = 50, of so many captions and videos.
 """
 
 import argparse

@@ -150,7 +150,7 @@ def why_no_peer() -> str | None:
     """Why the peer can't be measured on the device that ours is measured on; None where it can."""
     lacking = [name for name in ("torch", "transformers") if not importlib.util.find_spec(name)]
     if lacking:
-        return f"{' and '.join(lacking)} not installed (pip install 'animclip-jax[parity]')"
+        return f"{' and '.join(lacking)} not installed (pip install '.[parity]')"
     import torch
 
     backend = jax.default_backend()

@@ -16,7 +16,7 @@ SMALL = [
     "--config.animation.num_frames=2",
     "--config.animation.preset=zoom",
 ]
-NEEDS_LIBTPU = "no compiler for TPUs: pip install 'animclip-jax[tpu]'"
+NEEDS_LIBTPU = "no compiler for TPUs: pip install '.[tpu]'"
 
 
 def run(*arguments: str, devices: int = 1) -> subprocess.CompletedProcess:

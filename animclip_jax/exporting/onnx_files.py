@@ -93,7 +93,8 @@ def _import() -> tuple[Any, Any]:
         import onnxruntime
     except ImportError as error:
         raise ValueError(
-            f'--format={KIND} needs jax2onnx and onnxruntime: {error}; pip install "animclip-jax'
-            f'[{KIND}]" into an environment of their own, since they ask for an older Orbax'
+            f"--format={KIND} needs jax2onnx and onnxruntime: {error}. They ask for an older "
+            "Orbax, so install them in a new environment, in a clone of AnimCLIP-JAX: "
+            f"pip install '.[{KIND}]'"
         ) from error
     return jax2onnx, onnxruntime

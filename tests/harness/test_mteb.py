@@ -18,7 +18,7 @@ from tests.searchable import write_videos
 
 needs_mteb = pytest.mark.skipif(
     importlib.util.find_spec("mteb") is None,
-    reason="needs mteb: pip install 'animclip-jax[mteb]'",
+    reason="needs mteb: pip install '.[mteb]'",
 )
 # mteb and what it brings warn of each other.
 quiet = pytest.mark.filterwarnings("default")

@@ -175,7 +175,7 @@ COMPILED = {
     ],
 )
 def test_tpus_compile_it_and_the_plan_counts_it(topology, names):
-    pytest.importorskip("libtpu", reason="no compiler for TPUs: pip install 'animclip-jax[tpu]'")
+    pytest.importorskip("libtpu", reason="no compiler for TPUs: pip install '.[tpu]'")
     process.compile_alone()
     from animclip_jax.planning.program import tpu_devices
 

@@ -36,7 +36,7 @@ def test_every_gpu_has_its_peaks():
 @pytest.mark.slow
 def test_a_program_is_compiled_for_gpus_that_nobody_holds(monkeypatch):
     if not gpus.has_compiler():
-        pytest.skip("no compiler for GPUs: pip install 'animclip-jax[gpu]'")
+        pytest.skip("no compiler for GPUs: pip install '.[gpu]'")
     devices = described_devices("h100:4")
     assert len(devices) == 4 and all(map(gpus.is_described, devices))
     assert not any(map(gpus.is_described, jax.devices()))

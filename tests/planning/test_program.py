@@ -27,6 +27,6 @@ def test_the_batch_is_that_of_the_pipeline(preset, render, tmp_path):
 
 
 def test_a_topology_that_does_not_exist_is_refused():
-    pytest.importorskip("libtpu", reason="no compiler for TPUs: pip install 'animclip-jax[tpu]'")
+    pytest.importorskip("libtpu", reason="no compiler for TPUs: pip install '.[tpu]'")
     with pytest.raises(ValueError, match=r"--topology=v5x:4: .*such as v5e:16x16"):
         tpu_devices("v5x:4")
