@@ -76,8 +76,8 @@ def test_a_whole_model_of_a_folder_stays_whole(tmp_path, is_export):
 @pytest.mark.parametrize(
     "flags, reason",
     [
-        (["--to=hugging_face"], "the format cannot hold it"),
-        (["--to=open_clip"], "the format cannot hold it"),
+        (["--to=hugging_face"], "the format can't hold them"),
+        (["--to=open_clip"], "the format can't hold them"),
         (["--image-size=48"], "--image-size and --tokenizer change the dual encoders alone"),
     ],
 )

@@ -114,12 +114,14 @@ def test_what_a_format_has_no_place_for_is_said(tmp_path, capsys):
     export.export(source(WORDS), tmp_path / "whole", "safetensors")
     command = [str(tmp_path / "whole"), "--out", str(tmp_path / "hf"), "--format=hf"]
     assert export.main(command) == 0
-    assert "left out, because the format cannot hold it: coder, motion, reranker, temporal" in (
+    assert "left out, because the format can't hold them: coder, motion, reranker, temporal" in (
         capsys.readouterr().out
     )
     left = manifest.check(tmp_path / "hf", "hf")["origin"]["left_out"]
     assert left == ["coder", "motion", "reranker", "temporal"]
     assert not manifest.check(tmp_path / "hf", "hf")["reranks"]
+    one = sources.left_out_in_words(["reranker"])
+    assert one == "left out, because the format can't hold it: reranker"
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -226,13 +226,13 @@ def _files(obstacle: str) -> Iterator[str]:
 def _licence(source: Source, facts: Facts) -> Iterator[str]:
     yield "## Licence"
     yield ""
-    named = f"`{facts.license}`" if facts.license else "not stated by who made it"
-    yield f"Of this model: {named}."
+    named = f"`{facts.license}`" if facts.license else "not stated by its author"
+    yield f"This model: {named}."
     for one in bases(source):
         name = one.partition("@")[0]
         found = _license([one])
-        said = f"published under `{found}`" if found else "look at their page"
-        yield f"Of the weights it began with, `{name}`: {said}."
+        said = f"published under `{found}`" if found else "see their page"
+        yield f"The weights it began with, `{name}`: {said}."
     yield ""
     yield "Made by `animclip export RUN --format=hub --out DIR`."
 

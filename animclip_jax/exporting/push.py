@@ -24,7 +24,7 @@ def require_free(repository: str) -> None:
     from huggingface_hub.errors import RepositoryNotFoundError
 
     if huggingface_hub.get_token() is None:
-        raise ValueError(f"--push={repository}: there is no token of the Hub here: {_TOKEN}")
+        raise ValueError(f"--push={repository}: no Hugging Face token on this machine: {_TOKEN}")
     api = huggingface_hub.HfApi()
     try:
         # First this, for it takes a time-out: the client's own would try for half a minute.
@@ -70,7 +70,9 @@ def push(directory: Path, repository: str, private: bool = False) -> str:
 def _refusal(repository: str, error: Exception) -> Exception:
     """The error for what the Hub answered, or for no answer."""
     if getattr(getattr(error, "response", None), "status_code", None) == 401:
-        return ValueError(f"--push={repository}: the Hub does not accept the token here: {_TOKEN}")
+        return ValueError(
+            f"--push={repository}: the Hub does not accept this machine's token: {_TOKEN}"
+        )
     return OSError(_problem(repository, "the Hub can't be reached", error))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -127,8 +127,9 @@ def dual_encoders(source: Source) -> Source:
     return Source(params, config, source.num_frames, origin)
 
 
-def left_out_in_words(left: Iterable[str], reason: str = "the format cannot hold it") -> str:
-    """The line that a command prints of parts that it left out."""
+def left_out_in_words(left: Sequence[str], reason: str = "") -> str:
+    """The line that a command prints of parts that it left out, by default for the format."""
+    reason = reason or f"the format can't hold {'it' if len(left) == 1 else 'them'}"
     return f"left out, because {reason}: {', '.join(left)}"
 
 

@@ -11,7 +11,7 @@ from animclip_jax.options import kinds
 # Every format by what a person needs to know of it; the first is the default.
 FORMATS = {
     "safetensors": "our own folder, which animclip index and convert read",
-    "hf": "the dual encoders, for transformers' CLIPModel",
+    "hf": "the dual encoders, for transformers' CLIPModel or SiglipModel",
     "stablehlo": "programs for JAX alone, on CPUs, GPUs and TPUs",
     "savedmodel": "signatures for TensorFlow",
     "onnx": "the dual encoders, for ONNX Runtime",

@@ -71,7 +71,8 @@ def test_the_card_says_what_it_is_what_it_saw_and_how_it_searches(written: Path)
     lower, upper = found["intervals"]["R@1"]
     assert f"| re-ranked ({candidates} candidates) | {found['R@1']:.1f} [{lower:.1f}, " in body
     assert f"{upper:.1f}] |" in body
-    assert "Protocol `drawn`" in body and "published under `mit`" in body
+    assert "Protocol `drawn`" in body and "This model: `mit`." in body
+    assert "The weights it began with, `openai/clip-vit-base-patch32`: published" in body
     program = re.findall(r"```python\n(.*?)```", body, re.DOTALL)
     compile(program[0], "card", "exec")
     assert "pip install . " in body and "install animclip-jax" not in body
@@ -82,7 +83,7 @@ def test_the_card_says_what_it_is_what_it_saw_and_how_it_searches(written: Path)
 def test_a_card_of_little_knowledge_says_so(tmp_path: Path) -> None:
     bare = source()._replace(origin={})
     card = model_card.card(bare, model_card.Facts())
-    assert "license:" not in card and "not stated by who made it" in card
+    assert "license:" not in card and "This model: not stated by its author." in card
     assert "was not evaluated" in card and "Nothing is recorded" in card
     drawn = source()._replace(origin={"trained_on": ["drawn:train"]})
     assert "are noise" in model_card.card(drawn, model_card.Facts())
@@ -189,9 +190,11 @@ def test_without_a_token_nothing_is_written(
     stand_in: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_another")
-    assert "does not accept the token" in refused(tmp_path, capsys, f"--push={NAME}")
+    assert "the Hub does not accept this machine's token: run" in refused(
+        tmp_path, capsys, f"--push={NAME}"
+    )
     monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
-    assert "there is no token of the Hub here: run `hf auth login`" in refused(
+    assert "no Hugging Face token on this machine: run `hf auth login`, or" in refused(
         tmp_path, capsys, f"--push={NAME}"
     )
     assert "wanted OWNER/NAME" in refused(tmp_path, capsys, "--push=clip")
