@@ -101,7 +101,7 @@ def test_a_program_runs_without_ours(name, elsewhere, exports):
 
 
 def test_bfloat16_is_read_as_float32(tmp_path):
-    values = np.float32([[1.5, -2.0], [3e38, 0.0]])
+    values = np.array([[1.5, -2.0], [3e38, 0.0]], np.float32)
     given = {"one": values.astype(ml_dtypes.bfloat16), "other": values}
     safetensors_file.write(tmp_path / "file", given)
     read: dict[str, Any] = {}
