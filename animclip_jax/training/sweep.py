@@ -12,6 +12,7 @@ from animclip_jax.runs import layout, run_config
 from animclip_jax.runs.mirror import Mirror
 from animclip_jax.training import beginning, checkpoint, init_from
 from animclip_jax.training.config import TrainingConfig
+from animclip_jax.words import count
 from input_pipeline.tokenizers.opening import open_tokenizer
 
 # What the arms of an experiment change, by their names: settings by dotted name.
@@ -82,6 +83,7 @@ def train_arms(
     """Trains every arm in WORKDIR/ARM, one after the other; finished ones are not run again.
 
     An arm is configured when it begins: what it begins with, the vocabulary too, may be another's.
+    WORKDIR/finished is left for what watches the sweep; here only the arms' own are read.
 
     Args:
       train: configuration, folder and what the arm changes -> exit code.
@@ -103,6 +105,8 @@ def train_arms(
         # Where nothing can be evaluated, an arm that is trained has no results.
         if code or not (folder / layout.FINISHED).is_file():
             return code
+    if jax.process_index() == 0:
+        files.write_text(workdir / layout.FINISHED, f"{count(len(arms), 'arm')}\n")
     return 0
 
 
@@ -113,7 +117,7 @@ def _say(line: str) -> None:
 
 
 def _claim(workdir: epath.Path, arms: Arms) -> None:
-    """Notes which arms there are, unless the folder is another's."""
+    """Notes which arms there are, unless the folder is another's; some may be new."""
     if (workdir / layout.CONFIG).is_file():
         raise ValueError(f"{workdir} holds a single run: choose another --workdir for the sweep")
     path = workdir / layout.SWEEP
@@ -126,6 +130,7 @@ def _claim(workdir: epath.Path, arms: Arms) -> None:
                 "choose another --workdir, or delete this one"
             )
     workdir.mkdir(parents=True, exist_ok=True)
+    (workdir / layout.FINISHED).unlink(missing_ok=True)
     files.write_json(path, {"main": next(iter(arms)), "arms": list(arms)})
 
 

@@ -127,6 +127,26 @@ def test_where_nothing_can_be_evaluated_every_arm_is_trained(tmp_path):
 def test_an_arm_that_is_stopped_stops_the_sweep(tmp_path):
     arms: Arms = {"first": {}, "second": {}}
     assert list(run(tmp_path, arms, "clip", left=())) == ["first"]
+    assert not (tmp_path / layout.FINISHED).exists()
+
+
+def test_a_sweep_is_finished_when_each_arm_is(tmp_path):
+    mark, arms = tmp_path / layout.FINISHED, {"first": {}, "second": {}}
+    run(tmp_path, arms, "clip")
+    assert mark.read_text() == "2 arms\n"
+    # Its mark does not keep an arm that is added from being trained, and is not there meanwhile.
+    more = arms | {"third": {}}
+    assert list(run(tmp_path, more, "clip", left=())) == ["third"]
+    assert not mark.exists()
+    assert list(run(tmp_path, more, "clip")) == ["third"]
+    assert mark.read_text() == "3 arms\n"
+
+
+def test_a_sweep_that_only_lacks_its_mark_gets_it(tmp_path):
+    run(tmp_path, {"first": {}}, "clip")
+    (tmp_path / layout.FINISHED).unlink(missing_ok=True)
+    assert run(tmp_path, {"first": {}}, "clip") == {}
+    assert (tmp_path / layout.FINISHED).read_text() == "1 arm\n"
 
 
 @pytest.mark.parametrize("process", [0, 1])
@@ -137,3 +157,4 @@ def test_one_of_several_processes_speaks(tmp_path, monkeypatch, capsys, process)
     (tmp_path / "sweep").mkdir()
     run(tmp_path / "sweep", {"first": {}})
     assert ("first: the configuration as it is" in capsys.readouterr().out) == (process == 0)
+    assert (tmp_path / "sweep" / layout.FINISHED).exists() == (process == 0)
