@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From a laptop to a TPU slice: makes the slice or takes the one of that name, installs this checkout
 # on every worker, starts one command on all of them and shows worker 0's log. After a preemption it
-# does all that again, until WORKDIR/finished is there. docs/launch.md tells the rest.
+# does all that again, until the command is finished. docs/launch.md tells the rest.
 # Runs on the bash 3.2 of macOS.
 # shellcheck disable=SC2016  # what stands in single quotes is expanded on the workers
 set -euo pipefail
@@ -61,14 +61,18 @@ command=("$@")
 [ -n "$name" ] || refuse "--name=NAME is missing: give the slice a name"
 ((${#command[@]})) || [ -n "$delete" ] || refuse "no command: put it after --, or use --delete"
 
-workdir=''
+workdir='' sweep=''
 for ((i = 0; i < ${#command[@]}; i++)); do
   case ${command[i]} in
     --workdir=*) workdir=${command[i]#*=} ;;
     --workdir) workdir=${command[i + 1]:-} ;;
+    --sweep | --sweep=*) sweep=yes ;;
   esac
 done
-workdir=${workdir%/}
+workdir=${workdir%/} mark='' # the file that a training leaves at its end
+case "${command[*]-} " in
+  *animclip\ train\ * | *animclip_jax[\ ./]train[\ .]*) mark=${workdir:+$workdir/finished} ;;
+esac
 if [ -n "$spot" ] && [ -n "$workdir" ] && [[ $workdir != gs://* ]]; then
   refuse "--workdir=$workdir is on the slice, and a preemption of a --spot slice deletes it:" \
     "use --workdir=gs://BUCKET/FOLDER"
@@ -303,11 +307,13 @@ $START" || die "the command could not be started; run the same command again"
 # running, "ended CODE", none (killed, or never started) or unreachable.
 status() { on_workers 0 "$STATUS" 2>/dev/null | tail -n 1 || echo unreachable; }
 
-finished() { # whether the run has come to its end, given worker 0's status
-  case $workdir in
-    '') [ "$1" = 'ended 0' ] ;;
-    gs://*) cloud storage ls "$workdir/finished" >/dev/null 2>&1 ;;
-    *) on_workers 0 "cd ~/animclip-jax && test -e $(printf %q "$workdir/finished")" 2>/dev/null ;;
+finished() { # whether the command has come to its end, given worker 0's status
+  # The mark of a sweep may be an earlier one, which goes when the command begins.
+  [ "$1" = 'ended 0' ] || { [ -n "$mark" ] && [ -z "$sweep" ]; } || return 1
+  case $mark in
+    '') ;;
+    gs://*) cloud storage ls "$mark" >/dev/null 2>&1 ;;
+    *) on_workers 0 "cd ~/animclip-jax && test -e $(printf %q "$mark")" 2>/dev/null ;;
   esac
 }
 
@@ -388,21 +394,18 @@ if ((${#command[@]} == 0)); then
   exit 0
 fi
 if [ -n "$dry_run" ]; then dry_run; exit 0; fi
-case $workdir in
-  '') say "the command names no --workdir: it is finished when it ends with exit code 0" ;;
-  gs://*)
-    if finished ''; then
-      say "$workdir/finished is there: nothing to run"
-      [ -z "$delete" ] || delete_slice
-      exit 0
-    fi
-    ;;
-  *) say "--workdir=$workdir is on the slice's own disk: deleting the slice deletes it" ;;
-esac
+[ -n "$mark" ] || say "the command is finished when it ends with exit code 0"
+[[ ${workdir:-gs://} == gs://* ]] ||
+  say "--workdir=$workdir is on the slice's own disk: deleting the slice deletes it"
+if [[ $mark == gs://* ]] && finished ''; then
+  say "$mark is there: nothing to run"
+  [ -z "$delete" ] || delete_slice
+  exit 0
+fi
 trap interrupted INT TERM
 run
 trap - INT TERM
-say "finished: ${workdir:-${command[*]}}"
+say "finished: ${command[*]}"
 if [ -n "$delete" ]; then
   delete_slice
 else

@@ -12,74 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.a_cloud import SCRIPT, WORKDIR, Cloud
 from tests.repository import ROOT
 
-SCRIPT = ROOT / "launch_tpu.sh"
 PLACE = ["--name=run", "--project=p", "--zone=us-west4-a"]
 NEW = [*PLACE, "--type=v5litepod-16"]
-WORKDIR = "gs://bucket/run"
 
 HEEDS_INTERRUPTS = ROOT / "tests" / "programs" / "heeds_interrupts.py"
-
-# Stands for python3.12 on a worker: makes environments whose pip notes what it is asked.
-PYTHON = """#!/bin/bash
-case "$*" in
-  "-m venv"*) mkdir -p "${@: -1}/bin" && cp "$0" "${@: -1}/bin/python" ;;
-  "-m pip --version") ;;
-  "-m pip install"*) echo "$PWD $*" >>~/installed ;;
-  "-c "*) echo py312 ;;
-esac
-"""
-
-
-class Cloud:
-    """The folder of the stand-in, and what was asked of it."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.bucket = folder / "buckets" / "bucket"
-        self.run_folder = self.bucket / "run"
-        self.run_folder.mkdir(parents=True)
-        self.tools = folder / "tools"
-        self.executable(self.tools / "gcloud", gcloud())
-        self.executable(folder / "bin" / "python3.12", PYTHON)
-        self.env = os.environ | {
-            "STAND_IN_CLOUD": str(folder),
-            "POLL_SECONDS": "0",
-            "PATH": f"{self.tools}:{os.environ['PATH']}",
-        }
-
-    @staticmethod
-    def executable(path: Path, text: str) -> None:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-        path.chmod(0o755)
-
-    def calls(self) -> list[list[str]]:
-        path = self.folder / "calls.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-    def verbs(self) -> list[str]:
-        return [" ".join(call[2:4]) for call in self.calls() if call[0] == "compute"]
-
-    def launch(self, *arguments: str) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            [SCRIPT, *arguments], env=self.env, capture_output=True, text=True, timeout=120
-        )
-
-    def command(self, text: str) -> list[str]:
-        """What stands behind -- : a Bash script that knows $cloud, $folder and its try, $n."""
-        path = self.folder / "train.sh"
-        path.write_text(
-            f"cloud={self.folder} folder={self.run_folder}\n"
-            "if [[ $HOME == */worker-0 ]]; then echo >>$cloud/tries; fi\n"
-            f"n=$(wc -l <$cloud/tries)\n{text}\n"
-        )
-        return ["--", "bash", str(path), f"--workdir={WORKDIR}"]
-
-
-def gcloud() -> str:
-    return f'#!/bin/sh\nexec {sys.executable} {ROOT / "tests" / "stand_in_gcloud.py"} "$@"\n'
 
 
 @pytest.fixture
@@ -122,7 +61,7 @@ def test_from_nothing_to_finished(cloud):
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", commit)
     assert "/animclip-env/bin:" in path
     assert "WAITING_FOR_RESOURCES" in run.stderr
-    assert f"finished: {WORKDIR}" in run.stderr
+    assert f"finished: animclip train --workdir={WORKDIR}" in run.stderr
     assert "costs money: ./launch_tpu.sh --name=run --zone=us-west4-a --delete" in run.stderr
     assert "queued-resources delete" not in cloud.verbs()
 
@@ -261,6 +200,34 @@ def test_project_and_zone_may_be_gclouds_own(cloud):
         for call in cloud.calls()
         if call[0] == "compute"
     )
+
+
+def test_another_command_on_a_finished_run_is_run(cloud):
+    (cloud.run_folder / "finished").touch()
+    command = cloud.command("echo evaluated", "evaluate")
+    run = cloud.launch(*NEW, "--delete", *command)
+    assert run.returncode == 0 and run.stdout == "evaluated\n", run.stderr
+    assert "it ends with exit code 0" in run.stderr
+    assert cloud.verbs()[-1] == "queued-resources delete"
+
+
+def test_a_command_that_leaves_no_mark_is_finished_when_it_ends(cloud):
+    run = cloud.launch(*NEW, *cloud.command("echo baked", "evaluate"))
+    assert run.returncode == 0 and run.stdout == "baked\n", run.stderr
+    assert "finished: animclip evaluate" in run.stderr
+
+
+def test_a_sweep_with_a_new_arm_is_run_to_its_end(cloud):
+    (cloud.run_folder / "finished").touch()
+    # Its first try is killed before it has removed the mark of the sweep without that arm.
+    command = cloud.command(
+        "[[ $HOME == */worker-0 ]] || exit 0\n"
+        "if [ $n = 1 ]; then kill -9 $PPID $$; fi\n"
+        'rm -f $folder/finished; echo "try $n"; [ $n = 2 ] || touch $folder/finished'
+    )
+    run = cloud.launch(*NEW, "--delete", *command, "--sweep")
+    assert run.returncode == 0 and run.stdout == "try 2\ntry 3\n", run.stderr
+    assert cloud.verbs()[-1] == "queued-resources delete"
 
 
 @pytest.mark.parametrize(
