@@ -268,19 +268,26 @@ follow() { # LINES of what is there already
   on_workers 0 "cd ~/animclip-run && tail -n $1 --pid=\$(cat pid) -F log 2>/dev/null"
 }
 
+pack() { # FOLDER ARCHIVE; in a folder that another repository ignores, git lists nothing
+  git -C "$1" ls-files --error-unmatch setup.py >/dev/null &&
+    git -C "$1" ls-files -z --cached --others --exclude-standard |
+    while IFS= read -r -d '' file; do [ ! -e "$1/$file" ] || printf '%s\0' "$file"; done |
+      COPYFILE_DISABLE=1 tar --null -czf "$2" -C "$1" -T -
+}
+
 install() {
   local here archive
   say "packing the files of this checkout, except those that git ignores"
   here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
   if [ -n "$dry_run" ]; then
     archive=${TMPDIR:-/tmp}/animclip-jax.tar.gz
-    printf 'git -C %q ls-files --cached --others --exclude-standard | tar -czf %q -C %q -T -\n' \
-      "$here" "$archive" "$here" >&3
+    printf 'git -C %q ls-files -z --cached --others --exclude-standard |
+  tar --null -czf %q -C %q -T -\n' "$here" "$archive" "$here" >&3
   else
-    archive=$(mktemp -d)/animclip-jax.tar.gz
-    git -C "$here" ls-files --cached --others --exclude-standard |
-      while IFS= read -r file; do [ ! -e "$here/$file" ] || echo "$file"; done |
-      COPYFILE_DISABLE=1 tar -czf "$archive" -C "$here" -T -
+    archive=$(mktemp -d) || die "could not make a temporary folder; the line above says why"
+    archive+=/animclip-jax.tar.gz
+    pack "$here" "$archive" ||
+      die "could not pack this checkout: it must be a git clone; the lines above say why"
   fi
   say "installing on every worker (some minutes the first time)"
   retry tpus tpu-vm scp "$archive" "$name:animclip-jax.tar.gz" --worker=all ||

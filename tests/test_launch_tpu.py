@@ -295,6 +295,46 @@ def test_a_dry_run_needs_no_gcloud_and_packs_what_it_copies(cloud, tmp_path):
     assert archive.stat().st_size > 10_000
 
 
+def checkout(folder: Path) -> Path:
+    """The script in a folder of its own, with the file by which it knows its checkout."""
+    (folder / "clone").mkdir()
+    (folder / "clone" / "setup.py").touch()
+    return Path(shutil.copy(SCRIPT, folder / "clone"))
+
+
+def git(folder: Path, *arguments: str) -> None:
+    who = ["-c", "user.name=x", "-c", "user.email=x@y"]
+    subprocess.run(["git", "-C", folder, *who, *arguments], check=True, capture_output=True)
+
+
+def test_every_file_is_packed_whatever_its_name(cloud, tmp_path):
+    script = checkout(tmp_path)
+    names = ["na\u00efve.txt", 'a "quoted"\tname', "two\nlines", "-C other", "back\\slash"]
+    for name in [*names, "deleted"]:
+        (script.parent / name).touch()
+    git(script.parent, "init", "--quiet")
+    git(script.parent, "add", ".")
+    git(script.parent, "commit", "--quiet", "--message=x")
+    (script.parent / "deleted").unlink()
+    run = cloud.launch(*NEW, *cloud.command("touch $folder/finished"), script=script)
+    assert run.returncode == 0, run.stderr
+    there = {path.name for path in (cloud.folder / "worker-1" / "animclip-jax").iterdir()}
+    assert there == {*names, "setup.py", "launch_tpu.sh"}
+
+
+@pytest.mark.parametrize("within", [False, True])
+def test_a_folder_that_is_no_clone_is_not_packed(cloud, tmp_path, within):
+    script = checkout(tmp_path)
+    if within:  # in another repository, which ignores it
+        git(tmp_path, "init", "--quiet")
+        (tmp_path / ".gitignore").write_text("clone\n")
+    run = cloud.launch(*NEW, *cloud.command(""), script=script)
+    assert run.returncode == 1
+    assert "could not pack this checkout: it must be a git clone" in run.stderr
+    assert ("pathspec 'setup.py'" if within else "not a git repository") in run.stderr
+    assert "tpu-vm scp" not in cloud.verbs()
+
+
 def recorded(cloud: Cloud, lines: str) -> set[str]:
     """The calls that a shell makes of the printed lines."""
     note = f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n"
