@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,9 +23,11 @@ ADVICE = "remove the folder, or choose another one"
 def publish(local: Local, place: Place) -> Counts:
     """Writes all segments anew where anything changed; what was there stays until then.
 
+    A kill at any moment leaves what was there, or what is new, for the next call to go on from.
+
     Raises EngineError where the folder holds something else. files.DiskError.
     """
-    folder = Path(place.where)
+    folder = _folder(place)
     there = _there(folder, local, place)
     same = [name for name, digest in local.digests.items() if there.get(name) == digest]
     removed = len(there.keys() - local.digests.keys())
@@ -35,9 +38,30 @@ def publish(local: Local, place: Place) -> Counts:
         with files.new_folder(beside) as made:
             _write(made, local, place)
         with files.writing(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+            if folder.exists():
+                folder.rename(_replaced(folder))
             beside.rename(folder)
+            shutil.rmtree(_replaced(folder), ignore_errors=True)
     return Counts(len(local.digests) - len(same), removed, len(same), segments)
+
+
+def _folder(place: Place) -> Path:
+    """The folder of a place, after an exchange that was cut short is completed or undone.
+
+    A link leads to the folder that is exchanged, and stays.
+    """
+    folder = Path(os.path.realpath(place.where))
+    with files.writing(folder):
+        if folder.exists():
+            shutil.rmtree(_replaced(folder), ignore_errors=True)
+        elif _replaced(folder).exists():
+            _replaced(folder).rename(folder)
+    return folder
+
+
+def _replaced(folder: Path) -> Path:
+    """Where the folder is from when new files take its name until they have it."""
+    return folder.with_name(f".{folder.name}.replaced")
 
 
 def _there(folder: Path, local: Local, place: Place) -> dict[str, str]:

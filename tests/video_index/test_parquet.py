@@ -1,6 +1,8 @@
 """An index as files of Parquet: documented columns, whole or as before."""
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,3 +60,43 @@ def test_another_index_and_another_folder_stay_as_they_are(home, tmp_path):
     with pytest.raises(EngineError, match="an index with another model"):
         publish(home, to)
     assert (tmp_path / "mine" / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("step", ["rename", "second rename", "rmtree"])
+def test_an_exchange_that_was_cut_short_is_completed(home, tmp_path, monkeypatch, step):
+    to = Place("parquet", str(tmp_path / "out"))
+    before = change(home, red=None)
+    publish(home, to)
+    change(home, red=before["red.mp4"])
+    rename, rmtree, renamed = Path.rename, shutil.rmtree, []
+
+    def rename_or_die(path, other):
+        renamed.append(path)
+        if step == ["rename", "second rename", None][min(len(renamed) - 1, 2)]:
+            raise KeyboardInterrupt
+        return rename(path, other)
+
+    def half_remove(path, **how):
+        full = (Path(path) / "_about.json").exists()
+        if step == "rmtree" and full and Path(path).name != ".out.next":
+            (Path(path) / "_about.json").unlink()
+            raise KeyboardInterrupt
+        rmtree(path, **how)
+
+    with monkeypatch.context() as kill, pytest.raises(KeyboardInterrupt):
+        kill.setattr(Path, "rename", rename_or_die)
+        kill.setattr(shutil, "rmtree", half_remove)
+        publish(home, to)
+    assert publish(home, to).segments == len(Index(home))
+    assert pq.read_table(tmp_path / "out").num_rows == len(Index(home))
+    assert publish(home, to)[:3] == (0, 0, 5)
+    assert not list(tmp_path.glob(".out*"))
+
+
+def test_a_link_to_another_disk_stays(home, tmp_path):
+    (tmp_path / "disk" / "out").mkdir(parents=True)
+    (tmp_path / "out").symlink_to(tmp_path / "disk" / "out")
+    to = Place("parquet", str(tmp_path / "out"))
+    assert publish(home, to).added == 5 and publish(home, to).unchanged == 5
+    assert (tmp_path / "out").is_symlink()
+    assert (tmp_path / "disk" / "out" / "_about.json").is_file()
