@@ -155,3 +155,28 @@ def test_results_stay_where_more_of_them_cannot_be_had(page):
     page.click("#more")
     page.wait_for_function(f"() => {CARDS} === 48")
     assert page.locator("#status.error").count() == 0
+
+
+def test_a_search_that_comes_before_more_of_another_goes_on_to_its_own_end(page):
+    page.add_init_script("""
+      window.IntersectionObserver.prototype.observe = () => {};
+      const real = window.fetch;
+      window.fetch = async (url, options) => {
+        if (String(url).includes("n=72")) {
+          await new Promise((done, failed) => options.signal.addEventListener(
+            "abort", () => failed(new DOMException("", "AbortError"))));
+        }
+        return real(url, options);
+      };
+    """)
+    page.reload()
+    search(page)
+    page.wait_for_function(f"() => {CARDS} === 24")
+    page.click("#more")
+    page.wait_for_function(f"() => {CARDS} === 48")
+    page.click("#more")
+    search(page, "a blue")
+    page.wait_for_function(f"() => {CARDS} === 24")
+    page.wait_for_selector("#more:visible", timeout=5000)
+    page.click("#more")
+    page.wait_for_function(f"() => {CARDS} === 48")

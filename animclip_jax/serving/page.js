@@ -149,9 +149,10 @@ async function showMore() {
   const isAtButton = document.activeElement === more;
   const before = results.children.length;
   const [shown, had] = [answer, wanted];
-  wanted = Math.min(wanted + STEP, MOST);
+  const mine = wanted = Math.min(wanted + STEP, MOST);
   const found = await ask(asked(), {}, "for more", true);
-  if (!found && answer === shown) wanted = had;
+  // A search that came between asks for its own number.
+  if (!found && wanted === mine && answer === shown) wanted = had;
   if (found && isAtButton) (results.children[before] ?? results.lastElementChild).querySelector("button").focus();
 }
 
