@@ -43,6 +43,8 @@ def main(argv: list[str] | None = None) -> int:
         # First, since a cluster here is started by forks, which JAX's threads don't survive.
         with engines.opened(options.engine) as engine:
             _index(options, engine)
+    except BrokenPipeError:
+        raise
     except (OSError, ValueError, RuntimeError) as error:
         complain(error)
         return 1

@@ -37,6 +37,8 @@ def main(argv: list[str] | None = None) -> int:
         asked = query(options, searcher.index)
         how = {"by": options.by, "coarse_only": options.coarse_only, "filters": options.only}
         answer = searcher.answer(asked, **how, num_scenes=options.n if options.group else 0)
+    except BrokenPipeError:
+        raise
     except (OSError, ValueError) as error:
         print(f"animclip search: {error}", file=sys.stderr)
         return 1
@@ -50,6 +52,8 @@ def main(argv: list[str] | None = None) -> int:
     title = options.text or " ".join(map(str, [*options.like, *options.without])) or "moments"
     try:
         print(moments.written(options.format, answer, shown, searcher, title), end="")
+    except BrokenPipeError:
+        raise
     except (OSError, ValueError) as error:
         print(f"animclip search: {error}", file=sys.stderr)
         return 1

@@ -25,7 +25,8 @@ def watch(
     Args:
       update: brings the index up to date, and says whether files were left that can be tried again;
         raises OSError, ValueError or RuntimeError where it can't. Then, and where some were left,
-        it is called again after 1, 2, 4 looks and so on, up to MOST_LOOKS.
+        it is called again after 1, 2, 4 looks and so on, up to MOST_LOOKS. A BrokenPipeError ends
+        the watch: whoever read what is printed has gone.
       listing: what is in the folder now; raises OSError.
       complain: tells of an error, once while it lasts.
       wait: returns when it is time for the next look.
@@ -46,6 +47,8 @@ def watch(
                 failed = False
             if not failed:
                 told = ""
+        except BrokenPipeError:
+            raise
         except (OSError, ValueError, RuntimeError) as error:
             if str(error) != told:
                 complain(error)

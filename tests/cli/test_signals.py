@@ -11,7 +11,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from animclip_jax import prepare
+from animclip_jax import index, prepare, search
 from animclip_jax.cli import flags, signals
 
 CODES = [(signal.SIGINT, "Ctrl-C", 130), (signal.SIGTERM, "SIGTERM", 143)]
@@ -99,7 +99,21 @@ def test_a_list_of_verbs_may_be_cut_short_by_its_reader():
     assert process.returncode == 141
 
 
-def test_a_closed_pipe_is_no_error_of_the_command(capsys, monkeypatch):
-    monkeypatch.setattr(prepare, "_prepare", Mock(side_effect=BrokenPipeError))
-    assert prepare.main(["folder:x", "--out=y"]) == 141
+@pytest.mark.parametrize(
+    "verb, step, words",
+    [
+        (prepare, "_prepare", ["folder:x", "--out=y"]),
+        (index, "_index", [".", "--model=m", "--out=y"]),
+        (search, "open_index", ["x", "a dog"]),
+    ],
+)
+def test_a_closed_pipe_is_no_error_of_the_command(verb, step, words, capsys, monkeypatch):
+    monkeypatch.setattr(verb, step, Mock(side_effect=BrokenPipeError))
+    assert verb.main(words) == 141
+    assert capsys.readouterr().err == ""
+
+
+def test_results_may_be_cut_short_by_their_reader(indexed, monkeypatch, capsys):
+    monkeypatch.setattr(search.moments, "written", Mock(side_effect=BrokenPipeError))
+    assert search.main([str(indexed), "a dog", "--json"]) == 141
     assert capsys.readouterr().err == ""

@@ -52,6 +52,16 @@ def test_it_begins_at_once_and_then_waits_for_changes():
     assert watched([1, 1, 1]) == ["update", "wait", "wait", "wait"]
 
 
+def test_it_ends_where_the_reader_of_what_it_says_has_gone():
+    seen = iter([{"a.mp4": Stamp(1, 1)}])
+
+    def gone():
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        watch(gone, lambda: Listing(next(seen)), lambda error: None, lambda: None)
+
+
 def test_a_file_that_grows_is_waited_for():
     assert watched([1, 2, 3, 3, 3]) == ["update", *["wait"] * 3, "update", "wait", "wait"]
 
