@@ -93,8 +93,14 @@ def about_of(engine: Engine) -> About | None:
     return None if text is None else _about(text, engine.place)
 
 
-def read(engine: Engine) -> tuple[About, dict[str, Published]] | None:
+def read(engine: Engine, alone: bool = False) -> tuple[About, dict[str, Published]] | None:
     """All documents of an engine, videos by name; None where nothing is published.
+
+    Of two documents of one video the later counts: a changed video has two for a server that gives
+    its documents bit by bit, if it is published between.
+
+    Args:
+      alone: whether nobody publishes meanwhile; then two documents of one video are damage.
 
     Raises EngineError where they are of another version, or damaged.
     """
@@ -103,8 +109,9 @@ def read(engine: Engine) -> tuple[About, dict[str, Published]] | None:
         return None
     about = _about(documents.pop(ABOUT), engine.place)
     try:
-        found = {document[0]: document for document in map(json.loads, documents.values())}
-        if len(found) < len(documents):
+        by_number = [text for _, text in sorted(documents.items())]
+        found = {document[0]: document for document in map(json.loads, by_number)}
+        if alone and len(found) < len(documents):
             raise ValueError("two documents of one video")
         plain = asdict(about.catalogue) | {"videos": {name: one[1] for name, one in found.items()}}
         about.catalogue = catalogues.parsed(plain, engine.place, ADVICE)

@@ -52,7 +52,7 @@ def require_usable(place: Place, model: str) -> None:
 
 
 def _publish(local: Local, engine: Engine) -> Counts:
-    about, there = publication.read(engine) or (None, {})
+    about, there = publication.read(engine, alone=True) or (None, {})
     if about is None:
         if engine.count():
             raise EngineError(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from animclip_jax import index, search
+from animclip_jax.engines import qdrant
 from animclip_jax.engines.engine import EngineError
 from animclip_jax.engines.opening import connect
 from animclip_jax.serving import app, guard
@@ -155,6 +156,31 @@ def test_searches_find_whole_videos_while_a_change_is_published(
     publish(home, to)
     assert len(found) >= 3 and all(one == before for one in found)
     assert len(tables(to)[0]) == len(Index(home)), "then they are removed"
+
+
+def test_a_video_that_changes_while_its_documents_are_read_counts_once(home, tmp_path, monkeypatch):
+    to = place("qdrant", tmp_path, monkeypatch)
+    publish(home, to)
+    # That on the first page of what is read; its new one is on the last.
+    name = json.loads(connect(to).documents()[1])[0]
+    catalogue = catalogues.read(home)
+    catalogue.videos[name] = catalogue.videos[name]._replace(codec="vp9")
+    catalogues.write(home, catalogue)
+    client = qdrant.client_of(to)[0]
+    scroll, turned = client.scroll, list[Any]()
+
+    def scroll_slowly(collection, **how):
+        if how["offset"] is not None and not turned:
+            turned.append(how["offset"])
+            publish(home, to)
+        return scroll(collection, **how)
+
+    monkeypatch.setattr(qdrant, "READ", 2)
+    monkeypatch.setattr(client, "scroll", scroll_slowly)
+    opened = PublishedIndex(to)
+    assert turned and sorted(opened.videos) == sorted(catalogue.videos)
+    assert opened.codecs[opened.starts[opened.videos.index(name)]] == "vp9"
+    opened.features(np.arange(len(opened)))
 
 
 def test_segments_that_somebody_removed_are_named_and_published_again(home, to):
