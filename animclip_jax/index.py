@@ -69,7 +69,7 @@ def _index(options: argparse.Namespace, engine: engines.Engine) -> None:
     out = options.part.place(options.out) if options.part else options.out
     where = options.out, options.videos, model, path
     if options.to:
-        require_usable(options.to, model.fingerprint)
+        require_usable(options.to, model.fingerprint, options.videos, settings)
 
     told = ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +35,9 @@ def given(text: str) -> Place | None:
         if not where.startswith(("http://", "https://")) or not where.partition("//")[2]:
             raise ValueError(f"{wanted}, such as {QDRANT}:http://localhost:6333")
     elif "://" not in where:
-        where = str(Path(where).expanduser())
+        where = str(Path(os.path.expanduser(where)))
+        if engine == PARQUET and Path(where).name in ("", ".."):  # New files take its name.
+            raise ValueError(f"{wanted} with a name of its own, such as {PARQUET}:films")
     elif engine == PARQUET:
         raise ValueError(f"{wanted} of this machine")
     return Place(engine, where)

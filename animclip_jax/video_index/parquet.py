@@ -7,11 +7,13 @@ import os
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import ModuleType
 
 from animclip_jax import files, words
 from animclip_jax.engines.engine import EngineError
 from animclip_jax.engines.place import Place
 from animclip_jax.video_index import catalogue as catalogues
+from animclip_jax.video_index.catalogue import Catalogue
 from animclip_jax.video_index.outgoing import Counts, Local, refuse_other
 
 # Readers of a folder of Parquet leave out names that begin so.
@@ -28,7 +30,9 @@ def publish(local: Local, place: Place) -> Counts:
     Raises EngineError where the folder holds something else. files.DiskError.
     """
     folder = _folder(place)
-    there = _there(folder, local, place)
+    catalogue, there = _there(folder, place)
+    if catalogue is not None:
+        refuse_other(catalogue, local.catalogue, place)
     same = [name for name, digest in local.digests.items() if there.get(name) == digest]
     removed = len(there.keys() - local.digests.keys())
     segments = sum(video.segments for video in local.catalogue.videos.values())
@@ -64,13 +68,33 @@ def _replaced(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.replaced")
 
 
-def _there(folder: Path, local: Local, place: Place) -> dict[str, str]:
-    """Digests of the videos that are published in a folder."""
+def catalogue_of(place: Place) -> Catalogue | None:
+    """What is published in a folder, without its videos; None where nothing is.
+
+    Raises EngineError where nothing can be published there.
+    """
+    _library(place)
+    return _there(_folder(place), place)[0]
+
+
+def _library(place: Place) -> tuple[ModuleType, ModuleType]:
+    """What writes Parquet, and our columns. Raises EngineError where it is not installed."""
+    try:
+        import pyarrow.parquet as pq
+
+        from animclip_jax.engines import columns
+    except ImportError as error:
+        raise EngineError(f"{place}: {error}: {words.installs('parquet')}") from error
+    return pq, columns
+
+
+def _there(folder: Path, place: Place) -> tuple[Catalogue | None, dict[str, str]]:
+    """What is published in a folder, and digests of its videos."""
     path = folder / ABOUT
     if not path.is_file():
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise EngineError(f"{place}: holds something else; choose another folder")
-        return {}
+        return None, {}
     try:
         about = files.read_object(path, ADVICE)
         found = about.get("format"), about.get("version")
@@ -80,18 +104,12 @@ def _there(folder: Path, local: Local, place: Place) -> dict[str, str]:
         digests = dict(about["videos"])
     except (KeyError, TypeError, ValueError) as error:
         raise EngineError(f"{place}: {error}; {ADVICE}") from error
-    refuse_other(catalogue, local.catalogue, place)
-    return digests
+    return catalogue, digests
 
 
 def _write(folder: Path, local: Local, place: Place) -> None:
     """One file for each batch of segments, and what they are."""
-    try:
-        import pyarrow.parquet as pq
-
-        from animclip_jax.engines import columns
-    except ImportError as error:
-        raise EngineError(f"{place}: {error}: {words.installs('parquet')}") from error
+    pq, columns = _library(place)
     about = {
         "format": FORMAT,
         "version": VERSION,

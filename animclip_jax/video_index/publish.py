@@ -6,6 +6,7 @@ next, which finds segments that no document names and documents whose segments a
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,9 @@ from animclip_jax.engines.opening import connect
 from animclip_jax.engines.place import PARQUET, Place
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import parquet, publication
-from animclip_jax.video_index.outgoing import OTHER_PLACE, Counts, Local, refuse_other
+from animclip_jax.video_index.outgoing import Counts, Local, refuse_other
 from animclip_jax.video_index.publication import About, Published
+from input_pipeline.media.segment_settings import SegmentSettings
 
 
 def publish(directory: Path, place: Place) -> Counts:
@@ -37,18 +39,22 @@ def publish(directory: Path, place: Place) -> Counts:
         return _publish(local, connect(place))
 
 
-def require_usable(place: Place, model: str) -> None:
-    """Raises EngineError where an index of the model of that fingerprint can't be published.
+def require_usable(place: Place, model: str, root: Path, settings: SegmentSettings) -> None:
+    """Raises EngineError where an index of that can't be published at a place.
 
     For whoever has hours of work before it.
+
+    Args:
+      model: its fingerprint. root: the folder of videos.
     """
-    if place.engine != PARQUET:
+    if place.engine == PARQUET:
+        there = parquet.catalogue_of(place)
+    else:
         about = publication.about_of(connect(place))
-        if about is not None and about.catalogue.model != model:
-            raise EngineError(
-                f"{place}: an index with another model: {about.catalogue.model}, not {model}; "
-                f"{OTHER_PLACE}"
-            )
+        there = None if about is None else about.catalogue
+    if there is not None:
+        here = replace(there, model=model, root=os.fspath(root.resolve()), settings=settings)
+        refuse_other(there, here, place)
 
 
 def _publish(local: Local, engine: Engine) -> Counts:

@@ -36,6 +36,8 @@ def test_names(text, wanted):
         ("qdrant:localhost", "such as qdrant:http://localhost:6333"),
         ("qdrant:http://", "an http or https URL"),
         ("parquet:s3://bucket", "a folder of this machine"),
+        ("parquet:.", "a folder with a name of its own, such as parquet:films"),
+        ("parquet:films/..", "a folder with a name of its own"),
         ("milvus:x", "wanted one of lancedb:, qdrant:, parquet:"),
     ],
 )

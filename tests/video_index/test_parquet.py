@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from animclip_jax import index
 from animclip_jax.engines.engine import EngineError
 from animclip_jax.engines.place import Place
 from animclip_jax.video_index import catalogue as catalogues
@@ -100,3 +102,34 @@ def test_a_link_to_another_disk_stays(home, tmp_path):
     assert publish(home, to).added == 5 and publish(home, to).unchanged == 5
     assert (tmp_path / "out").is_symlink()
     assert (tmp_path / "disk" / "out" / "_about.json").is_file()
+
+
+@pytest.mark.parametrize(
+    "there, told",
+    [
+        ("something else", "holds something else; choose another folder"),
+        ("another model", "an index with another model"),
+        ("another folder", "an index with another root"),
+        ("no library", "pyarrow"),
+    ],
+)
+def test_what_cannot_be_published_is_said_before_anything_is_indexed(
+    home, tmp_path, search_model_path, monkeypatch, capsys, there, told
+):
+    out, videos = tmp_path / "out", home.parent / "videos"
+    if there == "something else":
+        out.mkdir()
+        (out / "notes.txt").write_text("mine")
+    if there.startswith("another"):
+        catalogue = catalogues.read(home)
+        if there == "another model":
+            catalogue.model = "0" * 64
+        else:
+            catalogue.root = "/films"
+        catalogues.write(home, catalogue)
+        publish(home, Place("parquet", str(out)))
+    if there == "no library":
+        monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    words = [str(videos), f"--model={search_model_path}", f"--out={tmp_path / 'index'}"]
+    assert index.main([*words, f"--to=parquet:{out}"]) == 1
+    assert told in capsys.readouterr().err and not (tmp_path / "index").exists()

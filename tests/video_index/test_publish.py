@@ -200,14 +200,18 @@ def test_another_models_index_is_refused_and_stays(home, to, search_model, tmp_p
     catalogue = catalogues.read(home)
     catalogue.model = "0" * 64
     catalogues.write(home, catalogue)
-    for refused in (lambda: publish(home, to), lambda: require_usable(to, "0" * 64)):
+    root, settings = home.parent / "videos", catalogue.settings
+    ahead = lambda: require_usable(to, "0" * 64, root, settings)  # noqa: E731
+    for refused in (lambda: publish(home, to), ahead):
         with pytest.raises(EngineError, match="an index with another model: .*publish to another"):
             refused()
     assert tables(to) == first
     other = searchable.write_model(tmp_path / "other", seed=1)
     with pytest.raises(ValueError, match="the index was made with another model"):
         open_index(to, other)
-    require_usable(to, search_model.fingerprint)
+    require_usable(to, search_model.fingerprint, root, settings)
+    with pytest.raises(EngineError, match="an index with another root: .*publish to another"):
+        require_usable(to, search_model.fingerprint, tmp_path, settings)
 
 
 def test_nothing_another_version_and_damage_are_one_clear_error_each(home, to):
