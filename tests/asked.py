@@ -1,7 +1,7 @@
 """An app that is asked in this process, without a network."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,8 +16,14 @@ def completed(work: Coroutine[Any, Any, Any]) -> Any:
         return thread.submit(asyncio.run, work).result()
 
 
-def ask(app: Any, path: str, method: str = "GET", messages: list[dict] | None = None) -> Reply:
-    """messages: what the app receives; a whole and empty body unless given."""
+def ask(
+    app: Any,
+    path: str,
+    method: str = "GET",
+    messages: list[dict] | None = None,
+    headers: Sequence[tuple[bytes, bytes]] = (),
+) -> Reply:
+    """messages: what the app receives; a whole and empty body unless given. headers: besides."""
     received = iter(messages or [{"type": "http.request", "body": b"", "more_body": False}])
     sent: list[dict] = []
 
@@ -32,9 +38,9 @@ def ask(app: Any, path: str, method: str = "GET", messages: list[dict] | None = 
         sent.append(message)
 
     path, _, query = path.partition("?")
-    headers = [HOST, (b"content-type", b"image/png")]
     scope = {"type": "http", "method": method, "path": path, "query_string": query.encode()}
-    scope |= {"headers": headers, "root_path": "", "http_version": "1.1", "scheme": "http"}
+    sent_with = [HOST, (b"content-type", b"image/png"), *headers]
+    scope |= {"headers": sent_with, "root_path": "", "http_version": "1.1", "scheme": "http"}
     completed(app(scope, receive, send))
     told = {name.decode(): text.decode() for name, text in sent[0]["headers"]}
     return Reply(sent[0]["status"], told, b"".join(one.get("body", b"") for one in sent[1:]))

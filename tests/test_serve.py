@@ -14,12 +14,14 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from starlette.responses import PlainTextResponse
 
 from animclip_jax import serve
 from animclip_jax.options import search as search_options
 from animclip_jax.serving import answers, app, guard, inline
 from animclip_jax.video_index import catalogue as catalogues
 from tests import searchable
+from tests.asked import ask
 from tests.served import Served, served
 
 SEARCH = "/api/search?q=a+white+block"
@@ -250,10 +252,32 @@ def test_two_hundred_clients_get_answers_or_503(server):
     assert server.ask(SEARCH).status == 200, "and it goes on"
 
 
+def cookie_of(token, text):
+    return f"animclip_token_{hashlib.sha256(token.encode()).hexdigest()[:8]}={text}"
+
+
+def test_servers_of_one_host_keep_their_users():
+    """Ports share cookies: a browser sends those of all of a host's servers to each."""
+
+    async def found(scope, receive, send):
+        await PlainTextResponse("found")(scope, receive, send)
+
+    tokens = ("0123456789abcdefXYZ", "ZYXfedcba9876543210")
+    guards = [guard.Guard(found, (), token) for token in tokens]
+    cookies = {}
+    for one, token in zip(guards, tokens, strict=True):
+        cookie = ask(one, f"/?token={token}").headers["set-cookie"].partition(";")[0]
+        name, _, value = cookie.partition("=")
+        assert token not in name
+        cookies[name] = value
+    sent = "; ".join(f"{name}={value}" for name, value in cookies.items()).encode()
+    assert [ask(one, "/x", headers=[(b"cookie", sent)]).status for one in guards] == [200] * 2
+
+
 def test_a_token_is_asked_for(home):
     token = "0123456789abcdefXYZ"
     with served(home / "index", f"--token={token}", "--host=0.0.0.0") as server:
-        for given in ({}, {"Authorization": "Bearer wrong"}, {"Cookie": "animclip_token=é"}):
+        for given in ({}, {"Authorization": "Bearer wrong"}, {"Cookie": cookie_of(token, "é")}):
             sent: Any = {name: text.encode().decode("latin-1") for name, text in given.items()}
             assert server.ask(SEARCH, **sent).status == 401
             assert server.ask(THUMBNAIL, **sent).status == 401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import http
 import ipaddress
@@ -16,7 +17,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from animclip_jax.serving.inline import allowed
 
-COOKIE = "animclip_token"
+# Begins the cookie's name. Ports share cookies: each token has one, so that servers don't log out
+# each other's users.
+COOKIE = "animclip_token_"
 # Nothing from elsewhere, in the page itself two files of ours alone, no frame around it.
 # Films are replaced, and pages come with new versions, under one address: each use asks anew.
 HEADERS = {
@@ -95,6 +98,7 @@ class Guard:
     def __init__(self, app: App, names: Collection[str] = (), token: str | None = None):
         self.app, self.token = app, token
         self.names = {"localhost", *(name.lower() for name in names)}
+        self.cookie = COOKIE + hashlib.sha256((token or "").encode()).hexdigest()[:8]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -138,13 +142,13 @@ class Guard:
         kind, _, given = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and self._is_token(given):
             return None
-        if self._is_token(request.cookies.get(COOKIE, "")):
+        if self._is_token(request.cookies.get(self.cookie, "")):
             return None
         query = parse_qs(request.scope["query_string"].decode("latin-1"))
         if request.scope["path"] == "/" and self._is_token(query.get("token", [""])[-1]):
             assert self.token is not None
             answer = RedirectResponse("/", 303)
-            answer.set_cookie(COOKIE, self.token, httponly=True, samesite="strict")
+            answer.set_cookie(self.cookie, self.token, httponly=True, samesite="strict")
             return answer
         return refused(401, "open /?token=TOKEN first, or send Authorization: Bearer TOKEN")
 
