@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from animclip_jax.planning import program
 from animclip_jax.planning.estimate import GIB, Phase, Plan, available_gib, plan, silent
 from animclip_jax.sharding import MeshConfig
 from animclip_jax.training.config import TrainingConfig
+from animclip_jax.words import count
 
 # Forward passes that a step takes beyond its one, as parts of a whole step: a forward pass is a
 # third of it. "dots" computes again what is between matrix products, which is cheap.
@@ -43,16 +45,19 @@ def candidates(config: TrainingConfig, chips: int) -> list[Settings]:
 
     Among equal ones few parts come first, for each reads all parameters once more; then parameters
     whole on every chip.
+
+    Raises:
+      ValueError: the mesh's other axes leave no mesh to try.
     """
     found = []
     batch_size = config.batches.batch_size
     rows = batch_size // chips  # a part needs one of every chip
-    counts = [2**i for i in range(rows.bit_length()) if rows % 2**i == 0] or [1]
+    parts = [2**i for i in range(rows.bit_length()) if rows % 2**i == 0] or [1]
     sizes = _fsdp_sizes(config.mesh, chips)
-    for remat, fsdp, count in itertools.product(REMAT_POLICIES, sizes, counts):
-        work = 1 + EXTRA_OF_REMAT[remat] + (EXTRA_OF_MICROBATCH if count > 1 else 0)
-        microbatch = 0 if count == 1 else batch_size // count
-        found.append((work, count, fsdp, Settings(remat, fsdp, microbatch)))
+    for remat, fsdp, number in itertools.product(REMAT_POLICIES, sizes, parts):
+        work = 1 + EXTRA_OF_REMAT[remat] + (EXTRA_OF_MICROBATCH if number > 1 else 0)
+        microbatch = 0 if number == 1 else batch_size // number
+        found.append((work, number, fsdp, Settings(remat, fsdp, microbatch)))
     found.sort(key=lambda one: one[:3])
     return [settings for *_, settings in found]
 
@@ -66,11 +71,15 @@ def suggest(
     """The settings of least work that fit, and their plan; None where nothing fits.
 
     Compiling takes minutes: what needs too much memory by `least_gib` already is not compiled.
+
+    Raises:
+      ValueError: as `candidates`.
     """
+    to_try = candidates(config, len(devices))
     with phase("counting the least memory that each setting needs"):
         available = available_gib(devices[0])
         least = least_gib(config, devices)
-    for settings in candidates(config, len(devices)):
+    for settings in to_try:
         if available is not None and least(settings) > available:
             continue
         found = plan(changed(config, settings), devices, phase)
@@ -102,6 +111,19 @@ def least_gib(config: TrainingConfig, devices: Sequence[jax.Device]) -> Callable
 
 
 def _fsdp_sizes(mesh: MeshConfig, chips: int) -> list[int]:
-    """Those of 1 and 8 that cover the chips with the mesh's other axes as they are."""
-    rows = {size: chips / (size * mesh.tensor) for size in (1, 8)}
-    return [size for size, data in rows.items() if data == int(data) and mesh.data in (-1, data)]
+    """Those that cover the chips with the mesh's other axes as they are: one where `data` is set.
+
+    Else 1, the largest of 2, 4 and 8 that the chips allow, and the mesh's own. What lies between
+    splits less, and would be more compilations.
+    """
+    others = mesh.tensor * (1 if mesh.data == -1 else mesh.data)
+    if others < 1 or chips % others:
+        raise ValueError(
+            f"mesh.data={mesh.data} and mesh.tensor={mesh.tensor} leave no mesh.fsdp to try on "
+            f"{count(chips, 'chip')}: choose sizes whose product divides that number, or data=-1"
+        )
+    left = chips // others
+    if mesh.data != -1:
+        return [left]
+    own = mesh.fsdp if left % mesh.fsdp == 0 else 1
+    return sorted({1, math.gcd(left, 8), own})

@@ -24,7 +24,7 @@ def search(monkeypatch):
     where the mesh does not split it.
     """
 
-    def run(used, least=None, available: float | None = 16.0, state=2, **changes):
+    def run(used, least=None, available: float | None = 16.0, state=2, chips=16, **changes):
         changes = {"batch_size": 128} | changes
         config = settings.training(settings.changed(folders.get_config(), changes))
         tried = []
@@ -40,7 +40,7 @@ def search(monkeypatch):
         monkeypatch.setattr(module, "available_gib", lambda device: available)
         monkeypatch.setattr(module.program, "state_bytes", lambda config: state * GIB)
         monkeypatch.setattr(module.program, "stored_bytes_a_clip", stored)
-        best = module.suggest(config, [None] * 16, lambda chosen, _: tried.append(chosen))
+        best = module.suggest(config, [None] * chips, lambda chosen, _: tried.append(chosen))
         return best and best[0], tried
 
     return run
@@ -83,15 +83,33 @@ def test_a_state_that_tensor_splits_may_fit(search):
 @pytest.mark.parametrize(
     ("changes", "sizes"),
     [
-        ({"mesh.tensor": 4}, {1}),  # 16 chips: 8 x 4 would be 32
+        ({"mesh.tensor": 4}, {1, 4}),  # 16 chips: 8 x 4 would be 32
         ({"mesh.tensor": 2}, {1, 8}),
         ({"mesh.data": 16}, {1}),
         ({"mesh.data": 2}, {8}),
+        ({"mesh.data": 4}, {4}),
+        ({"mesh.data": 1}, {16}),
+        ({"mesh.fsdp": 4}, {1, 4, 8}),
+        ({"mesh.fsdp": 16}, {1, 8, 16}),
+        ({"mesh.fsdp": 3}, {1, 8}),
+        ({"chips": 4}, {1, 4}),
+        ({"chips": 2}, {1, 2}),
+        ({"chips": 1}, {1}),
     ],
 )
 def test_only_meshes_that_cover_the_chips_are_tried(search, changes, sizes):
     _, tried = search(lambda remat, fsdp, parts: 17, **changes)
     assert {fsdp for _, fsdp, _ in tried} == sizes
+
+
+@pytest.mark.parametrize(
+    "axes", [{"data": 3}, {"data": 0}, {"tensor": 3}, {"data": 8, "tensor": 4}]
+)
+def test_where_the_other_axes_leave_no_mesh_to_try_it_says_so(search, axes):
+    changes = {f"mesh.{axis}": size for axis, size in axes.items()}
+    size = "mesh.data={} and mesh.tensor={}".format(axes.get("data", -1), axes.get("tensor", 1))
+    with pytest.raises(ValueError, match=f"{size} leave no mesh.fsdp to try on 16 chips: choose"):
+        search(lambda remat, fsdp, parts: 10, **changes)
 
 
 def test_where_nothing_fits_there_is_no_suggestion(search):
