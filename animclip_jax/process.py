@@ -3,6 +3,7 @@
 TensorFlow's part, which leaves the GPU to JAX, is `input_pipeline/tensorflow_on_cpu.py`.
 """
 
+import contextlib
 import os
 import warnings
 from pathlib import Path
@@ -19,6 +20,7 @@ GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 # Where programs are kept that no configuration names a place for.
 CACHE = "~/.cache/animclip"
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
+_OTHER_FILES = 256  # that a process may come to open besides
 _LARGEST, _NEVER = 1 << 30, (1 << 31) - 1
 
 
@@ -110,6 +112,21 @@ def computes_on_cpu() -> bool:
     if named := os.environ.get("JAX_PLATFORMS"):
         return named == "cpu"
     return not has_tpu() and not any(Path(path).exists() for path in GPUS)
+
+
+def allow_open_files(count: int) -> None:
+    """Lets this process open so many files more than it has open now, if the system does."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows, which has no such limit.
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = len(os.listdir("/dev/fd")) + count + _OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def keep_freed_memory() -> None:

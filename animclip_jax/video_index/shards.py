@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -13,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from animclip_jax import files
+from animclip_jax import files, process
 from animclip_jax.models.video_code import PackedCode
 from animclip_jax.video_index import spoken
 from animclip_jax.video_index.catalogue import CATALOGUE, Catalogue
@@ -22,6 +24,8 @@ SHARDS = "shards"
 _EMBEDDING, _VALUES, _SCALES = "embedding.npy", "code_values.npy", "code_scales.npy"
 _TIMES, _THUMBNAILS, _ENDS = "times.npy", "thumbnails.bin", "thumbnail_ends.npy"
 _SAID = "said.sqlite"
+_FILES_A_SHARD = 7  # Each is open for as long as it is mapped.
+_NAME = re.compile(r"\d{8}")
 
 
 class Rows(NamedTuple):
@@ -130,7 +134,8 @@ def read(directory: Path, name: str, code_dtype: str | None) -> Rows:
     """A shard, memory-mapped; code_dtype None: without its codes.
 
     Raises:
-      FileNotFoundError: a file is missing. ValueError: one is damaged; names it.
+      FileNotFoundError: a file is missing. OSError: one can't be read here. ValueError: one is
+        damaged. Names it.
     """
     folder = directory / SHARDS / name
     times = _array(folder / _TIMES, np.float64, (None, 2))
@@ -152,12 +157,14 @@ def read(directory: Path, name: str, code_dtype: str | None) -> Rows:
         file = folder / _SAID
         said = spoken.Spoken(file, rows, directory) if file.exists() else None
     except sqlite3.Error as error:
-        raise damaged(folder / _SAID, error) from error
+        spoken.require_damage(error, file)
+        raise damaged(file, error) from error
     return Rows(embedding, code, times, thumbnails, said)
 
 
 def read_all(directory: Path, catalogue: Catalogue) -> dict[str, Rows]:
     """The shards of a catalogue. Raises as `read`; ValueError where they lack a video's rows."""
+    process.allow_open_files(len(catalogue.shards) * _FILES_A_SHARD)
     code_dtype = catalogue.code_dtype if catalogue.reranks else None
     found = {name: read(directory, name, code_dtype) for name in catalogue.shards}
     for name, video in catalogue.videos.items():
@@ -198,8 +205,8 @@ def _array(path: Path, dtype: npt.DTypeLike, shape: tuple[int | None, ...]) -> n
     """A file's array, memory-mapped. Of `shape` None stands for any number from 1."""
     try:
         array = np.load(path, mmap_mode="r")
-    except FileNotFoundError:
-        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
     # A header can say nearly anything.
     except Exception as error:
         raise damaged(path, f"can't be read as an array: {error}") from error
@@ -216,19 +223,30 @@ def _array(path: Path, dtype: npt.DTypeLike, shape: tuple[int | None, ...]) -> n
 def _mapped(path: Path) -> np.ndarray:
     try:
         return np.memmap(path, np.uint8, "r")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
     except ValueError as error:
         raise damaged(path, error) from error
 
 
 def next_name(directory: Path, skipped: int = 0) -> str:
     """Names rise, so that shards sort by age. skipped: how many names stay free before it."""
-    there = sorted(path.name for path in (directory / SHARDS).glob("*"))
+    there = sorted(path.name for path in _there(directory))
     return f"{int(there[-1]) + 1 + skipped if there else skipped:08d}"
 
 
 def remove_unused(directory: Path, catalogue: Catalogue | None) -> None:
-    """Removes the shards that the catalogue does not name, such as one cut short by a kill."""
+    """Removes the shards that the catalogue does not name, such as one cut short by a kill.
+
+    What can't be removed now is left for the next time: a network drive keeps a file that a server
+    has open.
+    """
     used = set() if catalogue is None else set(catalogue.shards)
-    for path in (directory / SHARDS).glob("*"):
+    for path in _there(directory):
         if path.name not in used:
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _there(directory: Path) -> list[Path]:
+    """The folders of shards; other entries are of file managers and network drives."""
+    return [path for path in (directory / SHARDS).glob("*") if _NAME.fullmatch(path.name)]

@@ -29,6 +29,19 @@ _LITTLE = frozenset(
         "with",
     )
 )
+# What SQLite says of disks, permissions and memory, not of what a file holds.
+_OF_THE_MACHINE = frozenset(
+    (
+        *(
+            sqlite3.SQLITE_CANTOPEN,
+            sqlite3.SQLITE_IOERR,
+            sqlite3.SQLITE_BUSY,
+            sqlite3.SQLITE_LOCKED,
+        ),
+        *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM),
+        sqlite3.SQLITE_INTERRUPT,
+    )
+)
 # Words of a part that are looked for.
 MAX_WORDS = 32
 _CHUNK, _WORD = re.compile(r'"([^"]*)"|(\S+)'), re.compile(r"[^\W_]+")
@@ -84,7 +97,8 @@ def _empty() -> sqlite3.Connection:
 class Spoken(Sequence[str]):
     """What is said in each segment of a shard, "" where nothing is.
 
-    Damage that opening does not meet is a ValueError, which names the file, where it is read.
+    Damage that opening does not meet is a ValueError, which names the file, where it is read; a
+    fault of the machine is an OSError.
     """
 
     def __init__(self, path: Path, rows: int, folder: Path | None = None):
@@ -134,8 +148,17 @@ class Spoken(Sequence[str]):
         except sqlite3.DatabaseError as error:
             if self.folder is None:
                 raise
+            require_damage(error, self.path)
             advice = f"remove {self.folder} and index again"
             raise ValueError(f"{self.path}: {error}; {advice}") from error
+
+
+def require_damage(error: sqlite3.Error, path: Path) -> None:
+    """Finds that SQLite met damage. Raises OSError for a fault of the machine, which may pass."""
+    # The lower byte is the kind; an error of ours has no code.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    if code in _OF_THE_MACHINE:
+        raise OSError(f"{path}: {error}") from error
 
 
 def expression(query: Query) -> str | None:

@@ -34,6 +34,8 @@ from input_pipeline.media.segments import SegmentSettings
 
 # Kept together at most.
 FLUSH_SEGMENTS = 4096
+# From then on a kill may cost a twentieth of an update's time, not embedding.FLUSH_SECONDS.
+LONG_SECONDS = 600.0
 # Shards beyond which, and share of their rows beyond which, an index is written anew as one shard.
 MAX_SHARDS, MAX_DEAD = 16, 0.25
 
@@ -136,6 +138,7 @@ class _Update:
     ):
         self.directory, self.root, self.model = directory, root, model
         self.catalogue, self.effort = catalogue, effort
+        self.began = time.monotonic()
         self.pending = _Pending()
         self.failed: list[str] = []
         # Shards of this update.
@@ -275,8 +278,11 @@ class _Update:
 
     def _keep_at_times(self, todo: list[str], listing: Listing) -> None:
         pending = self.pending
-        since = time.monotonic() - pending.since
-        if since > embedding.FLUSH_SECONDS or pending.segments > FLUSH_SEGMENTS:
+        now = time.monotonic()
+        # A long update keeps more at a time, or it would make thousands of shards.
+        longer = max(1.0, (now - self.began) / LONG_SECONDS)
+        late = now - pending.since > longer * embedding.FLUSH_SECONDS
+        if late or pending.segments > FLUSH_SEGMENTS:
             self._keep(todo, listing, None)
 
     def _keep(self, todo: list[str], listing: Listing, shard: str | None) -> None:

@@ -131,7 +131,8 @@ def test_an_arm_that_is_stopped_stops_the_sweep(tmp_path):
 
 
 def test_a_sweep_is_finished_when_each_arm_is(tmp_path):
-    mark, arms = tmp_path / layout.FINISHED, {"first": {}, "second": {}}
+    arms: Arms = {"first": {}, "second": {}}
+    mark = tmp_path / layout.FINISHED
     run(tmp_path, arms, "clip")
     assert mark.read_text() == "2 arms\n"
     # Its mark does not keep an arm that is added from being trained, and is not there meanwhile.

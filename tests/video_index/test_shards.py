@@ -1,5 +1,13 @@
 """Shards: what is written is read back, in every dtype of the codes."""
 
+import errno
+import io
+import os
+import resource
+import sqlite3
+from types import SimpleNamespace
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -64,3 +72,61 @@ def test_names_rise(tmp_path):
     assert shards.next_name(tmp_path) == "00000003"
     shards.remove_unused(tmp_path, None)
     assert not list((tmp_path / shards.SHARDS).iterdir())
+
+
+def test_more_shards_are_open_than_the_usual_limit_of_files_allows(tmp_path):
+    """Each mapped file is open; a run of hours leaves hundreds of shards, and 1,024 is usual."""
+    names = [f"{number:08d}" for number in range(30)]
+    for name in names:
+        shards.write(tmp_path, name, 1, [rows(1, 0, None)])
+    catalogue: Any = SimpleNamespace(shards=names, videos={}, reranks=False, code_dtype="int8")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) + 20, hard))
+        assert len(shards.read_all(tmp_path, catalogue)) == 30
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES, errno.ESTALE])
+def test_a_fault_of_the_machine_is_no_damage(tmp_path, monkeypatch, number):
+    """The advice of damage, to remove the index, would cost hours."""
+    shards.write(tmp_path, "00000000", 1, [rows(1, 0, None)])
+
+    def failing(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    for reads in ("load", "memmap"):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"animclip_jax.video_index.shards.np.{reads}", failing)
+            with pytest.raises(OSError) as raised:
+                shards.read(tmp_path, "00000000", None)
+        assert raised.value.errno == number and "shards/00000000/" in raised.value.filename
+        assert "remove" not in str(raised.value)
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR | 1 << 8, sqlite3.SQLITE_CANTOPEN])
+def test_a_fault_of_the_machine_that_sqlite_meets_is_no_damage(tmp_path, monkeypatch, code):
+    shards.write(tmp_path, "00000000", 1, [rows(1, 0, None)._replace(said=["a word"])])
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = code
+
+    def failing(*_, **__):
+        raise error
+
+    monkeypatch.setattr("animclip_jax.video_index.spoken._empty", lambda: io.BytesIO())
+    monkeypatch.setattr("animclip_jax.video_index.spoken.sqlite3.connect", failing)
+    with pytest.raises(OSError, match="said.sqlite: disk I/O error$"):
+        shards.read(tmp_path, "00000000", None)
+
+
+def test_what_is_no_shard_is_left_alone(tmp_path):
+    shards.write(tmp_path, "00000003", 1, [rows(1, 0, None)])
+    strangers = [tmp_path / "shards" / name for name in (".DS_Store", "Thumbs.db", "@eaDir/a")]
+    for path in strangers:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("a file manager's")
+    assert shards.next_name(tmp_path) == "00000004"
+    shards.remove_unused(tmp_path, None)
+    assert all(path.is_file() for path in strangers)
+    assert not (tmp_path / "shards" / "00000003").exists()

@@ -143,6 +143,25 @@ def test_what_was_shown_too_small_to_a_larger_model_is_indexed_anew(own, again, 
     assert len(update._Update.divided_otherwise(updated)) == 5
 
 
+def test_a_long_update_keeps_more_at_a_time(monkeypatch):
+    """A day of indexing leaves some hundred shards, each of which takes open files, not 2,880."""
+    now, kept = 0.0, []
+    listing: Any = None
+    monkeypatch.setattr(update.time, "monotonic", lambda: now)
+
+    def keep(todo, listing, shard):
+        kept.append(now)
+        updated.pending = update._Pending(since=now)
+
+    updated: Any = SimpleNamespace(began=0.0, pending=update._Pending(since=0.0), _keep=keep)
+    for second in range(24 * 3600):
+        now = float(second)
+        update._Update._keep_at_times(updated, [], listing)
+    assert kept[:3] == [31.0, 62.0, 93.0] and len(kept) < 150
+    lost = [(after - before) / after for before, after in zip(kept[20:], kept[21:], strict=False)]
+    assert max(lost) < 0.06, "the share of its time that a kill may cost"
+
+
 def test_many_shards_become_one(own, again, monkeypatch):
     monkeypatch.setattr(update, "MAX_SHARDS", 2)
     for number in range(3):
