@@ -56,7 +56,7 @@ def keep_compiled_programs(cache_dir: str) -> None:
 
     import jax
 
-    cache = Path(cache_dir).expanduser()
+    cache = Path(os.path.expanduser(cache_dir))
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=cache):

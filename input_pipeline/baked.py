@@ -89,7 +89,7 @@ def fingerprint(source: str) -> str:
 
 
 def _summary(source: str) -> Path:
-    return Path(source.removeprefix(KIND)).expanduser() / SUMMARY
+    return Path(os.path.expanduser(source.removeprefix(KIND))) / SUMMARY
 
 
 def baked_batches(
@@ -107,7 +107,7 @@ def baked_batches(
     Raises FileNotFoundError or ValueError where a file is missing or broken, and ValueError where
     another configuration made the batches.
     """
-    directory = Path(source.removeprefix(KIND)).expanduser()
+    directory = Path(os.path.expanduser(source.removeprefix(KIND)))
     count = _check(directory, config)
 
     def run() -> Iterator[Batch]:

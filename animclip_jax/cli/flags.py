@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import inspect
+import os
 import re
 import sys
 import traceback
@@ -303,7 +304,7 @@ def _file_and_parameters(argument: str) -> tuple[str, list[str]]:
 
 def _files_of(name: str) -> list[Path]:
     """The file, then the one that ships under that name; those that there are."""
-    given = Path(name).expanduser()
+    given = Path(os.path.expanduser(name))
     shipped = [_SHIPPED / given] if given.parts[:1] == ("configs",) else []
     return [path for path in (given, *shipped) if path.is_file()]
 

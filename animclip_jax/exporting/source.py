@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -99,7 +100,7 @@ def _lineage(directory: Path) -> Iterator[Path]:
         if not (here / folder.TENSORS).is_file() and (here / layout.CONFIG).is_file():
             config = run_config.read(here)
             begun = config["init_from"], config.get("init_towers_from")
-            ahead += [Path(one).expanduser() for one in begun if one]
+            ahead += [Path(os.path.expanduser(one)) for one in begun if one]
 
 
 def _seen_by(directory: Path) -> list[str]:

@@ -36,7 +36,7 @@ def path(text: str) -> Path:
         raise argparse.ArgumentTypeError("no path, wanted that of a file or a folder")
     if "://" in text:  # A path would lose a slash, and be made as a folder of that name here.
         raise argparse.ArgumentTypeError(f"{text}: wanted a path on a disk; copy it there, or back")
-    return Path(text).expanduser()
+    return Path(home(text))
 
 
 def file(text: str) -> Path:
@@ -48,7 +48,10 @@ def file(text: str) -> Path:
 
 
 def home(text: str) -> str:
-    """As `path`, for what may also be a name on the Hub or in a bucket, which stays as it is."""
+    """As `path`, for what may also be a name on the Hub or in a bucket, which stays as it is.
+
+    "~" stays, too, before a name that is no user's; Path.expanduser would raise RuntimeError.
+    """
     return os.path.expanduser(text)
 
 

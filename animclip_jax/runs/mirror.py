@@ -6,6 +6,7 @@ log lines and the samples, which its report shows; its TensorBoard begins anew t
 """
 
 import hashlib
+import os
 from pathlib import Path
 
 from etils import epath
@@ -29,7 +30,7 @@ def local_folder(workdir: epath.PathLike, cache_dir: str) -> Path:
     if not is_remote(workdir):
         return Path(str(workdir))
     name = hashlib.sha256(str(workdir).encode()).hexdigest()[:16]
-    return Path(cache_dir).expanduser() / "runs" / name
+    return Path(os.path.expanduser(cache_dir)) / "runs" / name
 
 
 class Mirror:

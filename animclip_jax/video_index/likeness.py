@@ -32,14 +32,14 @@ def written(text: str) -> tuple[Path | At, float]:
     A file that is called so is that file. Raises ValueError as `weighted`.
     """
     weight = 1.0
-    if not os.path.exists(Path(text).expanduser()):  # False, too, where a name is too long.
+    if not os.path.exists(os.path.expanduser(text)):  # False, too, where a name is too long.
         text, weight = weighted(text)
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))
     match = _AT.fullmatch(text)
     if match is None or os.path.exists(path):
         return path, weight
     hours, minutes, seconds = (float(part or 0) for part in match.groups()[1:])
-    at = At(Path(match[1]).expanduser(), 3600 * hours + 60 * minutes + seconds)
+    at = At(Path(os.path.expanduser(match[1])), 3600 * hours + 60 * minutes + seconds)
     return at, weight
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -78,10 +79,10 @@ def find(model: str | Path, check: Callable[[ClipConfig], object]) -> Path:
       ValueError: its weights can't be read, or only with a commit. OSError: it can't be downloaded
         or kept.
     """
-    path, model = Path(model).expanduser(), str(model)
+    path, model = Path(os.path.expanduser(model)), str(model)
     if path.exists() or not hub.is_repository(model):
         return path
-    directory, name = Path(KEPT).expanduser(), model.replace("/", "--")
+    directory, name = Path(os.path.expanduser(KEPT)), model.replace("/", "--")
     lock = directory / f".{name}.download"
     if kept := _kept(directory, name, model):
         return kept

@@ -28,7 +28,7 @@ class Download:
     """What lies below a directory. Raises FileNotFoundError where it isn't there."""
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
-        self.directory = Path(directory).expanduser().absolute()
+        self.directory = Path(os.path.expanduser(directory)).absolute()
         if not self.directory.is_dir():
             raise FileNotFoundError(f"{self.directory}: no such directory")
         self._annotations: dict[str, list[Path]] = {}
