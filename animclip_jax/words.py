@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import unicodedata
 from collections.abc import Mapping
 
 
@@ -28,6 +29,11 @@ def installs(extra: str) -> str:
 def readable(name: str) -> str:
     """A file's name as text, also where its bytes are none."""
     return os.fsencode(name).decode("utf-8", "replace")
+
+
+def comparable(name: str) -> str:
+    """A name as people type it: however its accents are stored, and where bytes are no text."""
+    return unicodedata.normalize("NFC", readable(name))
 
 
 def on_a_terminal(name: str) -> str:

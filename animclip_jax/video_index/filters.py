@@ -7,12 +7,11 @@ import fnmatch
 import io
 import posixpath
 import re
-import unicodedata
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from animclip_jax.words import readable
+from animclip_jax.words import comparable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,11 +104,6 @@ class Filters:
         seconds = float(index.times[end - 1, 1] - index.times[first, 0])
         most = seconds if self.shorter is None else self.shorter
         return not video.photo and (self.longer or 0) <= seconds <= most
-
-
-def comparable(name: str) -> str:
-    """A name as people type it: however its accents are stored, and where bytes are no text."""
-    return unicodedata.normalize("NFC", readable(name))
 
 
 def _shape(index: Index, number: int, video: Video) -> str:

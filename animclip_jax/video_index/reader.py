@@ -24,7 +24,7 @@ from animclip_jax.video_index.query import QueryError
 from animclip_jax.video_index.ranking import Hit, Moment, Span
 from animclip_jax.video_index.spoken import Spoken
 from animclip_jax.video_index.stage_one import Flat, StageOne
-from animclip_jax.words import clock, readable
+from animclip_jax.words import clock, comparable, readable
 from input_pipeline.media.segment_settings import SCENES_SINCE
 
 # How often a reader looks again when a writer has just removed what the catalogue named.
@@ -183,25 +183,38 @@ class Index:
         """The segment of an indexed video at a time on a player's clock.
 
         Args:
-          path: of the video's file, or as results name it: below the folder that was indexed.
+          path: of the video's file, or as results show it: below the folder that was indexed.
 
         Raises ValueError where it is not in the index, or shorter.
         """
-        name = os.fspath(path)
+        names = [os.fspath(path)]
         # A video may be a link, and so may a folder above the root.
         for where in (os.path.abspath, os.path.realpath):
-            if name not in self.catalogue.videos:
-                name = os.path.relpath(where(path), where(self.root))
-        if name not in self.catalogue.videos:
+            names.append(os.path.relpath(where(path), where(self.root)))
+        found = [name for name in names if name in self.catalogue.videos]
+        if not found:  # As it is shown: its accents are stored otherwise, or its bytes are no text.
+            shown = [self._by_text.get(comparable(name)) for name in names]
+            found = [name for name in shown if name]
+        if not found:
             raise ValueError(
                 f"{path}: not in this index, wanted a video of it before the @; a whole file may "
                 "be any"
             )
+        name = found[0]
         first = self.starts[self.videos.index(name)]
         times = self.times[first : first + self.catalogue.videos[name].segments]
         if seconds > times[-1, 1]:
             raise ValueError(f"{path}: ends at {clock(times[-1, 1])}, before {clock(seconds)}")
         return first + max(0, int(np.searchsorted(times[:, 0], seconds, "right")) - 1)
+
+    @functools.cached_property
+    def _by_text(self) -> dict[str, str]:
+        """Videos by their names as people type them; "" where several look the same."""
+        found: dict[str, str] = {}
+        for name in self.videos:
+            text = comparable(name)
+            found[text] = "" if text in found else name
+        return found
 
     @property
     def speaks(self) -> bool:

@@ -1,5 +1,7 @@
 """What --like and `like` name: files, moments of indexed videos, results."""
 
+import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from animclip_jax.video_index.likeness import At
 from animclip_jax.video_index.query import QueryError
 from animclip_jax.video_index.reader import Index
 from animclip_jax.video_index.searcher import Searcher
+from animclip_jax.words import readable
 from input_pipeline.media.video import write_video
 from tests import searchable
 
@@ -58,6 +61,26 @@ def test_a_linked_video_is_known_by_its_whole_path(tmp_path, search_model, searc
     index = Index(tmp_path / "index")
     for path in (linked, Path("red.mp4")):
         assert index.names[index.at(path, 0)] == "red.mp4"
+
+
+def test_a_video_is_known_by_the_name_that_results_show(tmp_path, search_model, search_model_path):
+    accents = unicodedata.normalize("NFD", "café.mp4")
+    no_text = os.fsdecode(b"caf\xe9.mp4")
+    look_alike = [os.fsdecode(b"two\xe8.mp4"), os.fsdecode(b"two\xe9.mp4")]
+    (tmp_path / "videos").mkdir()
+    for name in (accents, no_text, *look_alike):
+        write_video(tmp_path / "videos" / name, searchable.shot(searchable.RED, 16), 8)
+    searchable.index(tmp_path / "videos", tmp_path / "index", search_model, search_model_path)
+    index = Index(tmp_path / "index")
+    for name in (accents, no_text):
+        typed = unicodedata.normalize("NFC", readable(name))
+        assert typed != name
+        for path in (Path(name), Path(typed), tmp_path / "videos" / typed):
+            assert index.names[index.at(path, 0)] == name
+    for name in look_alike:
+        assert index.names[index.at(Path(name), 0)] == name
+        with pytest.raises(ValueError, match="not in this index"):
+            index.at(Path(readable(name)), 0)
 
 
 def test_a_moment_finds_itself_and_so_does_a_result(searcher):
