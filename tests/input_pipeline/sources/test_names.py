@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import io
 import random
-import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from animclip_jax import files
 from benchmarks.many_pairs import memory
 from input_pipeline.sources import shards
 from input_pipeline.sources.names import Names
+from tests.room import room
 
 NAMES = 400_000
 # A set of them would take over 40 MB; of a file, 8 MiB are kept in memory.
@@ -50,15 +50,13 @@ def test_names_are_texts_of_any_kind(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with Names(tmp_path / "names") as names:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
-        try:
-            with pytest.raises(files.DiskError, match=r"names: can't be written: .*; "):
-                for number in range(NAMES):
-                    names.add(f"{number:040d}")
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with (
+        Names(tmp_path / "names") as names,
+        room(1_000_000),
+        pytest.raises(files.DiskError, match=r"names: can't be written: .*; "),
+    ):
+        for number in range(NAMES):
+            names.add(f"{number:040d}")
     assert not [*tmp_path.iterdir()]
 
 
