@@ -311,7 +311,9 @@ def _partition(mesh: Mesh, names: list[str], shape: tuple[int, ...]) -> Partitio
     fsdp, tensor = mesh.shape["fsdp"], mesh.shape["tensor"]
     ends = (tuple(names[-count:]) for count in (2, 3))
     split = next((TENSOR_AXES[end] for end in ends if end in TENSOR_AXES), None)
-    if split is not None and tensor > 1 and shape[split] % tensor == 0:
+    # A layer of the same name that has no heads is whole.
+    has_axis = split is not None and len(shape) >= -split
+    if split is not None and has_axis and tensor > 1 and shape[split] % tensor == 0:
         spec[split] = "tensor"
     first = 1 if SCANNED in names else 0
     last = len(shape) - 1 if names[-1:] == ["embedding"] else 0

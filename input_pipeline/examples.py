@@ -160,6 +160,11 @@ class BatchConfig:
         return self.tokens, self.context_length, self.vocab_size, self.tokenizer
 
     @property
+    def tells_motion(self) -> bool:
+        """Whether it is known of captions what motion they name: those that are made here do."""
+        return not self.footage and self.animation.told.probability > 0
+
+    @property
     def has_frames(self) -> bool:
         """Whether batches come as frames (`Footage`), not as canvases and plans (`Filmed`)."""
         return self.footage or self.animation.render == "host"

@@ -14,6 +14,7 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx, traverse_util
+from jax.sharding import PartitionSpec
 
 from animclip_jax import sharding
 from animclip_jax.models import parameters
@@ -332,3 +333,15 @@ def test_a_mesh_must_cover_the_devices():
     for config in (sharding.MeshConfig(wrong, 1), sharding.MeshConfig(-1, 1, tensor=wrong)):
         with pytest.raises(ValueError, match="does not cover"):
             sharding.make_mesh(config)
+
+
+def test_a_layer_named_as_one_of_heads_but_without_them_is_whole():
+    """The last layer of the temporal transformer: the index of its axis of heads was an error."""
+    mesh: Any = jax.sharding.AbstractMesh((1, 1, 2), sharding.AXES)
+    tree = {
+        "temporal": {"out": {"kernel": jax.ShapeDtypeStruct((8, 8), np.float32)}},
+        "attention": {"out": {"kernel": jax.ShapeDtypeStruct((4, 2, 8), np.float32)}},
+    }
+    places = sharding.state_sharding(mesh, tree)
+    assert places["temporal"]["out"]["kernel"].spec == PartitionSpec(None, None)
+    assert places["attention"]["out"]["kernel"].spec == PartitionSpec("tensor", None, None)

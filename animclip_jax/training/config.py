@@ -117,4 +117,5 @@ class TrainingConfig:
             "average_decay": self.optimizer.average_decay,
             "attention": self.model.clip.attention,
             "max_logit_scale": self.model.clip.towers.max_logit_scale,
+            "tells_motion": self.batches.tells_motion,
         }

@@ -101,7 +101,7 @@ def take(
     if not taken:
         report = _report(source, own, found, taken, set())
         raise ValueError(f"none of its arrays fits this configuration's model\n{report}")
-    for name in taken:
+    for name in sorted(taken):
         own[name] = _place(found[name], own[name])
     brings_reranker = any(name.startswith("reranker/") for name in found)
     has_tower = all(name in taken for name in own if name.startswith("clip/text/transformer/"))
@@ -188,7 +188,7 @@ def _begin_reranker(own: Flat) -> set[str]:
     begun = traverse_util.flatten_dict(nested, sep="/")
     copied = {name for name in own if begun[name] is not own[name]}
     # All layers of a tower are the tower's own array, and a step donates each array once.
-    own |= {name: _place(jnp.copy(begun[name]), own[name]) for name in copied}
+    own |= {name: _place(jnp.copy(begun[name]), own[name]) for name in sorted(copied)}
     return copied
 
 

@@ -84,7 +84,8 @@ def merged(params: dict) -> dict:
     found = {name: part for name, part in params.items() if name != ADAPTERS}
     flat = traverse_util.flatten_dict(found, sep="/")
     adapters = traverse_util.flatten_dict(params[ADAPTERS], sep="/")
-    for name in {path.rpartition("/")[0] for path in adapters}:
+    # In one order in every process, or each would compile a program of its own.
+    for name in dict.fromkeys(path.rpartition("/")[0] for path in adapters):
         layers = range(SCANNED in name.split("/"))
         sides = adapters[f"{name}/a"], adapters[f"{name}/b"]
         # At full precision, or a kernel would be another one where it is trained than where it is

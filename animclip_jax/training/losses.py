@@ -228,14 +228,19 @@ def _moving_terms(
     }
 
 
-def motion_loss(asked: Array, told: jax.Array, unlikely: jax.Array | None) -> dict[str, jax.Array]:
-    """What teaches a model to read motion in captions and to see it in clips, two terms.
+def motion_loss(
+    asked: Array, told: jax.Array | None, unlikely: jax.Array | None
+) -> dict[str, jax.Array]:
+    """What teaches a model to read motion in captions and to see it in clips, a term each.
 
     Args:
-      asked: float32 [B, 7], of `TextFeatures`. told: [B, 7], of the batch.
+      asked: float32 [B, 7], of `TextFeatures`. told: [B, 7], of the batch; None where it is not
+        known, as of real videos: zeros would teach that no caption names a motion.
       unlikely: [B], how little matches follow a clip's plan; None where the clips have none.
     """
-    terms = {"reading": jnp.mean(jnp.sum((asked - told) ** 2, axis=-1))}
+    terms: dict[str, jax.Array] = {}
+    if told is not None:
+        terms["reading"] = jnp.mean(jnp.sum((asked - told) ** 2, axis=-1))
     if unlikely is not None:
         terms["following"] = jnp.mean(unlikely)
     return terms

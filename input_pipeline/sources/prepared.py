@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from etils import epath
 
 from animclip_jax.files import is_remote
+from animclip_jax.words import count
 from input_pipeline.columns import columns
 from input_pipeline.columns.columns import Columns, Row
 from input_pipeline.examples import TOLD, Told
@@ -87,8 +88,8 @@ def lacks(directory: epath.Path, wanted: FramesWanted) -> str:
         return ""
     options = wanted.kept
     return (
-        f"keeps {kept['num_frames']} frames of {kept['short_side']} pixels of a video, and the "
-        f"model takes {wanted.num_frames} of {wanted.image_size}: {' and '.join(does)}. To avoid "
+        f"keeps {count(kept['num_frames'], 'frame')} of {kept['short_side']} pixels of a video, and "
+        f"the model takes {wanted.num_frames} of {wanted.image_size}: {' and '.join(does)}. To avoid "
         f"that, prepare it with --num-frames={options.num_frames} "
         f"--short-side={options.short_side}"
     )

@@ -105,6 +105,21 @@ def test_adapters_begin_as_nothing() -> None:
     assert a.shape == (2, 48, 2) and 0.5 < a.std() * 48**0.5 < 1.5
 
 
+def test_kernels_are_merged_in_one_order_in_every_process() -> None:
+    """By the order of a set, which no two processes share, each compiled a program of its own."""
+    sizes = {f"layer {number}": 3 + number for number in range(12)}
+    kernels = {name: {"kernel": jnp.zeros((2, size))} for name, size in sizes.items()}
+    adapters = {
+        name: {"kernel": {"a": jnp.zeros((2, 1)), "b": jnp.zeros((1, size))}}
+        for name, size in sizes.items()
+    }
+    traced = jax.make_jaxpr(lora.merged)(kernels | {lora.ADAPTERS: adapters})
+    products = [eqn for eqn in traced.eqns if eqn.primitive.name == "dot_general"]
+    assert [eqn.outvars[0].aval.shape[1] for eqn in products] == [
+        sizes[name] for name in sorted(sizes)
+    ]
+
+
 def test_gradients_are_those_of_the_sum() -> None:
     """dA = dW B^T and dB = A^T dW, layer by layer, where heads are an axis of their own, too."""
     params = begun().params

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from animclip_jax import settings
+from animclip_jax.models import parameters
 from animclip_jax.models.motion import MotionConfig
 from animclip_jax.models.retriever import Retriever
 from animclip_jax.training import hard_negatives, losses
+from configs.experiments import motion
 from tests.small_model import CONFIG, captions, clips
 
 KEY = jax.random.key(0)
@@ -154,3 +157,26 @@ def test_reading_is_how_far_off_and_following_how_unlikely():
     np.testing.assert_allclose([terms["reading"], terms["following"]], [(0.25 + 4) / 2, 4.0])
     # Clips without a plan on the device.
     assert set(losses.motion_loss(asked, told, None)) == {"reading"}
+
+
+def test_where_nobody_knows_what_captions_say_nothing_learns_to_read_them():
+    """Zeros in place of what is not known taught that no caption names a motion."""
+    asked, unlikely = jnp.ones((4, 7)), jnp.full(4, 0.5)
+    known = losses.motion_loss(asked, jnp.zeros((4, 7)), unlikely)
+    assert known.keys() == {"reading", "following"} and known["reading"] == 7.0
+    assert losses.motion_loss(asked, None, unlikely).keys() == {"following"}
+    assert losses.motion_loss(asked, None, None) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "tells"),
+    [
+        ({}, True),
+        ({"animation.told.probability": 0.0}, False),
+        ({"data.footage": True, "animation.preset": "still"}, False),
+    ],
+)
+def test_it_is_known_of_animated_pictures_whose_captions_name_their_motion(changes, tells):
+    config = settings.training(settings.changed(motion.get_config(), changes))
+    params = nnx.to_pure_dict(parameters.abstract(config.model)[1])
+    assert config.step_arguments(params)["tells_motion"] is tells

@@ -329,7 +329,7 @@ def test_the_page_says_what_is_told_and_from_which_amounts_on() -> None:
         (name, getattr(ALWAYS, name)) for name in ("travel", "zoom", "closer", "turn")
     }
     assert "under {} or over {}".format(*ALWAYS.pace) in PAGE
-    assert f"`visible`, {ALWAYS.visible}" in PAGE
+    assert f"`visible`, {ALWAYS.visible}" in " ".join(PAGE.split())
     known = {verb for ways in verbs.VERBS.values() for verb in ways if verb}
     table = PAGE.partition("## What captions say")[2].partition("\n\n**")[0]
     words = set(re.findall(r"\*([a-z ]+)\*", table)) - {"slowly", "quickly"}
