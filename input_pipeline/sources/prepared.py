@@ -88,9 +88,9 @@ def lacks(directory: epath.Path, wanted: FramesWanted) -> str:
         return ""
     options = wanted.kept
     return (
-        f"keeps {count(kept['num_frames'], 'frame')} of {kept['short_side']} pixels of a video, and "
-        f"the model takes {wanted.num_frames} of {wanted.image_size}: {' and '.join(does)}. To avoid "
-        f"that, prepare it with --num-frames={options.num_frames} "
+        f"keeps {count(kept['num_frames'], 'frame')} of {kept['short_side']} pixels of a video, "
+        f"and the model takes {wanted.num_frames} of {wanted.image_size}: {' and '.join(does)}. "
+        f"To avoid that, prepare it with --num-frames={options.num_frames} "
         f"--short-side={options.short_side}"
     )
 
