@@ -20,6 +20,7 @@ FETCHED = (
     layout.TOKENIZER_MODEL,
     layout.TOKENIZER_JSON,
     layout.METRICS,
+    layout.TRACKED,
     layout.RESULTS,
     layout.FINISHED,
 )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import secrets
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from animclip_jax import words
+from animclip_jax import files, words
+from animclip_jax.runs import layout
 
 WANDB, TRACKIO = "wandb", "trackio"
 NAMES = (WANDB, TRACKIO)
@@ -39,21 +41,21 @@ def require(name: str) -> None:
 
 
 class Tracker:
-    """One run there. The same folder goes on with the same run."""
+    """One run there. A run that goes on in its folder goes on there, too."""
 
-    def __init__(self, name: str, workdir: Path, settings: Mapping[str, Any]):
+    def __init__(self, name: str, workdir: Path, settings: Mapping[str, Any], goes_on: bool):
         """Begins a run, or goes on with it.
 
         Args:
           name: of NAMES.
           settings: the configuration of the run, by name.
+          goes_on: whether some of its steps are done.
 
         Raises:
           ValueError: the tracker can't begin, as without an account.
         """
         self._name = name
-        key = hashlib.sha256(str(workdir.resolve()).encode()).hexdigest()[:8]
-        given: dict[str, Any] = {"name": f"{workdir.name}-{key}", "resume": "allow"}
+        given: dict[str, Any] = {"name": _run(workdir, goes_on), "resume": "allow"}
         if name == WANDB:
             given |= {"id": given["name"], "dir": str(workdir)}
         try:
@@ -87,3 +89,16 @@ class Tracker:
         self._run = None
         what = f"{self._name} fails, the run goes on without it: {error}"
         print(what, file=sys.stderr, flush=True)
+
+
+def _run(workdir: Path, goes_on: bool) -> str:
+    """The run's name there, which its folder keeps; a run that begins anew has a new one."""
+    path = workdir / layout.TRACKED
+    if not goes_on:
+        run = f"{workdir.name}-{secrets.token_hex(4)}"
+        files.write_json(path, {"run": run})
+        return run
+    if path.is_file():
+        return files.read_object(path, "remove it, and a new run begins there", {"run": str})["run"]
+    # Earlier versions named a run after its folder's path.
+    return f"{workdir.name}-{hashlib.sha256(str(workdir.resolve()).encode()).hexdigest()[:8]}"

@@ -231,7 +231,7 @@ def open_log(run: Run, first: int) -> RunLog:
     """The log of a run that goes on after `first`, for its first process."""
     config, tracker = run.config, None
     if config.log_to:
-        tracker = Tracker(config.log_to, run.workdir, config.settings)
+        tracker = Tracker(config.log_to, run.workdir, config.settings, goes_on=first > 0)
     return RunLog(run.workdir, config.steps, first, tracker=tracker)
 
 

@@ -1,5 +1,6 @@
 """Trackers beside metrics.jsonl: stand-ins for their packages, and the real ones offline."""
 
+import hashlib
 import importlib.util
 import json
 import sys
@@ -51,7 +52,8 @@ def stand_in(name: str, monkeypatch: pytest.MonkeyPatch) -> StandIn:
 
 
 def log_steps(name: str, workdir: Path, first: int, steps: range) -> None:
-    given = Tracker(name, workdir, {"seed": 3})
+    workdir.mkdir(parents=True, exist_ok=True)
+    given = Tracker(name, workdir, {"seed": 3}, goes_on=first > 0)
     with RunLog(workdir, 10, first, quiet=True, tracker=given) as log:
         for step in steps:
             log.log(step, {"loss": float(step), "odd": float("nan")})
@@ -68,6 +70,25 @@ def test_it_gets_what_is_logged_and_the_configuration(
     assert stand_in.given == began and began["resume"] == "allow", "the same run goes on"
     log_steps(name, tmp_path / "other" / "mine", 0, range(1, 2))
     assert stand_in.given["name"] != began["name"]
+
+
+def test_a_run_that_begins_anew_in_its_folder_is_another_one_there(
+    name: str, stand_in: StandIn, tmp_path: Path
+) -> None:
+    """Weights & Biases would leave out its first steps, which an earlier run has."""
+    log_steps(name, tmp_path, 0, range(1, 9))
+    before = stand_in.given["name"]
+    log_steps(name, tmp_path, 0, range(1, 3))
+    assert stand_in.given["name"] != before
+    again = stand_in.given["name"]
+    log_steps(name, tmp_path, 2, range(3, 4))
+    assert stand_in.given["name"] == again
+
+
+def test_a_run_of_an_earlier_version_goes_on(name: str, stand_in: StandIn, tmp_path: Path) -> None:
+    log_steps(name, tmp_path, 2, range(3, 4))
+    key = hashlib.sha256(str(tmp_path.resolve()).encode()).hexdigest()[:8]
+    assert stand_in.given["name"] == f"{tmp_path.name}-{key}"
 
 
 def test_its_run_is_finished_where_the_log_cannot_be_opened(
@@ -99,7 +120,7 @@ def test_one_that_cannot_begin_is_an_error(
 
     monkeypatch.setattr(stand_in, "init", init)
     with pytest.raises(ValueError, match=f"log.to is {name}: no account; "):
-        Tracker(name, tmp_path, {})
+        Tracker(name, tmp_path, {}, goes_on=False)
 
 
 def test_a_run_that_names_one_logs_there(name: str, stand_in: StandIn, tmp_path: Path) -> None:
