@@ -1,5 +1,6 @@
 """Every mesh computes what one device does, holds its part, and sends no patch tokens."""
 
+import dataclasses
 import itertools
 import math
 import os
@@ -18,6 +19,7 @@ from jax.sharding import PartitionSpec
 
 from animclip_jax import sharding
 from animclip_jax.models import parameters
+from animclip_jax.models.retriever import TemporalConfig
 from animclip_jax.models.transformer import Attention
 from animclip_jax.planning import hlo, hlo_text
 from animclip_jax.training import lora, step
@@ -345,3 +347,15 @@ def test_a_layer_named_as_one_of_heads_but_without_them_is_whole():
     places = sharding.state_sharding(mesh, tree)
     assert places["temporal"]["out"]["kernel"].spec == PartitionSpec(None, None)
     assert places["attention"]["out"]["kernel"].spec == PartitionSpec("tensor", None, None)
+
+
+def test_a_model_with_a_temporal_transformer_fits_a_tensor_mesh():
+    """Its last layer is a plain one, where those of attention have an axis of heads."""
+    config = dataclasses.replace(CONFIG, temporal=TemporalConfig(layers=1, heads=4))
+    mesh: Any = jax.sharding.AbstractMesh((1, 2, 2), sharding.AXES)
+    places = sharding.state_sharding(mesh, step.state_shapes(config, optax.adam(1e-3)))
+    for tree in (places.params, places.opt_state[0].mu):
+        temporal = traverse_util.flatten_dict(tree["temporal"], sep="/")
+        assert "tensor" not in temporal["out/kernel"].spec
+        split = [name for name, place in temporal.items() if "tensor" in place.spec]
+        assert any(name.endswith("attention/out/kernel") for name in split)

@@ -1,6 +1,7 @@
 """Losses of a model with an eye for motion: what each teaches, and what it must not teach."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -9,12 +10,13 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from animclip_jax import settings
+from animclip_jax import settings, sharding
 from animclip_jax.models import parameters
 from animclip_jax.models.motion import MotionConfig
 from animclip_jax.models.retriever import Retriever
-from animclip_jax.training import hard_negatives, losses
+from animclip_jax.training import hard_negatives, losses, step
 from configs.experiments import motion
+from tests import sharded_step
 from tests.small_model import CONFIG, captions, clips
 
 KEY = jax.random.key(0)
@@ -180,3 +182,22 @@ def test_it_is_known_of_animated_pictures_whose_captions_name_their_motion(chang
     config = settings.training(settings.changed(motion.get_config(), changes))
     params = nnx.to_pure_dict(parameters.abstract(config.model)[1])
     assert config.step_arguments(params)["tells_motion"] is tells
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_a_step_learns_to_read_motion_only_where_it_is_known(tells):
+    config, optimizer = sharded_step.CONFIG, sharded_step.keep_gradients()
+    advance = functools.partial(
+        step.train_step,
+        mesh=sharding.make_mesh(sharding.MeshConfig(1, 1), jax.devices()[:1]),
+        graphdef=parameters.graph_definition(config),
+        optimizer=optimizer,
+        loss=losses.LossConfig(1.0, 2),
+        image_size=config.clip.image_size,
+        seed=0,
+        tells_motion=tells,
+    )
+    state = step.state_shapes(config, optimizer)
+    _, metrics = jax.eval_shape(advance, state, sharded_step.batch())
+    assert ("reading" in metrics) is tells
+    assert metrics.keys() >= {"following", "moving", "agreeing"}
