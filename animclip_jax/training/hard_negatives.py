@@ -10,15 +10,24 @@ from animclip_jax.models.retriever import Retriever, TextFeatures, VideoFeatures
 
 
 def siblings(index: jax.Array) -> jax.Array:
-    """Which clips of a batch are each other backwards, bool [B, B]; index: int [B], see `Batch`."""
-    return index[:, None] == -1 - index[None]
+    """Which clips of a batch are each other backwards, bool [B, B]; index: int [B], see `Batch`.
+
+    Where an example comes more than once, its clips are filmed apart: one that runs backwards is
+    the sibling of the nearest before it alone. No clip of the same example is between the two.
+    """
+    row = jnp.arange(len(index))
+    backwards = (index[:, None] < 0) & (index[:, None] == -1 - index[None])
+    nearest = jnp.max(jnp.where(backwards & (row[None] < row[:, None]), row[None], -1), axis=1)
+    of_nearest = row[None] == nearest[:, None]
+    return of_nearest | of_nearest.T
 
 
 def same_pair(tokens: jax.Array, index: jax.Array) -> jax.Array:
     """Which pairs of a batch are no negatives: the same caption or the same source item.
 
     Siblings are of one item, but the caption of each is false of the other. They are no negatives
-    only where their captions are the same as far as they are read.
+    only where their captions are the same as far as they are read. Of other clips of the item the
+    caption may be true.
 
     Args:
       tokens: int32 [B, L]. index: int [B], the item each clip was made from, see `Batch`.

@@ -30,7 +30,7 @@ def test_same_pair_finds_equal_captions_and_equal_items():
 
 def test_a_clip_backwards_is_a_negative_of_its_sibling_and_of_no_other_clip_of_its_item():
     tokens = jnp.arange(10).reshape(5, 2)
-    index = jnp.array([3, -1 - 3, 7, -1 - 9, 9])
+    index = jnp.array([3, -1 - 3, 7, 9, -1 - 9])
     wanted = np.eye(5, dtype=bool)
     np.testing.assert_array_equal(hard_negatives.same_pair(tokens, index), wanted)
     wanted = np.zeros((5, 5), bool)
@@ -38,6 +38,28 @@ def test_a_clip_backwards_is_a_negative_of_its_sibling_and_of_no_other_clip_of_i
     np.testing.assert_array_equal(hard_negatives.siblings(index), wanted)
     twice = hard_negatives.same_pair(tokens, jnp.array([-1, -1, 2, 3, 4]))
     assert twice[0, 1] and twice[1, 0]
+
+
+@pytest.mark.parametrize(
+    ("index", "partners"),
+    [
+        # Where an epoch ends: a clip that is filmed apart, before and after the two.
+        ([4, 2, 4, -1 - 4, 4, 3], [(2, 3)]),
+        ([4, -1 - 4, 4, -1 - 4], [(0, 1), (2, 3)]),
+        # Groups of two, of a source of one group.
+        ([0, 1, -1, -2, 0, 1, 0, -2], [(0, 2), (1, 3), (5, 7)]),
+    ],
+)
+def test_of_an_example_that_comes_again_only_the_clip_that_was_turned_is_a_sibling(index, partners):
+    """The others are filmed apart: what a caption says of one may be true of them, too."""
+    wanted = np.zeros((len(index), len(index)), bool)
+    for one, other in partners:
+        wanted[one, other] = wanted[other, one] = True
+    sibling = hard_negatives.siblings(jnp.array(index))
+    np.testing.assert_array_equal(sibling, wanted)
+    item = np.array([i if i >= 0 else -1 - i for i in index])
+    same = hard_negatives.same_pair(jnp.arange(len(index))[:, None], jnp.array(index))
+    np.testing.assert_array_equal(same, (item[:, None] == item) & ~wanted)
 
 
 def test_siblings_whose_captions_are_cut_off_before_they_differ_are_no_negatives():
