@@ -114,19 +114,22 @@ def computes_on_cpu() -> bool:
     return not has_tpu() and not any(Path(path).exists() for path in GPUS)
 
 
-def allow_open_files(count: int) -> None:
-    """Lets this process open so many files more than it has open now, if the system does."""
+def allow_open_files(count: int) -> int:
+    """Lets this process open so many files more than it has open now; how many of them it may."""
     try:
         import resource
     except ModuleNotFoundError:  # Windows, which has no such limit.
-        return
+        return count
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = len(os.listdir("/dev/fd")) + count + _OTHER_FILES
+    others = len(os.listdir("/dev/fd")) + _OTHER_FILES
+    wanted = others + count
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    return count if soft == resource.RLIM_INFINITY else max(0, min(count, soft - others))
 
 
 def keep_freed_memory() -> None:

@@ -6,8 +6,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from animclip_jax import files
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import shards
@@ -85,8 +83,6 @@ def _read_part(part: Part, directory: Path, wanted: Catalogue) -> Catalogue:
 
 
 def _rows(merged: dict[str, tuple[Path, Video, Catalogue]]) -> Iterator[shards.Rows]:
-    read: dict[Path, dict[str, shards.Rows]] = {}
-    for place, video, catalogue in merged.values():
-        if place not in read:
-            read[place] = shards.read_all(place, catalogue)
-        yield read[place][video.shard].take(np.arange(video.first, video.first + video.segments))
+    read = shards.reader(len({(place, video.shard) for place, video, _ in merged.values()}))
+    for name, (place, _, catalogue) in merged.items():
+        yield read(place, catalogue, name)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -18,13 +19,14 @@ import numpy.typing as npt
 from animclip_jax import files, process
 from animclip_jax.models.video_code import PackedCode
 from animclip_jax.video_index import spoken
-from animclip_jax.video_index.catalogue import CATALOGUE, Catalogue
+from animclip_jax.video_index.catalogue import CATALOGUE, Catalogue, Video
 
 SHARDS = "shards"
 _EMBEDDING, _VALUES, _SCALES = "embedding.npy", "code_values.npy", "code_scales.npy"
 _TIMES, _THUMBNAILS, _ENDS = "times.npy", "thumbnails.bin", "thumbnail_ends.npy"
 _SAID = "said.sqlite"
 _FILES_A_SHARD = 7  # Each is open for as long as it is mapped.
+_FEWEST = 4  # Shards that are mapped at once, however few files may be open.
 _NAME = re.compile(r"\d{8}")
 
 
@@ -168,14 +170,44 @@ def read_all(directory: Path, catalogue: Catalogue) -> dict[str, Rows]:
     code_dtype = catalogue.code_dtype if catalogue.reranks else None
     found = {name: read(directory, name, code_dtype) for name in catalogue.shards}
     for name, video in catalogue.videos.items():
-        rows = len(found[video.shard].times)
-        if video.first + video.segments > rows:
-            raise ValueError(
-                f"{directory / CATALOGUE}: {name}: rows {video.first} to "
-                f"{video.first + video.segments} of {rows} in shard {video.shard}; remove "
-                f"{directory} and index again"
-            )
+        _require_rows(directory, name, video, len(found[video.shard].times))
     return found
+
+
+def count_rows(directory: Path, catalogue: Catalogue) -> int:
+    """Rows of all shards, also of videos that are gone. Raises as `read_all`."""
+    code_dtype = catalogue.code_dtype if catalogue.reranks else None
+    counts = {name: len(read(directory, name, code_dtype).times) for name in catalogue.shards}
+    for name, video in catalogue.videos.items():
+        _require_rows(directory, name, video, counts[video.shard])
+    return sum(counts.values())
+
+
+def reader(count: int) -> Callable[[Path, Catalogue, str], Rows]:
+    """What reads the rows of a video into memory, given an index, its catalogue and a name.
+
+    It keeps up to `count` shards mapped, and fewer where fewer files may be open. It raises as
+    `read_all`.
+    """
+    allowed = process.allow_open_files(count * _FILES_A_SHARD)
+    mapped = functools.lru_cache(max(_FEWEST, allowed // _FILES_A_SHARD))(read)
+
+    def rows(directory: Path, catalogue: Catalogue, name: str) -> Rows:
+        video = catalogue.videos[name]
+        shard = mapped(directory, video.shard, catalogue.code_dtype if catalogue.reranks else None)
+        _require_rows(directory, name, video, len(shard.times))
+        return shard.take(np.arange(video.first, video.first + video.segments))
+
+    return rows
+
+
+def _require_rows(directory: Path, name: str, video: Video, rows: int) -> None:
+    if video.first + video.segments > rows:
+        raise ValueError(
+            f"{directory / CATALOGUE}: {name}: rows {video.first} to "
+            f"{video.first + video.segments} of {rows} in shard {video.shard}; remove "
+            f"{directory} and index again"
+        )
 
 
 def require_finite(directory: Path, name: str, rows: Rows) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from animclip_jax.api import Model
 from animclip_jax.video_index import catalogue as catalogues
-from animclip_jax.video_index import embedding, merging, shards
+from animclip_jax.video_index import embedding, joining, merging, shards
 from animclip_jax.video_index.catalogue import Catalogue, Quarantined, Stamp, Video
 from animclip_jax.video_index.effort import Effort
 from animclip_jax.video_index.embedding import Embedded, Job
@@ -38,6 +38,8 @@ FLUSH_SEGMENTS = 4096
 LONG_SECONDS = 600.0
 # Shards beyond which, and share of their rows beyond which, an index is written anew as one shard.
 MAX_SHARDS, MAX_DEAD = 16, 0.25
+# Shards of an update beyond which some are joined while it runs: each takes open files.
+MAX_WRITTEN = 32
 
 
 def update(
@@ -236,6 +238,8 @@ class _Update:
         settings, effort = self.catalogue.settings, self.effort
         model_path = Path(self.catalogue.model_path)
         job = Job(sources, self.model, model_path, settings, effort, self.directory)
+        # What updates left that were killed.
+        self._join(self.catalogue.shards, MAX_SHARDS)
         wanted = shards.next_name(self.directory)
         try:
             with Progress(len(todo)) as progress:
@@ -311,7 +315,17 @@ class _Update:
                 self.catalogue.quarantined.pop(name, None)
                 first += len(read.segments)
         self.save()
+        self.written = self._join(self.written, MAX_WRITTEN)
         self.pending = _Pending()
+
+    def _join(self, some: list[str], most: int) -> list[str]:
+        """Joins some shards of one size while there are more than `most`; which there are then."""
+        while joined := joining.tier(self.catalogue, some, most):
+            name = shards.next_name(self.directory)
+            joining.join(self.directory, self.catalogue, joined, name)
+            shards.remove_unused(self.directory, self.catalogue)
+            some = [one for one in some if one not in joined] + [name]
+        return some
 
     def _put_in_order(self, listing: Listing, shard: str) -> None:
         """Writes this update's shards anew as one: the order of its work leaves no trace."""
@@ -320,7 +334,8 @@ class _Update:
         catalogue.quarantined = listing.in_order(catalogue.quarantined)
         if len(self.written) > 1:
             videos = catalogue.videos.items()
-            self._rewrite([name for name, one in videos if one.shard in self.written], shard)
+            names = [name for name, one in videos if one.shard in self.written]
+            joining.rewrite(self.directory, catalogue, names, shard)
         else:
             self.save()
 
@@ -345,28 +360,12 @@ class _Update:
     def compact(self) -> None:
         """Writes many shards, or shards with many dead rows, anew as one."""
         names = self.catalogue.shards
-        read = shards.read_all(self.directory, self.catalogue)
-        rows = sum(len(one.embedding) for one in read.values())
+        rows = shards.count_rows(self.directory, self.catalogue)
         living = sum(video.segments for video in self.catalogue.videos.values())
         if len(names) > MAX_SHARDS or rows - living > MAX_DEAD * rows:
-            self._rewrite(list(self.catalogue.videos), shards.next_name(self.directory))
+            name = shards.next_name(self.directory)
+            joining.rewrite(self.directory, self.catalogue, list(self.catalogue.videos), name)
         shards.remove_unused(self.directory, self.catalogue)
-
-    def _rewrite(self, names: list[str], shard: str) -> None:
-        """Writes the rows of videos as one shard, in that order."""
-        read = shards.read_all(self.directory, self.catalogue)
-        before = {name: self.catalogue.videos[name] for name in names}
-        parts = (
-            read[video.shard].take(np.arange(video.first, video.first + video.segments))
-            for video in before.values()
-        )
-        segments = sum(video.segments for video in before.values())
-        shards.write(self.directory, shard, segments, parts)
-        first = 0
-        for name, video in before.items():
-            self.catalogue.videos[name] = video._replace(shard=shard, first=first)
-            first += video.segments
-        self.save()
 
     def save(self) -> None:
         catalogues.save(self.directory, self.catalogue)
