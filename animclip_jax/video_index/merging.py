@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,8 +54,22 @@ def merge(directory: Path, wanted: Catalogue, listing: Listing, number: int) -> 
         shards.write(directory, shard, first, _rows(merged))
     catalogues.save(directory, wanted)
     for part in parts.all_of(number, directory):
-        shutil.rmtree(part.place(directory))
+        _remove(part.place(directory))
     return wanted
+
+
+def _remove(place: Path) -> None:
+    """Removes a part, whose rows are in the index by now.
+
+    Where a network drive keeps a file of it, a folder stays in which the part can be made again.
+    """
+    for name in (DONE, catalogues.CATALOGUE):
+        with contextlib.suppress(OSError):
+            (place / name).unlink()
+    shutil.rmtree(place / shards.SHARDS, ignore_errors=True)
+    # Else its lock says whose folder it is.
+    if not (place / shards.SHARDS).exists():
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def finish(directory: Path, part: Part) -> None:

@@ -1,7 +1,9 @@
 """An index that is made in parts is the one that is made at once."""
 
 import dataclasses
+import errno
 import json
+import os
 import shutil
 
 import pytest
@@ -40,6 +42,29 @@ def test_parts_make_the_same_index(out, make, indexed):
     assert (done.indexed, done.unchanged, done.videos) == (0, 5, 5)
     assert [path.name for path in out.parent.glob("index*")] == ["index"]
     with pytest.raises(FileExistsError, match="already there; without --merge"):
+        make(merge=3)
+
+
+def test_a_file_that_can_not_be_removed_now_is_no_fault_of_the_merged_index(
+    out, make, indexed, monkeypatch
+):
+    """A network drive keeps a file that another process has mapped, and its folder with it."""
+    remove = os.unlink
+
+    def kept(path, **given):
+        if os.fspath(path) == "times.npy":
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), path)
+        remove(path, **given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", kept)
+        assert make(merge=3).videos == 5
+    assert searchable.bytes_of(out) == searchable.bytes_of(indexed)
+    left = [path.name for path in out.parent.glob("index.*/**/*") if path.is_file()]
+    assert {"lock", "times.npy"} <= set(left) <= {"lock", "times.npy", "quarantine.jsonl"}
+    make(Part(1, 3))
+    shutil.rmtree(out)
+    with pytest.raises(FileNotFoundError, match="part-2-of-3: missing or not finished"):
         make(merge=3)
 
 

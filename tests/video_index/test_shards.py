@@ -130,3 +130,25 @@ def test_what_is_no_shard_is_left_alone(tmp_path):
     shards.remove_unused(tmp_path, None)
     assert all(path.is_file() for path in strangers)
     assert not (tmp_path / "shards" / "00000003").exists()
+
+
+def test_a_shard_that_can_not_be_removed_now_keeps_its_name(tmp_path, monkeypatch):
+    """A network drive keeps a file that a server has mapped, under another name."""
+    for name in ("00000003", "00000004"):
+        shards.write(tmp_path, name, 1, [rows(1, 0, None)])
+    kept = tmp_path / "shards" / "00000004" / ".nfs0001"
+    kept.touch()
+    remove = os.unlink
+
+    def busy(path, **given):
+        if os.fspath(path) == kept.name:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), path)
+        remove(path, **given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", busy)
+        shards.remove_unused(tmp_path, None)
+    assert [*(tmp_path / "shards").rglob("*")] == [kept.parent, kept]
+    assert shards.next_name(tmp_path) == "00000005"
+    shards.remove_unused(tmp_path, None)
+    assert not kept.parent.exists() and shards.next_name(tmp_path) == "00000000"
