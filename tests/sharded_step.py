@@ -3,8 +3,9 @@
     python -m tests.sharded_step OUT MESH ...
 
 MESH is data,fsdp,tensor,microbatch,remat, over that many of the devices; with ",lora" behind it
-the towers learn by adapters, with ",kernel" attention is our kernel's, step by step; COORDINATOR,
-PROCESSES and PROCESS make it one of several processes. Writes OUT/MESH.npz: the loss of a step, its
+the towers learn by adapters, with ",kernel" attention is our kernel's, step by step, with
+",temporal" a transformer sees the frames' order; COORDINATOR, PROCESSES and PROCESS make it one of
+several processes. Writes OUT/MESH.npz: the loss of a step, its
 gradients, the bytes of them that a device holds; and OUT/MESH.txt, the compiled program.
 """
 
@@ -29,7 +30,7 @@ from animclip_jax.models import parameters
 from animclip_jax.models.clip import ClipConfig
 from animclip_jax.models.motion import MotionConfig
 from animclip_jax.models.reranker import RerankerConfig
-from animclip_jax.models.retriever import RetrieverConfig
+from animclip_jax.models.retriever import RetrieverConfig, TemporalConfig
 from animclip_jax.models.transformer import TransformerConfig
 from animclip_jax.sharding import attention_kernel
 from animclip_jax.training import lora, step
@@ -50,7 +51,7 @@ CLIP = ClipConfig(
 RERANKER = RerankerConfig(layers=2, width=24, heads=2, mlp_width=56, code_width=20, pooled_grid=2)
 MOTION = MotionConfig(features=6, side=32)
 CONFIG = RetrieverConfig(CLIP, RERANKER, num_frames=FRAMES, motion=MOTION)
-
+TEMPORAL = TemporalConfig(layers=2, heads=2)
 
 ADAPTERS = LoraConfig(rank=3, targets="attention|mlp")
 
@@ -58,6 +59,11 @@ ADAPTERS = LoraConfig(rank=3, targets="attention|mlp")
 def name_of(path: tuple) -> str:
     """Of a parameter, joined by slashes."""
     return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def varied(x: jax.Array) -> jax.Array:
+    """With other amounts added to its numbers."""
+    return x + 0.1 * np.cos(np.arange(x.size, dtype=np.float32)).reshape(x.shape)
 
 
 def keep_gradients() -> optax.GradientTransformation:
@@ -112,6 +118,8 @@ def run(out: Path, mesh_text: str) -> None:
     sharding.attention_kernel = kernel
     step.LAYERS_A_ROUND = 1  # a layer a round, as on accelerators
     config = dataclasses.replace(CONFIG, clip=dataclasses.replace(CLIP, remat=remat))
+    if has_temporal := mesh_text.endswith(",temporal"):
+        config = dataclasses.replace(config, temporal=TEMPORAL)
     chosen = jax.devices()[: data * fsdp * tensor]
     mesh = sharding.make_mesh(sharding.MeshConfig(data, fsdp, tensor), chosen)
     optimizer = keep_gradients()
@@ -120,10 +128,9 @@ def run(out: Path, mesh_text: str) -> None:
     state = state._replace(params=jax.tree.map(lambda x: x + 0.01, state.params))
     if adapters.rank:
         # A kernel that gets the same added to all that it gives passes nothing on to the next norm.
-        state.params[lora.ADAPTERS] = jax.tree.map(
-            lambda x: x + 0.1 * np.cos(np.arange(x.size, dtype=np.float32)).reshape(x.shape),
-            state.params[lora.ADAPTERS],
-        )
+        state.params[lora.ADAPTERS] = jax.tree.map(varied, state.params[lora.ADAPTERS])
+    if has_temporal:  # Nor does one of equal numbers, to the norm before it.
+        state.params["temporal"]["out"] = jax.tree.map(varied, state.params["temporal"]["out"])
     frozen = jax.tree_util.tree_map_with_path(
         lambda path, _: bool(re.match(lora.TOWERS, name_of(path))), state.params
     )

@@ -40,6 +40,8 @@ FSDP, TENSOR, BOTH = "2,4,1,0,none", "1,1,2,0,none", "1,4,2,0,none"
 MESHES = ["8,1,1,0,none", FSDP, BOTH, TENSOR]
 # With adapters; their names say so at the end.
 LORA_ONE, LORA_MESHES = f"{ONE},lora", [f"{FSDP},lora", f"{BOTH},lora"]
+# With a temporal transformer, too.
+TEMPORAL_ONE, TEMPORAL_MESHES = f"{ONE},temporal", [f"{TENSOR},temporal", f"{BOTH},temporal"]
 KERNEL = "1,2,1,0,block,kernel"
 HEAD_BIAS = "['reranker']['head_out']['bias']"
 PARTS = ["1,1,1,1,none", "1,1,1,2,none", "1,1,1,4,none", "2,4,1,8,block"]
@@ -58,7 +60,8 @@ def command(out: Path, *meshes: str) -> list[str]:
 def out(tmp_path_factory) -> Path:
     """What every mesh of one process computed, on 8 host-platform devices."""
     directory = tmp_path_factory.mktemp("meshes")
-    asked = command(directory, ONE, *MESHES, *PARTS, LORA_ONE, *LORA_MESHES, KERNEL)
+    others = LORA_ONE, *LORA_MESHES, TEMPORAL_ONE, *TEMPORAL_MESHES, KERNEL
+    asked = command(directory, ONE, *MESHES, *PARTS, *others)
     run = subprocess.run(asked, env=environment(8), capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return directory
@@ -86,6 +89,12 @@ def assert_same(found: Path, wanted: Path) -> None:
 @pytest.mark.parametrize("mesh", MESHES)
 def test_every_mesh_computes_what_one_device_does(out, mesh):
     assert_same(out / f"{mesh}.npz", out / f"{ONE}.npz")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mesh", TEMPORAL_MESHES)
+def test_a_temporal_transformer_computes_on_every_mesh_what_it_does_on_one_device(out, mesh):
+    assert_same(out / f"{mesh}.npz", out / f"{TEMPORAL_ONE}.npz")
 
 
 @pytest.mark.slow
