@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,15 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Tests that need a browser can be chosen, and left out, as such."""
     if "browser" in getattr(item, "fixturenames", ()):
         item.add_marker("browser")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def room_for_programs() -> Iterator[None]:
+    """A worker runs thousands of tests, whose programs together are too many for a process."""
+    yield
+    from tests import mappings
+
+    mappings.let_programs_go()
 
 
 @pytest.fixture(scope="session")
