@@ -50,10 +50,10 @@ def candidates(config: TrainingConfig, chips: int) -> list[Settings]:
       ValueError: the mesh's other axes leave no mesh to try.
     """
     found = []
-    batch_size = config.batches.batch_size
-    rows = batch_size // chips  # a part needs one of every chip
+    batch_size, sizes = config.batches.batch_size, _fsdp_sizes(config.mesh, chips)
+    # Chips along `tensor` have the same clips; of the others every part needs one each.
+    rows = batch_size // (chips // config.mesh.tensor)
     parts = [2**i for i in range(rows.bit_length()) if rows % 2**i == 0] or [1]
-    sizes = _fsdp_sizes(config.mesh, chips)
     for remat, fsdp, number in itertools.product(REMAT_POLICIES, sizes, parts):
         work = 1 + EXTRA_OF_REMAT[remat] + (EXTRA_OF_MICROBATCH if number > 1 else 0)
         microbatch = 0 if number == 1 else batch_size // number

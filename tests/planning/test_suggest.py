@@ -112,6 +112,23 @@ def test_where_the_other_axes_leave_no_mesh_to_try_it_says_so(search, axes):
         search(lambda remat, fsdp, parts: 10, **changes)
 
 
+@pytest.mark.parametrize(
+    ("chips", "tensor", "batch_size", "microbatches"),
+    [
+        (4, 1, 24, {0, 12}),
+        (4, 2, 10, {0}),  # 5 is no multiple of 2, over which the batch is split
+        (16, 4, 16, {0, 8, 4}),  # over 4, each with 4 chips for the same clips
+    ],
+)
+def test_a_part_has_clips_for_all_that_the_batch_is_split_over(
+    chips, tensor, batch_size, microbatches
+):
+    changes = {"batch_size": batch_size, "mesh.tensor": tensor}
+    config = settings.training(settings.changed(folders.get_config(), changes))
+    found = module.candidates(config, chips)
+    assert {one.microbatch for one in found} == microbatches
+
+
 def test_where_nothing_fits_there_is_no_suggestion(search):
     best, tried = search(lambda remat, fsdp, parts: 17)
     assert best is None
