@@ -112,9 +112,9 @@ class _Module:
         if _is_collective(instruction) and instruction.name not in self.continued:
             kind = opcode.removesuffix("-start")
             sizes = [sum(a.bytes for a in shapes[name]) for name in instruction.operands]
-            result = instruction.shape[-1:] if opcode.endswith("-start") else instruction.shape
+            results = _begun(instruction) if opcode.endswith("-start") else instruction.shape
             key = Collective(kind, device_group(rest))
-            total.collectives[key] += max(sum(sizes), sum(a.bytes for a in result))
+            total.collectives[key] += max(sum(sizes), sum(a.bytes for a in results))
             total.calls[key] += 1
         if opcode == "while":
             rounds = self._rounds(instruction)
@@ -164,8 +164,8 @@ class _Module:
             if arrays:
                 part = self._read_of_parameter(inside, number) if inside else None
                 read += sum(a.bytes for a in arrays) if part is None else part
-        if opcode.endswith("-start"):  # (operands, results, context), or the result alone
-            written = instruction.shape[:1] if opcode == "copy-start" else instruction.shape[1:2]
+        if opcode.endswith("-start"):
+            written = instruction.shape[:1] if opcode == "copy-start" else _begun(instruction)
         else:
             written = instruction.shape[:-1] if _is_gemm(instruction) else instruction.shape
         if not inside:
@@ -225,6 +225,12 @@ def _is_gemm(instruction: Instruction) -> bool:
 
 def _is_collective(instruction: Instruction) -> bool:
     return instruction.opcode.removesuffix("-start") in COLLECTIVES
+
+
+def _begun(start: Instruction) -> list[Array]:
+    """The results of what begins: its shape is (operands, results, context), or they alone."""
+    count = len(start.operands)
+    return start.shape[count : 2 * count] or start.shape
 
 
 def _continued(computations: Iterable[list[Instruction]]) -> set[str]:

@@ -183,6 +183,44 @@ def entry(*lines: str) -> str:
     return f"HloModule m\n\nENTRY %main (x: f32[1]) -> f32[1] {{\n{body}\n}}\n"
 
 
+def of_two(kind: str, results: str, of_start: str) -> tuple[str, str]:
+    """A collective of two arrays that waits for its end, and one that goes on beside others."""
+    begin = ["%x = f32[16]{0} parameter(0)", "%y = bf16[32]{0} parameter(1)"]
+    rest = "replica_groups={{0,1,2,3}}"
+    waits = entry(*begin, f"ROOT %r = {results} {kind}(%x, %y), {rest}")
+    goes_on = entry(
+        *begin,
+        f"%s = {of_start} {kind}-start(%x, %y), {rest}",
+        f"ROOT %r = {results} {kind}-done(%s)",
+    )
+    return waits, goes_on
+
+
+# As XLA writes them for GPUs, where small collectives are joined.
+GATHERED = "(f32[64]{0}, bf16[128]{0})"
+GIVEN = "(f32[16]{0}, bf16[32]{0})"
+
+
+@pytest.mark.parametrize(
+    ("kind", "results", "of_start"),
+    [
+        ("all-gather", GATHERED, f"({GIVEN}, {GATHERED})"),
+        ("all-reduce", GIVEN, GIVEN),
+        ("collective-permute", GIVEN, f"({GIVEN}, {GIVEN}, u32[], u32[])"),
+    ],
+)
+def test_joined_collectives_that_go_on_beside_others_cost_what_others_cost(kind, results, of_start):
+    waits, goes_on = map(hlo.cost, of_two(kind, results, of_start))
+    assert goes_on == waits
+    assert sum(goes_on.collectives.values()) == 4 * 32 * (4 if kind == "all-gather" else 1)
+
+
+def test_a_reduction_that_goes_on_beside_others_writes_its_result():
+    lines = ["%x = f32[16]{0} parameter(0)", "%s = f32[16]{0} all-reduce-start(%x), to_apply=%a"]
+    found = hlo.cost(entry(*lines, "ROOT %r = f32[16]{0} all-reduce-done(%s)"))
+    assert found.bytes == 2 * 4 * 16
+
+
 def test_a_batched_product_that_a_tpu_writes_as_a_convolution():
     # 16 products of [5, 448] and [448, 64]: most of the window's positions fall into holes.
     text = entry(
