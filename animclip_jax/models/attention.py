@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from animclip_jax.models.attention_kernels import MASKED
 
 Array = jax.Array
-# Logits of a head and sequence that `capped` computes at once.
+# About how many logits of a head and sequence `capped` computes at once.
 AT_ONCE = 1 << 20
 
 
@@ -40,9 +40,10 @@ def capped(query: Array, key: Array, value: Array, seen: Array | None, cap: floa
     16 million logits a head.
     """
     *batch, queries, width = query.shape
-    groups = queries * key.shape[-2] // AT_ONCE
-    if groups < 2 or queries % groups or seen is not None:
+    least = queries * key.shape[-2] // AT_ONCE
+    if least < 2 or seen is not None:
         return mixed(query, key, value, seen, cap)
+    groups = next(n for n in range(min(least, queries), queries + 1) if queries % n == 0)
     parts = jnp.moveaxis(query.reshape(*batch, groups, queries // groups, width), -3, 0)
     group = jax.checkpoint(lambda part: mixed(part, key, value, None, cap))
     found = jnp.moveaxis(jax.lax.map(group, parts), 0, -3)

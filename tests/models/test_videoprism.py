@@ -193,6 +193,16 @@ def test_queries_of_a_long_sequence_take_turns(monkeypatch):
         assert np.abs(one - other).max() <= 1e-5 * np.abs(other).max()
 
 
+@pytest.mark.parametrize("frames", [3, 8, 10, 12, 16, 32])
+def test_of_any_number_of_frames_few_logits_are_in_memory(frames):
+    of_frame = 256  # patches of VideoPrism
+    given = jax.ShapeDtypeStruct((1, 1, frames * of_frame, 8), jnp.float32)
+    compute = functools.partial(attention.capped, seen=None, cap=50.0)
+    program = jax.jit(compute).lower(given, given, given).compile()
+    # Logits and their shares, and little else.
+    assert program.memory_analysis().temp_size_in_bytes < 4 * 4 * attention.AT_ONCE
+
+
 def test_attention_with_a_cap_is_computed_by_xla_alone():
     frames, _ = theirs.inputs("small")
     model = Clip(SMALL, rngs=nnx.Rngs(0))
