@@ -18,6 +18,8 @@ RESAMPLES = 1000
 MEAN_RESAMPLES = 4000
 # Samples of fewer clusters are too often alike to say how a mean strays.
 _ENOUGH_TO_RESAMPLE = 20
+# Fewer changed clusters too often changed in one way by chance: 5 do once in 16 times.
+_ENOUGH_TO_DIFFER = 6
 
 
 def ranks(scores: np.ndarray, right: np.ndarray, group: np.ndarray | None = None) -> np.ndarray:
@@ -106,8 +108,9 @@ def differences(
 
     lower and upper are a 95 % interval: where 0 lies between them, another draw of queries may
     well have the other one first. They are Student's t over the clusters, which calls two equal
-    runs different once in 20 times, and for MdR percentiles of a bootstrap. Of a single cluster
-    nothing is known: they are infinite.
+    runs different once in 20 times, and for MdR percentiles of a bootstrap. Where fewer than six
+    clusters changed, they reach to 0 at least. Of a single cluster nothing is known: they are
+    infinite.
     """
     cluster = np.unique(cluster, return_inverse=True)[1]
     one_by_one = {f"R@{k}": 100.0 * (ours <= k) - 100.0 * (theirs <= k) for k in RECALLS}
@@ -116,14 +119,23 @@ def differences(
     for name, change in one_by_one.items():
         mean = _clustered_mean(change, cluster)
         reach = _t(mean.clusters) * mean.error if change.any() else 0.0
+        if _are_few_changed(change, cluster):
+            reach = max(reach, abs(mean.value))
         lower, upper = mean.value - reach, mean.value + reach
         report[name] = {"difference": mean.value, "lower": lower, "upper": upper}
     medians = resampled_medians([ours, theirs], cluster)
     lower, upper = _percentiles(medians[:, 0] - medians[:, 1])
+    if _are_few_changed(ours - theirs, cluster):
+        lower, upper = min(lower, 0.0), max(upper, 0.0)
     if not cluster.any() and (ours != theirs).any():
         lower, upper = -np.inf, np.inf
     difference = float(np.median(ours) - np.median(theirs))
     return report | {"MdR": {"difference": difference, "lower": lower, "upper": upper}}
+
+
+def _are_few_changed(change: np.ndarray, cluster: np.ndarray) -> bool:
+    """Whether so few clusters changed that chance alone may have moved all of them in one way."""
+    return len(np.unique(cluster[change != 0])) < _ENOUGH_TO_DIFFER
 
 
 class _Mean(NamedTuple):

@@ -268,6 +268,35 @@ def test_one_video_tells_nothing():
     assert np.isinf(other["MdR"]["lower"]) and np.isinf(other["MnR"]["upper"])
 
 
+@pytest.mark.parametrize(("videos", "changed"), [(2, 2), (5, 5), (400, 1), (400, 5), (400, 6)])
+def test_a_handful_of_videos_that_changed_is_no_difference(videos, changed):
+    """Of 5, all change in one way once in 16 times where two runs are alike; of 6, once in 32."""
+    theirs = np.full(2 * videos, 12)
+    ours = theirs.copy()
+    ours[: 2 * changed] = 1
+    for one, other in ((ours, theirs), (theirs, ours)):
+        found = metrics.differences(one, other, np.arange(2 * videos) // 2)
+        for name in ("R@1", "MnR"):
+            lower, upper = found[name]["lower"], found[name]["upper"]
+            assert lower <= found[name]["difference"] <= upper
+            assert (lower <= 0 <= upper) == (changed < 6)
+        assert found["MdR"]["lower"] <= 0 <= found["MdR"]["upper"]
+        # What no video changed is known.
+        assert set(found["R@50"].values()) == {0.0}
+
+
+def test_equal_runs_of_few_changes_are_called_different_once_in_twenty_times(monkeypatch):
+    monkeypatch.setattr(metrics, "RESAMPLES", 2)  # for MdR, of which this says nothing
+    random, called = np.random.default_rng(3), 0
+    for _ in range(400):
+        ours, theirs = np.full((2, 300), 9)
+        changed = random.integers(300, size=4)
+        ours[changed], theirs[changed] = np.where(random.random(4) < 0.5, [[1], [9]], [[9], [1]])
+        one = metrics.differences(ours, theirs, np.arange(300))["R@1"]
+        called += one["lower"] > 0 or one["upper"] < 0
+    assert called <= 31
+
+
 def test_shared_captions_limit_what_a_caption_can_find():
     texts = ["a man", "a man", "a man", "a dog", "a cat", "a cat"]
     # "a man" is two captions of video 0 and one of 1; "a cat" is a caption of 2 twice.
