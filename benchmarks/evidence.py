@@ -14,7 +14,8 @@ standard error is that of bootstrap samples that draw seeds and queries (a video
 together, and the same queries for all runs); of S seeds they draw S - 1, lest the variance come
 out too small (Rao and Wu 1988, "Resampling inference with complex survey data"). A handful of seeds
 does not fill the tails of a distribution, so interval and p are Student's t, with as many degrees
-of freedom as the seeds' share in the variance leaves it (Satterthwaite 1946).
+of freedom as the seeds' share in the variance leaves it (Satterthwaite 1946). Where fewer than six
+videos changed, the interval reaches to 0, and p is at least that of all changing in one way.
 """
 
 from __future__ import annotations

@@ -112,13 +112,17 @@ def compare(
 
 
 class Scores(NamedTuple):
-    """A subject's M measures of an arm, by seed [S, M]; the same on bootstrap samples [B, S, M]."""
+    """A subject's M measures of an arm, by seed [S, M]; the same on bootstrap samples [B, S, M].
+
+    sums: [C, S, M], of each cluster of queries.
+    """
 
     observed: np.ndarray
     drawn: np.ndarray
+    sums: np.ndarray
 
     def less(self, other: Scores) -> Scores:
-        return Scores(self.observed - other.observed, self.drawn - other.drawn)
+        return Scores(*(ours - theirs for ours, theirs in zip(self, other, strict=True)))
 
 
 def _rows(
@@ -137,9 +141,19 @@ def _rows(
 
 def _differences(scores: Scores) -> Iterator[Difference]:
     """Of each measure."""
-    observed, drawn = scores
+    observed, drawn, sums = scores
     for k in range(observed.shape[1]):
-        yield difference(observed[:, k], drawn[:, :, k])
+        found = difference(observed[:, k], drawn[:, :, k])
+        changed = int(np.count_nonzero(sums[:, :, k].any(axis=1)))
+        yield found if changed >= metrics.ENOUGH_TO_DIFFER else _unsure(found, changed)
+
+
+def _unsure(found: Difference, changed: int) -> Difference:
+    """Of so few changed clusters: no surer than that all changed in one way by chance."""
+    value, reach = found.value, max(found.value - found.lower, abs(found.value))
+    return Difference(
+        value, value - reach, value + reach, max(found.p, min(1, 2.0 ** (1 - changed)))
+    )
 
 
 def _queries(run: comparison.Evaluated, direction: str) -> np.ndarray:
@@ -166,10 +180,14 @@ def _scores(arms: Arms, direction: str, stage: str) -> dict[str, Scores]:
     """By arm; the queries drawn are the same for all runs."""
     runs = [run for of_arm in arms.values() for run in of_arm]
     hits = 100.0 * np.stack([_hits(run, direction, stage)[0] for run in runs])  # [R, Q, M]
-    drawn = resampled_means(hits, _hits(runs[0], direction, stage)[1])
+    cluster = _hits(runs[0], direction, stage)[1]
     shape = len(arms), -1, hits.shape[2]
-    observed, drawn = hits.mean(1).reshape(shape), drawn.reshape(len(drawn), *shape)
-    return {name: Scores(observed[i], drawn[:, i]) for i, name in enumerate(arms)}
+    observed = hits.mean(1).reshape(shape)
+    drawn, sums = (
+        found.reshape(len(found), *shape)
+        for found in (resampled_means(hits, cluster), _by_cluster(hits, cluster)[0])
+    )
+    return {name: Scores(observed[i], drawn[:, i], sums[:, i]) for i, name in enumerate(arms)}
 
 
 def resampled_means(values: np.ndarray, cluster: np.ndarray) -> np.ndarray:
@@ -181,11 +199,17 @@ def resampled_means(values: np.ndarray, cluster: np.ndarray) -> np.ndarray:
     Returns:
       float64 [B, R, K].
     """
-    _, cluster, sizes = np.unique(cluster, return_inverse=True, return_counts=True)
-    by_cluster = np.zeros((len(sizes), len(values), values.shape[2]))
-    np.add.at(by_cluster, cluster, values.swapaxes(0, 1))
+    sums, sizes = _by_cluster(values, cluster)
     drawn = np.concatenate(list(metrics.draws(len(sizes), metrics.RESAMPLES)))
-    return np.tensordot(drawn, by_cluster, 1) / (drawn @ sizes)[:, None, None]
+    return np.tensordot(drawn, sums, 1) / (drawn @ sizes)[:, None, None]
+
+
+def _by_cluster(values: np.ndarray, cluster: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The sum of each cluster's values, float64 [C, R, K], and how many queries it has, int [C]."""
+    _, cluster, sizes = np.unique(cluster, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(sizes), len(values), values.shape[2]))
+    np.add.at(sums, cluster, values.swapaxes(0, 1))
+    return sums, sizes
 
 
 def difference(by_seed: np.ndarray, drawn: np.ndarray) -> Difference:

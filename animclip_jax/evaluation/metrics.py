@@ -19,7 +19,7 @@ MEAN_RESAMPLES = 4000
 # Samples of fewer clusters are too often alike to say how a mean strays.
 _ENOUGH_TO_RESAMPLE = 20
 # Fewer changed clusters too often changed in one way by chance: 5 do once in 16 times.
-_ENOUGH_TO_DIFFER = 6
+ENOUGH_TO_DIFFER = 6
 
 
 def ranks(scores: np.ndarray, right: np.ndarray, group: np.ndarray | None = None) -> np.ndarray:
@@ -135,7 +135,7 @@ def differences(
 
 def _are_few_changed(change: np.ndarray, cluster: np.ndarray) -> bool:
     """Whether so few clusters changed that chance alone may have moved all of them in one way."""
-    return len(np.unique(cluster[change != 0])) < _ENOUGH_TO_DIFFER
+    return len(np.unique(cluster[change != 0])) < ENOUGH_TO_DIFFER
 
 
 class _Mean(NamedTuple):

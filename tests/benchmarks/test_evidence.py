@@ -129,6 +129,22 @@ def test_one_seed_is_told_apart_as_two_evaluations_are(sweeps):
     assert (gain.lower, gain.upper) == pytest.approx((theirs["lower"], theirs["upper"]), abs=0.3)
 
 
+@pytest.mark.parametrize("changed", [1, 5, 6])
+def test_a_handful_of_queries_that_changed_is_not_significant(tmp_path, run, changed):
+    """Each in every seed, so that seeds say nothing else; 5 of 5 is 1 of 16 by chance alone."""
+    for seed in range(2):
+        write_arm(tmp_path / f"{seed}" / "still", run, seed, HARD, HARD)
+        write_arm(tmp_path / f"{seed}" / "better", run, seed, HARD, easier(changed))
+    for sweeps in ([tmp_path / "0"], [tmp_path / "0", tmp_path / "1"]):
+        rows = rows_of(sweeps)
+        row = rows["better", "text_to_video", "reranked"]
+        for found in (row.gains["R@1"], row.raised):
+            assert found.lower <= found.value <= found.upper
+            assert found.is_significant == (found.lower > 0) == (changed == 6)
+            assert found.p >= min(1, 2.0 ** (1 - changed)) or changed == 6
+        assert rows["better", "text_to_video", "coarse"].gains["R@1"] == (0, 0, 0, 1)
+
+
 def test_no_more_is_called_significant_than_it_says():
     """Three seeds of two equal arms: about one comparison of twenty, whatever the noise is of."""
     random = np.random.default_rng(0)
