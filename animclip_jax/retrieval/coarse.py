@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from animclip_jax.retrieval.normalization import Normalization, normalized
+from animclip_jax.retrieval.normalization import Normalization, defined, normalized
 from animclip_jax.retrieval.placement import num_parts, padded, put, whole
 
 # Scores that are in memory at once, over all devices: 256 MiB of float32.
@@ -116,7 +116,8 @@ def compiled(split: NamedSharding, k: int, num_groups: int | None) -> Any:
             count = (jax.lax.pmax(once, axes) > 0).sum(axis=0)
         ranks = jnp.where(best > -jnp.inf, 1 + count, 0)
         values, places = largest(scores, min(k, len(gallery)))
-        return *_merged(values, first + places, k, axes), ranks
+        found, best = _merged(values, first + places, k, axes)
+        return found, best if normalization is None else defined(best, normalization), ranks
 
     def program(*given: Any) -> Any:
         return jax.shard_map(

@@ -17,6 +17,8 @@ from animclip_jax.retrieval.placement import padded, put, whole
 KINDS = ("none", "dsl", "qb_norm")
 # Queries of the bank looked at together.
 CHUNK = 256
+# Of DSL's scores this root is compared: float32 would take the smallest ones for zero, all alike.
+ROOT = 8
 
 
 class Normalization(NamedTuple):
@@ -74,18 +76,26 @@ def _look(bank: jax.Array, real: jax.Array, gallery: jax.Array, temperature: flo
 def normalized(scores: jax.Array, by: Normalization, axes: Any, first: jax.Array) -> jax.Array:
     """Scores [Q, n] of a device's part of the gallery, `first` its first item, normalized.
 
+    They are to be compared; `defined` makes of them what the method says.
     `by.log_sum` is of that part, `by.activated` of all items; `axes` are the mesh's, over which the
     gallery is split.
     """
     share = by.temperature * scores - by.log_sum
     if by.activated is None:
-        return scores * jnp.exp(share)
+        return jnp.sign(scores) * jnp.exp((jnp.log(jnp.abs(scores)) + share) / ROOT)
     # The whole query changes or stays as it is, by its first item.
     best = scores.max(axis=1)
     highest = jax.lax.pmax(best, axes)
     place = first + scores.argmax(axis=1)
     nearest = jax.lax.pmin(jnp.where(best == highest, place, len(by.activated)), axes)
     return jnp.where(by.activated[nearest][:, None], share, scores)
+
+
+def defined(compared: jax.Array, by: Normalization) -> jax.Array:
+    """Scores as the method defines them, of those that are compared."""
+    if by.activated is None:
+        return jnp.sign(compared) * jnp.abs(compared) ** ROOT
+    return compared
 
 
 def normalized_fused(

@@ -49,6 +49,20 @@ def test_equals_its_definition(split, monkeypatch, kind, by_hand):
         assert changed.any() and not changed.all()
 
 
+def test_no_two_scores_are_equal_because_both_are_tiny(split):
+    """By CLIP's temperature, a softmax has values that float32 can't hold; equals rank last."""
+    random = np.random.default_rng(0)
+    queries, gallery = unit(random, 40), unit(random, 40)
+    by = measure("dsl", queries, gallery, 100.0, split)
+    some = np.arange(40)
+    found = coarse_stage(queries, gallery, some, some, 40, split, normalization=by)
+    scores = queries.astype(np.float64) @ gallery.T.astype(np.float64)
+    wanted = dsl(scores, scores, 100.0)
+    assert (np.abs(wanted) < np.finfo(np.float32).tiny).any()
+    np.testing.assert_array_equal(found.ranks, (wanted >= wanted[some, some, None]).sum(axis=1))
+    np.testing.assert_array_equal(found.candidates, np.argsort(-wanted, axis=1))
+
+
 def test_none_is_none(split):
     assert measure("none", np.eye(2), np.eye(2), 1.0, split) is None
 
