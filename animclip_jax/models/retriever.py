@@ -13,7 +13,12 @@ from animclip_jax.models.clip_config import ClipConfig
 from animclip_jax.models.motion import SHOWN, Motion, MotionConfig
 from animclip_jax.models.reranker import Reranker, RerankerConfig
 from animclip_jax.models.tight import TightTransformer
-from animclip_jax.models.transformer import Transformer, TransformerConfig, layer_norm
+from animclip_jax.models.transformer import (
+    Transformer,
+    TransformerConfig,
+    layer_norm,
+    require_sizes,
+)
 from animclip_jax.models.video_code import PackedCode, VideoCoder, pack, unpack
 
 # Of a device, or as they are kept by the host.
@@ -27,6 +32,10 @@ class TemporalConfig:
     layers: int = 0
     heads: int = 8
 
+    def __post_init__(self) -> None:
+        require_sizes(self, "layers", section="temporal.", least=0)
+        require_sizes(self, "heads", section="temporal.")
+
 
 @dataclasses.dataclass(frozen=True)
 class RetrieverConfig:
@@ -39,6 +48,12 @@ class RetrieverConfig:
     motion: MotionConfig = MotionConfig()
 
     def __post_init__(self) -> None:
+        require_sizes(self, "num_frames")
+        if self.temporal.layers and self.clip.embed_dim % self.temporal.heads:
+            raise ValueError(
+                f"temporal.heads {self.temporal.heads}: wanted a divisor of the embeddings' width, "
+                f"embed_dim, {self.clip.embed_dim}"
+            )
         if self.temporal.layers and self.clip.towers.video.frames:
             raise ValueError(
                 f"temporal.layers {self.temporal.layers}: wanted 0, for these towers take whole "

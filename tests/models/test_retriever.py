@@ -1,12 +1,14 @@
 """The whole model: features of one item do not depend on its neighbours; fused begins as coarse."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
-from animclip_jax.models.retriever import Retriever
+from animclip_jax.models.retriever import Retriever, TemporalConfig
 from tests.small_model import CONFIG, TEMPORAL, assert_reached, captions, clips
 
 
@@ -44,6 +46,21 @@ def test_a_video_alone_equals_the_same_video_in_a_batch(model):
     together, alone = model.encode_video(clips(3)), model.encode_video(clips(3)[1:2])
     np.testing.assert_allclose(together.embedding[1], alone.embedding[0], atol=1e-5)
     np.testing.assert_allclose(together.code[1], alone.code[0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"layers": -1}, r"temporal\.layers -1: wanted a whole number from 0"),
+        ({"layers": 1, "heads": 0}, r"temporal\.heads 0: wanted a whole number from 1"),
+        ({"layers": 1, "heads": 3}, r"temporal\.heads 3: wanted a divisor of .*embed_dim, 16"),
+    ],
+)
+def test_a_temporal_transformer_that_can_not_be_built_is_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(CONFIG, temporal=TemporalConfig(**changes))
+    # Where there is none, its heads do not matter.
+    assert dataclasses.replace(CONFIG, temporal=TemporalConfig(0, 3)).temporal.layers == 0
 
 
 def test_frame_order_is_lost_in_the_embedding_and_kept_in_the_code(model):

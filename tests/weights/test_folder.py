@@ -84,6 +84,10 @@ def test_a_whole_model_that_does_not_fit_is_named(tmp_path):
             "config.json: reranker.heads 0: wanted",
         ),
         ({"motion": {"features": -8}}, "config.json: motion.features -8: wanted"),
+        ({"temporal": {"layers": -1}}, "config.json: temporal.layers -1: wanted"),
+        ({"temporal": {"layers": 2, "heads": 0}}, "config.json: temporal.heads 0: wanted"),
+        ({"temporal": {"layers": 2, "heads": 3}}, "config.json: temporal.heads 3: wanted"),
+        ({"num_frames": "3"}, "config.json: num_frames '3': wanted a whole number"),
     ):
         (tmp_path / "whole/config.json").write_text(json.dumps(document | change))
         with pytest.raises(ValueError, match=message):
