@@ -11,7 +11,7 @@ import jax.extend
 import jax.numpy as jnp
 from flax import nnx
 
-from animclip_jax.models.attention import attend, capped, mixed
+from animclip_jax.models.attention import attend, by_cudnn, capped, mixed, serves_cudnn
 from animclip_jax.models.attention_kernels import Kernel, Sizes
 from animclip_jax.models.rotary import rotate
 
@@ -159,10 +159,8 @@ class Attention(nnx.Module):
             query, key = rotate(query, angles), rotate(key, angles)
         if mask is not None:
             mask = mask[..., None, None, :]
-        if self.by_cudnn and not self.logit_cap:
-            found = jax.nn.dot_product_attention(
-                query, key, value, mask=mask, is_causal=is_causal, implementation="cudnn"
-            )
+        if self.by_cudnn and not self.logit_cap and serves_cudnn(query):
+            found = by_cudnn(query, key, value, mask, is_causal)
         else:
             mix = functools.partial(capped, cap=self.logit_cap) if self.logit_cap else self.mix
             found = attend(query, key, value, mask, is_causal, mix)
