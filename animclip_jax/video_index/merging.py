@@ -29,6 +29,7 @@ def merge(directory: Path, wanted: Catalogue, listing: Listing, number: int) -> 
       its catalogue.
     Raises:
       FileNotFoundError: a part is missing or not finished. FileExistsError: the index is there.
+      BlockingIOError: another process makes a part again.
       ValueError: a part is of another model, folder or settings, a file is in a part that it does
         not belong to, or a part is damaged.
     """
@@ -37,6 +38,22 @@ def merge(directory: Path, wanted: Catalogue, listing: Listing, number: int) -> 
             f"{directory}: already there; without --merge it is brought up to date, and parts can "
             "be merged after it is removed"
         )
+    # What a merge wrote that was killed.
+    shards.remove_unused(directory, None)
+    places = [part.place(directory) for part in parts.all_of(number, directory)]
+    with contextlib.ExitStack() as held:
+        for place in places:
+            held.enter_context(catalogues.locked(place))
+        _write(directory, wanted, listing, number)
+        for place in places:
+            _empty(place)
+    for place in places:
+        _remove(place)
+    return wanted
+
+
+def _write(directory: Path, wanted: Catalogue, listing: Listing, number: int) -> None:
+    """Writes the index, whose catalogue is then `wanted`. Raises as `merge`."""
     merged: dict[str, tuple[Path, Video, Catalogue]] = {}
     bad: dict[str, Quarantined] = {}
     for part in parts.all_of(number, directory):
@@ -53,13 +70,10 @@ def merge(directory: Path, wanted: Catalogue, listing: Listing, number: int) -> 
     if merged:
         shards.write(directory, shard, first, _rows(merged))
     catalogues.save(directory, wanted)
-    for part in parts.all_of(number, directory):
-        _remove(part.place(directory))
-    return wanted
 
 
-def _remove(place: Path) -> None:
-    """Removes a part, whose rows are in the index by now.
+def _empty(place: Path) -> None:
+    """Removes what a part holds, whose rows are in the index by now.
 
     Where a network drive keeps a file of it, a folder stays in which the part can be made again.
     """
@@ -67,7 +81,14 @@ def _remove(place: Path) -> None:
         with contextlib.suppress(OSError):
             (place / name).unlink()
     shutil.rmtree(place / shards.SHARDS, ignore_errors=True)
-    # Else its lock says whose folder it is.
+
+
+def _remove(place: Path) -> None:
+    """Removes the folder of a part that is empty, and its lock, which nobody has any more.
+
+    A network drive would keep the file of a lock that somebody has.
+    """
+    # Else the lock says whose folder it is.
     if not (place / shards.SHARDS).exists():
         shutil.rmtree(place, ignore_errors=True)
 

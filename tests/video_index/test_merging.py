@@ -8,7 +8,8 @@ import shutil
 
 import pytest
 
-from animclip_jax.video_index import merging, update
+from animclip_jax.video_index import catalogue as catalogues
+from animclip_jax.video_index import merging, shards, update
 from input_pipeline.media.parts import Part
 from tests import searchable
 from tests.in_process import InProcess
@@ -66,6 +67,26 @@ def test_a_file_that_can_not_be_removed_now_is_no_fault_of_the_merged_index(
     shutil.rmtree(out)
     with pytest.raises(FileNotFoundError, match="part-2-of-3: missing or not finished"):
         make(merge=3)
+
+
+def test_a_part_that_is_being_made_again_is_not_merged_meanwhile(out, make, indexed):
+    """As by a scheduler that starts a job again: what it writes would be removed under it."""
+    with catalogues.locked(Part(2, 3).place(out)):
+        with pytest.raises(BlockingIOError, match="part-2-of-3: another animclip index is writing"):
+            make(merge=3)
+        assert not (out / catalogues.CATALOGUE).exists()
+    make(merge=3)
+    assert searchable.bytes_of(out) == searchable.bytes_of(indexed)
+    assert [path.name for path in out.parent.glob("index*")] == ["index"]
+
+
+def test_what_a_killed_merge_wrote_takes_no_room_beside_the_next(out, make, indexed):
+    half = out / shards.SHARDS / "00000000"
+    half.mkdir(parents=True)
+    (out / catalogues.LOCK).touch()
+    (half / "embedding.npy").write_bytes(b"half")
+    make(merge=3)
+    assert searchable.bytes_of(out) == searchable.bytes_of(indexed)
 
 
 def test_what_does_not_fit_is_told(out, make, search_model):
