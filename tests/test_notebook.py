@@ -3,13 +3,16 @@
 import ast
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from tests import searchable
+from input_pipeline.media import video
+from tests import captioned, searchable
 from tests.repository import ROOT
 
 NOTEBOOK = ROOT / "examples" / "search_a_folder.ipynb"
@@ -48,23 +51,48 @@ def test_it_holds_nothing_of_a_run_and_installs_first() -> None:
     assert re.search(r"/(home|root|tmp|Users)/", NOTEBOOK.read_text()) is None
 
 
-@pytest.mark.slow
-def test_its_cells_find_videos(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    """With the videos that it draws, and a small model of random weights instead of a download."""
+@pytest.fixture
+def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Any]]:
+    """Runs all cells; what they show. A small model of random weights stands for a download."""
     model = searchable.write_converted(tmp_path / "model", vocab_size=49408, context_length=77)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {}
-    shown = []
-    for cell in cells("code"):
-        if "install" not in tags(cell):
-            shown.append(run("".join(cell["source"]), names))
-        if "parameters" in tags(cell):
-            names["MODEL"] = str(model)
-    assert ["blue.mp4", "green.mp4", "red.mp4"] in shown
-    picture = next(one for one in shown if isinstance(one, Image.Image))
-    assert picture.size == (4 * 160, 160)
-    found = re.findall(r"^-?\d\.\d{3}  \w+\.mp4", capsys.readouterr().out, re.M)
-    assert len(found) == 6
+
+    def shown() -> list[Any]:
+        names: dict[str, Any] = {}
+        found = []
+        for cell in cells("code"):
+            if "install" not in tags(cell):
+                found.append(run("".join(cell["source"]), names))
+            if "parameters" in tags(cell):
+                names["MODEL"] = str(model)
+        return found
+
+    return shown
+
+
+@pytest.mark.slow
+def test_its_cells_find_the_videos_that_it_draws(
+    shown: Callable[[], list[Any]], capsys: pytest.CaptureFixture
+) -> None:
+    found = shown()
+    assert ["blue.mp4", "green.mp4", "red.mp4"] in found
+    picture = next(one for one in found if isinstance(one, Image.Image))
+    assert picture.size == (224, 224)
+    told = re.findall(r"^-?\d\.\d{3}  \w+\.mp4", capsys.readouterr().out, re.M)
+    assert len(told) == 6
+
+
+@pytest.mark.slow
+def test_its_cells_find_photos_and_short_videos(
+    shown: Callable[[], list[Any]], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """They say that a folder may hold photos; and a clip may end before half a second."""
+    (tmp_path / "videos").mkdir()
+    for number in range(3):
+        captioned.write_photo(tmp_path / "videos" / f"{number}.png", number)
+    frames = np.full((2, 32, 32, 3), 128, np.uint8)
+    video.write_video(tmp_path / "videos" / "short.mp4", frames, fps=12)
+    assert any(isinstance(one, Image.Image) for one in shown())
+    told = re.findall(r"^-?\d\.\d{3}  \w+\.(?:png|mp4)", capsys.readouterr().out, re.M)
+    assert len(told) == 6
