@@ -13,6 +13,7 @@ if __name__ == "__main__":  # before the slow imports, so that Ctrl-C ends these
     sys.exit(animclip(["serve", *sys.argv[1:]]))
 
 import argparse
+import errno
 import functools
 import os
 import socket
@@ -31,6 +32,9 @@ from animclip_jax.serving.previews import kept_in
 from animclip_jax.video_index.open import note, open_index
 from animclip_jax.video_index.searcher import Searcher
 from animclip_jax.words import holdings
+
+# What the system says of a port that it does not give.
+_OF_PORTS = (errno.EADDRINUSE, errno.EACCES)
 
 
 @stoppable("animclip serve")
@@ -80,14 +84,18 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def listen(host: str, port: int) -> socket.socket:
+    """A socket that clients can connect to. Raises OSError, which says what else to give."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family, backlog=512)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else error
-        raise OSError(
-            f"can't listen on {host} port {port}: {reason}; --port=0 takes a free one"
-        ) from error
+    except (OSError, UnicodeError) as error:
+        number = getattr(error, "errno", None) or 0
+        advice = "--port=0 takes a free one"
+        if number not in _OF_PORTS:
+            advice = "--host takes an address of this machine, or 0.0.0.0 for all of them"
+        # Of a name that can't be looked up, the number is none of the system's.
+        reason = os.strerror(number) if number > 0 else "no such name or address"
+        raise OSError(f"can't listen on {host} port {port}: {reason}; {advice}") from error
     # asyncio sets it for sockets of its own alone; without it an answer's second part, its body,
     # waits 40 ms for the first to be acknowledged.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -321,6 +321,15 @@ def test_mistakes_are_told_in_a_line(indexed, tmp_path, capsys):
         assert refused.value.code == 2 and told in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1", "a..b", "2001:db8::1"])
+def test_a_host_that_is_not_this_machine_is_told_as_that(host, indexed, capsys):
+    assert serve.main([str(indexed), f"--host={host}", "--port=0", f"--token={'a1' * 8}"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"animclip serve: can't listen on {host} port 0: ")
+    assert "Unknown error" not in told and "while attempting" not in told
+    assert told.endswith("; --host takes an address of this machine, or 0.0.0.0 for all of them\n")
+
+
 def test_the_description_is_whole(server):
     told = server.ask("/openapi.json").json
     operations = {f"{m} {p}": one for p, of in told["paths"].items() for m, one in of.items()}
