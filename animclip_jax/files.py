@@ -40,6 +40,7 @@ _DISK = {
     errno.EFBIG: _ROOM,
     errno.EROFS: "choose a folder that can be written",
     errno.EIO: "check that disk, then run the same command again",
+    errno.ENOLCK: "choose a folder on a disk that has locks, as this one has none",
 }
 # What file systems say that know no fsync of a folder.
 _NO_FSYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
@@ -88,10 +89,8 @@ def is_remote(path: os.PathLike[str] | str) -> bool:
 def replacing(path: Path) -> Iterator[Path]:
     """Gives the name of a hidden file beside `path`, which takes its place when the block ends.
 
-    Folders above it are made.
-
-    All of it is on the disk by then, so that even after a power cut the file is the old or the new
-    one. An exception leaves the old one, and nothing beside it.
+    Folders above it are made. All of it is on the disk by then, so that even after a power cut the
+    file is the old or the new one. An exception leaves the old one, and nothing beside it.
 
     Raises:
       DiskError: the disk is full, read-only or broken.

@@ -189,6 +189,18 @@ def test_who_waits_for_a_lock_whose_folder_is_removed_makes_it_anew(tmp_path):
     assert made == [True]
 
 
+def test_a_disk_without_locks_is_told_by_the_file(tmp_path, monkeypatch):
+    """As NFS is where its lock service does not run."""
+
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    told = f"{tmp_path}/lock: can't be written: No locks available; choose a folder on a disk"
+    with pytest.raises(files.DiskError, match=told), files.locked(tmp_path / "lock", "taken"):
+        raise AssertionError
+
+
 def test_a_checksum_is_the_usual_one(tmp_path):
     (tmp_path / "file").write_bytes(b"abc")
     assert files.checksum(tmp_path / "file").startswith("ba7816bf8f01cfea414140de5dae2223")
