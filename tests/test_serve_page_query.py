@@ -158,6 +158,38 @@ def test_filters_are_part_of_the_address(page):
     )
 
 
+def test_a_filter_keeps_the_focus_where_nothing_is_searched_for_yet(page):
+    """Else the rest of a date that is typed goes into the sentence."""
+    page.click("#filters summary")
+    page.focus("#filters [name=kind]")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_url("**/?kind=video")
+    assert page.evaluate("document.activeElement.name") == "kind"
+    page.focus("#filters [name=since]")
+    page.keyboard.type("11052026", delay=30)
+    page.wait_for_url("**/?kind=video&since=2026-11-05")
+    assert page.evaluate("document.activeElement.name") == "since"
+    assert page.input_value("#query") == ""
+
+
+def test_a_date_that_is_typed_is_one_step_back(page):
+    search(page)
+    before = page.evaluate("history.length")
+    page.click("#filters summary")
+    page.focus("#filters [name=since]")
+    page.keyboard.type("11052020", delay=30)
+    page.wait_for_url("**/?q=a%20white%20block&since=2020-11-05")
+    assert page.evaluate("history.length") == before + 1
+    page.focus("#filters [name=kind]")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_url("**&kind=video&since=2020-11-05")
+    page.go_back()
+    page.wait_for_url("**/?q=a%20white%20block&since=2020-11-05")
+    page.go_back()
+    page.wait_for_url("**/?q=a%20white%20block")
+    assert page.input_value("#filters [name=since]") == ""
+
+
 def test_a_card_says_why_it_came(browser, indexed, search_model, search_model_path, tmp_path):
     shutil.copy(indexed.parent / "videos" / "red.mp4", tmp_path / "red.mp4")
     shutil.copy(indexed.parent / "videos" / "long.mp4", tmp_path / "long.mp4")

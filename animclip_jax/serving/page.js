@@ -186,7 +186,8 @@ function go() {
     clear();
     examples.hidden = false;
     say(indexed);
-    query.focus();
+    // Who chooses filters goes on with them.
+    if (!filters.contains(document.activeElement)) query.focus();
   }
 }
 
@@ -279,7 +280,9 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   visit(saying(query.value.trim()));
 });
-filters.addEventListener("change", () => visit(saying(query.value.trim())));
+// A date changes with each figure of its year.
+filters.addEventListener("change", ({ target }) => visit(saying(query.value.trim()), target.type === "date"));
+filters.addEventListener("focusout", mean);
 picture.addEventListener("change", () => {
   byPicture(picture.files[0]);
   picture.value = "";
