@@ -360,13 +360,18 @@ def test_the_slurm_script_of_the_docs(tmp_path, run, code, requeued):
     tools, workdir = tmp_path / "tools", tmp_path / "run"
     workdir.mkdir()
     # srun's options, then the command: here a stand-in for it.
-    Cloud.executable(tools / "srun", f'#!/bin/bash\nshift\nworkdir={workdir}\nexec "$@"\n')
+    noted = f'while [[ $1 == -* ]]; do echo "$1" >>{tmp_path}/options; shift; done'
+    Cloud.executable(tools / "srun", f'#!/bin/bash\n{noted}\nexec "$@"\n')
     train = f'#!/bin/bash\nworkdir={workdir}\n[ "$1" = train ] || exit 9\n{run}\n'
     Cloud.executable(tools / "animclip", train)
     Cloud.executable(tools / "scontrol", f'#!/bin/bash\necho "$@" >{tmp_path}/requeued\n')
     env = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
-    done = subprocess.run(["bash", "-c", SLURM, "job", str(workdir)], env=env)
+    cores = re.findall(r"--cpus-per-task=(\d+)", SLURM)[0]
+    job = env | {"SLURM_CPUS_PER_TASK": cores}
+    done = subprocess.run(["bash", "-c", SLURM, "job", str(workdir)], env=job)
     assert done.returncode == code
+    # Since SLURM 22.05 a step takes them from nowhere else.
+    assert f"--cpus-per-task={cores}" in (tmp_path / "options").read_text().split()
     asked = tmp_path / "requeued"
     assert (asked.read_text() if asked.exists() else None) == ("requeue 7\n" if requeued else None)
 
