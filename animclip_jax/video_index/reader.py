@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import errno
 import functools
 import hashlib
 import itertools
@@ -45,14 +46,19 @@ class Index:
     def __init__(self, directory: Path):
         """Raises FileNotFoundError or ValueError where it can't be read, or holds no video."""
         for attempt in range(_ATTEMPTS):
-            self.state = catalogues.state(directory)
-            self.catalogue = catalogues.read(directory)
             try:
+                self.state = catalogues.state(directory)
+                self.catalogue = catalogues.read(directory)
                 self._open(directory, self.catalogue)
-                break
-            except FileNotFoundError:
-                if attempt + 1 == _ATTEMPTS:
+            except OSError as error:
+                # A network drive calls a file stale that another machine has removed.
+                is_gone = isinstance(error, FileNotFoundError) or error.errno == errno.ESTALE
+                if not is_gone or attempt + 1 == _ATTEMPTS:
                     raise
+            else:
+                # Else a file that a shard need not have may be missing as it was being removed.
+                if self.state == catalogues.state(directory):
+                    break
         self.root = Path(self.catalogue.root)
 
     def newest_state(self) -> tuple[int, int, int] | None:
