@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from animclip_jax.words import comparable
+from animclip_jax.words import comparable, require_amounts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,6 +60,8 @@ class Filters:
             if getattr(self, name) not in ("", *known):
                 found = f"{name}={getattr(self, name)!r}"
                 raise ValueError(f"{found}: wanted one of {', '.join(known)}")
+        lengths = {"longer": self.longer, "shorter": self.shorter}
+        require_amounts({name: given for name, given in lengths.items() if given is not None})
 
     def allowed(self, index: Index) -> np.ndarray:
         """Which segments of an index may be found: bool [N]."""

@@ -136,6 +136,9 @@ def test_the_command_takes_the_same(home, capsys):
     with pytest.raises(SystemExit):
         search.main([where, "a", "--since=yesterday"])
     assert "wanted a day such as 2026-11-29" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        search.main([where, "a", "--shorter=nan"])
+    assert "shorter nan: wanted a finite number, 0 or more" in capsys.readouterr().err
 
 
 def test_an_index_that_is_older_than_sizes_looks_at_thumbnails(home, searcher, tmp_path):
@@ -168,7 +171,8 @@ def test_folders_are_offered(guarded):
 
 
 def test_what_python_gives_wrongly_is_said(searcher):
-    for wrong in ({"since": "x"}, {"shape": "round"}, {"kind": "film"}):
+    lengths = ({"longer": float("nan")}, {"shorter": float("inf")}, {"longer": -1.0})
+    for wrong in ({"since": "x"}, {"shape": "round"}, {"kind": "film"}, *lengths):
         with pytest.raises(ValueError, match="wanted"):
             searcher.search("a", **wrong)
     assert searcher.search("a", since=datetime.date(2024, 3, 1), kind="video")
