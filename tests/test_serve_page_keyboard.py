@@ -128,3 +128,47 @@ def test_every_part_has_a_role_and_a_name(page):
     page.wait_for_selector("#detail[open] .told:not(:empty)")
     for name in ("Close", "Copy path", "Next"):
         assert page.get_by_role("dialog").get_by_role("button", name=name).count() == 1, name
+
+
+def focused(page):
+    """The id of the result that has the focus, and what of it."""
+    here = "document.activeElement"
+    return page.evaluate(f"[{here}.closest('#results [data-id]')?.dataset.id, {here}.className]")
+
+
+def test_who_is_at_a_result_stays_there_when_the_ranking_or_the_view_changes(page):
+    search(page)
+    for key, kind in (("r", "card"), ("v", "pick"), ("r", "pick"), ("v", "card")):
+        before = page.locator("#results [data-id]").nth(1).locator("button").first
+        before.focus()
+        id, _ = focused(page)
+        page.keyboard.press(key)
+        page.wait_for_selector(f"#results .{kind}")
+        assert focused(page) == [id, kind], key
+
+
+def test_another_search_from_a_result_goes_to_its_first_result(page):
+    search(page)
+    page.locator(".card").nth(2).focus()
+    id, _ = focused(page)
+    page.keyboard.press("l")
+    page.wait_for_url(f"**/?like={id}")
+    page.wait_for_function("() => document.activeElement.matches('#results .card')")
+    assert focused(page) == [id, "card"], "it is most like itself"
+
+
+def test_who_removes_a_part_of_the_query_stays_among_the_others(page):
+    search(page)
+    ids = [one.get_attribute("data-id") for one in page.locator("#results > li").all()]
+    page.goto(page.url + "".join(f"&like={id}" for id in ids[:2]))
+    page.wait_for_selector(".card")
+    chip, wanted = page.locator("#chips button"), "document.activeElement.matches('{}')"
+    chip.nth(1).focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**&like={ids[0]}")
+    page.wait_for_timeout(500)
+    assert page.evaluate(wanted.format("#chips button")) and chip.count() == 1
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/?q=a%20white%20block")
+    page.wait_for_timeout(500)
+    assert page.evaluate(wanted.format("#query"))

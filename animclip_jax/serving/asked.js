@@ -6,6 +6,7 @@ const FILTERS = ["by", "kind", "shape", "folder", "name", "since", "until", "lon
 const NAMES = ["q", ...PARTS, ...FILTERS];
 const filters = document.getElementById("filters");
 const chips = document.getElementById("chips");
+const query = document.getElementById("query");
 const template = document.getElementById("chip");
 
 export function asked() {
@@ -67,8 +68,11 @@ export function showFilters() {
 // Shows what is searched by besides the sentence; known: what the answer tells of it.
 export function showChips(known, change) {
   const shown = [...asked()].filter(([name]) => PARTS.includes(name));
+  const at = [...chips.children].findIndex((one) => one.querySelector(":focus-visible"));
   chips.hidden = !shown.length;
   chips.replaceChildren(...shown.map(([name, value], place) => chip(name, value, place, known, change)));
+  // Who removes one by the keyboard goes on at the next.
+  if (at >= 0) (chips.children[Math.min(at, shown.length - 1)]?.firstElementChild ?? query).focus();
 }
 
 function chip(name, value, place, known, change) {

@@ -217,6 +217,9 @@ function name() {
 
 // Shows the answer; where it is more of the same, behind what is there.
 function show(isMore = false) {
+  const here = document.activeElement;
+  const isThere = !isMore && (results.contains(here) || examples.contains(here));
+  const at = here.closest("#results [data-id]")?.dataset.id ?? "";
   examples.hidden = true;
   more.hidden = answer.count < wanted || wanted >= MOST;
   const isReranked = answer.stage === "reranked";
@@ -242,6 +245,13 @@ function show(isMore = false) {
   keepResults(shown);
   telling(answer.note);
   showChips(answer.like, visit);
+  if (isThere) focusOn(at);
+}
+
+// Goes on at the same result, at the same video, or at the first.
+function focusOn(id) {
+  const places = [`[data-id="${id}"] button`, `[data-video="${id.split("-")[0]}"] button`, "button"];
+  (places.map((one) => results.querySelector(one)).find(Boolean) ?? query).focus();
 }
 
 function telling(text) {
