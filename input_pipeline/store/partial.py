@@ -56,9 +56,11 @@ class Partial:
         if not self._lines:
             for name in (SETTINGS, LOG, FRAMES, LOCK):
                 (self.directory / name).unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # Somebody else's file is in it.
-                self.directory.rmdir()
         self._stack.close()
+        if not self._lines:
+            # Now, for a network drive keeps what is open. Somebody else's file may be in it.
+            with contextlib.suppress(OSError):
+                self.directory.rmdir()
 
     def __contains__(self, id: str) -> bool:
         return id in self._lines
@@ -96,8 +98,12 @@ class Partial:
         self._lines[id] = start
 
     def remove(self) -> None:
+        """Removes all items; the block's end removes the folder."""
         self._lines.clear()
-        shutil.rmtree(self.directory)
+        # What a network drive keeps until the lock is given up is removed then.
+        self._frames.close()
+        self._log.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def _line(self, id: str) -> dict[str, Any]:
         self._log.seek(self._lines[id])

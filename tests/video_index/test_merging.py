@@ -11,7 +11,7 @@ import pytest
 from animclip_jax.video_index import catalogue as catalogues
 from animclip_jax.video_index import merging, shards, update
 from input_pipeline.media.parts import Part
-from tests import searchable
+from tests import network_drive, searchable
 from tests.in_process import InProcess
 
 EFFORT = dataclasses.replace(searchable.EFFORT, engine=InProcess())
@@ -67,6 +67,14 @@ def test_a_file_that_can_not_be_removed_now_is_no_fault_of_the_merged_index(
     shutil.rmtree(out)
     with pytest.raises(FileNotFoundError, match="part-2-of-3: missing or not finished"):
         make(merge=3)
+
+
+def test_nothing_is_left_of_parts_on_a_network_drive(out, make, indexed, monkeypatch):
+    with monkeypatch.context() as patched:
+        network_drive.like_nfs(patched)
+        make(merge=3)
+    assert searchable.bytes_of(out) == searchable.bytes_of(indexed)
+    assert [path.name for path in out.parent.glob("index*")] == ["index"]
 
 
 def test_a_part_that_is_being_made_again_is_not_merged_meanwhile(out, make, indexed):

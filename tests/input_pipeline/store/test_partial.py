@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from input_pipeline.store.partial import FRAMES, LOG, Encoded, Partial
+from tests import network_drive
 
 STAMP = [10, 20]
 A, B = Encoded([b"one", b"two!"], 4, 3), Encoded([b"three"], 8, 6)
@@ -83,6 +84,18 @@ def test_nothing_is_left_of_an_empty_or_a_removed_one(tmp_path: Path) -> None:
         assert (tmp_path / "p").is_dir()
     fill(tmp_path / "q")
     with Partial(tmp_path / "q", {"size": 1}) as partial:
+        partial.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_left_on_a_network_drive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network_drive.like_nfs(monkeypatch)
+    with Partial(tmp_path / "empty", {}):
+        pass
+    fill(tmp_path / "store")
+    with Partial(tmp_path / "store", {"size": 1}) as partial:
         partial.remove()
     assert list(tmp_path.iterdir()) == []
 
