@@ -15,7 +15,7 @@ from animclip_jax.video_index import embedding, joining, merging, shards, update
 from animclip_jax.video_index.catalogue import Stamp, Video
 from animclip_jax.video_index.reader import Index
 from tests import processes, searchable
-from tests.video_index.test_shards import rows
+from tests.random_rows import rows
 
 
 @pytest.fixture
