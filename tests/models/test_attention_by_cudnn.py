@@ -57,7 +57,8 @@ def test_jax_takes_any_number_of_tokens(gpu, queries, keys):
     for mask in (None, jnp.ones((3, 1, 1, keys), bool)):
 
         def summed(parts, mask=mask):
-            return jnp.sum(attention.by_cudnn(*parts, mask).astype(jnp.float32))
+            query, key, value = parts
+            return jnp.sum(attention.by_cudnn(query, key, value, mask).astype(jnp.float32))
 
         program = jax.make_jaxpr(jax.grad(summed))(given(queries, keys, "bfloat16"))
         assert "dot_product_attention_bwd" in str(program)

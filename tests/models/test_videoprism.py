@@ -199,8 +199,9 @@ def test_of_any_number_of_frames_few_logits_are_in_memory(frames):
     given = jax.ShapeDtypeStruct((1, 1, frames * of_frame, 8), jnp.float32)
     compute = functools.partial(attention.capped, seen=None, cap=50.0)
     program = jax.jit(compute).lower(given, given, given).compile()
+    memory: Any = program.memory_analysis()
     # Logits and their shares, and little else.
-    assert program.memory_analysis().temp_size_in_bytes < 4 * 4 * attention.AT_ONCE
+    assert memory.temp_size_in_bytes < 4 * 4 * attention.AT_ONCE
 
 
 def test_attention_with_a_cap_is_computed_by_xla_alone():
