@@ -18,6 +18,7 @@ from animclip_jax import process
 from animclip_jax.cli.signals import stoppable
 from animclip_jax.options.search import parse
 from animclip_jax.video_index import likeness, moments, spoken
+from animclip_jax.video_index.filters import Filters
 from animclip_jax.video_index.open import note, open_index
 from animclip_jax.video_index.query import Part, Query
 from animclip_jax.video_index.ranking import Hit
@@ -44,9 +45,8 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     shown = answer.hits[: options.n]
     if options.format is None:
-        found = (
-            table(shown, searcher.index) if shown else nothing(asked, options.by, searcher.index)
-        )
+        index = searcher.index
+        found = table(shown, index) if shown else nothing(asked, options.by, options.only, index)
         print(*filter(None, [note(searcher), found]), sep="\n")
         return 0
     title = options.text or " ".join(map(str, [*options.like, *options.without])) or "moments"
@@ -73,8 +73,12 @@ def query(options: argparse.Namespace, index: Index) -> Query:
     return Query(tuple(parts))
 
 
-def nothing(asked: Query, by: str, index: Index) -> str:
+def nothing(asked: Query, by: str, only: Filters, index: Index) -> str:
     """That there is no result, and why, where that is known."""
+    if only.folder and not Filters(folder=only.folder).allowed(index).any():
+        known = f"; it has {on_a_terminal(one)}" if (one := next(iter(index.folders), "")) else ""
+        wanted = "wanted one below the folder that was indexed"
+        return f"no moment found: no folder {on_a_terminal(only.folder)}: {wanted}{known}"
     if by == SAID and not index.speaks:
         return "no moment found: no video of this index has subtitles, which --by said searches"
     if by == SAID and spoken.expression(asked) is None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from animclip_jax import files, process, settings, sharding
 from animclip_jax.evaluation import metrics
-from animclip_jax.evaluation.arm import embed
+from animclip_jax.evaluation.arm import embed, open_sources
 from animclip_jax.models import parameters
 from animclip_jax.models.reranker import CODE_DTYPES
 from animclip_jax.models.video_code import PackedCode, pack
@@ -24,7 +24,6 @@ from animclip_jax.retrieval.coarse import coarse_stage
 from animclip_jax.retrieval.encode import Encoder
 from animclip_jax.retrieval.rerank import PairScorer
 from animclip_jax.training.checkpoint import load_params
-from input_pipeline.sources.opening import open_source
 
 REFERENCE = "bfloat16"
 
@@ -46,8 +45,8 @@ def measure(workdir: Path) -> list[dict[str, float | str]]:
     _, params = load_params(workdir, mesh, model)
     split = sharding.batch_sharding(mesh)
     encoder = Encoder(split, parameters.graph_definition(model), params)
-    examples = open_source(config.data.eval, config.data.cache_dir)
-    gallery = embed(encoder, examples, settings.evaluation(config))
+    evaluation = settings.evaluation(config)
+    gallery = embed(encoder, open_sources(evaluation)["data.eval"], evaluation)
     video = gallery.video
     places = np.arange(len(video.embedding))
     k = min(config.evaluation.rerank_k, len(places))

@@ -35,8 +35,8 @@ def margin(first: float, second: float, count: int) -> float:
 def is_unclear(after: Arm, after_stage: str, before: Arm, before_stage: str) -> bool:
     """Whether a gain in text-to-video R@1 may be the choice of queries.
 
-    Paired where both runs kept each query's rank: 0 or less is among 95 % of the gains over
-    bootstrap samples of the queries. Else by the margin.
+    Paired where both runs kept each query's rank: the 95 % interval of the gain reaches to 0 or
+    below. Else by the margin.
     """
     if after.ranks is None or before.ranks is None:
         new = first_place(after.results, after_stage)

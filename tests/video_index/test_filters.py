@@ -141,6 +141,15 @@ def test_the_command_takes_the_same(home, capsys):
     assert "shorter nan: wanted a finite number, 0 or more" in capsys.readouterr().err
 
 
+def test_a_folder_that_is_not_there_is_named(home, capsys):
+    where = str(home / "index")
+    assert search.main([where, "a", "--folder=videos/trip"]) == 0
+    said = "no folder videos/trip: wanted one below the folder that was indexed; it has trip"
+    assert said in capsys.readouterr().out
+    assert search.main([where, "a", "--folder=trip", "--name=none"]) == 0
+    assert "no folder" not in capsys.readouterr().out
+
+
 def test_an_index_that_is_older_than_sizes_looks_at_thumbnails(home, searcher, tmp_path):
     shutil.copytree(home / "index", tmp_path / "index")
     path = tmp_path / "index" / catalogues.CATALOGUE
