@@ -18,7 +18,9 @@ from flax import nnx, traverse_util
 from jax.sharding import PartitionSpec
 
 from animclip_jax import sharding
+from animclip_jax.animation.told import AXES
 from animclip_jax.models import parameters
+from animclip_jax.models.motion import SHOWN
 from animclip_jax.models.retriever import TemporalConfig
 from animclip_jax.models.transformer import Attention
 from animclip_jax.planning import hlo, hlo_text
@@ -233,6 +235,8 @@ def may_cross() -> set[tuple[int, ...]]:
         add(row, CONFIG.code_tokens, RERANKER.code_width)  # video codes
         add(row, LENGTH, CLIP.text.width)  # what the re-ranker reads of a caption
         add(row, LENGTH)  # tokens, masks
+        add(row, len(AXES))  # what captions say of motion
+        add(row, len(SHOWN))  # and what videos show of it
         for other in rows:
             add(row, other)  # logits
     # Scalars of a pair.
