@@ -11,7 +11,8 @@ import jax.extend
 import jax.numpy as jnp
 from flax import nnx
 
-from animclip_jax.models.attention import attend, by_cudnn, capped, mixed, serves_cudnn
+from animclip_jax.models.attention import attend, capped, mixed
+from animclip_jax.models.attention_by_cudnn import by_cudnn, serves_cudnn
 from animclip_jax.models.attention_kernels import Kernel, Sizes
 from animclip_jax.models.rotary import rotate
 

@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 from jax._src.cudnn import fused_attention_stablehlo as jax_checks
 
-from animclip_jax.models import attention
+from animclip_jax.models import attention, attention_by_cudnn
 from animclip_jax.models.retriever import Retriever
 from animclip_jax.models.transformer import Attention
 from tests.small_model import TEMPORAL, captions, clips
@@ -47,7 +47,7 @@ def test_it_is_what_xla_computes(queries, keys, is_masked):
 
         return jax.jit(jax.value_and_grad(summed, has_aux=True))(parts)
 
-    ours, wanted = total(attention.by_cudnn, "xla"), total(attention.attend)
+    ours, wanted = total(attention_by_cudnn.by_cudnn, "xla"), total(attention.attend)
     for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(wanted), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
@@ -58,18 +58,18 @@ def test_jax_takes_any_number_of_tokens(gpu, queries, keys):
 
         def summed(parts, mask=mask):
             query, key, value = parts
-            return jnp.sum(attention.by_cudnn(query, key, value, mask).astype(jnp.float32))
+            return jnp.sum(attention_by_cudnn.by_cudnn(query, key, value, mask).astype(jnp.float32))
 
         program = jax.make_jaxpr(jax.grad(summed))(given(queries, keys, "bfloat16"))
         assert "dot_product_attention_bwd" in str(program)
 
 
 def test_what_it_does_not_serve_is_left_to_xla():
-    assert attention.serves_cudnn(given(7, 9, "bfloat16")[0])
-    assert not attention.serves_cudnn(given(7, 9)[0])
-    assert not attention.serves_cudnn(given(7, 9, "bfloat16", 12)[0])
-    assert not attention.serves_cudnn(given(7, 9, "bfloat16", 192)[0])
-    assert not attention.serves_cudnn(given(7, 9, "bfloat16")[0][None])
+    assert attention_by_cudnn.serves_cudnn(given(7, 9, "bfloat16")[0])
+    assert not attention_by_cudnn.serves_cudnn(given(7, 9)[0])
+    assert not attention_by_cudnn.serves_cudnn(given(7, 9, "bfloat16", 12)[0])
+    assert not attention_by_cudnn.serves_cudnn(given(7, 9, "bfloat16", 192)[0])
+    assert not attention_by_cudnn.serves_cudnn(given(7, 9, "bfloat16")[0][None])
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
